@@ -1,0 +1,216 @@
+//! One request and its answer through the proxy, as plain data.
+//!
+//! A [`FlowRecorder`] is made when a request arrives, filled in by the layers it passes, and turned into one
+//! [`Flow`] when the answer's last byte has left (or the client went away).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Identity;
+
+/// How the proxy came by the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// Served from the cache; upstream was not asked.
+    Hit,
+    /// Fetched from upstream.
+    Miss,
+    /// Upstream said 304; the body came from the cache.
+    Revalidated,
+    /// Served from the cache though no longer fresh, because upstream could not be asked.
+    Stale,
+    /// Joined a fetch already under way for another request.
+    Coalesced,
+    /// Passed on without being looked into (CONNECT by rule).
+    Tunnel,
+    /// Passed on without the cache (method, or a rule).
+    Bypass,
+    /// Refused by the proxy.
+    Denied,
+    /// Upstream could not be reached, or failed.
+    Error,
+}
+
+impl Outcome {
+    /// The word shown to people and written to logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "HIT",
+            Self::Miss => "MISS",
+            Self::Revalidated => "REVALIDATED",
+            Self::Stale => "STALE",
+            Self::Coalesced => "COALESCED",
+            Self::Tunnel => "TUNNEL",
+            Self::Bypass => "BYPASS",
+            Self::Denied => "DENIED",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What kind of content a URL names, by the shape of its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A package, immutable under its name: `.deb`, wheel, npm tarball, crate, jar, OCI blob.
+    Package,
+    /// An index that changes: `InRelease`, `Packages`, simple page, packument, sparse index, tag.
+    Index,
+    /// A disk, ISO or root file system image.
+    Image,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl Class {
+    /// The word shown to people and written to logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::Index => "index",
+            Self::Image => "image",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One finished request. URLs carry neither user information nor signature parameters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Flow {
+    /// Number of the flow, unique within the process.
+    pub id: u64,
+    /// Who asked.
+    pub identity: Identity,
+    /// When the request's head had been read.
+    pub started: SystemTime,
+    /// From `started` to the last byte of the answer.
+    pub duration: Duration,
+    /// From `started` to the first byte of the answer's body, where there was one.
+    pub first_byte: Option<Duration>,
+    /// Method, as received.
+    pub method: String,
+    /// The URL asked for (for CONNECT tunnels `host:port`).
+    pub url: String,
+    /// Status sent to the client; 0 when the client went away first.
+    pub status: u16,
+    /// How the proxy came by the answer.
+    pub outcome: Outcome,
+    /// Why, in one sentence.
+    pub why: String,
+    /// What kind of content it was.
+    pub class: Class,
+    /// Way to the origin taken: `direct`, `proxy URL`, `mirror URL`; empty when upstream was not asked.
+    pub route: String,
+    /// Status of upstream's answer, where it was asked.
+    pub upstream_status: Option<u16>,
+    /// Body bytes sent to the client.
+    pub bytes_sent: u64,
+    /// Body bytes read from the cache.
+    pub bytes_cache: u64,
+    /// Body bytes read from upstream for this request.
+    pub bytes_upstream: u64,
+    /// SHA-256 of the whole body, in hex, where it is known.
+    pub digest: Option<String>,
+    /// Whether the answer ended before its last byte.
+    pub aborted: bool,
+    /// HTTP version of the client's request, such as `HTTP/2.0`.
+    pub version: String,
+    /// Whether the request came over intercepted TLS.
+    pub intercepted: bool,
+}
+
+/// Receives each [`Flow`] when it ends. Must not block.
+pub trait FlowSink: Send + Sync {
+    /// Takes a finished flow.
+    fn flow(&self, flow: Flow);
+}
+
+impl<F: Fn(Flow) + Send + Sync> FlowSink for F {
+    fn flow(&self, flow: Flow) {
+        self(flow);
+    }
+}
+
+/// Collects the facts of one flow while it passes, and hands the [`Flow`] to the sink when dropped.
+pub struct FlowRecorder {
+    flow: Mutex<Flow>,
+    begun: Instant,
+    sink: Arc<dyn FlowSink>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl FlowRecorder {
+    /// Begins a flow.
+    pub fn begin(identity: Identity, method: &str, url: String, sink: Arc<dyn FlowSink>) -> Arc<Self> {
+        let flow = Flow {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            identity,
+            started: SystemTime::now(),
+            duration: Duration::ZERO,
+            first_byte: None,
+            method: method.to_owned(),
+            url,
+            status: 0,
+            outcome: Outcome::Error,
+            why: String::new(),
+            class: Class::Other,
+            route: String::new(),
+            upstream_status: None,
+            bytes_sent: 0,
+            bytes_cache: 0,
+            bytes_upstream: 0,
+            digest: None,
+            aborted: false,
+            version: String::new(),
+            intercepted: false,
+        };
+        Arc::new(Self { flow: Mutex::new(flow), begun: Instant::now(), sink })
+    }
+
+    /// Changes the record.
+    pub fn update(&self, change: impl FnOnce(&mut Flow)) {
+        change(&mut self.flow.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Sets how the answer came about, and why.
+    pub fn outcome(&self, outcome: Outcome, why: impl Into<String>) {
+        self.update(|flow| {
+            flow.outcome = outcome;
+            flow.why = why.into();
+        });
+    }
+
+    /// The identity the request was attributed to.
+    pub fn identity(&self) -> Identity {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner).identity.clone()
+    }
+
+    /// Counts body bytes sent to the client, noting the first.
+    pub fn sent(&self, bytes: u64) {
+        let elapsed = self.begun.elapsed();
+        self.update(|flow| {
+            flow.first_byte.get_or_insert(elapsed);
+            flow.bytes_sent += bytes;
+        });
+    }
+}
+
+impl Drop for FlowRecorder {
+    fn drop(&mut self) {
+        let mut flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+        flow.duration = self.begun.elapsed();
+        self.sink.flow(flow);
+    }
+}

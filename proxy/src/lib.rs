@@ -1,0 +1,8 @@
+//! The caching, intercepting forward proxy of Larder.
+//!
+//! A byte's way: listener -> identity -> service -> cache -> origin (mirror, route, dial) -> store -> client.
+
+pub mod body;
+pub mod flow;
+pub mod identity;
+pub mod origin;

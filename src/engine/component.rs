@@ -1,0 +1,180 @@
+//! The traits that builders, communicators, provisioners and post-processors implement.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::artifact::Artifact;
+use crate::error::{Error, Result};
+
+/// Exit status that stands for "the connection was lost while the command ran" (Packer's sentinel).
+pub const EXIT_DISCONNECTED: i32 = 2_300_218;
+
+/// A line (or part of one) that a command wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Bytes from standard output.
+    Stdout(Vec<u8>),
+    /// Bytes from standard error.
+    Stderr(Vec<u8>),
+}
+
+/// Runs commands and moves files in a guest.
+#[async_trait]
+pub trait Communicator: Send + Sync {
+    /// Runs a command line by the guest's shell (`/bin/sh -c`), sends what it writes to `output` as it comes,
+    /// and returns its exit status (128 + signal when killed by one). Ends the command, and fails, when
+    /// `cancel` fires. Dropping `output`'s receiver does not end the command.
+    async fn run(&self, command: &str, output: mpsc::Sender<Output>, cancel: &CancellationToken) -> Result<i32>;
+
+    /// Writes `content` to the file at `destination`, replacing it, with the given mode.
+    async fn upload(&self, content: Content<'_>, destination: &str, mode: u32) -> Result<()>;
+
+    /// Copies a directory as rsync does: with a trailing slash on `source` its contents, without it the directory.
+    async fn upload_dir(&self, source: &str, destination: &str) -> Result<()>;
+
+    /// Copies the guest's file to the host, replacing it as a whole.
+    async fn download(&self, source: &str, destination: &Path) -> Result<()>;
+
+    /// Copies a guest's directory to the host, as [`Communicator::upload_dir`] does the other way.
+    async fn download_dir(&self, source: &str, destination: &Path) -> Result<()>;
+
+    /// Facts provisioners may use, such as `Host`, `User`, `ConnType`: the `build.*` values of this connection.
+    fn generated_data(&self) -> BTreeMap<String, String>;
+}
+
+/// What to upload.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// Bytes in memory.
+    Bytes(&'a [u8]),
+    /// A file of the host.
+    File(&'a Path),
+}
+
+/// Says things to the person watching one build. Cheap to clone; implemented over the event stream.
+pub trait Say: Send + Sync {
+    /// A message of Larder's own about what it does: `==> name: text`.
+    fn say(&self, text: &str);
+    /// A line a guest or child process wrote to standard output.
+    fn stdout(&self, line: &str);
+    /// A line a guest or child process wrote to standard error.
+    fn stderr(&self, line: &str);
+    /// Something the user should look at that does not fail the build.
+    fn warn(&self, text: &str);
+    /// Progress of something long: `done` of `total` bytes or items, if known. Not kept in logs.
+    fn progress(&self, what: &str, done: u64, total: Option<u64>);
+    /// Waits while the consumers of the event stream are far behind. Called by whatever relays much output.
+    fn ready(&self) -> futures_util::future::BoxFuture<'_, ()>;
+}
+
+/// A shared [`Say`].
+pub type Ui = Arc<dyn Say>;
+
+/// What a component is given to work with.
+#[derive(Clone)]
+pub struct Context {
+    /// Where to say things.
+    pub ui: Ui,
+    /// Fires when the work is to end: the run was cancelled, or a timeout passed.
+    pub cancel: CancellationToken,
+    /// `name` of the source: Packer's `PACKER_BUILD_NAME`.
+    pub build_name: String,
+    /// Type of the builder: Packer's `PACKER_BUILDER_TYPE`.
+    pub builder_type: String,
+    /// UUID of the run: Packer's `PACKER_RUN_UUID`.
+    pub run_uuid: String,
+    /// Whether `-force` was given: existing output may be replaced.
+    pub force: bool,
+    /// Whether `-debug` was given.
+    pub debug: bool,
+    /// Whether questions can be put to a person (breakpoints).
+    pub ask: Option<Arc<dyn Ask>>,
+    /// Environment that leads a child process of the host (`shell-local`) through the proxy.
+    pub host_env: BTreeMap<String, String>,
+    /// The `build.*` values, `ID`, `Host` and what the builder generated.
+    pub generated: BTreeMap<String, String>,
+    /// Directory for this build's scratch files, removed at the end of the run.
+    pub scratch: PathBuf,
+}
+
+/// Puts a question to the person at the terminal.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// Shows `prompt` and waits for a line.
+    async fn ask(&self, prompt: &str) -> Result<String>;
+}
+
+/// A unit of work of a builder: shown, timed, and undone in reverse order.
+#[async_trait]
+pub trait Step: Send {
+    /// Name shown, such as `bootstrap` or `export`.
+    fn name(&self) -> String;
+    /// Does the work. Must return soon after `context.cancel` fires.
+    async fn run(&mut self, context: &Context) -> Result<()>;
+    /// Undoes what must not stay, after success and failure alike; called once if `run` was called.
+    async fn cleanup(&mut self, context: &Context) {
+        let _ = context;
+    }
+}
+
+/// Makes a machine, lets provisioners work in it, and turns it into an artifact.
+#[async_trait]
+pub trait Builder: Send {
+    /// Steps up to a machine that provisioners can work in. Called once.
+    fn start_steps(&mut self) -> Vec<Box<dyn Step>>;
+
+    /// Readies the machine for the provisioner in place `index` (shown as `label`) and returns the way to reach
+    /// it; `None` where the builder has no machine (`null` with no communicator, `file`).
+    async fn open(&mut self, index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>>;
+
+    /// Ends what [`Builder::open`] began. `succeeded` tells whether the provisioner did; `retry` whether it is
+    /// about to run again, so that what it wrote may be thrown away.
+    async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()>;
+
+    /// Steps from a provisioned machine to the finished image. Called once, after the last provisioner.
+    fn finish_steps(&mut self) -> Vec<Box<dyn Step>>;
+
+    /// What was made; `None` for a builder that makes nothing.
+    fn artifact(&mut self) -> Option<Artifact>;
+
+    /// Frees the machine when provisioning has failed or been cancelled and steps are being undone.
+    async fn abandon(&mut self, context: &Context) {
+        let _ = context;
+    }
+}
+
+/// Works in a guest (or on the host, for `shell-local`).
+#[async_trait]
+pub trait Provisioner: Send + Sync {
+    /// Does the work. `communicator` is `None` where the builder has no machine.
+    async fn provision(&self, context: &Context, communicator: Option<&dyn Communicator>) -> Result<()>;
+}
+
+/// The error of a provisioner that needs a machine where the builder has none.
+pub fn needs_communicator(provisioner: &str) -> Error {
+    Error::new(format!("the {provisioner} provisioner needs a machine to work in, and this build has none"))
+        .hint("restrict it with `only`, or use shell-local to run something on the host")
+}
+
+/// What a post-processor returns.
+#[derive(Clone, Debug)]
+pub struct PostProcessed {
+    /// The artifact for the next in the chain; `None` ends the chain.
+    pub artifact: Option<Artifact>,
+    /// Whether the input artifact is kept unless the user says otherwise.
+    pub keep_input: bool,
+    /// Whether the input is kept whatever the user says.
+    pub force_keep: bool,
+}
+
+/// Turns an artifact into another.
+#[async_trait]
+pub trait PostProcessor: Send + Sync {
+    /// Does the work on the artifact before it in the chain.
+    async fn post_process(&self, context: &Context, input: &Artifact) -> Result<PostProcessed>;
+}
