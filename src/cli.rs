@@ -1,1 +1,3 @@
-//! cli
+//! The commands: arguments and settings in, a run of the engine out.
+
+pub mod args;
