@@ -1,0 +1,1 @@
+//! What `larder cache` shows.

@@ -1,0 +1,4 @@
+//! The HCL2 front end: `hcl-edit` parses, evaluation is ours, with cty's semantics.
+
+pub mod convert;
+pub mod value;

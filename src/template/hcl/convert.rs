@@ -1,0 +1,1 @@
+//! Conversion and unification of values, as `cty` does them.
