@@ -1,1 +1,1 @@
-//! communicator
+//! Ways to run commands and move files: in a guest, or on the host.
