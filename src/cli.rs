@@ -1,4 +1,10 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
 pub mod args;
+pub mod console;
+pub mod ps;
 pub mod signals;
+pub mod version;
+
+/// The environment, as it was when the program started.
+pub type Env = std::collections::BTreeMap<String, String>;
