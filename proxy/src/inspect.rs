@@ -288,7 +288,7 @@ impl Store {
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut blobs = Vec::new();
         for id in ids {
-            let blob = transaction
+            let blob: Option<i64> = transaction
                 .prepare_cached("DELETE FROM entry WHERE id = ?1 RETURNING blob")?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
