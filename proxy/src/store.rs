@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-pub use self::blob::{BlobWriter, Digest};
+pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::entry::{Draft, Entry, Touch, VaryField};
-pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry};
+pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
 
 /// The format of what lies on disk; another format gets another directory.
 const FORMAT: &str = "v1";
@@ -57,6 +57,9 @@ pub enum StoreError {
     /// The index failed.
     #[error("the index of the cache failed: {0}")]
     Index(#[from] rusqlite::Error),
+    /// The work was cut short: a panic, or the runtime's end.
+    #[error("the cache's work was cut short: {0}")]
+    Stopped(String),
     /// The body is not the one its URL or origin promised.
     #[error("the body is not as promised: {0}")]
     Mismatch(String),
@@ -82,6 +85,7 @@ impl StoreError {
                 _ => "check the directory, or choose another",
             },
             Self::Index(_) => "run `larder cache verify --repair`; deleting the cache directory costs only downloads",
+            Self::Stopped(_) => "please report this",
             Self::Mismatch(_) => "ask the mirror's operator, or try another mirror",
         }
     }
