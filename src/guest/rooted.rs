@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid};
@@ -190,6 +191,17 @@ impl Rooted {
     pub fn set_attributes(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
         let fd = self.open_file(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK, 0)?;
         set_attributes(&fd, attributes)
+    }
+}
+
+impl From<&std::fs::Metadata> for Attributes {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            mode: metadata.mode() & 0o7777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+        }
     }
 }
 

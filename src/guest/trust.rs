@@ -205,7 +205,7 @@ impl Install<'_> {
             }
             let entry = self.view.find(part).context(|| cannot("look up", part))?;
             let entry = entry.ok_or_else(|| Error::new(format!("/{} is gone from the guest", part.display())))?;
-            self.make_dir(part, attributes_of(&entry.metadata))?;
+            self.make_dir(part, Attributes::from(&entry.metadata))?;
         }
         Ok(())
     }
@@ -235,24 +235,14 @@ fn read_store(view: &Layers, path: &Path) -> Result<Option<(PathBuf, Vec<u8>, At
         return Ok(None);
     };
     let content = std::fs::read(&found.source).context(|| cannot("read", path))?;
-    Ok(Some((found.path, content, attributes_of(&found.metadata))))
+    Ok(Some((found.path, content, Attributes::from(&found.metadata))))
 }
 
 /// Attributes of a new file of the guest's root user.
 fn file_attributes(view: &Layers) -> Result<Attributes> {
     let etc = view.find(Path::new("etc")).context(|| cannot("look up", Path::new("etc")))?;
-    let mtime = etc.map_or((0, 0), |etc| attributes_of(&etc.metadata).mtime);
+    let mtime = etc.map_or((0, 0), |etc| Attributes::from(&etc.metadata).mtime);
     Ok(Attributes { mode: 0o644, uid: 0, gid: 0, mtime })
-}
-
-fn attributes_of(metadata: &std::fs::Metadata) -> Attributes {
-    use std::os::unix::fs::MetadataExt;
-    Attributes {
-        mode: metadata.mode() & 0o7777,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        mtime: (metadata.mtime(), metadata.mtime_nsec()),
-    }
 }
 
 fn digest(content: &[u8]) -> String {

@@ -10,7 +10,7 @@ use super::super::jks::{self, KeyStore};
 use super::super::journal::{Before, Journal, Touched};
 use super::super::layers::{self, Layers};
 use super::super::rooted::{Attributes, Links, Rooted};
-use super::{DEBIAN_ANCHORS, STORE_LIMIT, attributes_of, cannot, digest};
+use super::{DEBIAN_ANCHORS, STORE_LIMIT, cannot, digest};
 use crate::error::{Context, Result};
 
 /// Where systems keep stores made from others. Copies elsewhere are somebody's own: the scan reports them.
@@ -118,7 +118,7 @@ impl Restore<'_> {
                     self.unlink(&path)?;
                 }
             } else if metadata.is_file() && metadata.len() <= STORE_LIMIT {
-                self.mend(&path, &attributes_of(&metadata))?;
+                self.mend(&path, &Attributes::from(&metadata))?;
             }
         }
         hash_links.iter().try_for_each(|link| self.close_gap(link))

@@ -155,7 +155,7 @@ fn a_tree_without_layers_is_restored_in_place() {
         layers
             .walk(&mut |entry| {
                 let content = if entry.metadata.is_file() { fs::read(&entry.source).unwrap() } else { Vec::new() };
-                seen.push((entry.path.clone(), attributes_of(&entry.metadata), content));
+                seen.push((entry.path.clone(), Attributes::from(&entry.metadata), content));
                 Ok(true)
             })
             .unwrap();
