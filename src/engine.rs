@@ -2,3 +2,4 @@
 
 pub mod artifact;
 pub mod component;
+pub mod registry;
