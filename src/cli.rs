@@ -1,6 +1,7 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
 pub mod args;
+pub mod argv;
 pub mod console;
 pub mod ps;
 pub mod signals;
