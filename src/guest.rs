@@ -17,7 +17,7 @@ pub mod root;
 mod channel;
 mod containment;
 mod copy;
-mod file;
+pub(crate) mod file;
 mod init;
 mod namespace;
 mod netlink;
