@@ -27,7 +27,7 @@ pub mod xattr;
 mod channel;
 mod containment;
 mod copy;
-mod file;
+pub(crate) mod file;
 mod init;
 mod namespace;
 mod netlink;

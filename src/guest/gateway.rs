@@ -65,6 +65,8 @@ pub struct Gateway {
     network: OwnedFd,
     guest_network: OwnedFd,
     user: Option<OwnedFd>,
+    /// Where things in the gateway are reached, from inside it and from a guest.
+    address: Ipv4Addr,
 }
 
 /// What the helper answers; the descriptors come along in the order of the fields of [`Gateway`].
@@ -112,6 +114,7 @@ impl Gateway {
             network: descriptors.next()?,
             guest_network: descriptors.next()?,
             user: if user_namespace { Some(descriptors.next()?) } else { None },
+            address: GATEWAY_V4,
         })
     }
 
@@ -122,12 +125,12 @@ impl Gateway {
 
     /// The explicit proxy's URL, for what runs in the gateway or in a guest joined to it.
     pub fn proxy_url(&self) -> String {
-        format!("http://{GATEWAY_V4}:{PROXY_PORT}")
+        format!("http://{}:{PROXY_PORT}", self.address)
     }
 
     /// The address to ask names of, for what runs in the gateway or in a guest joined to it.
     pub fn resolver(&self) -> IpAddr {
-        GATEWAY_V4.into()
+        self.address.into()
     }
 
     /// The gateway's network namespace, for what runs in the gateway itself.

@@ -132,15 +132,12 @@ fn mount_point(line: &[u8]) -> Option<PathBuf> {
     let mut rest = field;
     while let Some((first, tail)) = rest.split_first() {
         let escaped = (*first == b'\\').then(|| tail.get(..3)).flatten();
-        match escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()) {
+            bytes.push(byte);
+            rest = &tail[3..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
@@ -241,25 +238,17 @@ fn unlink(parent: BorrowedFd<'_>, name: &std::ffi::CStr, flags: AtFlags) -> io::
             let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let _ = rustix::fs::fchmod(parent, Mode::RWXU);
             clear_attributes(parent);
-            let regular = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|status| FileType::from_raw_mode(status.st_mode).is_file_or_directory());
-            if regular && let Ok(entry) = rustix::fs::openat(parent, name, open, Mode::empty()) {
+            // Opening a device would do things.
+            let plain = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|status| {
+                matches!(FileType::from_raw_mode(status.st_mode), FileType::RegularFile | FileType::Directory)
+            });
+            if plain && let Ok(entry) = rustix::fs::openat(parent, name, open, Mode::empty()) {
                 clear_attributes(entry.as_fd());
             }
             Ok(rustix::fs::unlinkat(parent, name, flags)?)
         }
         Err(Errno::NOENT) => Ok(()),
         result => Ok(result?),
-    }
-}
-
-trait FileOrDirectory {
-    fn is_file_or_directory(self) -> bool;
-}
-
-impl FileOrDirectory for FileType {
-    fn is_file_or_directory(self) -> bool {
-        matches!(self, FileType::RegularFile | FileType::Directory)
     }
 }
 

@@ -171,8 +171,8 @@ impl Run {
             file => file.context(|| format!("cannot read {}", path.display()))?,
         };
         for line in BufReader::new(file).split(b'\n') {
-            let line = line.context(|| format!("cannot read {}", path.display()))?;
-            match serde_json::from_slice(&line) {
+            let text = line.context(|| format!("cannot read {}", path.display()))?;
+            match serde_json::from_slice(&text) {
                 Ok(Entry::Run { started, pid, what }) => {
                     run.started = Some(started);
                     run.pid = pid;

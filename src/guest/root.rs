@@ -3,11 +3,12 @@
 //! The root's own content is not trusted: nothing is mounted or written through a symbolic link in it, but below `/run`,
 //! which is a fresh file system by then.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -145,24 +146,18 @@ impl Targets {
         let source = format!(".larder-{name}");
         write_new(run, &source, content)?;
         let path = Path::new("etc").join(name);
-        let target = match rustix::fs::openat2(
-            top,
-            &path,
-            OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        ) {
-            Ok(target) => target,
-            Err(Errno::NOENT) => match rustix::fs::readlinkat(top, &path, Vec::new()) {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let target = match rustix::fs::openat2(top, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::NOENT) => {
                 // A link to a file that a service would make under /run: be that service.
-                Ok(link) => return serve_link(run, Path::new(&*String::from_utf8_lossy(link.as_bytes())), content),
-                Err(_) => {
-                    write_new(top, &path, "")?;
-                    self.made.push(path.clone());
-                    open_beneath(top, &path, OFlags::PATH)?
+                if let Ok(link) = rustix::fs::readlinkat(top, &path, Vec::new()) {
+                    return serve_link(run, Path::new(OsStr::from_bytes(link.as_bytes())), content);
                 }
-            },
-            Err(error) => return Err(error.into()),
+                write_new(top, &path, "")?;
+                self.made.push(path.clone());
+                open_beneath(top, &path, OFlags::PATH)?
+            }
+            target => target?,
         };
         let source = open_beneath(run, Path::new(&source), OFlags::PATH)?;
         Ok(rustix::mount::mount_bind(by_descriptor(&source), by_descriptor(&target))?)
@@ -202,7 +197,7 @@ fn remove_empty(path: &Path) -> io::Result<()> {
 
 /// Writes `content` where a link in `/etc` leads, if that is below `/run`.
 fn serve_link(run: &OwnedFd, link: &Path, content: &str) -> io::Result<()> {
-    let mut parts: Vec<&std::ffi::OsStr> = if link.is_absolute() { Vec::new() } else { vec!["etc".as_ref()] };
+    let mut parts: Vec<&OsStr> = if link.is_absolute() { Vec::new() } else { vec!["etc".as_ref()] };
     for component in link.components() {
         match component {
             Component::Normal(part) => parts.push(part),
@@ -265,13 +260,7 @@ fn fill_dev(dev: &OwnedFd) -> io::Result<()> {
     mount_below(dev, "shm", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=1777")
 }
 
-fn mount_below(
-    directory: &OwnedFd,
-    name: &str,
-    kind: &str,
-    flags: MountFlags,
-    options: &std::ffi::CStr,
-) -> io::Result<()> {
+fn mount_below(directory: &OwnedFd, name: &str, kind: &str, flags: MountFlags, options: &CStr) -> io::Result<()> {
     rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o755))?;
     let target = open_directory(directory, Path::new(name))?;
     Ok(rustix::mount::mount(kind, by_descriptor(&target), kind, flags, options)?)

@@ -169,7 +169,7 @@ mod tests {
         let new_user = libc::CLONE_NEWUSER.cast_unsigned();
         let thread = (libc::CLONE_VM | libc::CLONE_THREAD | libc::SIGCHLD).cast_unsigned();
         for call in [libc::SYS_clone, libc::SYS_unshare] {
-            assert_eq!(verdict(call, new_user | 17), errno(libc::EPERM));
+            assert_eq!(verdict(call, new_user | 0x11), errno(libc::EPERM));
             assert_eq!(verdict(call, thread), libc::SECCOMP_RET_ALLOW);
         }
         for call in [libc::SYS_socket, libc::SYS_socketpair] {

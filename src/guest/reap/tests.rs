@@ -83,7 +83,7 @@ fn cleans_up_after_a_dead_run_and_not_a_living_one() {
     drop(held);
     let cleaned = cleanup(&run).unwrap();
     assert_eq!(cleaned.processes, [(child.id(), "sleeper".to_owned())]);
-    assert_eq!(cleaned.trees, [tree.clone()]);
+    assert_eq!(cleaned.trees, std::slice::from_ref(&tree));
     assert!(!tree.exists());
     assert!(!child.wait().unwrap().success());
     assert_eq!(list(state.path()).unwrap(), []);
