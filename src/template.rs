@@ -3,6 +3,7 @@
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
+pub mod files;
 pub mod hcl;
 pub mod json;
 pub mod schema;

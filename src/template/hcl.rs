@@ -1,4 +1,7 @@
 //! The HCL2 front end: `hcl-edit` parses, evaluation is ours, with cty's semantics.
 
 pub mod convert;
+pub mod eval;
+pub mod functions;
+pub mod scope;
 pub mod value;
