@@ -1,5 +1,6 @@
 //! Templates: read, evaluated and decoded into one model, with spans kept for diagnostics.
 
+pub mod body;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;

@@ -3,5 +3,6 @@
 pub mod convert;
 pub mod eval;
 pub mod functions;
+pub(crate) mod parse;
 pub mod scope;
 pub mod value;

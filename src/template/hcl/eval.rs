@@ -22,6 +22,9 @@ mod tests;
 /// The result of evaluating an expression: one diagnostic is enough to fix it.
 pub type Eval<T> = Result<T, Box<Diagnostic>>;
 
+/// Key of an object that may have further attributes, not known yet, besides those listed.
+pub const OPEN_OBJECT: &str = "\u{0}open";
+
 /// Deepest nesting of expressions.
 const MAX_DEPTH: usize = 200;
 /// Most work one template may cause, counted in evaluated expressions and in bytes of values they give.

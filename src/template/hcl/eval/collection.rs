@@ -102,6 +102,7 @@ impl Evaluator<'_> {
             Kind::Unknown(Type::Dynamic | Type::Map(_)) => Ok(Value::unknown(Type::Dynamic).mark(sensitive)),
             Kind::Object(entries) | Kind::Map(_, entries) => match entries.get(name) {
                 Some(value) => Ok(value.clone().mark(sensitive)),
+                None if entries.contains_key(super::OPEN_OBJECT) => Ok(Value::unknown(Type::String).mark(sensitive)),
                 None => Err(self.no_attribute(name, entries, at)),
             },
             Kind::List(..) | Kind::Tuple(_) | Kind::Set(..) => Err(self
@@ -222,7 +223,7 @@ impl Evaluator<'_> {
     }
 
     /// Keys and values of what a `for` goes over.
-    pub(super) fn pairs(&self, collection: &Value, at: &Expression) -> Eval<Vec<(Value, Value)>> {
+    pub(crate) fn pairs(&self, collection: &Value, at: &Expression) -> Eval<Vec<(Value, Value)>> {
         match collection.kind() {
             Kind::List(_, elements) | Kind::Tuple(elements) => {
                 Ok((0_u64..).zip(elements).map(|(index, element)| (Value::number(index), element.clone())).collect())
