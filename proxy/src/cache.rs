@@ -219,7 +219,7 @@ impl Inner {
         let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
             let _leave = leave;
-            cancel.run_until_cancelled_owned(job.run()).await;
+            cancel.run_until_cancelled_owned(Box::pin(job.run())).await;
         });
     }
 

@@ -49,9 +49,8 @@ impl Exchange {
     pub(super) async fn answer(self) -> Response<Body> {
         // Twice: a damaged blob is forgotten, and looked up again.
         for _ in 0..2 {
-            let entry = match self.lookup().await {
-                Ok(entry) => entry,
-                Err(()) => return self.pass(Outcome::Bypass, "the cache's index failed").await,
+            let Ok(entry) = self.lookup().await else {
+                return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
             let Some(entry) = entry else { return self.miss(None).await };
             let run = self.inner.run();
@@ -68,8 +67,8 @@ impl Exchange {
     }
 
     async fn lookup(&self) -> Result<Option<Entry>, ()> {
-        let Some(shelf) = &self.inner.shelf else { return Err(()) };
-        let entries = shelf.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
+        let Some(store) = &self.inner.shelf else { return Err(()) };
+        let entries = store.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
         Ok(entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers)).cloned())
     }
 
@@ -201,9 +200,10 @@ impl Exchange {
                 self.arriving(&head, progress, tail(mine).await, leading)
             }
             Some(Head::Confirmed(entry)) if leading || self.selects(&entry.draft.vary, &entry.draft.headers) => {
-                let (outcome, why, status) = match leading {
-                    true => (Outcome::Revalidated, "upstream confirmed it", "hit; fwd=stale; fwd-status=304"),
-                    false => (Outcome::Coalesced, "confirmed for another request", "hit; fwd=stale; collapsed"),
+                let (outcome, why, status) = if leading {
+                    (Outcome::Revalidated, "upstream confirmed it", "hit; fwd=stale; fwd-status=304")
+                } else {
+                    (Outcome::Coalesced, "confirmed for another request", "hit; fwd=stale; collapsed")
                 };
                 match self.serve(&entry, outcome, why.to_owned(), status).await {
                     Some(response) => response,
@@ -271,12 +271,12 @@ impl Exchange {
 
     /// An answer out of the store; `None` when the body turned out damaged, and was forgotten.
     async fn serve(&self, entry: &Entry, outcome: Outcome, why: String, status: &str) -> Option<Response<Body>> {
-        let shelf = self.inner.shelf.as_ref()?;
-        let content = match shelf.content(entry).await {
+        let store = self.inner.shelf.as_ref()?;
+        let content = match store.content(entry).await {
             Ok(content) => content,
             Err(error) => {
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
-                if let Err(error) = shelf.forget(entry.digest).await {
+                if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);
                 }
                 return None;

@@ -68,7 +68,7 @@ impl Bed {
     fn on(dir: Arc<TempDir>) -> Self {
         let store = Store::open(dir.path()).unwrap();
         let origin = Arc::new(FakeOrigin::default());
-        let time = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let time = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_hours(500_000)));
         let clock = time.clone();
         let cache = Cache::with_clock(
             Some(store.clone()),
