@@ -10,4 +10,5 @@ pub mod inspect;
 pub mod origin;
 pub mod policy;
 pub mod rules;
+pub mod stats;
 pub mod store;

@@ -192,3 +192,6 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     };
     Err(StoreError::Network { path: dir.to_owned(), kind })
 }
+
+#[cfg(test)]
+mod tests;

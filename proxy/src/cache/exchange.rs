@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
-use super::progress::{Fetch, Head, Progress, SharedHead};
+use super::progress::{Head, Progress, SharedHead};
 use super::shape::{Shape, shape};
 use super::shelf::Content;
-use super::{Inner, Key, Mode, report};
+use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
 use crate::flow::Outcome;
 use crate::origin::{Phase, RequestContext, UpstreamError};
@@ -106,18 +106,35 @@ impl Exchange {
             return self.head(stored).await;
         }
         if self.headers.contains_key(AUTHORIZATION) || self.headers.contains_key(COOKIE) {
-            return self.fetch(Arc::new(Fetch::new()), stored).await;
+            let alone = self.inner.alone();
+            return self.fetch(alone, stored).await;
         }
-        let (fetch, begun) = self.inner.join(self.key.hash);
-        if begun {
-            return self.fetch(fetch, stored).await;
+        match self.inner.join(self.key.hash) {
+            Joined::Leading(leading) => self.lead(leading, stored).await,
+            Joined::Following(progress) => match self.follow(progress, None, stored.as_ref()).await {
+                Followed::Answer(response) => response,
+                Followed::Alone => {
+                    let alone = self.inner.alone();
+                    self.fetch(alone, stored).await
+                }
+            },
         }
-        let progress = fetch.subscribe();
-        drop(fetch);
-        match self.follow(progress, None, stored.as_ref()).await {
-            Followed::Answer(response) => response,
-            Followed::Alone => self.fetch(Arc::new(Fetch::new()), stored).await,
+    }
+
+    /// Begins the fetch that others join, unless one has ended since we looked.
+    async fn lead(self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.distrust(&self.key.hash);
         }
+        if let Ok(Some(entry)) = self.lookup().await
+            && stored.as_ref().is_none_or(|old| entry.draft.responded > old.draft.responded)
+            && let Judgement::Use(why) = judge(&self.stored(&entry), &self.control, self.now, self.inner.run())
+            && let Some(response) = self.serve(&entry, Outcome::Hit, why.to_owned(), "hit").await
+        {
+            leading.fetch.head(Head::Confirmed(Arc::new(entry)));
+            return response;
+        }
+        self.fetch(leading, stored).await
     }
 
     async fn offline(&self, stored: Option<Entry>) -> Response<Body> {
@@ -158,12 +175,12 @@ impl Exchange {
     }
 
     /// Begins a fetch, which goes on without us if need be.
-    async fn fetch(self, fetch: Arc<Fetch>, stored: Option<Entry>) -> Response<Body> {
-        let progress = fetch.subscribe();
+    async fn fetch(self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+        let progress = leading.fetch.subscribe();
         let (lead, mine) = oneshot::channel();
-        self.inner.spawn(Job {
+        let job = Job {
             inner: self.inner.clone(),
-            fetch,
+            fetch: leading.fetch.clone(),
             key: self.key.clone(),
             uri: self.uri.clone(),
             request: self.headers.clone(),
@@ -171,7 +188,8 @@ impl Exchange {
             verdict: self.verdict.clone(),
             stored: stored.clone(),
             lead,
-        });
+        };
+        self.inner.spawn(job, leading);
         match self.follow(progress, Some(mine), stored.as_ref()).await {
             Followed::Answer(response) => response,
             Followed::Alone => self.pass(Outcome::Miss, "the fetch was not for sharing").await,
@@ -191,6 +209,8 @@ impl Exchange {
         };
         let leading = mine.is_some();
         let answer = match head {
+            // Who began it went away before it was under way.
+            None if !leading => return Followed::Alone,
             None => {
                 let (phase, message) = (Phase::Exchange, format!("the fetch of {} was cancelled", self.key.url));
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await
