@@ -1,15 +1,16 @@
 //! HTTP on one connection, by hyper, with the limits that a hostile client meets.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
@@ -41,22 +42,37 @@ pub(crate) struct Session {
     pub(crate) stop: CancellationToken,
 }
 
-/// Serves requests until the connection ends, or the proxy stops: then what is under way is finished.
+/// Serves requests until the connection ends, or is told to stop: then what is under way is finished.
+///
+/// hyper-util's automatic builder is not used: it waits for the first bytes without a limit, and takes HTTP/2 where
+/// nobody agreed on it.
 pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Session) {
-    let shared = session.shared.clone();
     let stop = session.stop.clone();
-    let builder = builder(protocol, shared.config.timeouts.client);
+    let head_timeout = session.shared.config.timeouts.client;
+    let abort = session.shared.abort.clone();
     let session = Arc::new(session);
     let service = service_fn(move |request| handle(session.clone(), request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-    let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+    let io = TokioIo::new(io);
+    let result = match protocol {
+        Protocol::Http1 => {
+            let connection = http1(head_timeout).serve_connection(io, service).with_upgrades();
+            let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 result = connection.as_mut() => result,
-                () = shared.abort.cancelled() => Ok(()),
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    finish(connection, &abort).await
+                }
+            }
+        }
+        Protocol::Http2 => {
+            let mut connection = std::pin::pin!(http2().serve_connection(io, service));
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    finish(connection, &abort).await
+                }
             }
         }
     };
@@ -65,15 +81,22 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     }
 }
 
-fn builder(protocol: Protocol, head_timeout: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder = match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-    };
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024).max_headers(100);
+async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &CancellationToken) -> hyper::Result<()> {
+    tokio::select! {
+        result = connection => result,
+        () = abort.cancelled() => Ok(()),
+    }
+}
+
+fn http1(head_timeout: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024).max_headers(100);
     builder
-        .http2()
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(256)
         .max_header_list_size(64 * 1024)
