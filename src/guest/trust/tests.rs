@@ -204,6 +204,18 @@ fn run_in_overlay(lower: &[&Path], upper: &Path, command: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
 }
 
+/// Every entry of a tree with its mode and owner.
+fn names(tree: &Layers) -> std::collections::BTreeSet<String> {
+    let mut names = std::collections::BTreeSet::new();
+    tree.walk(&mut |entry| {
+        let owner = (entry.metadata.mode(), entry.metadata.uid(), entry.metadata.gid());
+        names.insert(format!("{} {owner:?}", entry.path.display()));
+        Ok(true)
+    })
+    .unwrap();
+    names
+}
+
 /// Every store of a tree: bundles and links as they are, key stores as the list of their certificates.
 fn stores(tree: &Layers) -> Vec<String> {
     let mut lines = Vec::new();
@@ -262,6 +274,8 @@ fn stores_made_by_debian_equal_those_of_a_build_without_interception() {
             assert_eq!(made, expected);
         }
         assert_eq!(made.len(), expected.len());
+        let (made, expected) = (names(&Layers::new(with.clone())), names(&Layers::new(without.clone())));
+        assert_eq!(made.symmetric_difference(&expected).collect::<Vec<_>>(), [""; 0]);
     }
     let look = super::super::trace::Look { authority: Some(&ours), ..Default::default() };
     let needles = super::super::trace::Needles::new(&look).unwrap();
