@@ -84,6 +84,13 @@ impl KeyStore {
         self.entries.len() != before
     }
 
+    /// The trusted certificates in DER, sorted.
+    pub fn certificates(&self) -> Vec<&[u8]> {
+        let mut certificates: Vec<_> = self.entries.iter().filter_map(|entry| entry.trusted.as_deref()).collect();
+        certificates.sort_unstable();
+        certificates
+    }
+
     /// The key store as a file, with its digest.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_be_bytes().to_vec();

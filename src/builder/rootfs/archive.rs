@@ -273,4 +273,4 @@ fn refused(what: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -181,3 +181,110 @@ fn a_store_with_another_password_is_reported() {
     assert_eq!(guest.restore().left.len(), 1);
     assert_eq!(fs::read(&path).unwrap(), store);
 }
+
+/// Runs a command in an overlay of `lower` (uppermost first) that writes to `upper`, in a mount namespace of its own.
+fn run_in_overlay(lower: &[&Path], upper: &Path, command: &str) {
+    let work = upper.with_extension("work");
+    let merged = upper.with_extension("merged");
+    for directory in [upper, &work, &merged] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    let lower: Vec<_> = lower.iter().map(|path| path.display().to_string()).collect();
+    let script = format!(
+        "set -e; mount -t overlay -o userxattr,lowerdir={},upperdir={},workdir={} overlay {m}; \
+         mount -t proc proc {m}/proc; cd {m}; touch etc/resolv.conf; mount --bind -o ro /etc/resolv.conf etc/resolv.conf; \
+         exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot . sh -ec '{command}'",
+        lower.join(":"),
+        upper.display(),
+        work.display(),
+        m = merged.display()
+    );
+    let output = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+}
+
+/// Every entry of a tree with its mode and owner.
+fn names(tree: &Layers) -> std::collections::BTreeSet<String> {
+    let mut names = std::collections::BTreeSet::new();
+    tree.walk(&mut |entry| {
+        let owner = (entry.metadata.mode(), entry.metadata.uid(), entry.metadata.gid());
+        names.insert(format!("{} {owner:?}", entry.path.display()));
+        Ok(true)
+    })
+    .unwrap();
+    names
+}
+
+/// Every store of a tree: bundles and links as they are, key stores as the list of their certificates.
+fn stores(tree: &Layers) -> Vec<String> {
+    let mut lines = Vec::new();
+    tree.walk(&mut |entry| {
+        let path = entry.path.display().to_string();
+        if STORES.iter().any(|store| path.starts_with(store)) {
+            let link = fs::read_link(&entry.source).unwrap_or_default();
+            let mut content = if entry.metadata.is_file() { fs::read(&entry.source).unwrap() } else { Vec::new() };
+            if jks::is_jks(&content) {
+                // The dates of entries are those of the build, and their order follows from the table's size.
+                content = KeyStore::parse(&content).unwrap().certificates().concat();
+            }
+            let owner = (entry.metadata.mode(), entry.metadata.uid(), entry.metadata.gid());
+            lines.push(format!("{path} {owner:?} {link:?} {}", digest(&content)));
+        }
+        Ok(true)
+    })
+    .unwrap();
+    lines
+}
+
+const STORES: [&str; 4] = ["etc/ssl", "etc/ca-certificates", "usr/local/share", "usr/share/ca-certificates"];
+
+/// By hand, with a tree of `mmdebstrap --variant=apt`: `LARDER_DEBIAN=/tree cargo nextest run --run-ignored only`.
+#[test]
+#[ignore = "needs a Debian tree that is given, and its mirror"]
+fn stores_made_by_debian_equal_those_of_a_build_without_interception() {
+    let base = PathBuf::from(std::env::var_os("LARDER_DEBIAN").expect("a Debian tree"));
+    let scratch = tempfile::tempdir_in(base.parent().unwrap()).unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let ours = new_authority("ours");
+    let steps = [
+        ("first", "apt-get -q update; apt-get -qy install --no-install-recommends ca-certificates openssl"),
+        ("second", "apt-get -qy install --no-install-recommends default-jre-headless"),
+        ("third", "update-ca-certificates --fresh; chmod 600 /etc/ssl/certs/ca-certificates.crt"),
+    ];
+    let (mut with, mut without) = (vec![base.clone()], vec![base]);
+    for (name, command) in steps {
+        let (upper, trust) = (at(&format!("with-{name}")), at(&format!("trust-{name}")));
+        fs::create_dir(&trust).unwrap();
+        let below = Layers::new(with.clone());
+        let journal = install(&below, &trust, &ours).unwrap();
+        let lower: Vec<_> = [&trust].into_iter().chain(with.iter().rev()).map(PathBuf::as_path).collect();
+        run_in_overlay(&lower, &upper, command);
+        let restored = restore(&below, &upper, &ours, &journal).unwrap();
+        println!("{name}: {restored:?}");
+        assert!(!restored.mended.is_empty() && restored.left.is_empty(), "the step did not touch the stores");
+        with.push(upper);
+        let upper = at(&format!("without-{name}"));
+        let lower: Vec<_> = without.iter().rev().map(PathBuf::as_path).collect();
+        run_in_overlay(&lower, &upper, command);
+        without.push(upper);
+        let (made, expected) = (stores(&Layers::new(with.clone())), stores(&Layers::new(without.clone())));
+        println!("{} entries compared", made.len());
+        for (made, expected) in made.iter().zip(&expected) {
+            assert_eq!(made, expected);
+        }
+        assert_eq!(made.len(), expected.len());
+        let (made, expected) = (names(&Layers::new(with.clone())), names(&Layers::new(without.clone())));
+        assert_eq!(made.symmetric_difference(&expected).collect::<Vec<_>>(), [""; 0]);
+    }
+    let look = super::super::trace::Look { authority: Some(&ours), ..Default::default() };
+    let needles = super::super::trace::Needles::new(&look).unwrap();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let tree = Layers::new(with);
+    let report = super::super::trace::scan(&tree, &needles, &Default::default(), &cancel, &|_, _| {}).unwrap();
+    println!(
+        "{} entries, {} bytes in {:?}, skipped {:?}",
+        report.entries, report.bytes, report.duration, report.skipped
+    );
+    assert_eq!(report.findings, []);
+}
