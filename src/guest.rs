@@ -14,6 +14,7 @@ pub mod journal;
 pub mod launch;
 pub mod layer;
 pub mod layers;
+pub mod network;
 pub mod reap;
 pub mod record;
 pub mod reexec;
