@@ -159,6 +159,10 @@ impl BuildRun<'_> {
         let context = self.context(self.cancel.token().clone());
         let result = provision(&mut *self.job.builder, job, index, &context, &self.cancel).await;
         self.ended(began, &job.label, &result);
+        if let (Err(error), true, false) = (&result, job.continue_on_error, self.cancel.is_cancelled()) {
+            context.ui.warn(&format!("continue_on_error: going on after {}", chain(error)));
+            return Ok(());
+        }
         if result.is_ok() {
             self.pause(&job.label).await;
         }

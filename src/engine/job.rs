@@ -48,6 +48,8 @@ pub struct ProvisionerJob {
     pub max_retries: u32,
     /// How long one run may take, the pause apart (Packer ignores it beside `pause_before`; Larder does not).
     pub timeout: Option<Duration>,
+    /// Whether the build goes on after it failed.
+    pub continue_on_error: bool,
     /// Makes it.
     pub make: Make<dyn Provisioner>,
 }
