@@ -5,4 +5,5 @@ pub mod eval;
 pub mod functions;
 pub(crate) mod parse;
 pub mod scope;
+pub(crate) mod type_expr;
 pub mod value;

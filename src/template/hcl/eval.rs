@@ -17,7 +17,7 @@ mod collection;
 mod operator;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The result of evaluating an expression: one diagnostic is enough to fix it.
 pub type Eval<T> = Result<T, Box<Diagnostic>>;

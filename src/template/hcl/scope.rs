@@ -17,6 +17,11 @@ impl<'a> Scope<'a> {
         Self { names, parent: None }
     }
 
+    /// The names of this scope alone.
+    pub fn into_names(self) -> BTreeMap<String, Value> {
+        self.names
+    }
+
     /// A scope with further names within this one.
     pub fn child(&'a self, names: impl IntoIterator<Item = (String, Value)>) -> Self {
         Self { names: names.into_iter().collect(), parent: Some(self) }
