@@ -24,8 +24,8 @@ ln -s /proc/self/fd "$root/dev/fd"
 exec chroot "$root" /usr/bin/env -i "$@"
 "#;
 
-pub struct ChrootRunner {
-    pub root: PathBuf,
+pub(crate) struct ChrootRunner {
+    pub(crate) root: PathBuf,
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use larder_proxy::body::{self, Body};
 
 /// Sends requests to where their URI says; what fails is answered 502, as the proxy does.
-pub struct PlainHttp(Client<HttpConnector, Body>);
+pub(crate) struct PlainHttp(Client<HttpConnector, Body>);
 
 impl Default for PlainHttp {
     fn default() -> Self {
@@ -20,19 +20,19 @@ impl Default for PlainHttp {
 }
 
 impl PlainHttp {
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         match self.0.request(request).await {
             Ok(response) => response.map(|incoming| incoming.map_err(io::Error::other).boxed()),
             Err(error) => Response::builder()
                 .status(StatusCode::BAD_GATEWAY)
                 .header("content-type", "text/plain")
-                .body(body::full(Bytes::from(larder_chain(&error))))
+                .body(body::full(Bytes::from(chain(&error))))
                 .unwrap(),
         }
     }
 }
 
-fn larder_chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

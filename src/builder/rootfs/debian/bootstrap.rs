@@ -91,7 +91,7 @@ impl Bootstrap<'_> {
         Ok(Resolved { packages, codename: release.codename })
     }
 
-    /// Fetches the packages, unpacks them, and writes what dpkg and apt keep about them.
+    /// Fetches the packages, unpacks them, and writes what dpkg keeps about them.
     pub async fn fetch_and_unpack(&self, resolved: &Resolved) -> Result<UnpackedRoot> {
         let cannot = |what: &str| format!("cannot {what} {}", self.root.display());
         let root = RootDir::open(self.root).context(|| cannot("open the root"))?;
@@ -114,12 +114,11 @@ impl Bootstrap<'_> {
         )
         .await?;
         dpkg::write_database(&root, &packages, &self.spec.architecture)
-            .and_then(|()| dpkg::write_apt(&root, self.spec, &resolved.packages))
             .map_err(|error| no_room(&cannot("write the package database of"), error))?;
         Ok(UnpackedRoot { packages })
     }
 
-    /// Runs the packages' scripts and tidies up.
+    /// Runs the packages' scripts, sets up apt and tidies up.
     pub async fn configure(
         &self,
         resolved: Resolved,
@@ -131,6 +130,9 @@ impl Bootstrap<'_> {
         let dpkg = resolved.packages.iter().find(|package| package.name == "dpkg");
         let dpkg = dpkg.map_or("", |package| package.version.as_str());
         run_scripts(&root, &preinsts, dpkg, runner).await?;
+        // Only now are apt's conffiles, its trusted keys among them, in their place.
+        dpkg::write_apt(&root, self.spec, &resolved.packages)
+            .map_err(|error| no_room(&format!("cannot set up apt in {}", self.root.display()), error))?;
         tidy(&root).context(|| format!("cannot tidy up {}", self.root.display()))?;
         Ok(Bootstrapped {
             packages: resolved.packages,

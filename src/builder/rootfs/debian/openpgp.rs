@@ -305,3 +305,6 @@ fn may_sign(binding: &Signature, unless_said: bool) -> bool {
     let said = config.hashed_subpackets().any(|subpacket| matches!(subpacket.data, SubpacketData::KeyFlags(_)));
     if said { binding.key_flags().sign() } else { unless_said }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 /// An archive of stanzas written as `name version; Field: value; ...`, with one essential package, `base`.
@@ -6,9 +8,11 @@ fn archive(stanzas: &[&str]) -> Vec<String> {
     for stanza in stanzas.iter().chain(&["base 1; Essential: yes"]) {
         let mut parts = stanza.split("; ");
         let (name, version) = parts.next().unwrap().split_once(' ').unwrap();
-        text += &format!(
+        write!(
+            text,
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\nFilename: pool/{name}.deb\nSize: 1\nSHA256: 00\n"
-        );
+        )
+        .unwrap();
         for field in parts {
             text.push_str(field);
             text.push('\n');
