@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -149,7 +151,9 @@ impl Job {
     ) {
         let (parts, body) = response.into_parts();
         let total = content_length(&parts.headers);
-        let promised = self.verdict.promised.clone().filter(|_| parts.status == StatusCode::OK);
+        // A coding that the origin applies on the way is not part of what the URL promises.
+        let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
+        let promised = self.verdict.promised.clone().filter(|_| plain);
         // With a digest to check, the last byte is kept back until the body is known to be right.
         let held = promised.as_ref().and(total).unwrap_or(u64::MAX);
         if let Some(promised) = promised {

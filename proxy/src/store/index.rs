@@ -100,7 +100,15 @@ impl Store {
     }
 
     /// Puts the blob in place and makes it the answer of its URL and variant.
-    pub fn commit(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+    pub fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+        let digest = blob.digest();
+        self.place_and_enter(blob, draft).inspect_err(|_| {
+            // The index had no room, say: then the blob must not keep what is left.
+            let _ = self.unlink_unreferenced(&[digest]);
+        })
+    }
+
+    fn place_and_enter(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         blob.place(self.root())?;
