@@ -242,3 +242,15 @@ async fn nothing_is_fetched_twice_however_requests_fall() {
         bed.settle().await;
     }
 }
+
+/// The same, made to happen: the front in memory still says that there is nothing, the index knows better.
+#[tokio::test]
+async fn who_begins_a_fetch_looks_into_the_index_first() {
+    let one = Bed::new();
+    let two = one.again();
+    assert_eq!(two.with(DEB, &[("cache-control", "only-if-cached")]).await.status, 504);
+    one.origin.reply(DEB, Reply::ok("package"));
+    one.get(DEB).await;
+    assert_eq!(two.get(DEB).await.text(), "package");
+    assert_eq!((two.outcome(), two.origin.count()), (Outcome::Hit, 0));
+}
