@@ -24,13 +24,14 @@ use std::time::{Duration, SystemTime};
 use http::header::{ACCEPT, CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
-use self::progress::Fetch;
+use self::progress::{Fetch, Progress};
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
@@ -203,23 +204,27 @@ impl Inner {
         Some(self.run.load(Ordering::Relaxed)).filter(|&run| run > 0).map(from_millis)
     }
 
-    /// The fetch under way for a key, or a new one and `true`.
-    fn join(&self, key: [u8; 16]) -> (Arc<Fetch>, bool) {
+    /// Joins the fetch under way for a key, or begins one.
+    fn join(self: &Arc<Self>, key: [u8; 16]) -> Joined {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fetch) = fetches.get(&key) {
-            return (fetch.clone(), false);
+            return Joined::Following(fetch.subscribe());
         }
         let fetch = Arc::new(Fetch::new());
         fetches.insert(key, fetch.clone());
-        (fetch, true)
+        Joined::Leading(Leading { inner: self.clone(), key: Some(key), fetch })
     }
 
-    fn spawn(self: &Arc<Self>, job: Job) {
-        let leave = Leave { inner: self.clone(), key: job.key.hash, fetch: job.fetch.clone() };
+    /// A fetch that nobody can join.
+    fn alone(self: &Arc<Self>) -> Leading {
+        Leading { inner: self.clone(), key: None, fetch: Arc::new(Fetch::new()) }
+    }
+
+    fn spawn(&self, job: Job, leading: Leading) {
         let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
-            let _leave = leave;
-            cancel.run_until_cancelled_owned(job.run()).await;
+            let _leading = leading;
+            cancel.run_until_cancelled_owned(Box::pin(job.run())).await;
         });
     }
 
@@ -276,18 +281,22 @@ impl Inner {
     }
 }
 
-/// Takes a fetch off the list of those that can be joined, however it ends.
-struct Leave {
+enum Joined {
+    Following(watch::Receiver<Progress>),
+    Leading(Leading),
+}
+
+/// A fetch begun. However it ends, it is taken off the list of those that can be joined, and who waits learns of it.
+struct Leading {
     inner: Arc<Inner>,
-    key: [u8; 16],
+    key: Option<[u8; 16]>,
     fetch: Arc<Fetch>,
 }
 
-impl Drop for Leave {
+impl Drop for Leading {
     fn drop(&mut self) {
-        let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        if fetches.get(&self.key).is_some_and(|fetch| Arc::ptr_eq(fetch, &self.fetch)) {
-            fetches.remove(&self.key);
+        if let Some(key) = &self.key {
+            self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         }
     }
 }

@@ -329,7 +329,7 @@ fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
         Judgement::Ask(why) => (false, why),
     };
     let (lifetime, age) = (lifetime(&stored), current_age(&stored, now));
-    Variant { lifetime, age, usable, why, entry }
+    Variant { entry, lifetime, age, usable, why }
 }
 
 /// Plain files up to `depth` directories down.

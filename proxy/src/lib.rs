@@ -28,6 +28,7 @@ mod sent_body;
 mod server;
 mod service;
 mod shared;
+pub mod stats;
 pub mod store;
 mod tunnel;
 pub mod upstream;

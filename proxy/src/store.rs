@@ -182,8 +182,7 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     let kind = match magic {
         0x0000_6969 => "NFS",
         0xff53_4d42 => "CIFS",
-        0xfe53_4d42 => "SMB",
-        0x0000_517b => "SMB",
+        0xfe53_4d42 | 0x0000_517b => "SMB",
         0x0102_1997 => "9p",
         0x5346_414f => "AFS",
         0x00c3_6400 => "Ceph",
@@ -193,3 +192,6 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     };
     Err(StoreError::Network { path: dir.to_owned(), kind })
 }
+
+#[cfg(test)]
+mod tests;

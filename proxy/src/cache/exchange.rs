@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
-use super::progress::{Fetch, Head, Progress, SharedHead};
+use super::progress::{Head, Progress, SharedHead};
 use super::shape::{Shape, shape};
 use super::shelf::Content;
-use super::{Inner, Key, Mode, report};
+use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
 use crate::flow::Outcome;
 use crate::origin::{Phase, RequestContext, UpstreamError};
@@ -49,9 +49,8 @@ impl Exchange {
     pub(super) async fn answer(self) -> Response<Body> {
         // Twice: a damaged blob is forgotten, and looked up again.
         for _ in 0..2 {
-            let entry = match self.lookup().await {
-                Ok(entry) => entry,
-                Err(()) => return self.pass(Outcome::Bypass, "the cache's index failed").await,
+            let Ok(entry) = self.lookup().await else {
+                return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
             let Some(entry) = entry else { return self.miss(None).await };
             let run = self.inner.run();
@@ -68,8 +67,8 @@ impl Exchange {
     }
 
     async fn lookup(&self) -> Result<Option<Entry>, ()> {
-        let Some(shelf) = &self.inner.shelf else { return Err(()) };
-        let entries = shelf.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
+        let Some(store) = &self.inner.shelf else { return Err(()) };
+        let entries = store.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
         Ok(entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers)).cloned())
     }
 
@@ -107,18 +106,35 @@ impl Exchange {
             return self.head(stored).await;
         }
         if self.headers.contains_key(AUTHORIZATION) || self.headers.contains_key(COOKIE) {
-            return self.fetch(Arc::new(Fetch::new()), stored).await;
+            let alone = self.inner.alone();
+            return self.fetch(alone, stored).await;
         }
-        let (fetch, begun) = self.inner.join(self.key.hash);
-        if begun {
-            return self.fetch(fetch, stored).await;
+        match self.inner.join(self.key.hash) {
+            Joined::Leading(leading) => self.lead(leading, stored).await,
+            Joined::Following(progress) => match self.follow(progress, None, stored.as_ref()).await {
+                Followed::Answer(response) => response,
+                Followed::Alone => {
+                    let alone = self.inner.alone();
+                    self.fetch(alone, stored).await
+                }
+            },
         }
-        let progress = fetch.subscribe();
-        drop(fetch);
-        match self.follow(progress, None, stored.as_ref()).await {
-            Followed::Answer(response) => response,
-            Followed::Alone => self.fetch(Arc::new(Fetch::new()), stored).await,
+    }
+
+    /// Begins the fetch that others join, unless one has ended since we looked.
+    async fn lead(self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.distrust(&self.key.hash);
         }
+        if let Ok(Some(entry)) = self.lookup().await
+            && stored.as_ref().is_none_or(|old| entry.draft.responded > old.draft.responded)
+            && let Judgement::Use(why) = judge(&self.stored(&entry), &self.control, self.now, self.inner.run())
+            && let Some(response) = self.serve(&entry, Outcome::Hit, why.to_owned(), "hit").await
+        {
+            leading.fetch.head(Head::Confirmed(Arc::new(entry)));
+            return response;
+        }
+        self.fetch(leading, stored).await
     }
 
     async fn offline(&self, stored: Option<Entry>) -> Response<Body> {
@@ -159,12 +175,12 @@ impl Exchange {
     }
 
     /// Begins a fetch, which goes on without us if need be.
-    async fn fetch(self, fetch: Arc<Fetch>, stored: Option<Entry>) -> Response<Body> {
-        let progress = fetch.subscribe();
+    async fn fetch(self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+        let progress = leading.fetch.subscribe();
         let (lead, mine) = oneshot::channel();
-        self.inner.spawn(Job {
+        let job = Job {
             inner: self.inner.clone(),
-            fetch,
+            fetch: leading.fetch.clone(),
             key: self.key.clone(),
             uri: self.uri.clone(),
             request: self.headers.clone(),
@@ -172,7 +188,8 @@ impl Exchange {
             verdict: self.verdict.clone(),
             stored: stored.clone(),
             lead,
-        });
+        };
+        self.inner.spawn(job, leading);
         match self.follow(progress, Some(mine), stored.as_ref()).await {
             Followed::Answer(response) => response,
             Followed::Alone => self.pass(Outcome::Miss, "the fetch was not for sharing").await,
@@ -192,6 +209,8 @@ impl Exchange {
         };
         let leading = mine.is_some();
         let answer = match head {
+            // Who began it went away before it was under way.
+            None if !leading => return Followed::Alone,
             None => {
                 let (phase, message) = (Phase::Exchange, format!("the fetch of {} was cancelled", self.key.url));
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await
@@ -201,9 +220,10 @@ impl Exchange {
                 self.arriving(&head, progress, tail(mine).await, leading)
             }
             Some(Head::Confirmed(entry)) if leading || self.selects(&entry.draft.vary, &entry.draft.headers) => {
-                let (outcome, why, status) = match leading {
-                    true => (Outcome::Revalidated, "upstream confirmed it", "hit; fwd=stale; fwd-status=304"),
-                    false => (Outcome::Coalesced, "confirmed for another request", "hit; fwd=stale; collapsed"),
+                let (outcome, why, status) = if leading {
+                    (Outcome::Revalidated, "upstream confirmed it", "hit; fwd=stale; fwd-status=304")
+                } else {
+                    (Outcome::Coalesced, "confirmed for another request", "hit; fwd=stale; collapsed")
                 };
                 match self.serve(&entry, outcome, why.to_owned(), status).await {
                     Some(response) => response,
@@ -271,12 +291,12 @@ impl Exchange {
 
     /// An answer out of the store; `None` when the body turned out damaged, and was forgotten.
     async fn serve(&self, entry: &Entry, outcome: Outcome, why: String, status: &str) -> Option<Response<Body>> {
-        let shelf = self.inner.shelf.as_ref()?;
-        let content = match shelf.content(entry).await {
+        let store = self.inner.shelf.as_ref()?;
+        let content = match store.content(entry).await {
             Ok(content) => content,
             Err(error) => {
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
-                if let Err(error) = shelf.forget(entry.digest).await {
+                if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);
                 }
                 return None;

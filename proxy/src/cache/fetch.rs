@@ -211,10 +211,12 @@ impl Transfer {
     }
 
     async fn copy(&self, mut writer: BlobWriter, mut body: Body) -> Result<BlobWriter, Broken> {
-        loop {
-            let batch = gather(&mut body).await.map_err(|error| Broken::Upstream(error.to_string()))?;
+        let mut ended = false;
+        while !ended {
+            let (batch, last) = gather(&mut body).await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            ended = last;
             if batch.is_empty() {
-                break;
+                continue;
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
             self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
@@ -225,7 +227,8 @@ impl Transfer {
             let (back, result, batch) = written.await.map_err(|error| Broken::Upstream(error.to_string()))?;
             writer = back;
             if let Err(error) = result {
-                return Err(Broken::Store(error, batch, body));
+                let rest = if ended { empty() } else { body };
+                return Err(Broken::Store(error, batch, rest));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
@@ -301,8 +304,8 @@ impl Transfer {
     }
 }
 
-/// Waits for the next bytes, and takes along what else is there already. Empty at the end.
-async fn gather(body: &mut Body) -> io::Result<Vec<Bytes>> {
+/// Waits for the next bytes, and takes along what else is there already; `true` when the body has ended.
+async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
     let mut batch = Vec::new();
     let mut size = 0;
     while size < BATCH {
@@ -314,20 +317,15 @@ async fn gather(body: &mut Body) -> io::Result<Vec<Bytes>> {
                 None => break,
             }
         };
-        match frame {
-            None => break,
-            Some(Err(error)) => return Err(error),
-            Some(Ok(frame)) => {
-                if let Ok(chunk) = frame.into_data()
-                    && !chunk.is_empty()
-                {
-                    size += chunk.len();
-                    batch.push(chunk);
-                }
-            }
+        let Some(frame) = frame else { return Ok((batch, true)) };
+        if let Ok(chunk) = frame?.into_data()
+            && !chunk.is_empty()
+        {
+            size += chunk.len();
+            batch.push(chunk);
         }
     }
-    Ok(batch)
+    Ok((batch, false))
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

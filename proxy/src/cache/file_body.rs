@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::ReadWriteFlags;
 use tokio::sync::{mpsc, watch};
 
 use super::progress::{End, Progress};
@@ -163,13 +163,13 @@ enum Readable {
 fn read_cached(file: &File, offset: u64, count: usize) -> Option<Vec<u8>> {
     let mut buffer = vec![0; count];
     let mut slices = [IoSliceMut::new(&mut buffer)];
+    // Whatever the error, the blocking read meets it again and reports it.
     match rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
-        Ok(0) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => None,
+        Ok(0) | Err(_) => None,
         Ok(read) => {
             buffer.truncate(read);
             Some(buffer)
         }
-        Err(_) => None,
     }
 }
 

@@ -30,8 +30,7 @@ pub(super) fn upstream_failed(error: &UpstreamError) -> Response<Body> {
     let (status, name) = match error.phase {
         Phase::Denied => (StatusCode::FORBIDDEN, "http_request_denied"),
         Phase::Resolve => (StatusCode::BAD_GATEWAY, "dns_error"),
-        Phase::Connect => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
-        Phase::Proxy => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
+        Phase::Connect | Phase::Proxy => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
         Phase::Tls => (StatusCode::BAD_GATEWAY, "tls_protocol_error"),
         Phase::Exchange => (StatusCode::BAD_GATEWAY, "connection_terminated"),
         Phase::Timeout => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),

@@ -74,6 +74,8 @@ struct Shared {
     marks: Mutex<LruCache<Digest, Mark>>,
     touches: Mutex<Vec<Touch>>,
     version: AtomicI64,
+    /// Counts the changes made through this shelf.
+    generation: AtomicU64,
     begun: Instant,
     checked: AtomicU64,
 }
@@ -89,6 +91,7 @@ impl Shelf {
             marks: Mutex::new(LruCache::new(MARKS)),
             touches: Mutex::default(),
             version: AtomicI64::new(-1),
+            generation: AtomicU64::new(0),
             begun: Instant::now(),
             checked: AtomicU64::new(0),
         };
@@ -112,11 +115,21 @@ impl Shelf {
             if let Some(found) = lock(&shared.resources).get(&key) {
                 return Ok(found.clone());
             }
+            let generation = shared.generation.load(Ordering::Acquire);
             let found = Arc::new(shared.store.lookup(&key)?);
-            lock(&shared.resources).put(key, found.clone());
+            let mut resources = lock(&shared.resources);
+            // What was read before a change must not outlive it.
+            if shared.generation.load(Ordering::Acquire) == generation {
+                resources.put(key, found.clone());
+            }
             Ok(found)
         })
         .await
+    }
+
+    /// Makes the next look-up of a key read the index.
+    pub(super) fn distrust(&self, key: &[u8; 16]) {
+        self.shared.changed(key);
     }
 
     /// The body of an entry; an error when it is missing or not what it was.
@@ -142,7 +155,7 @@ impl Shelf {
             if let Ok(found) = file.metadata() {
                 lock(&shared.marks).put(entry.digest, Mark::of(&found));
             }
-            lock(&shared.resources).pop(&key);
+            shared.changed(&key);
             Ok(entry)
         })
         .await
@@ -153,7 +166,7 @@ impl Shelf {
         let shared = self.shared.clone();
         blocking(move || {
             shared.store.refresh(&entry)?;
-            lock(&shared.resources).pop(&entry.draft.key);
+            shared.changed(&entry.draft.key);
             Ok(())
         })
         .await
@@ -164,7 +177,7 @@ impl Shelf {
         let shared = self.shared.clone();
         blocking(move || {
             shared.store.invalidate(&key)?;
-            lock(&shared.resources).pop(&key);
+            shared.changed(&key);
             Ok(())
         })
         .await
@@ -175,6 +188,7 @@ impl Shelf {
         let shared = self.shared.clone();
         blocking(move || {
             shared.store.forget_blob(&digest)?;
+            shared.generation.fetch_add(1, Ordering::AcqRel);
             lock(&shared.resources).clear();
             lock(&shared.files).pop(&digest);
             lock(&shared.marks).pop(&digest);
@@ -209,6 +223,12 @@ impl Shelf {
 }
 
 impl Shared {
+    fn changed(&self, key: &[u8; 16]) {
+        let mut resources = lock(&self.resources);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        resources.pop(key);
+    }
+
     /// Milliseconds since the shelf was made, at least one.
     fn elapsed(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)

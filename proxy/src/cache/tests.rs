@@ -5,6 +5,7 @@ mod faults;
 mod joining;
 mod serving;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -66,9 +67,14 @@ impl Bed {
     }
 
     fn on(dir: Arc<TempDir>) -> Self {
-        let store = Store::open(dir.path()).unwrap();
+        let path = dir.path().to_owned();
+        Self::at(dir, &path)
+    }
+
+    fn at(dir: Arc<TempDir>, path: &Path) -> Self {
+        let store = Store::open(path).unwrap();
         let origin = Arc::new(FakeOrigin::default());
-        let time = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let time = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_hours(500_000)));
         let clock = time.clone();
         let cache = Cache::with_clock(
             Some(store.clone()),

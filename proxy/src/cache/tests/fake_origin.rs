@@ -56,6 +56,12 @@ impl Reply {
         (Self { status: 200, live: Some(receiver), ..Self::default() }, sender)
     }
 
+    /// The same answer, its body sent by the test.
+    pub(super) fn drip(self) -> (Self, mpsc::Sender<io::Result<Bytes>>) {
+        let (live, sender) = Self::live();
+        (Self { live: live.live, ..self }, sender)
+    }
+
     fn response(self, request: &Request<Body>) -> Result<Response<Body>, UpstreamError> {
         if let Some((phase, retryable)) = self.fails {
             return Err(UpstreamError { phase, message: "example.org: scripted failure".to_owned(), retryable });

@@ -114,7 +114,6 @@ async fn two_caches_on_one_directory_see_each_others_work() {
     assert_eq!(three.store.stats().unwrap().entries, 2);
 }
 
-/// A file size limit stands in for a full disk: the kernel refuses the write in the same place.
 #[tokio::test]
 async fn a_cache_that_cannot_be_written_still_lets_bytes_through() {
     let bed = Bed::new();
@@ -124,5 +123,93 @@ async fn a_cache_that_cannot_be_written_still_lets_bytes_through() {
         assert_eq!(bed.get(DEB).await.text(), "package");
         assert_eq!(bed.outcome(), Outcome::Miss);
         assert!(bed.last().why.contains("cannot be written"), "{}", bed.last().why);
+    }
+}
+
+const SMALL_DISK: &str = "LARDER_TEST_SMALL_DISK";
+
+/// Runs [`on_a_full_disk`] with a tmpfs of 2 MB in a mount namespace of its own. Needs root.
+#[test]
+fn a_full_disk_does_not_stop_a_download() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$LARDER_TEST_SMALL_DISK\" && exec \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "cache::tests::faults::on_a_full_disk", "--ignored"])
+        .env(SMALL_DISK, dir.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "run by a_full_disk_does_not_stop_a_download"]
+async fn on_a_full_disk() {
+    let path = std::path::PathBuf::from(std::env::var_os(SMALL_DISK).unwrap());
+    let bed = Bed::at(Arc::new(TempDir::new().unwrap()), &path);
+    let body: Bytes = (0..5_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    // With and without a length, whole and in part.
+    for (reply, fields, expected) in [
+        (Reply::ok(body.clone()).with("content-length", "5000000"), &[][..], body.clone()),
+        (Reply::ok(body.clone()), &[], body.clone()),
+        (
+            Reply::ok(body.clone()).with("content-length", "5000000"),
+            &[("range", "bytes=100-4000000")],
+            body.slice(100..4_000_001),
+        ),
+        (
+            Reply::ok(body.clone()).with("content-length", "5000000"),
+            &[("range", "bytes=4000000-")],
+            body.slice(4_000_000..),
+        ),
+    ] {
+        let (live, sender) = reply.drip();
+        bed.origin.reply(DEB, live);
+        let chunks = body.clone();
+        let feed = tokio::spawn(async move {
+            for start in (0..chunks.len()).step_by(100_000) {
+                if sender.send(Ok(chunks.slice(start..start + 100_000))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let answer = bed.with(DEB, fields).await;
+        assert!(answer.body == Ok(expected), "{fields:?}: {:?}", answer.body.map(|body| body.len()));
+        feed.await.unwrap();
+        assert_eq!(bed.store.stats().unwrap().entries, 0);
+        bed.assert_sound();
+    }
+    // There is room again for what is small.
+    bed.origin.reply(PLAIN, Reply::ok("small"));
+    bed.get(PLAIN).await;
+    assert_eq!(bed.store.stats().unwrap().entries, 1);
+    bed.assert_sound();
+}
+
+/// A fetch that ended between a look-up and the joining is not repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_fetched_twice_however_requests_fall() {
+    for _ in 0..50 {
+        let bed = Arc::new(Bed::new());
+        bed.origin.reply(DEB, Reply::ok("package"));
+        let clients = (0..20_u64).map(|number| {
+            let bed = bed.clone();
+            tokio::spawn(async move {
+                for _ in 0..number * 5 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(read(bed.call("GET", DEB, &[]).await).await.text(), "package");
+            })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        assert_eq!(bed.origin.count(), 1);
+        bed.settle().await;
     }
 }
