@@ -57,7 +57,7 @@ fn every_format_holds_the_merged_tree() {
     let expected = listing(&bench.tree);
     for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
         let written = bench.export(name, false).unwrap();
-        assert_eq!(written.entries as usize, expected.len());
+        assert_eq!(written.entries, expected.len() as u64);
         let mut made = bench.target(name);
         if name != "image" {
             // GNU tar is the judge of what we wrote.
@@ -162,4 +162,23 @@ fn formats_go_by_name_or_option() {
     assert_eq!([of("a"), of("a.tar/"), of("v1.2")], [Format::Directory, Format::Tar, Format::Directory]);
     assert_eq!(Format::from_option("tar.gz"), Some(Format::TarGz));
     assert_eq!(Format::from_option("zip"), None);
+}
+
+/// By hand, in `unshare -m`: `mount -t tmpfs -o size=600k none /mnt`, then with `LARDER_SMALL=/mnt`.
+#[test]
+#[ignore = "needs a file system that is too small"]
+fn what_does_not_fit_leaves_nothing() {
+    let bench = bench();
+    let small = PathBuf::from(std::env::var_os("LARDER_SMALL").expect("a small file system"));
+    for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
+        let noise: Vec<u8> = (0..2_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        fs::write(bench.directory.path().join("upper/noise"), noise).unwrap();
+        let target = small.join(name);
+        let what =
+            Export { tree: &bench.tree, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let text = crate::error::chain(&export(&what, &CancellationToken::new(), &mut |_| {}).unwrap_err());
+        println!("{text}");
+        assert!(text.contains("No space left") && text.contains(name), "{text}");
+        assert_eq!(fs::read_dir(&small).unwrap().count(), 0);
+    }
 }
