@@ -182,3 +182,41 @@ fn what_does_not_fit_leaves_nothing() {
         assert_eq!(fs::read_dir(&small).unwrap().count(), 0);
     }
 }
+
+/// By hand: `LARDER_TREE=/a/debian/tree cargo nextest run --run-ignored only given_tree`.
+#[test]
+#[ignore = "exports a tree that is given, and says how long it takes"]
+fn a_given_tree_survives_every_format() {
+    let tree = PathBuf::from(std::env::var_os("LARDER_TREE").expect("a tree"));
+    let layers = Layers::new([tree.clone()]);
+    let expected = listing(&layers);
+    let directory = tempfile::tempdir_in(tree.parent().unwrap()).unwrap();
+    let cancel = CancellationToken::new();
+    for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
+        let target = directory.path().join(name);
+        let what =
+            Export { tree: &layers, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let started = std::time::Instant::now();
+        let written = export(&what, &cancel, &mut |_| {}).unwrap();
+        let exported = started.elapsed();
+        let size = fs::metadata(&target).unwrap().len();
+        if name == "image" {
+            println!("{name}: {written:?} in {exported:?}");
+            assert_eq!(listing(&Layers::new([target])), expected);
+            continue;
+        }
+        let compared =
+            Command::new("tar").args(["--compare", "--numeric-owner", "-f"]).arg(&target).arg("-C").arg(&tree).output();
+        let compared = compared.unwrap();
+        let text = String::from_utf8_lossy(&compared.stdout).into_owned();
+        let differences: Vec<_> = text.lines().filter(|line| !line.ends_with("Mod time differs")).collect();
+        assert_eq!(differences, [""; 0], "{}", String::from_utf8_lossy(&compared.stderr));
+        let back = directory.path().join("back");
+        fs::create_dir(&back).unwrap();
+        let started = std::time::Instant::now();
+        archive::unpack(&target, &back, &archive::Limits::default(), &cancel, &mut |_| {}).unwrap();
+        println!("{name}: {size} bytes in {exported:?}, unpacked in {:?}", started.elapsed());
+        assert_eq!(listing(&Layers::new([back.clone()])), expected);
+        fs::remove_dir_all(back).unwrap();
+    }
+}
