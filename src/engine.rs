@@ -8,6 +8,7 @@ pub mod job;
 pub mod on_error;
 mod post_process;
 mod provision;
+pub mod registry;
 pub mod run;
 pub mod ui;
 

@@ -71,7 +71,7 @@ impl FromStr for HostPattern {
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let refuse = |reason| ConfigError::HostPattern { pattern: text.to_owned(), reason };
         let (host, port) = split_port(text.trim()).ok_or_else(|| refuse("the port is not a number up to 65535"))?;
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let host = host.strip_suffix('.').filter(|host| *host != "*").unwrap_or(host).to_ascii_lowercase();
         let name = if host == "*" {
             Name::Any
         } else if let Some(rest) = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')) {

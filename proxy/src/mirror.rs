@@ -162,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_rule_that_makes_no_sense_is_refused() {
-        for (from, to) in [("", "http://m/"), ("a/b", "http://m/"), ("a", "ftp://m/"), ("a", "m"), ("a", "http://u:p@m/")] {
+        for (from, to) in
+            [("", "http://m/"), ("a/b", "http://m/"), ("a", "ftp://m/"), ("a", "m"), ("a", "http://u:p@m/")]
+        {
             assert!(Mirror::parse(from, to).is_err(), "{from} -> {to}");
         }
     }

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-pub use self::blob::{BlobWriter, Digest};
+pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::entry::{Draft, Entry, Touch, VaryField};
-pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry};
+pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
 
 /// The format of what lies on disk; another format gets another directory.
 const FORMAT: &str = "v1";
@@ -57,6 +57,9 @@ pub enum StoreError {
     /// The index failed.
     #[error("the index of the cache failed: {0}")]
     Index(#[from] rusqlite::Error),
+    /// The work was cut short: a panic, or the runtime's end.
+    #[error("the cache's work was cut short: {0}")]
+    Stopped(String),
     /// The body is not the one its URL or origin promised.
     #[error("the body is not as promised: {0}")]
     Mismatch(String),
@@ -82,6 +85,7 @@ impl StoreError {
                 _ => "check the directory, or choose another",
             },
             Self::Index(_) => "run `larder cache verify --repair`; deleting the cache directory costs only downloads",
+            Self::Stopped(_) => "please report this",
             Self::Mismatch(_) => "ask the mirror's operator, or try another mirror",
         }
     }
@@ -178,8 +182,7 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     let kind = match magic {
         0x0000_6969 => "NFS",
         0xff53_4d42 => "CIFS",
-        0xfe53_4d42 => "SMB",
-        0x0000_517b => "SMB",
+        0xfe53_4d42 | 0x0000_517b => "SMB",
         0x0102_1997 => "9p",
         0x5346_414f => "AFS",
         0x00c3_6400 => "Ceph",
@@ -189,3 +192,6 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     };
     Err(StoreError::Network { path: dir.to_owned(), kind })
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,9 +80,7 @@ impl Ca {
     /// A new CA, and the text to keep: key and certificate.
     fn generate(now: SystemTime) -> Result<(Self, String), CaError> {
         let mut random = [0; 16];
-        SystemRandom::new()
-            .fill(&mut random)
-            .map_err(|_| failed("make a CA", "the system has no random numbers"))?;
+        SystemRandom::new().fill(&mut random).map_err(|_| failed("make a CA", "the system has no random numbers"))?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| failed("make a CA's key", error))?;
         let mut params = CertificateParams::default();
         params.not_before = (now - BACKDATE).into();

@@ -36,7 +36,8 @@ impl CaDir {
         let path = dir.join("lock");
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let lock = lock.map_err(io_error("open", &path))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|errno| io_error("lock", &path)(errno.into()))?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|errno| io_error("lock", &path)(errno.into()))?;
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 

@@ -50,9 +50,8 @@ impl Body for IdleBody {
                 }
                 Poll::Pending => {
                     let limit = this.limit;
-                    let sleep = this
-                        .waiting
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+                    let sleep =
+                        this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
                     ready!(sleep.as_mut().poll(cx));
                     let message = format!("{} sent nothing for {} s", this.peer, limit.as_secs());
                     return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, message))));

@@ -61,11 +61,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     let head = String::from_utf8_lossy(&head);
     match status(&head) {
         Some(200..=299) => Ok(Prefixed::new(buffer.freeze(), stream)),
-        Some(407) => Err(UpstreamError {
-            phase: Phase::Proxy,
-            message: unauthorized(proxy, &head),
-            retryable: false,
-        }),
+        Some(407) => Err(UpstreamError { phase: Phase::Proxy, message: unauthorized(proxy, &head), retryable: false }),
         Some(_) => {
             let line = head.lines().next().unwrap_or_default();
             Err(failed(proxy, host, &format!("refused: {}", printable(line)), false))

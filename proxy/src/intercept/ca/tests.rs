@@ -36,16 +36,17 @@ fn an_exposed_key_or_folder_is_refused() {
 #[test]
 fn a_ca_near_its_end_or_damaged_is_replaced() {
     let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("ca");
     let now = SystemTime::now();
-    let first = Ca::load_or_create(root.path(), now).unwrap();
+    let first = Ca::load_or_create(&dir, now).unwrap();
     let day = Duration::from_secs(24 * 3600);
-    let later = Ca::load_or_create(root.path(), now + 20 * day).unwrap();
+    let later = Ca::load_or_create(&dir, now + 20 * day).unwrap();
     assert_eq!(later.der(), first.der());
-    let renewed = Ca::load_or_create(root.path(), now + 27 * day).unwrap();
+    let renewed = Ca::load_or_create(&dir, now + 27 * day).unwrap();
     assert_ne!(renewed.der(), first.der());
     assert_ne!(renewed.canary(), first.canary());
-    fs::write(root.path().join("ca.pem"), "garbage").unwrap();
-    let healed = Ca::load_or_create(root.path(), now).unwrap();
+    fs::write(dir.join("ca.pem"), "garbage").unwrap();
+    let healed = Ca::load_or_create(&dir, now).unwrap();
     assert_ne!(healed.der(), renewed.der());
 }
 
