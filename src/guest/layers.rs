@@ -106,22 +106,27 @@ impl Layers {
             let metadata = fs::symlink_metadata(directory).context(|| cannot_read(directory))?;
             root.add(directory.clone(), &metadata).context(|| cannot_read(directory))?;
         }
-        walk_into(PathBuf::new(), root.paths(), visit)
+        // A stack of its own: a guest can nest directories deeper than a thread's stack is high.
+        let mut levels = vec![BTreeMap::from([(OsString::new(), root)]).into_iter()];
+        let mut path = PathBuf::new();
+        while let Some(level) = levels.last_mut() {
+            let Some((name, merged)) = level.next() else {
+                levels.pop();
+                path.pop();
+                continue;
+            };
+            let Some(source) = merged.paths().first() else { continue };
+            let metadata = fs::symlink_metadata(source).context(|| cannot_read(source))?;
+            let is_dir = metadata.is_dir();
+            let here = if levels.len() == 1 { PathBuf::new() } else { path.join(&name) };
+            let entry = Entry { path: here, source: source.clone(), metadata };
+            if visit(&entry)? && is_dir {
+                levels.push(children(merged.paths())?.into_iter());
+                path = entry.path;
+            }
+        }
+        Ok(())
     }
-}
-
-fn walk_into(path: PathBuf, sources: &[PathBuf], visit: &mut dyn FnMut(&Entry) -> Result<bool>) -> Result<()> {
-    let Some(source) = sources.first() else { return Ok(()) };
-    let metadata = fs::symlink_metadata(source).context(|| cannot_read(source))?;
-    let is_dir = metadata.is_dir();
-    let entry = Entry { path, source: source.clone(), metadata };
-    if !visit(&entry)? || !is_dir {
-        return Ok(());
-    }
-    for (name, merged) in children(sources)? {
-        walk_into(entry.path.join(&name), merged.paths(), visit)?;
-    }
-    Ok(())
 }
 
 /// The merged names of a directory, uppermost source first.
@@ -211,6 +216,28 @@ mod tests {
 
     fn whiteout(path: &Path) {
         mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), makedev(0, 0)).unwrap();
+    }
+
+    #[test]
+    fn deep_trees_are_walked_on_a_small_stack() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut path = directory.path().to_owned();
+        while path.as_os_str().len() < 3900 {
+            path.push("d");
+        }
+        fs::create_dir_all(path.join("e")).unwrap();
+        fs::write(path.join("file"), "").unwrap();
+        let layers = Layers::new([directory.path().to_owned()]);
+        let walk = move || {
+            let mut last = PathBuf::new();
+            layers.walk(&mut |entry| {
+                last.clone_from(&entry.path);
+                Ok(true)
+            })?;
+            Ok::<_, crate::error::Error>(last)
+        };
+        let last = std::thread::Builder::new().stack_size(128 << 10).spawn(walk).unwrap().join().unwrap().unwrap();
+        assert!(last.ends_with("d/file") && last.as_os_str().len() > 3000, "{last:?}");
     }
 
     #[test]

@@ -238,11 +238,12 @@ fn read_store(view: &Layers, path: &Path) -> Result<Option<(PathBuf, Vec<u8>, At
     Ok(Some((found.path, content, Attributes::from(&found.metadata))))
 }
 
-/// Attributes of a new file of the guest's root user.
+/// Attributes of a new file of the guest's root user, who owns `/etc`: on the host that may be any id.
 fn file_attributes(view: &Layers) -> Result<Attributes> {
     let etc = view.find(Path::new("etc")).context(|| cannot("look up", Path::new("etc")))?;
-    let mtime = etc.map_or((0, 0), |etc| Attributes::from(&etc.metadata).mtime);
-    Ok(Attributes { mode: 0o644, uid: 0, gid: 0, mtime })
+    let of_etc = etc.map(|etc| Attributes::from(&etc.metadata));
+    let of_etc = of_etc.unwrap_or(Attributes { mode: 0, uid: 0, gid: 0, mtime: (0, 0) });
+    Ok(Attributes { mode: 0o644, ..of_etc })
 }
 
 fn digest(content: &[u8]) -> String {

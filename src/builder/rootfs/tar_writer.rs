@@ -119,12 +119,11 @@ fn header(name: &[u8], attributes: &Attributes, content: Content<'_>, records: &
     header.set_uid(number(u64::from(attributes.uid), SMALL, b"uid", records));
     header.set_gid(number(u64::from(attributes.gid), SMALL, b"gid", records));
     header.set_size(number(size, LARGE, b"size", records));
-    match u64::try_from(attributes.mtime.0) {
-        Ok(seconds) => header.set_mtime(number(seconds, LARGE, b"mtime", records)),
-        Err(_) => {
-            records.add(b"mtime", attributes.mtime.0.to_string().as_bytes());
-            header.set_mtime(0);
-        }
+    if let Ok(seconds) = u64::try_from(attributes.mtime.0) {
+        header.set_mtime(number(seconds, LARGE, b"mtime", records));
+    } else {
+        records.add(b"mtime", attributes.mtime.0.to_string().as_bytes());
+        header.set_mtime(0);
     }
     let (major, minor) = device.unwrap_or_default();
     header.set_device_major(major)?;

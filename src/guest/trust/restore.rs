@@ -24,6 +24,9 @@ const STORES: [&str; 7] = [
     "usr/lib/jvm",
 ];
 
+/// Stores lie no deeper than this below those.
+const DEPTH: usize = 8;
+
 /// What [`restore`] did, for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -46,7 +49,7 @@ pub fn restore(below: &Layers, layer: &Path, authority: &Authority, journal: &Jo
         restore.revert(touched)?;
     }
     for store in STORES {
-        restore.directory(Path::new(store))?;
+        restore.directory(Path::new(store), 0)?;
     }
     for touched in journal.touched.iter().rev().filter(|touched| touched.left.is_empty()) {
         restore.made_directory(&touched.path)?;
@@ -90,7 +93,7 @@ impl Restore<'_> {
         Ok(())
     }
 
-    fn directory(&mut self, directory: &Path) -> Result<()> {
+    fn directory(&mut self, directory: &Path, depth: usize) -> Result<()> {
         let host = self.layer.join(directory);
         // A link at any place of the way is the guest's own choice of another place: not a store of the system.
         let stat = self.tree.stat(directory).context(|| cannot("read", directory))?;
@@ -107,7 +110,9 @@ impl Restore<'_> {
             let path = directory.join(&name);
             let metadata = std::fs::symlink_metadata(self.layer.join(&path)).context(|| cannot("read", &path))?;
             if metadata.is_dir() {
-                self.directory(&path)?;
+                if depth < DEPTH {
+                    self.directory(&path, depth + 1)?;
+                }
             } else if metadata.is_symlink() {
                 if self.is_our_link(&path)? {
                     self.unlink(&path)?;

@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use rustix::fs::{CWD, FileType as Kind, Mode, makedev, mknodat};
 
 use super::super::authority::tests::new_authority;
+use super::super::trace;
 use super::*;
 
 struct Guest {
@@ -277,11 +278,11 @@ fn stores_made_by_debian_equal_those_of_a_build_without_interception() {
         let (made, expected) = (names(&Layers::new(with.clone())), names(&Layers::new(without.clone())));
         assert_eq!(made.symmetric_difference(&expected).collect::<Vec<_>>(), [""; 0]);
     }
-    let look = super::super::trace::Look { authority: Some(&ours), ..Default::default() };
-    let needles = super::super::trace::Needles::new(&look).unwrap();
+    let look = trace::Look { authority: Some(&ours), ..trace::Look::default() };
+    let needles = trace::Needles::new(&look).unwrap();
     let cancel = tokio_util::sync::CancellationToken::new();
     let tree = Layers::new(with);
-    let report = super::super::trace::scan(&tree, &needles, &Default::default(), &cancel, &|_, _| {}).unwrap();
+    let report = trace::scan(&tree, &needles, &trace::Limits::default(), &cancel, &|_, _| {}).unwrap();
     println!(
         "{} entries, {} bytes in {:?}, skipped {:?}",
         report.entries, report.bytes, report.duration, report.skipped

@@ -57,7 +57,7 @@ fn every_format_holds_the_merged_tree() {
     let expected = listing(&bench.tree);
     for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
         let written = bench.export(name, false).unwrap();
-        assert_eq!(written.entries as usize, expected.len());
+        assert_eq!(written.entries, expected.len() as u64);
         let mut made = bench.target(name);
         if name != "image" {
             // GNU tar is the judge of what we wrote.
@@ -162,4 +162,61 @@ fn formats_go_by_name_or_option() {
     assert_eq!([of("a"), of("a.tar/"), of("v1.2")], [Format::Directory, Format::Tar, Format::Directory]);
     assert_eq!(Format::from_option("tar.gz"), Some(Format::TarGz));
     assert_eq!(Format::from_option("zip"), None);
+}
+
+/// By hand, in `unshare -m`: `mount -t tmpfs -o size=600k none /mnt`, then with `LARDER_SMALL=/mnt`.
+#[test]
+#[ignore = "needs a file system that is too small"]
+fn what_does_not_fit_leaves_nothing() {
+    let bench = bench();
+    let small = PathBuf::from(std::env::var_os("LARDER_SMALL").expect("a small file system"));
+    for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
+        let noise: Vec<u8> = (0..2_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        fs::write(bench.directory.path().join("upper/noise"), noise).unwrap();
+        let target = small.join(name);
+        let what =
+            Export { tree: &bench.tree, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let text = crate::error::chain(&export(&what, &CancellationToken::new(), &mut |_| {}).unwrap_err());
+        println!("{text}");
+        assert!(text.contains("No space left") && text.contains(name), "{text}");
+        assert_eq!(fs::read_dir(&small).unwrap().count(), 0);
+    }
+}
+
+/// By hand: `LARDER_TREE=/a/debian/tree cargo nextest run --run-ignored only given_tree`.
+#[test]
+#[ignore = "exports a tree that is given, and says how long it takes"]
+fn a_given_tree_survives_every_format() {
+    let tree = PathBuf::from(std::env::var_os("LARDER_TREE").expect("a tree"));
+    let layers = Layers::new([tree.clone()]);
+    let expected = listing(&layers);
+    let directory = tempfile::tempdir_in(tree.parent().unwrap()).unwrap();
+    let cancel = CancellationToken::new();
+    for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
+        let target = directory.path().join(name);
+        let what =
+            Export { tree: &layers, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let started = std::time::Instant::now();
+        let written = export(&what, &cancel, &mut |_| {}).unwrap();
+        let exported = started.elapsed();
+        let size = fs::metadata(&target).unwrap().len();
+        if name == "image" {
+            println!("{name}: {written:?} in {exported:?}");
+            assert_eq!(listing(&Layers::new([target])), expected);
+            continue;
+        }
+        let compared =
+            Command::new("tar").args(["--compare", "--numeric-owner", "-f"]).arg(&target).arg("-C").arg(&tree).output();
+        let compared = compared.unwrap();
+        let text = String::from_utf8_lossy(&compared.stdout).into_owned();
+        let differences: Vec<_> = text.lines().filter(|line| !line.ends_with("Mod time differs")).collect();
+        assert_eq!(differences, [""; 0], "{}", String::from_utf8_lossy(&compared.stderr));
+        let back = directory.path().join("back");
+        fs::create_dir(&back).unwrap();
+        let started = std::time::Instant::now();
+        archive::unpack(&target, &back, &archive::Limits::default(), &cancel, &mut |_| {}).unwrap();
+        println!("{name}: {size} bytes in {exported:?}, unpacked in {:?}", started.elapsed());
+        assert_eq!(listing(&Layers::new([back.clone()])), expected);
+        fs::remove_dir_all(back).unwrap();
+    }
 }
