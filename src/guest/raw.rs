@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
+use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 
 /// Runs `child` in a forked process, which ends with the status it returns. Only for processes with one thread, where
@@ -18,6 +19,27 @@ pub(super) fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
             // SAFETY: ends the process without running what the original registered for its own end.
             unsafe { libc::_exit(status) }
         }
+    }
+}
+
+/// Gives every signal its default effect and blocks none: a program takes over both from whoever runs it, and Larder
+/// may have been started with some ignored.
+pub(super) fn reset_signals() -> io::Result<()> {
+    for signal in Signal::iterator() {
+        if signal != Signal::SIGKILL && signal != Signal::SIGSTOP {
+            // SAFETY: no handler is installed, so nothing runs when the signal comes.
+            unsafe { signal::signal(signal, SigHandler::SigDfl) }?;
+        }
+    }
+    Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+}
+
+/// Closes every descriptor but the standard three: what Larder itself was given by whoever started it.
+pub(super) fn close_strays() -> io::Result<()> {
+    // SAFETY: called first thing by a helper, when nothing owns a descriptor above the standard three.
+    match unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
