@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "fork, _exit and seccomp have no safe wrapper; this module is all there is of them")]
 
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
@@ -41,6 +42,19 @@ pub(super) fn close_strays() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Takes a descriptor that was inherited under a number, and keeps it from being inherited further.
+pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: nothing is done with it but to ask for its flags, which fails if there is no such descriptor.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if number < 3 || flags == -1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it is open, and its number came as an argument from the process that opened it for this one alone.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(descriptor)
 }
 
 /// Installs a seccomp filter for the calling process and all it will run. Needs CAP_SYS_ADMIN.
