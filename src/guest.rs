@@ -35,3 +35,9 @@ mod netlink;
 mod protocol;
 mod raw;
 mod seccomp;
+
+/// The exit status as a shell reports it: 128 + signal for a process killed by one.
+pub(crate) fn exit_code(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}

@@ -11,6 +11,8 @@
 mod bed;
 #[path = "guest/containment.rs"]
 mod containment;
+#[path = "guest/exec.rs"]
+mod exec;
 #[path = "guest/files.rs"]
 mod files;
 #[path = "guest/life.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::component::Output;
 use crate::error::{Context as _, Error, Result};
+use crate::guest::exit_code;
 
 /// How long a cancelled command has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
@@ -71,7 +72,7 @@ pub async fn run(command: &HostCommand, output: mpsc::Sender<Output>, cancel: &C
         }
     }
     group.0 = None;
-    Ok(code(status))
+    Ok(exit_code(status))
 }
 
 /// A process group that is killed when this is dropped early.
@@ -89,12 +90,6 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
     }
-}
-
-/// The exit status as a shell reports it.
-pub fn code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 
 async fn relay(mut from: impl AsyncRead + Unpin, to: mpsc::Sender<Output>, wrap: fn(Vec<u8>) -> Output) {

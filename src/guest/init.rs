@@ -67,7 +67,7 @@ fn read_only_program() -> io::Result<std::path::PathBuf> {
 
 /// Init's `main`.
 pub(super) fn init_main() -> ExitCode {
-    let result = take_control().and_then(|control| {
+    let result = raw::close_strays().and_then(|()| take_control()).and_then(|control| {
         let result = run(&control);
         if let Err(error) = &result {
             let _ = channel::send(&control, &failed("run the guest's init", error), &[]);
@@ -292,6 +292,7 @@ fn become_command(command: &Command, descriptors: &[OwnedFd]) -> io::Result<std:
     nix::unistd::dup2_stdin(input)?;
     nix::unistd::dup2_stdout(output)?;
     nix::unistd::dup2_stderr(error)?;
+    raw::reset_signals()?;
     nix::unistd::setsid()?;
     containment::enter(command.uid, command.gid)?;
     rustix::process::chdir(command.directory.as_deref().unwrap_or(Path::new("/")))?;
@@ -302,7 +303,7 @@ fn become_command(command: &Command, descriptors: &[OwnedFd]) -> io::Result<std:
 /// In the forked child: moves a file as the guest's root would.
 fn move_file(operation: &FileOperation, descriptors: Vec<OwnedFd>) -> i32 {
     let Ok([data, report]) = <[OwnedFd; 2]>::try_from(descriptors) else { return 125 };
-    let result = unblock_signals()
+    let result = raw::reset_signals()
         .and_then(|()| nix::unistd::setsid().map(drop).map_err(io::Error::from))
         .and_then(|()| containment::enter(0, 0))
         .and_then(|()| file::perform(operation, data));
@@ -313,10 +314,6 @@ fn move_file(operation: &FileOperation, descriptors: Vec<OwnedFd>) -> i32 {
             1
         }
     }
-}
-
-fn unblock_signals() -> io::Result<()> {
-    Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
 fn write_report(report: BorrowedFd<'_>, text: &str) {

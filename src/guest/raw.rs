@@ -2,9 +2,11 @@
 #![expect(unsafe_code, reason = "fork, _exit and seccomp have no safe wrapper; this module is all there is of them")]
 
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
+use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 
 /// Runs `child` in a forked process, which ends with the status it returns. Only for processes with one thread, where
@@ -19,6 +21,40 @@ pub(super) fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
             unsafe { libc::_exit(status) }
         }
     }
+}
+
+/// Gives every signal its default effect and blocks none: a program takes over both from whoever runs it, and Larder
+/// may have been started with some ignored.
+pub(super) fn reset_signals() -> io::Result<()> {
+    for signal in Signal::iterator() {
+        if signal != Signal::SIGKILL && signal != Signal::SIGSTOP {
+            // SAFETY: no handler is installed, so nothing runs when the signal comes.
+            unsafe { signal::signal(signal, SigHandler::SigDfl) }?;
+        }
+    }
+    Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+}
+
+/// Closes every descriptor but the standard three: what Larder itself was given by whoever started it.
+pub(super) fn close_strays() -> io::Result<()> {
+    // SAFETY: called first thing by a helper, when nothing owns a descriptor above the standard three.
+    match unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes a descriptor that was inherited under a number, and keeps it from being inherited further.
+pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: nothing is done with it but to ask for its flags, which fails if there is no such descriptor.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if number < 3 || flags == -1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it is open, and its number came as an argument from the process that opened it for this one alone.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(descriptor)
 }
 
 /// Installs a seccomp filter for the calling process and all it will run. Needs CAP_SYS_ADMIN.

@@ -17,18 +17,19 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The program with the hidden subcommands.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_larder").into()
 }
 
 /// Programs the tests run in the guest.
 const PROGRAMS: &[&str] = &[
     "sh", "cat", "ls", "mkdir", "rm", "ln", "sleep", "touch", "chmod", "chown", "id", "mknod", "mount", "readlink",
-    "stat", "unshare", "head", "dd", "python3", "bash", "setsid", "env", "hostname", "grep", "insmod", "yes", "wc",
+    "stat", "unshare", "head", "dd", "python3", "bash", "setsid", "env", "hostname", "grep", "insmod", "chroot",
+    "true", "test", "yes", "wc",
 ];
 
 /// False, and says why, where guests cannot be tried.
-pub fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         eprintln!("skipped: needs root");
@@ -37,15 +38,15 @@ pub fn possible() -> bool {
 }
 
 /// Everything of one build's guest.
-pub struct Bed {
-    pub scratch: TempDir,
-    pub gateway: Gateway,
-    pub listeners: GatewayListeners,
-    pub layers: Layers,
+pub(crate) struct Bed {
+    pub(crate) scratch: TempDir,
+    pub(crate) gateway: Gateway,
+    pub(crate) listeners: GatewayListeners,
+    pub(crate) layers: Layers,
 }
 
 impl Bed {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let base = scratch.path().join("base");
         make_root(&base);
@@ -59,7 +60,7 @@ impl Bed {
     }
 
     /// Starts a guest on a new layer.
-    pub async fn guest(&mut self) -> Guest {
+    pub(crate) async fn guest(&mut self) -> Guest {
         let root = self.layers.begin().await.unwrap();
         let mut spec = GuestSpec::new(root, self.scratch.path().join("mnt"));
         spec.program = program();
@@ -67,13 +68,13 @@ impl Bed {
     }
 
     /// A communicator on a new guest.
-    pub async fn communicator(&mut self) -> Arc<RootfsCommunicator> {
+    pub(crate) async fn communicator(&mut self) -> Arc<RootfsCommunicator> {
         RootfsCommunicator::new(self.guest().await, BTreeMap::new())
     }
 }
 
 /// Runs a command line, and returns its status and what it wrote to both streams.
-pub async fn run(communicator: &RootfsCommunicator, line: &str) -> (i32, String) {
+pub(crate) async fn run(communicator: &RootfsCommunicator, line: &str) -> (i32, String) {
     let (sender, mut receiver) = mpsc::channel(16);
     let cancel = CancellationToken::new();
     let (status, output) = tokio::join!(communicator.run(line, sender, &cancel), async {
@@ -106,7 +107,8 @@ fn make_root(root: &Path) {
         libraries(&program, &mut files);
     }
     // Python's own library, and the libraries of its compiled modules.
-    if let Ok(output) = Command::new("python3").args(["-c", "import os; print(os.path.dirname(os.__file__))"]).output()
+    if let Ok(output) =
+        Command::new("/usr/bin/python3").args(["-c", "import os; print(os.path.dirname(os.__file__))"]).output()
     {
         let library = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
         let target = root.join(library.strip_prefix("/").unwrap());

@@ -32,7 +32,11 @@ async fn what_is_left_running_is_named_and_ended_and_holds_nothing_up() {
     let mut bed = Bed::new().await;
     let guest = bed.communicator().await;
     let begun = Instant::now();
-    let (status, output) = run(&guest, "sleep 1234 & setsid sleep 4321 & echo started").await;
+    let (status, output) = run(
+        &guest,
+        "sleep 1234 & setsid sleep 4321 & while [ $(cat /proc/$!/comm) != sleep ]; do :; done; echo started",
+    )
+    .await;
     assert_eq!((status, output.as_str()), (0, "started\n"));
     let shutdown = guest.shutdown().await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5));

@@ -90,6 +90,7 @@ async fn names_are_asked_of_the_gateway() {
     let guest = bed.communicator().await;
     let socket = bed.listeners.dns_udp.try_clone().unwrap();
     socket.set_nonblocking(false).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
     let thread = std::thread::spawn(move || {
         let mut query = [0; 512];
         let (length, _) = socket.recv_from(&mut query).unwrap();
