@@ -1,3 +1,4 @@
 //! The command line: arguments and settings in, a call of the library, an exit code out.
 
 pub mod argv;
+pub mod settings;
