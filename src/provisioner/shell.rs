@@ -20,7 +20,7 @@ use crate::template::json::interpolate::{self, InterpolateContext};
 mod tests;
 
 /// Time between two attempts at a machine that does not answer.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(2) };
 
 /// Connections that are there or not: trying again brings nothing.
 const LOCAL_CONNECTIONS: &[&str] = &["rootfs", "docker", "local", "none"];
