@@ -152,7 +152,7 @@ pub fn load(inputs: Inputs<'_>) -> Result<Settings> {
         layers.add(settings, &Source::Project(path));
     }
     layers.over(above);
-    layers.finish(&base)
+    Ok(layers.finish(&base))
 }
 
 /// Takes out what only a trusted file may set, and says so.
@@ -283,7 +283,7 @@ impl Layers {
         }
     }
 
-    fn finish(mut self, base: &BaseDirs) -> Result<Settings> {
+    fn finish(mut self, base: &BaseDirs) -> Settings {
         let path = |value: key::Value| PathBuf::from(value.text());
         let text = |value: key::Value| value.text().to_owned();
         let settings = Settings {
@@ -309,6 +309,6 @@ impl Layers {
             warnings: std::mem::take(&mut self.warnings),
         };
         debug_assert!(self.values.is_empty(), "a key has no place in Settings: {:?}", self.values.keys());
-        Ok(settings)
+        settings
     }
 }

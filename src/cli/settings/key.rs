@@ -118,7 +118,7 @@ impl Key {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
             Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
-            Kind::Word(words) => self.word(text, words),
+            Kind::Word(words) => word(text, words),
             Kind::Count => {
                 text.parse().map(Value::Number).map_err(|_| format!("{text} is not a whole number, 0 or more"))
             }
@@ -135,14 +135,14 @@ impl Key {
                 .map(Value::Map),
         }
     }
+}
 
-    fn word(&self, text: &str, words: &[&str]) -> Result<Value, String> {
-        if words.contains(&text) {
-            return Ok(Value::Text(text.to_owned()));
-        }
-        let near = did_you_mean(text, words.iter().copied()).map(|near| format!("; did you mean {near}?"));
-        Err(format!("{text} is not one of: {}{}", words.join(", "), near.unwrap_or_default()))
+fn word(text: &str, words: &[&str]) -> Result<Value, String> {
+    if words.contains(&text) {
+        return Ok(Value::Text(text.to_owned()));
     }
+    let near = did_you_mean(text, words.iter().copied()).map(|near| format!("; did you mean {near}?"));
+    Err(format!("{text} is not one of: {}{}", words.join(", "), near.unwrap_or_default()))
 }
 
 /// Bytes from `20G`, `512 MiB`, `1000000`; units are of 1024, `unlimited` is 0.
