@@ -1,4 +1,12 @@
-//! The command line: arguments and settings in, a call of the library, an exit code out.
+//! The commands: arguments and settings in, a run of the engine out.
 
+pub mod args;
 pub mod argv;
+pub mod console;
+pub mod ps;
 pub mod settings;
+pub mod signals;
+pub mod version;
+
+/// The environment, as it was when the program started.
+pub type Env = std::collections::BTreeMap<String, String>;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::BuilderType;
+use super::{BuilderType, PreparedBuilder};
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
 use crate::engine::registry::Prepared;
@@ -33,7 +33,7 @@ pub(super) const TYPE: BuilderType = BuilderType {
     kind: "file",
     schema: FileConfig::schema,
     prepare: |body, context| {
-        Prepared::<dyn Builder>::new(body, context, validate, |config| Box::new(FileBuilder { config }))
+        Prepared::<dyn PreparedBuilder>::new(body, context, validate, |config| Box::new(FileBuilder { config }))
     },
 };
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::BuilderType;
+use super::{BuilderType, PreparedBuilder};
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
 use crate::engine::registry::Prepared;
@@ -23,7 +23,7 @@ crate::config! {
 pub(super) const TYPE: BuilderType = BuilderType {
     kind: "null",
     schema: NullConfig::schema,
-    prepare: |body, context| Prepared::<dyn Builder>::new(body, context, validate, |_| Box::new(Null)),
+    prepare: |body, context| Prepared::<dyn PreparedBuilder>::new(body, context, validate, |_| Box::new(Null)),
 };
 
 /// Checks the options.

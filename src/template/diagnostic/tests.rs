@@ -14,7 +14,15 @@ fn example() -> (SourceMap, Diagnostic) {
 #[test]
 fn a_code_frame_shows_place_cause_and_hint() {
     let (sources, diagnostic) = example();
-    insta::assert_snapshot!(diagnostic.render(&sources, 100, false), @"");
+    insta::assert_snapshot!(diagnostic.render(&sources, 100, false), @r#"
+    error: unknown option `inlin`
+     --> web.pkr.hcl:3:3
+      |
+    3 |   inlin = ["x"]
+      |   ^^^^^ the shell provisioner has no such option
+      |
+      = help: did you mean `inline`?
+    "#);
 }
 
 #[test]
