@@ -87,6 +87,6 @@ const ABSENT: &[&str] = &[
 ///
 /// # Errors
 /// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static BuilderType, Diagnostic> {
+pub fn find(kind: &str) -> Result<&'static BuilderType, Box<Diagnostic>> {
     registry::find("builder", TYPES, ABSENT, kind)
 }

@@ -4,6 +4,7 @@ pub mod args;
 pub mod argv;
 pub mod console;
 pub mod ps;
+pub mod settings;
 pub mod signals;
 pub mod version;
 

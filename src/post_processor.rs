@@ -43,7 +43,7 @@ const ABSENT: &[&str] = &[
 ///
 /// # Errors
 /// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static PostProcessorType, Diagnostic> {
+pub fn find(kind: &str) -> Result<&'static PostProcessorType, Box<Diagnostic>> {
     registry::find("post-processor", TYPES, ABSENT, kind)
 }
 

@@ -44,6 +44,6 @@ const ABSENT: &[&str] = &[
 ///
 /// # Errors
 /// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static ProvisionerType, Diagnostic> {
+pub fn find(kind: &str) -> Result<&'static ProvisionerType, Box<Diagnostic>> {
     registry::find("provisioner", TYPES, ABSENT, kind)
 }

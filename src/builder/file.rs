@@ -1,6 +1,7 @@
 //! Builds a file: by copying one, or from text.
 
 use std::fs::{File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -136,12 +137,11 @@ fn write(config: &FileConfig) -> Result<Option<u64>> {
             .prefix(".larder-")
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)?;
-        let copied = match source {
-            Some(mut source) => Some(std::io::copy(&mut source, &mut file)?),
-            None => {
-                std::io::copy(&mut config.content.as_bytes(), &mut file)?;
-                None
-            }
+        let copied = if let Some(mut source) = source {
+            Some(std::io::copy(&mut source, &mut file)?)
+        } else {
+            file.write_all(config.content.as_bytes())?;
+            None
         };
         file.persist(target)?;
         Ok(copied)
@@ -183,7 +183,7 @@ mod tests {
             }
             assert_eq!(std::fs::read_to_string(&target).unwrap(), expected);
             let mode = std::fs::metadata(&target).unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode & 0o077 == 0, option == "content", "{mode:o}");
+            assert_eq!(mode & 0o044 != 0, option == "source", "{mode:o}");
             let artifact = builder.artifact().unwrap();
             assert_eq!((artifact.id.as_str(), artifact.builder_id.as_str()), ("File", "packer.file"));
             assert_eq!(artifact.description, format!("Stored file: {target}"));

@@ -49,19 +49,21 @@ pub fn find<T: ?Sized>(
     table: &'static [ComponentType<T>],
     absent: &[&str],
     kind: &str,
-) -> Result<&'static ComponentType<T>, Diagnostic> {
+) -> Result<&'static ComponentType<T>, Box<Diagnostic>> {
     if let Some(found) = table.iter().find(|entry| entry.kind == kind) {
         return Ok(found);
     }
     let kinds = || table.iter().map(|entry| entry.kind);
     if absent.contains(&kind) {
-        return Err(Diagnostic::error(format!("Larder does not have the {what} `{kind}` yet"))
-            .detail("Packer has it")
-            .hint(format!("Larder has: {}", kinds().collect::<Vec<_>>().join(", "))));
+        return Err(Box::new(
+            Diagnostic::error(format!("Larder does not have the {what} `{kind}` yet"))
+                .detail("Packer has it")
+                .hint(format!("Larder has: {}", kinds().collect::<Vec<_>>().join(", "))),
+        ));
     }
     let hint = match did_you_mean(kind, kinds().chain(absent.iter().copied())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("Larder has: {}", kinds().collect::<Vec<_>>().join(", ")),
     };
-    Err(Diagnostic::error(format!("unknown {what} `{kind}`")).hint(hint))
+    Err(Box::new(Diagnostic::error(format!("unknown {what} `{kind}`")).hint(hint)))
 }

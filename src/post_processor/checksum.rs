@@ -166,7 +166,9 @@ fn sums(path: &Path, names: &[&str], cancel: &CancellationToken) -> Result<Vec<S
             if count == 0 || cancel.is_cancelled() {
                 return Ok(());
             }
-            hashers.iter_mut().for_each(|hasher| hasher.update(&buffer[..count]));
+            for hasher in &mut hashers {
+                hasher.update(&buffer[..count]);
+            }
         }
     };
     read().context(|| format!("cannot read {}", path.display()))?;

@@ -66,6 +66,7 @@ struct ManifestFile {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the file")]
 struct Build {
     name: String,
     builder_type: String,

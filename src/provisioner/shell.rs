@@ -20,7 +20,7 @@ use crate::template::json::interpolate::{self, InterpolateContext};
 mod tests;
 
 /// Time between two attempts at a machine that does not answer.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(2) };
 
 /// Connections that are there or not: trying again brings nothing.
 const LOCAL_CONNECTIONS: &[&str] = &["rootfs", "docker", "local", "none"];
@@ -59,7 +59,7 @@ crate::config! {
         /// Leave the script in the guest.
         skip_clean: bool,
         /// How long to try to start a script, such as while the guest restarts.
-        start_retry_timeout: Duration = Duration::from_secs(300),
+        start_retry_timeout: Duration = Duration::from_mins(5),
         /// Go on if the connection is lost while the script runs, such as by a restart.
         expect_disconnect: bool,
         /// Exit statuses that are success.
@@ -206,7 +206,7 @@ struct Remote {
 /// What is tried again while the machine does not answer.
 enum Attempt<'a> {
     /// Upload a script and run it.
-    Start { remote: &'a Remote, variables: &'a str, content: &'a [u8], command: &'a str },
+    Start { remote: &'a Remote, variables: &'a str, script: &'a [u8], command: &'a str },
     /// Remove what was uploaded.
     Clean { command: &'a str },
 }
@@ -214,12 +214,12 @@ enum Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&self, context: &Context, communicator: &dyn Communicator) -> Result<i32> {
         let command = match self {
-            Self::Start { remote, variables, content, command } => {
+            Self::Start { remote, variables, script, command } => {
                 if let Some(path) = &remote.variables {
                     let upload = communicator.upload(Content::Bytes(variables.as_bytes()), path, 0o600).await;
                     upload.context(|| "cannot upload the file of variables".to_owned())?;
                 }
-                let upload = communicator.upload(Content::Bytes(content), &remote.script, 0o755).await;
+                let upload = communicator.upload(Content::Bytes(script), &remote.script, 0o755).await;
                 upload.context(|| format!("cannot upload the script to {}", remote.script))?;
                 command
             }
@@ -314,10 +314,10 @@ impl Shell {
         communicator: &dyn Communicator,
         remote: &Remote,
         variables: &str,
-        content: &[u8],
+        script: &[u8],
     ) -> Result<()> {
         let command = self.command(context, remote, variables)?;
-        let attempt = Attempt::Start { remote, variables, content, command: &command };
+        let attempt = Attempt::Start { remote, variables, script, command: &command };
         let status = self.retry(context, communicator, &attempt).await?;
         self.judge(status)
     }
