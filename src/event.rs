@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use larder_proxy::flow::Flow;
+use larder_proxy::stats::Totals;
 use serde::Serialize;
 
 pub use bus::{EventReceiver, Events};
@@ -173,6 +174,6 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         cancelled: Option<String>,
         /// The proxy's totals.
-        totals: summary::Totals,
+        totals: Totals,
     },
 }

@@ -3,9 +3,10 @@
 mod select;
 
 use crate::error::{Error, Result};
-use crate::template::build::{Build, BuildSource};
+use crate::template::build::Build;
 use crate::template::post_processor::PostProcessorBlock;
 use crate::template::provisioner::ProvisionerBlock;
+use crate::template::source::BuildSource;
 use select::Patterns;
 
 /// What to run.

@@ -147,6 +147,7 @@ impl Cache {
     async fn around(&self, key: Key, request: Request<Body>, context: RequestContext, why: &str) -> Response<Body> {
         if self.mode() == Mode::Offline {
             context.flow.outcome(Outcome::Denied, "offline, and not stored");
+            context.flow.update(|flow| flow.offline_miss = true);
             return offline_miss(&key.url);
         }
         let unsafe_method = !request.method().is_safe();

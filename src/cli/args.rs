@@ -45,9 +45,6 @@ pub struct Global {
     /// Directory of logs, run records and the CA
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Read this configuration file instead of the user's and the project's
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 /// Options of the proxy, for every command that starts it.
@@ -145,8 +142,9 @@ pub enum Command {
     Ps(PsArgs),
     /// Remove what dead runs left behind
     Cleanup(CleanupArgs),
-    /// Trust a project's `larder.toml`
-    Trust(TrustArgs),
+    /// Say which settings are in force, and trust a project's
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the version
     Version(VersionArgs),
 }
@@ -340,11 +338,18 @@ pub struct CleanupArgs {
     pub dry_run: bool,
 }
 
-/// `larder trust`
+/// `larder config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Trust a project's `larder.toml` as it is now
+    Trust(TrustArgs),
+}
+
+/// `larder config trust`
 #[derive(Args, Clone, Debug)]
 pub struct TrustArgs {
-    /// The project's directory, or its `larder.toml`
-    #[arg(value_name = "PATH", default_value = ".")]
+    /// The project's `larder.toml`
+    #[arg(value_name = "FILE", default_value = "larder.toml")]
     pub path: PathBuf,
 }
 

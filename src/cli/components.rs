@@ -19,7 +19,7 @@ use crate::template::provisioner::ProvisionerBlock;
 use crate::template::source_map::SourceMap;
 
 /// Finds a kind of component.
-type Find<T> = fn(&str) -> Result<&'static ComponentType<T>, Diagnostic>;
+type Find<T> = fn(&str) -> Result<&'static ComponentType<T>, Box<Diagnostic>>;
 
 /// A kind of component with the options of one place in the template.
 struct Component<T: ?Sized + 'static> {
@@ -28,8 +28,8 @@ struct Component<T: ?Sized + 'static> {
 }
 
 impl<T: ?Sized> Component<T> {
-    fn find(find: Find<T>, kind: &str, body: &ConfigBody) -> Result<Self, Diagnostic> {
-        let kind = find(kind).map_err(|diagnostic| diagnostic.or_at(body.header()))?;
+    fn find(find: Find<T>, kind: &str, body: &ConfigBody) -> Result<Self, Box<Diagnostic>> {
+        let kind = find(kind).map_err(|diagnostic| Box::new(diagnostic.or_at(body.header())))?;
         Ok(Self { kind, body: body.clone() })
     }
 
@@ -64,7 +64,7 @@ pub fn check(plan: &Plan) -> Diagnostics {
 fn check_one<T: ?Sized>(find: Find<T>, kind: &str, body: &ConfigBody, env: &DecodeEnv, found: &mut Diagnostics) {
     match Component::find(find, kind, body) {
         Ok(component) => found.extend(component.prepare(env).diagnostics),
-        Err(diagnostic) => found.push(diagnostic),
+        Err(diagnostic) => found.push(*diagnostic),
     }
 }
 

@@ -16,7 +16,7 @@ mod key;
 mod tests;
 pub mod trust;
 
-pub use key::{KEYS, Key, Kind};
+pub use key::{KEYS, Key, size as parse_bytes};
 use trust::Trust;
 
 /// Name of a project's settings file.

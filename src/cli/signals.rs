@@ -1,28 +1,51 @@
 //! Ctrl-C and SIGTERM: the first cleans up, the second leaves at once.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::cancel::{Cancel, Cause};
 use crate::error::{Context as _, Result};
 
+/// The signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context(|| "cannot listen for signals".to_owned());
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Cause {
+        tokio::select! {
+            _ = self.interrupt.recv() => Cause::Interrupt,
+            _ = self.terminate.recv() => Cause::Terminate,
+            _ = self.hangup.recv() => Cause::Terminate,
+        }
+    }
+}
+
 /// Cancels `cancel` at the first SIGINT, SIGTERM or SIGHUP, calls `told` with the cause, and at the second calls
 /// `leave`. Runs until dropped.
 pub async fn watch(cancel: Cancel, told: impl Fn(&Cause), leave: impl FnOnce()) -> Result<()> {
-    let listen = |kind| signal(kind).context(|| "cannot listen for signals".to_owned());
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    let mut next = async || {
-        tokio::select! {
-            _ = interrupt.recv() => Cause::Interrupt,
-            _ = terminate.recv() => Cause::Terminate,
-            _ = hangup.recv() => Cause::Terminate,
-        }
-    };
-    let cause = next().await;
+    let mut signals = Signals::listen()?;
+    let cause = signals.next().await;
     cancel.cancel(cause.clone());
     told(&cause);
-    next().await;
+    signals.next().await;
     leave();
+    Ok(())
+}
+
+/// Waits for one signal, and cancels `cancel`.
+pub async fn watch_once(cancel: &Cancel) -> Result<()> {
+    let cause = Signals::listen()?.next().await;
+    cancel.cancel(cause);
     Ok(())
 }

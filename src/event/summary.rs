@@ -1,75 +1,13 @@
 //! What a run comes to, folded from its events.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use larder_proxy::flow::{Class, Flow, Outcome};
+use larder_proxy::flow::{Flow, Outcome};
+use larder_proxy::stats::Totals;
 use serde::Serialize;
 
 use super::{ArtifactLine, Ending, Event, EventKind, Failure};
-
-/// Counts of the flows of one class of content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ClassTotals {
-    /// Requests answered.
-    pub requests: u64,
-    /// Answered from the cache without asking upstream, or by joining a fetch under way.
-    pub hits: u64,
-    /// Answered from the cache after upstream said 304.
-    pub revalidated: u64,
-    /// Body bytes that came from the cache.
-    pub cache_bytes: u64,
-    /// Body bytes that came from upstream.
-    pub upstream_bytes: u64,
-}
-
-impl ClassTotals {
-    fn add(&mut self, flow: &Flow) {
-        self.requests += 1;
-        self.hits += u64::from(matches!(flow.outcome, Outcome::Hit | Outcome::Stale | Outcome::Coalesced));
-        self.revalidated += u64::from(flow.outcome == Outcome::Revalidated);
-        self.cache_bytes += flow.bytes_cache;
-        self.upstream_bytes += flow.bytes_upstream;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.hits += other.hits;
-        self.revalidated += other.revalidated;
-        self.cache_bytes += other.cache_bytes;
-        self.upstream_bytes += other.upstream_bytes;
-    }
-}
-
-/// The proxy's totals, by class of content.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Counts for each class that was asked for.
-    pub by_class: BTreeMap<Class, ClassTotals>,
-    /// Requests refused by the proxy (offline misses apart).
-    pub denied: u64,
-    /// Requests upstream failed.
-    pub errors: u64,
-}
-
-impl Totals {
-    /// Counts a flow.
-    pub fn add(&mut self, flow: &Flow) {
-        self.by_class.entry(flow.class).or_default().add(flow);
-        self.denied += u64::from(flow.outcome == Outcome::Denied && !flow.offline_miss);
-        self.errors += u64::from(flow.outcome == Outcome::Error);
-    }
-
-    /// The counts over all classes.
-    pub fn all(&self) -> ClassTotals {
-        let mut all = ClassTotals::default();
-        for class in self.by_class.values() {
-            all.merge(class);
-        }
-        all
-    }
-}
 
 /// A step that ended.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use larder_proxy::stats::{Sums, Totals};
+
 use super::text::{bytes, printable, table};
 use crate::engine::ui::duration;
-use crate::event::summary::{BuildSummary, ClassTotals, Summary};
+use crate::event::summary::{BuildSummary, Summary};
 
 /// The report, in lines of plain text.
 pub fn render(summary: &Summary) -> String {
@@ -69,19 +71,30 @@ fn ending_note(ending: crate::event::Ending) -> String {
 
 fn proxy_lines(text: &mut String, summary: &Summary) {
     let totals = &summary.totals;
-    if totals.by_class.is_empty() {
+    if totals.classes.is_empty() {
         return;
     }
     text.push_str("\n==> Proxy\n");
+    text.push_str(&totals_table(totals));
+    refused_lines(text, summary);
+}
+
+/// The proxy's totals, in lines of plain text.
+pub fn totals_table(totals: &Totals) -> String {
+    let mut text = String::new();
     let head = ["", "requests", "hits", "304s", "from cache", "from upstream"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
-    for (class, counts) in &totals.by_class {
+    for (class, counts) in &totals.classes {
         rows.push(row(class.as_str(), counts));
     }
-    rows.push(row("total", &totals.all()));
+    rows.push(row("total", &totals.all));
     for line in table(&rows, &[1, 2, 3, 4, 5]) {
         let _ = writeln!(text, "{line}");
     }
+    text
+}
+
+fn refused_lines(text: &mut String, summary: &Summary) {
     for flow in &summary.refused {
         let step = flow.identity.step.as_deref().unwrap_or("-");
         let _ = writeln!(
@@ -96,14 +109,14 @@ fn proxy_lines(text: &mut String, summary: &Summary) {
     }
 }
 
-fn row(name: &str, counts: &ClassTotals) -> Vec<String> {
+fn row(name: &str, counts: &Sums) -> Vec<String> {
     vec![
         name.to_owned(),
         counts.requests.to_string(),
-        counts.hits.to_string(),
+        (counts.hits + counts.stale).to_string(),
         counts.revalidated.to_string(),
-        bytes(counts.cache_bytes),
-        bytes(counts.upstream_bytes),
+        bytes(counts.bytes_cache),
+        bytes(counts.bytes_upstream),
     ]
 }
 

@@ -3,7 +3,7 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::error::{Error, Result};
-use crate::template::build::BuildSource;
+use crate::template::source::BuildSource;
 
 /// Globs of an option.
 pub(super) struct Patterns {

@@ -113,6 +113,11 @@ impl ConfigBody {
         self.header
     }
 
+    /// Where the sensitive strings met are told to.
+    pub fn secrets(&self) -> &Secrets {
+        &self.scope.secrets
+    }
+
     /// What the body belongs to, such as `the shell provisioner`.
     pub fn owner(&self) -> &str {
         &self.owner

@@ -130,7 +130,7 @@ impl Run {
         let events = self.events();
         let last = events.last().expect("a run has events");
         assert_eq!(last["type"], "run-finished");
-        last["totals"]["by_class"][class].clone()
+        last["totals"]["classes"][class].clone()
     }
 }
 

@@ -150,6 +150,7 @@ impl Exchange {
         }
         let response = super::offline_miss(&self.key.url);
         self.outcome(Outcome::Denied, "offline, and not stored".to_owned(), None);
+        self.context.flow.update(|flow| flow.offline_miss = true);
         response
     }
 

@@ -165,10 +165,11 @@ impl Machine {
     async fn settle(&self, guest: &Guest, below: &Layers) -> Result<BTreeMap<String, String>> {
         let settings = tools::Settings { directory: tools::GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
         let own = trust::guest_bundle(below)?;
+        let wgetrc = trust::guest_wgetrc(below)?;
         let sources = tools::Sources {
             ca: self.services.proxy.ca_certificate_pem(),
             bundle: own.as_deref().unwrap_or(&self.services.host_bundle),
-            wgetrc: b"",
+            wgetrc: wgetrc.as_deref().unwrap_or_default(),
         };
         for file in tools::files(&settings, &sources) {
             guest.put_bytes(&file.content, &format!("{}/{}", settings.directory, file.name), 0o644).await?;

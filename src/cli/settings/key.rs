@@ -146,7 +146,7 @@ fn word(text: &str, words: &[&str]) -> Result<Value, String> {
 }
 
 /// Bytes from `20G`, `512 MiB`, `1000000`; units are of 1024, `unlimited` is 0.
-fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let error = || format!("{text} is not a size: write 20G, 512M or unlimited");
     if text == "unlimited" {
         return Ok(0);

@@ -1,0 +1,253 @@
+//! `larder build`
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use larder_proxy::flow::{Flow, FlowSink};
+use larder_proxy::identity::Client;
+use larder_proxy::stats::Totals;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{BuildArgs, OnErrorArg};
+use super::console::Console;
+use super::session::Session;
+use super::settings::{Net, Settings, Ui};
+use super::template::{Reading, Ready};
+use super::{Env, ask, components, exec, signals};
+use crate::builder::Surroundings;
+use crate::builder::rootfs::Services;
+use crate::engine::build_run::BuildOutcome;
+use crate::engine::cancel::Cancel;
+use crate::engine::component::{Ask, Context};
+use crate::engine::job::{BuildJob, RunOptions};
+use crate::engine::on_error::OnError;
+use crate::engine::run::run as run_jobs;
+use crate::engine::ui::BuildUi;
+use crate::error::{Context as _, Error, Exit, Result};
+use crate::event::redact::Redactor;
+use crate::event::summary::Summary;
+use crate::event::{Ending, EventKind, Events, bus};
+use crate::guest::reap;
+use crate::output::consumer;
+use crate::output::json::Json;
+use crate::output::log_file::LogFiles;
+use crate::output::plain::{Look, Plain};
+use crate::output::quiet::Quiet;
+use crate::output::renderer::Renderer;
+use crate::plan::BuildPlan;
+
+/// How long undoing the steps of one build may take.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
+pub async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
+    let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
+    let ready = reading.ready(console)?;
+    if args.on_error == OnErrorArg::Ask {
+        console.warning("-on-error=ask is not there yet; steps are undone, as with -on-error=cleanup");
+    }
+    let redactor = Redactor::default();
+    for secret in &ready.secrets {
+        redactor.register(secret);
+    }
+    let (events, receiver) = bus::stream(redactor);
+    let consumer = consumer::spawn(receiver, renderers(args, settings, console))
+        .context(|| "cannot start the thread for output".to_owned())?;
+    let result = run_builds(args, settings, env, &ready, &events, console).await;
+    events.close();
+    let summary = tokio::task::spawn_blocking(move || consumer.join())
+        .await
+        .context(|| "the output was given up".to_owned())?
+        .map_err(|_| Error::new("the output ended early"))?;
+    result.map(|outcomes| exit_code(&outcomes, &summary))
+}
+
+fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Box<dyn Renderer>> {
+    let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
+    let shown: Box<dyn Renderer> = match settings.ui.value {
+        Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
+        Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
+        Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
+    };
+    vec![Box::new(LogFiles::default()), shown]
+}
+
+/// Puts flows into the event stream, and counts them.
+struct Flows {
+    events: Events,
+    totals: std::sync::Mutex<Totals>,
+}
+
+impl FlowSink for Flows {
+    fn flow(&self, flow: Flow) {
+        self.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&flow);
+        let build = flow.identity.build.clone();
+        self.events.emit(Some(&build), EventKind::Flow { flow: Box::new(flow) });
+    }
+}
+
+async fn run_builds(
+    args: &BuildArgs,
+    settings: &Settings,
+    env: &Env,
+    ready: &Ready,
+    events: &Events,
+    console: &Console,
+) -> Result<Vec<BuildOutcome>> {
+    let began = Instant::now();
+    let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
+    let what = format!("build {}", args.template.template.display());
+    let session = Session::open(settings, env, &what, flows.clone()).await?;
+    let asking: Option<Arc<dyn Ask>> = ask::terminal();
+    let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
+    // The listeners for commands of the host live as long as the builds.
+    let jobs: Result<(Vec<_>, Vec<_>)> = ready.plan.builds.iter().map(job).collect();
+    let (jobs, served) = jobs.map_or_else(|error| (Err(error), Vec::new()), |(jobs, served)| (Ok(jobs), served));
+    let cancel = Cancel::root();
+    let outcomes = match jobs {
+        Ok(jobs) => {
+            let options = options(args, settings, &session);
+            let runs = session.dirs.runs.clone();
+            let id = session.id.clone();
+            tokio::select! {
+                outcomes = run_jobs(jobs, options, cancel.clone(), events.clone()) => Ok(outcomes),
+                error = signals::watch(cancel.clone(), |cause| tell_cancel(console, &cause.to_string()), || leave(&runs, &id, console)) => {
+                    Err(error.err().unwrap_or_else(|| Error::new("left at once")))
+                }
+            }
+        }
+        Err(error) => Err(error),
+    };
+    drop(served);
+    session.drain().await;
+    let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let cancelled = cancel.cause().map(|cause| cause.to_string());
+    events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
+    let kept = outcomes.as_ref().is_ok_and(|outcomes| {
+        args.on_error != OnErrorArg::Cleanup && outcomes.iter().any(|outcome| outcome.ending == Ending::Failed)
+    });
+    if let (Err(error), false) = (session.finish(), kept) {
+        console.error(&error);
+    }
+    outcomes
+}
+
+fn tell_cancel(console: &Console, cause: &str) {
+    console.note(&format!(
+        "Cancelling build after being {cause}; cleaning up. Press Ctrl-C again to leave at once, without cleaning up."
+    ));
+}
+
+/// The second signal: leaves at once, and lists what is left.
+#[expect(clippy::exit, reason = "leaving without waiting for anything is what was asked for")]
+fn leave(runs: &Path, id: &str, console: &Console) {
+    console.note("Leaving at once. What is left:");
+    for left in Session::leftovers(runs, id) {
+        console.note(&format!("  {left}"));
+    }
+    console.note("hint: `larder cleanup` removes it");
+    std::process::exit(1)
+}
+
+fn options(args: &BuildArgs, settings: &Settings, session: &Session) -> RunOptions {
+    RunOptions {
+        run: session.id.clone(),
+        parallel: if args.debug { 1 } else { settings.parallel_builds.value },
+        on_error: match args.on_error {
+            OnErrorArg::Cleanup | OnErrorArg::Ask => OnError::Cleanup,
+            OnErrorArg::Abort => OnError::Abort,
+            OnErrorArg::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
+        },
+        net: match settings.net.value {
+            Net::Cache => "cache".to_owned(),
+            Net::Offline => "offline".to_owned(),
+        },
+        remove: Arc::new(|path| match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => reap::remove_tree(path),
+            Ok(_) => std::fs::remove_file(path).context(|| format!("cannot remove {}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).context(|| format!("cannot look at {}", path.display())),
+        }),
+        cleanup_limit: CLEANUP_LIMIT,
+    }
+}
+
+fn job(
+    build: &BuildPlan,
+    args: &BuildArgs,
+    settings: &Settings,
+    ready: &Ready,
+    session: &Session,
+    events: &Events,
+    ask: Option<Arc<dyn Ask>>,
+) -> Result<(BuildJob, exec::HostProxy)> {
+    let name: Arc<str> = build.id.as_str().into();
+    let client = Client::guest(&name);
+    let own = Client::host(&name);
+    let host = exec::HostProxy::serve(session, own.clone(), settings)?;
+    let file_name = build.id.replace(['/', '#'], "_");
+    let scratch = session.dirs.scratch.join(format!("{}-{file_name}", session.id));
+    let services = Services {
+        proxy: session.proxy.clone(),
+        client: client.clone(),
+        downloader: session.downloader(&own),
+        record: session.record.clone(),
+        host_bundle: session.host_bundle.clone(),
+        allow_trace: args.allow_trace.clone(),
+    };
+    let around = Surroundings {
+        build_name: build.source.local_name.clone(),
+        force: args.force,
+        scratch: scratch.clone(),
+        services,
+    };
+    let context = Context {
+        ui: Arc::new(BuildUi::new(events.clone(), name.clone())),
+        cancel: CancellationToken::new(),
+        build_name: build.source.local_name.clone(),
+        builder_type: build.source.builder_type.clone(),
+        run_uuid: session.uuid.clone(),
+        force: args.force,
+        debug: args.debug,
+        ask,
+        host_env: host.environment(),
+        generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
+        scratch,
+    };
+    let (runs, id) = (session.dirs.runs.clone(), session.id.clone());
+    let job = BuildJob {
+        builder: components::builder(build, &ready.sources)?.build(around)?,
+        provisioners: build.provisioners.iter().map(|block| components::provisioner(block, build, &ready.sources)).collect(),
+        error_cleanup: build.error_cleanup.as_ref().map(|block| components::provisioner(block, build, &ready.sources)),
+        post_processors: build
+            .post_processors
+            .iter()
+            .map(|chain| chain.iter().map(|block| components::post_processor(block, build, &ready.sources)).collect())
+            .collect(),
+        context,
+        on_step: Arc::new(move |step| {
+            client.set_step(step);
+            own.set_step(step);
+        }),
+        log: session.dirs.logs.join(&session.id).join(format!("{file_name}.log")),
+        leftovers: Arc::new(move || Session::leftovers(&runs, &id)),
+        name,
+    };
+    Ok((job, host))
+}
+
+/// Packer's codes: 0 when all builds succeeded, 1 otherwise; but 4 when an offline run missed something and 5 when
+/// a trace was found.
+fn exit_code(outcomes: &[BuildOutcome], summary: &Summary) -> Exit {
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.ending != Ending::Succeeded).collect();
+    if failed.is_empty() {
+        return Exit::Success;
+    }
+    if summary.cancelled.is_none() && !summary.offline_misses.is_empty() {
+        return Exit::OfflineMiss;
+    }
+    failed.iter().find(|outcome| outcome.exit == Exit::Trace).map_or(Exit::Failure, |outcome| outcome.exit)
+}

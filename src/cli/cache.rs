@@ -1,0 +1,221 @@
+//! `larder cache`: what is stored, whether it is sound, and making room.
+
+use std::time::{Duration, SystemTime};
+
+use larder_proxy::inspect::{Explanation, Filter, Limits, Report};
+use larder_proxy::rules::Rules;
+use larder_proxy::store::{Store, StoreError};
+use serde_json::json;
+
+use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheLsArgs, CacheVerifyArgs, JsonArgs};
+use super::console::Console;
+use super::settings::{Settings, parse_bytes};
+use crate::engine::ui::duration as shown_duration;
+use crate::error::{Error, Exit, Result};
+use crate::output::text::{bytes, printable, table};
+use crate::template::duration;
+
+/// Runs a subcommand.
+pub fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
+    let dir = &settings.cache_dir.value;
+    let store = Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error))?;
+    match command {
+        CacheCommand::Ls(args) => ls(args, &store, console),
+        CacheCommand::Stats(args) => stats(args, &store, console),
+        CacheCommand::Verify(args) => verify(args, &store, console),
+        CacheCommand::Gc(args) => gc(args, settings, &store, console),
+        CacheCommand::Explain(args) => explain(args, &store, console),
+    }
+}
+
+fn shown(what: String, error: StoreError) -> Error {
+    let hint = error.hint();
+    let shown = Error::new(what).caused_by(error);
+    if hint.is_empty() { shown } else { shown.hint(hint) }
+}
+
+fn read(error: StoreError) -> Error {
+    shown("cannot read the cache".to_owned(), error)
+}
+
+fn ls(args: &CacheLsArgs, store: &Store, console: &Console) -> Result<()> {
+    let filter = Filter { url: args.filter.clone(), ..Filter::default() };
+    let entries = store.list(&filter).map_err(read)?;
+    if args.json.json {
+        for entry in &entries {
+            console.json(&json!({
+                "url": entry.draft.url, "status": entry.draft.status, "class": entry.draft.class, "bytes": entry.size,
+                "digest": entry.digest.to_string(), "uses": entry.uses,
+            }))?;
+        }
+        return Ok(());
+    }
+    let mut rows = vec![["class", "status", "size", "uses", "url"].map(str::to_owned).to_vec()];
+    for entry in &entries {
+        rows.push(vec![
+            entry.draft.class.as_str().to_owned(),
+            entry.draft.status.to_string(),
+            bytes(entry.size),
+            entry.uses.to_string(),
+            printable(&entry.draft.url),
+        ]);
+    }
+    table(&rows, &[1, 2, 3]).iter().try_for_each(|line| console.line(line))
+}
+
+fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
+    let stats = store.stats().map_err(read)?;
+    if args.json {
+        let classes: Vec<_> = stats
+            .classes
+            .iter()
+            .map(|(class, entries, bytes)| json!({ "class": class, "entries": entries, "bytes": bytes }))
+            .collect();
+        return console.json(&json!({
+            "entries": stats.entries, "blobs": stats.blobs, "bytes": stats.bytes, "uses": stats.uses, "classes": classes,
+        }));
+    }
+    console.line(&format!("{}", store.root().display()))?;
+    console.line(&format!(
+        "{} answers, {} bodies of {}, served {} times",
+        stats.entries,
+        stats.blobs,
+        bytes(stats.bytes),
+        stats.uses
+    ))?;
+    let mut rows = Vec::new();
+    for (class, entries, size) in &stats.classes {
+        rows.push(vec![class.as_str().to_owned(), entries.to_string(), bytes(*size)]);
+    }
+    table(&rows, &[1, 2]).iter().try_for_each(|line| console.line(line))
+}
+
+fn verify(args: &CacheVerifyArgs, store: &Store, console: &Console) -> Result<()> {
+    let report = store.verify(args.repair).map_err(|error| shown("cannot verify the cache".to_owned(), error))?;
+    if args.json.json {
+        console.json(&json!({
+            "sound": report.is_sound(), "blobs": report.blobs, "bytes": report.bytes, "damaged": report.damaged,
+            "missing": report.missing, "unreferenced": report.unreferenced, "unknown": report.unknown,
+            "leftover": report.leftover, "index": report.index, "repaired": report.repaired,
+        }))?;
+    } else {
+        verify_lines(&report, console)?;
+    }
+    if report.is_sound() || report.repaired {
+        return Ok(());
+    }
+    Err(Error::new("the cache is not sound")
+        .hint("`larder cache verify --repair` removes what is not; it is fetched again when it is asked for")
+        .exit(Exit::Trace))
+}
+
+fn verify_lines(report: &Report, console: &Console) -> Result<()> {
+    for digest in &report.damaged {
+        console.line(&format!("damaged: {digest}"))?;
+    }
+    for digest in &report.missing {
+        console.line(&format!("missing: {digest}"))?;
+    }
+    for (what, paths) in [("unreferenced", &report.unreferenced), ("unknown", &report.unknown), ("leftover", &report.leftover)] {
+        for path in paths {
+            console.line(&format!("{what}: {}", path.display()))?;
+        }
+    }
+    if let Some(index) = &report.index {
+        console.line(&format!("index: {index}"))?;
+    }
+    let verdict = match (report.is_sound(), report.repaired) {
+        (true, _) => "sound",
+        (false, true) => "repaired",
+        (false, false) => "not sound",
+    };
+    console.line(&format!("{} bodies, {} read: {verdict}", report.blobs, bytes(report.bytes)))
+}
+
+fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console) -> Result<()> {
+    let max_bytes = match &args.max_size {
+        Some(text) => Some(parse_size(text)?),
+        None => settings.cache_max_size.value,
+    };
+    let max_age = args.max_age.as_deref().map(parse_age).transpose()?;
+    if max_bytes.is_none() && max_age.is_none() {
+        return Err(Error::new("there is no limit to keep to")
+            .hint("give --max-size or --max-age, or set cache.max_size in the configuration"));
+    }
+    let limits = Limits { max_bytes, max_age, dry_run: args.dry_run };
+    let removed = store.gc(&limits, SystemTime::now()).map_err(|error| shown("cannot make room in the cache".to_owned(), error))?;
+    if args.json.json {
+        return console.json(&json!({ "entries": removed.entries, "bytes": removed.bytes, "dry_run": args.dry_run }));
+    }
+    let verb = if args.dry_run { "Would remove" } else { "Removed" };
+    console.line(&format!("{verb} {} answers, {}", removed.entries, bytes(removed.bytes)))
+}
+
+/// A size such as `500M` or `20G`: decimal units, with or without `B`; binary ones with `i`.
+fn parse_size(text: &str) -> Result<u64> {
+    parse_bytes(text)
+        .map_err(|why| Error::new(format!("cannot use --max-size: {why}")).hint("write it as 500M or 20G"))
+}
+
+/// An age such as `12h` or `30d`.
+fn parse_age(text: &str) -> Result<Duration> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
+    days.map(|days| Duration::from_secs(days * 86_400))
+        .or_else(|| duration::parse(text).and_then(|age| Duration::try_from(age).ok()))
+        .ok_or_else(|| Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h"))
+}
+
+fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<()> {
+    let found = store.explain(&args.url, &Rules::default(), SystemTime::now()).map_err(read)?;
+    let Some(explanation) = found else {
+        return Err(Error::new(format!("{} is not a URL that can be cached", args.url))
+            .hint("give an absolute http or https URL"));
+    };
+    if args.json.json {
+        return console.json(&explanation_json(&explanation));
+    }
+    console.line(&format!("key: {}", printable(&explanation.key)))?;
+    if explanation.signed {
+        console.line("     (signature parameters are not part of it)")?;
+    }
+    console.line(&format!("rule: {}", rule(&explanation)))?;
+    if let Some((outcome, at, why)) = &explanation.last {
+        let ago = SystemTime::now().duration_since(*at).unwrap_or_default();
+        console.line(&format!("last request: {outcome}, {} ago: {why}", shown_duration(ago)))?;
+    }
+    if explanation.variants.is_empty() {
+        return console.line("stored: nothing");
+    }
+    for variant in &explanation.variants {
+        let entry = &variant.entry;
+        console.line(&format!("stored: status {}, {}, sha256 {}", entry.draft.status, bytes(entry.size), entry.digest))?;
+        console.line(&format!(
+            "  fresh for {}, {} old; served without asking upstream: {} ({})",
+            shown_duration(Duration::from_secs(variant.lifetime)),
+            shown_duration(Duration::from_secs(variant.age)),
+            if variant.usable { "yes" } else { "no" },
+            variant.why
+        ))?;
+    }
+    Ok(())
+}
+
+/// The rule that decides, and what it says.
+fn rule(explanation: &Explanation) -> String {
+    let verdict = &explanation.verdict;
+    let promised = if verdict.promised.is_some() { ", its digest is in the URL" } else { "" };
+    format!("{} ({}, {:?}{promised})", verdict.rule, verdict.class.as_str(), verdict.nature).to_lowercase()
+}
+
+fn explanation_json(explanation: &Explanation) -> serde_json::Value {
+    json!({
+        "key": explanation.key,
+        "signed": explanation.signed,
+        "rule": rule(explanation),
+        "last": explanation.last.as_ref().map(|(outcome, _, why)| json!({ "outcome": outcome, "why": why })),
+        "variants": explanation.variants.iter().map(|variant| json!({
+            "status": variant.entry.draft.status, "bytes": variant.entry.size, "digest": variant.entry.digest.to_string(),
+            "lifetime": variant.lifetime, "age": variant.age, "usable": variant.usable, "why": variant.why,
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,133 @@
+//! `larder exec`: a command of the host whose every download goes through the proxy.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use larder_proxy::flow::{Flow, FlowSink, Outcome};
+use larder_proxy::identity::Client;
+use larder_proxy::listener::{ListenerHandle, Role};
+use larder_proxy::stats::Totals;
+
+use super::Env;
+use super::args::ExecArgs;
+use super::console::Console;
+use super::session::Session;
+use super::settings::Settings;
+use crate::error::{Context as _, Error, Result};
+use crate::guest::exec::{ExecSpec, run as run_command};
+use crate::guest::network::Network;
+use crate::guest::tools;
+use crate::output::report;
+
+/// The files that tools of the host are pointed to, removed when dropped.
+struct HostFiles {
+    directory: tempfile::TempDir,
+}
+
+impl HostFiles {
+    fn write(session: &Session) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("larder-").tempdir().context(|| "cannot make a directory for certificates".to_owned())?;
+        let path = directory.path();
+        // Commands may change their user; what is in here is no secret.
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).context(|| format!("cannot open {} to others", path.display()))?;
+        let text = path.to_string_lossy().into_owned();
+        let settings = tools::Settings { directory: &text, proxy: None, no_proxy: &[], java: true };
+        let wgetrc = std::fs::read("/etc/wgetrc").unwrap_or_default();
+        let sources = tools::Sources { ca: session.proxy.ca_certificate_pem(), bundle: &session.host_bundle, wgetrc: &wgetrc };
+        for file in tools::files(&settings, &sources) {
+            let path = path.join(file.name);
+            std::fs::write(&path, &file.content).context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(Self { directory })
+    }
+
+    fn environment(&self, proxy: Option<&str>, no_proxy: &[String]) -> BTreeMap<String, String> {
+        let directory = self.directory.path().to_string_lossy().into_owned();
+        tools::environment(&tools::Settings { directory: &directory, proxy, no_proxy, java: true })
+    }
+}
+
+/// The proxy on a port of the loopback, for what a build runs on the host (`shell-local`).
+pub struct HostProxy {
+    files: HostFiles,
+    url: String,
+    no_proxy: Vec<String>,
+    _served: ListenerHandle,
+}
+
+impl HostProxy {
+    /// Listens on a free port; flows are attributed to `client`.
+    pub fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
+        let address = listener.local_addr().context(|| "cannot listen for commands of the host".to_owned())?;
+        let served = session
+            .proxy
+            .listen(listener, Role::Proxy, client)
+            .context(|| "the proxy cannot serve commands of the host".to_owned())?;
+        Ok(Self {
+            files: HostFiles::write(session)?,
+            url: format!("http://{address}"),
+            no_proxy: settings.no_proxy.value.clone(),
+            _served: served,
+        })
+    }
+
+    /// The environment that leads a command of the host through the proxy.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        self.files.environment(Some(&self.url), &self.no_proxy)
+    }
+}
+
+/// What a command downloaded.
+#[derive(Default)]
+struct Downloads {
+    totals: Mutex<Totals>,
+    refused: Mutex<Vec<String>>,
+}
+
+impl FlowSink for Downloads {
+    fn flow(&self, flow: Flow) {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&flow);
+        if matches!(flow.outcome, Outcome::Denied | Outcome::Error) {
+            let line = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+}
+
+/// Runs the command, and returns its exit status.
+pub async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console: &Console) -> Result<i32> {
+    let argv = args
+        .command
+        .iter()
+        .map(|word| word.to_str().map(str::to_owned).ok_or_else(|| Error::new(format!("{} is not valid UTF-8", word.display()))))
+        .collect::<Result<Vec<_>>>()?;
+    let downloads = Arc::new(Downloads::default());
+    let what = format!("exec {}", argv.first().map(String::as_str).unwrap_or_default());
+    let session = Session::open(settings, env, &what, downloads.clone()).await?;
+    let status = in_cage(argv, &session).await;
+    session.drain().await;
+    session.finish()?;
+    if !args.quiet {
+        let totals = downloads.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for line in downloads.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            console.note(line);
+        }
+        console.note(report::totals_table(&totals).trim_end());
+    }
+    status
+}
+
+async fn in_cage(argv: Vec<String>, session: &Session) -> Result<i32> {
+    let network = Network::enforced(&session.proxy, Client::guest("exec")).await?;
+    let files = HostFiles::write(session)?;
+    let spec = ExecSpec { program: this_program(), argv, env: files.environment(None, &[]) };
+    run_command(network.gateway(), spec).await
+}
+
+fn this_program() -> PathBuf {
+    crate::guest::reexec::this_program()
+}

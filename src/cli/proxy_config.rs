@@ -1,0 +1,49 @@
+//! From settings to a proxy.
+
+use std::path::{Path, PathBuf};
+
+use larder_proxy::cache::Mode;
+use larder_proxy::config::Config;
+use larder_proxy::host_pattern::HostPattern;
+use larder_proxy::upstream::route::UpstreamProxy;
+use sha2::{Digest as _, Sha256};
+
+use super::Env;
+use super::settings::{Net, Settings};
+use crate::error::{Context as _, Result};
+
+/// The proxy's configuration for work in `project`, a directory.
+pub fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
+    let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
+    config.cache_dir = Some(settings.cache_dir.value.clone());
+    config.mode = match settings.net.value {
+        Net::Cache => Mode::Cache,
+        Net::Offline => Mode::Offline,
+    };
+    config.upstream_proxy = upstream(settings, env)?;
+    config.extra_roots.clone_from(&settings.ca_files.value);
+    for (from, to) in &settings.mirrors.value {
+        config = config.mirror(from, to).context(|| format!("cannot use the mirror for {from} ({})", settings.mirrors.source))?;
+    }
+    for pattern in &settings.tunnel.value {
+        let pattern: HostPattern =
+            pattern.parse().context(|| format!("cannot use the tunnel rule {pattern:?} ({})", settings.tunnel.source))?;
+        config.tunnel.push(pattern);
+    }
+    Ok(config)
+}
+
+fn upstream(settings: &Settings, env: &Env) -> Result<UpstreamProxy> {
+    match &settings.upstream_proxy.value {
+        Some(url) => UpstreamProxy::all(url, &settings.no_proxy.value.join(","))
+            .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
+        None => UpstreamProxy::from_env(|name| env.get(name).cloned())
+            .context(|| "cannot use the upstream proxy of the environment".to_owned()),
+    }
+}
+
+/// One CA for a project: who trusts it in one does not trust it in another.
+fn ca_dir(state_dir: &Path, project: &Path) -> PathBuf {
+    let digest = Sha256::digest(project.as_os_str().as_encoded_bytes());
+    state_dir.join("ca").join(&hex::encode(digest)[..16])
+}

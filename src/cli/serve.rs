@@ -1,0 +1,68 @@
+//! `larder proxy`: the proxy as a server for other tools.
+
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_proxy::flow::Flow;
+use larder_proxy::identity::Client;
+use larder_proxy::listener::Role;
+
+use super::Env;
+use super::args::ServeArgs;
+use super::console::Console;
+use super::session::Session;
+use super::settings::Settings;
+use super::signals;
+use crate::engine::cancel::Cancel;
+use crate::error::{Context as _, Error, Result};
+use crate::output::text::{bytes, printable};
+
+/// Serves until it is interrupted.
+pub async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Error::new(format!("{} can be reached from other machines, and there is no access control yet", args.listen))
+            .hint("listen on 127.0.0.1 or ::1"));
+    }
+    let json = args.json;
+    let sink = Arc::new(move |flow: Flow| {
+        // Best effort: a reader that has gone does not stop the proxy.
+        let _ = writeln!(io::stdout().lock(), "{}", line(&flow, json));
+    });
+    let listener = TcpListener::bind(args.listen).context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr().context(|| "cannot tell the address listened on".to_owned())?;
+    let session = Session::open(settings, env, &format!("proxy {address}"), sink).await?;
+    let served = session
+        .proxy
+        .listen(listener, Role::Proxy, Client::host("proxy"))
+        .context(|| format!("the proxy cannot serve {address}"))?;
+    let ca = settings.state_dir.value.join("proxy-ca.pem");
+    std::fs::write(&ca, session.proxy.ca_certificate_pem()).context(|| format!("cannot write {}", ca.display()))?;
+    console.note(&format!("Listening on http://{address}"));
+    console.note(&format!("HTTPS is looked into: clients need to trust {}", ca.display()));
+    let cancel = Cancel::root();
+    signals::watch_once(&cancel).await?;
+    console.note("Letting what is under way finish; Ctrl-C again leaves at once.");
+    drop(served);
+    tokio::select! {
+        () = session.proxy.shutdown(Duration::from_secs(60)) => {}
+        result = signals::watch_once(&cancel) => result?,
+    }
+    session.finish()
+}
+
+fn line(flow: &Flow, json: bool) -> String {
+    if json {
+        return serde_json::to_string(flow).unwrap_or_default();
+    }
+    format!(
+        "{:<11} {} {} {} {} ({})",
+        flow.outcome,
+        flow.status,
+        flow.method,
+        printable(&flow.url),
+        bytes(flow.bytes_sent),
+        printable(&flow.why)
+    )
+}
