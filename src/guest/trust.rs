@@ -69,6 +69,12 @@ pub fn guest_bundle(view: &Layers) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
+/// The guest's own `/etc/wgetrc`, for [`super::tools::Sources::wgetrc`]; empty if it has none.
+pub fn guest_wgetrc(view: &Layers) -> Result<Vec<u8>> {
+    let found = read_store(view, Path::new("etc/wgetrc"))?;
+    Ok(found.map_or_else(Vec::new, |(_, content, _)| content))
+}
+
 /// Makes the guest trust `authority`: `view` is the guest's tree so far, `into` an existing directory that will lie
 /// above it (the trust layer; or the tree itself, where layers cannot be had and `view` is that one directory).
 pub fn install(view: &Layers, into: &Path, authority: &Authority) -> Result<Journal> {

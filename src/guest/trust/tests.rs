@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use rustix::fs::{CWD, FileType as Kind, Mode, makedev, mknodat};
 
+use super::super::authority::certificates;
 use super::super::authority::tests::new_authority;
 use super::super::trace;
 use super::*;
@@ -80,6 +81,19 @@ fn the_trust_layer_holds_every_form() {
         let [now, before] = ["trust", "base"].map(|layer| fs::metadata(guest.path(layer).join(directory)).unwrap());
         assert_eq!((now.mode(), now.mtime()), (before.mode(), before.mtime()), "{directory}");
     }
+}
+
+#[test]
+fn the_guests_own_files_are_found_through_links() {
+    let guest = guest();
+    fs::write(guest.path("base/etc/wget.conf"), "passive_ftp = on").unwrap();
+    symlink("/etc/../etc/wget.conf", guest.path("base/etc/wgetrc")).unwrap();
+    let base = Layers::new([guest.path("base")]);
+    assert_eq!(guest_wgetrc(&base).unwrap(), b"passive_ftp = on");
+    assert_eq!(certificates(&guest_bundle(&base).unwrap().unwrap()).len(), 1);
+    fs::remove_file(guest.path("base/etc/wgetrc")).unwrap();
+    symlink("/etc/wgetrc", guest.path("base/etc/wgetrc")).unwrap();
+    assert_eq!(guest_wgetrc(&base).unwrap(), b"");
 }
 
 #[test]
