@@ -10,8 +10,8 @@ mod config;
 mod console;
 mod exec;
 mod inspect;
-mod ps;
 mod proxy_config;
+mod ps;
 mod serve;
 mod session;
 pub mod settings;
@@ -97,7 +97,9 @@ fn run(cli: Cli, env: &Env, console: &Console) -> Result<ExitCode> {
     }
     log(&settings, cli.global.verbose);
     match &cli.command {
-        Command::Build(args) => runtime()?.block_on(build::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8)),
+        Command::Build(args) => {
+            runtime()?.block_on(build::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     if let Some(code) = larder::guest::reexec::reexec_main(&arguments) {
         return code;
     }
-    let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let env =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     larder::cli::main(arguments, &env.collect())
 }

@@ -68,12 +68,7 @@ fn build_plan(build: &Build, source: &BuildSource, id: String, except: &Patterns
     BuildPlan {
         id,
         source: source.clone(),
-        provisioners: build
-            .provisioners
-            .iter()
-            .filter(|block| applies(&block.only, &block.except))
-            .cloned()
-            .collect(),
+        provisioners: build.provisioners.iter().filter(|block| applies(&block.only, &block.except)).cloned().collect(),
         error_cleanup: build.error_cleanup.clone().filter(|block| applies(&block.only, &block.except)),
         post_processors: build.post_processors.iter().map(chain).filter(|chain| !chain.is_empty()).collect(),
     }

@@ -220,7 +220,11 @@ fn job(
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());
     let job = BuildJob {
         builder: components::builder(build, &ready.sources)?.build(around)?,
-        provisioners: build.provisioners.iter().map(|block| components::provisioner(block, build, &ready.sources)).collect(),
+        provisioners: build
+            .provisioners
+            .iter()
+            .map(|block| components::provisioner(block, build, &ready.sources))
+            .collect(),
         error_cleanup: build.error_cleanup.as_ref().map(|block| components::provisioner(block, build, &ready.sources)),
         post_processors: build
             .post_processors

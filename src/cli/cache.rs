@@ -18,7 +18,8 @@ use crate::template::duration;
 /// Runs a subcommand.
 pub fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
     let dir = &settings.cache_dir.value;
-    let store = Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error))?;
+    let store =
+        Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error))?;
     match command {
         CacheCommand::Ls(args) => ls(args, &store, console),
         CacheCommand::Stats(args) => stats(args, &store, console),
@@ -116,7 +117,9 @@ fn verify_lines(report: &Report, console: &Console) -> Result<()> {
     for digest in &report.missing {
         console.line(&format!("missing: {digest}"))?;
     }
-    for (what, paths) in [("unreferenced", &report.unreferenced), ("unknown", &report.unknown), ("leftover", &report.leftover)] {
+    for (what, paths) in
+        [("unreferenced", &report.unreferenced), ("unknown", &report.unknown), ("leftover", &report.leftover)]
+    {
         for path in paths {
             console.line(&format!("{what}: {}", path.display()))?;
         }
@@ -143,7 +146,9 @@ fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console)
             .hint("give --max-size or --max-age, or set cache.max_size in the configuration"));
     }
     let limits = Limits { max_bytes, max_age, dry_run: args.dry_run };
-    let removed = store.gc(&limits, SystemTime::now()).map_err(|error| shown("cannot make room in the cache".to_owned(), error))?;
+    let removed = store
+        .gc(&limits, SystemTime::now())
+        .map_err(|error| shown("cannot make room in the cache".to_owned(), error))?;
     if args.json.json {
         return console.json(&json!({ "entries": removed.entries, "bytes": removed.bytes, "dry_run": args.dry_run }));
     }
@@ -153,8 +158,7 @@ fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console)
 
 /// A size such as `500M` or `20G`: decimal units, with or without `B`; binary ones with `i`.
 fn parse_size(text: &str) -> Result<u64> {
-    parse_bytes(text)
-        .map_err(|why| Error::new(format!("cannot use --max-size: {why}")).hint("write it as 500M or 20G"))
+    parse_bytes(text).map_err(|why| Error::new(format!("cannot use --max-size: {why}")).hint("write it as 500M or 20G"))
 }
 
 /// An age such as `12h` or `30d`.
@@ -162,7 +166,9 @@ fn parse_age(text: &str) -> Result<Duration> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
     days.map(|days| Duration::from_secs(days * 86_400))
         .or_else(|| duration::parse(text).and_then(|age| Duration::try_from(age).ok()))
-        .ok_or_else(|| Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h"))
+        .ok_or_else(|| {
+            Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h")
+        })
 }
 
 fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<()> {
@@ -188,7 +194,12 @@ fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<
     }
     for variant in &explanation.variants {
         let entry = &variant.entry;
-        console.line(&format!("stored: status {}, {}, sha256 {}", entry.draft.status, bytes(entry.size), entry.digest))?;
+        console.line(&format!(
+            "stored: status {}, {}, sha256 {}",
+            entry.draft.status,
+            bytes(entry.size),
+            entry.digest
+        ))?;
         console.line(&format!(
             "  fresh for {}, {} old; served without asking upstream: {} ({})",
             shown_duration(Duration::from_secs(variant.lifetime)),

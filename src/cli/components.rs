@@ -95,7 +95,8 @@ pub fn builder(build: &BuildPlan, sources: &SourceMap) -> Result<Box<dyn Prepare
 /// A provisioner of a build, made when it runs.
 pub fn provisioner(block: &ProvisionerBlock, build: &BuildPlan, sources: &Arc<SourceMap>) -> ProvisionerJob {
     let (kind, body) = (block.kind.clone(), block.body.clone());
-    let (env, sources) = (with_overrides(block, build, environment(build, BuildValues::NotKnownYet, BTreeMap::new())), sources.clone());
+    let (env, sources) =
+        (with_overrides(block, build, environment(build, BuildValues::NotKnownYet, BTreeMap::new())), sources.clone());
     let make: Make<dyn crate::engine::component::Provisioner> =
         Arc::new(move |generated| make(provisioner::find, &kind, &body, &env, generated, &sources));
     ProvisionerJob {
@@ -114,11 +115,7 @@ pub fn post_processor(block: &PostProcessorBlock, build: &BuildPlan, sources: &A
     let (env, sources) = (environment(build, BuildValues::NotKnownYet, BTreeMap::new()), sources.clone());
     let make: Make<dyn crate::engine::component::PostProcessor> =
         Arc::new(move |generated| make(post_processor::find, &kind, &body, &env, generated, &sources));
-    PostProcessorJob {
-        label: label(&block.kind, block.name.as_deref()),
-        keep_input: block.keep_input_artifact,
-        make,
-    }
+    PostProcessorJob { label: label(&block.kind, block.name.as_deref()), keep_input: block.keep_input_artifact, make }
 }
 
 fn label(kind: &str, name: Option<&str>) -> String {

@@ -29,14 +29,19 @@ struct HostFiles {
 
 impl HostFiles {
     fn write(session: &Session) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("larder-").tempdir().context(|| "cannot make a directory for certificates".to_owned())?;
+        let directory = tempfile::Builder::new()
+            .prefix("larder-")
+            .tempdir()
+            .context(|| "cannot make a directory for certificates".to_owned())?;
         let path = directory.path();
         // Commands may change their user; what is in here is no secret.
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).context(|| format!("cannot open {} to others", path.display()))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+            .context(|| format!("cannot open {} to others", path.display()))?;
         let text = path.to_string_lossy().into_owned();
         let settings = tools::Settings { directory: &text, proxy: None, no_proxy: &[], java: true };
         let wgetrc = std::fs::read("/etc/wgetrc").unwrap_or_default();
-        let sources = tools::Sources { ca: session.proxy.ca_certificate_pem(), bundle: &session.host_bundle, wgetrc: &wgetrc };
+        let sources =
+            tools::Sources { ca: session.proxy.ca_certificate_pem(), bundle: &session.host_bundle, wgetrc: &wgetrc };
         for file in tools::files(&settings, &sources) {
             let path = path.join(file.name);
             std::fs::write(&path, &file.content).context(|| format!("cannot write {}", path.display()))?;
@@ -61,7 +66,8 @@ pub struct HostProxy {
 impl HostProxy {
     /// Listens on a free port; flows are attributed to `client`.
     pub fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
         let address = listener.local_addr().context(|| "cannot listen for commands of the host".to_owned())?;
         let served = session
             .proxy
@@ -103,7 +109,9 @@ pub async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console: &Cons
     let argv = args
         .command
         .iter()
-        .map(|word| word.to_str().map(str::to_owned).ok_or_else(|| Error::new(format!("{} is not valid UTF-8", word.display()))))
+        .map(|word| {
+            word.to_str().map(str::to_owned).ok_or_else(|| Error::new(format!("{} is not valid UTF-8", word.display())))
+        })
         .collect::<Result<Vec<_>>>()?;
     let downloads = Arc::new(Downloads::default());
     let what = format!("exec {}", argv.first().map(String::as_str).unwrap_or_default());

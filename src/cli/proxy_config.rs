@@ -23,11 +23,14 @@ pub fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> 
     config.upstream_proxy = upstream(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
     for (from, to) in &settings.mirrors.value {
-        config = config.mirror(from, to).context(|| format!("cannot use the mirror for {from} ({})", settings.mirrors.source))?;
+        config = config
+            .mirror(from, to)
+            .context(|| format!("cannot use the mirror for {from} ({})", settings.mirrors.source))?;
     }
     for pattern in &settings.tunnel.value {
-        let pattern: HostPattern =
-            pattern.parse().context(|| format!("cannot use the tunnel rule {pattern:?} ({})", settings.tunnel.source))?;
+        let pattern: HostPattern = pattern
+            .parse()
+            .context(|| format!("cannot use the tunnel rule {pattern:?} ({})", settings.tunnel.source))?;
         config.tunnel.push(pattern);
     }
     Ok(config)

@@ -22,8 +22,11 @@ use crate::output::text::{bytes, printable};
 /// Serves until it is interrupted.
 pub async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
     if !args.listen.ip().is_loopback() {
-        return Err(Error::new(format!("{} can be reached from other machines, and there is no access control yet", args.listen))
-            .hint("listen on 127.0.0.1 or ::1"));
+        return Err(Error::new(format!(
+            "{} can be reached from other machines, and there is no access control yet",
+            args.listen
+        ))
+        .hint("listen on 127.0.0.1 or ::1"));
     }
     let json = args.json;
     let sink = Arc::new(move |flow: Flow| {

@@ -68,9 +68,8 @@ impl Session {
     pub async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
         let config = proxy_config::config(settings, env, &project)?;
-        let proxy = Proxy::start(config, sink).await.map_err(|error| {
-            Error::new("the proxy cannot start").caused_by(error)
-        })?;
+        let proxy =
+            Proxy::start(config, sink).await.map_err(|error| Error::new("the proxy cannot start").caused_by(error))?;
         proxy.cache().begin_run();
         let uuid = Uuid::new_v4();
         let now = jiff::Timestamp::now();
@@ -78,7 +77,14 @@ impl Session {
         let dirs = StateDirs::of(settings);
         let record = Record::create(&dirs.runs, &id, what, SystemTime::now())?;
         std::fs::create_dir_all(&dirs.scratch).context(|| format!("cannot make {}", dirs.scratch.display()))?;
-        Ok(Self { id, uuid: uuid.to_string(), proxy, record: Arc::new(record), dirs, host_bundle: Arc::new(host_bundle(env)) })
+        Ok(Self {
+            id,
+            uuid: uuid.to_string(),
+            proxy,
+            record: Arc::new(record),
+            dirs,
+            host_bundle: Arc::new(host_bundle(env)),
+        })
     }
 
     /// Downloads of Larder itself, attributed to `client`.

@@ -182,7 +182,14 @@ impl Fixture {
             Ok(Box::new(FakeProvisioner { journal: journal.clone(), failures: failures.clone() })
                 as Box<dyn Provisioner>)
         });
-        ProvisionerJob { label: "shell".into(), pause_before: Duration::ZERO, max_retries: 0, timeout: None, continue_on_error: false, make }
+        ProvisionerJob {
+            label: "shell".into(),
+            pause_before: Duration::ZERO,
+            max_retries: 0,
+            timeout: None,
+            continue_on_error: false,
+            make,
+        }
     }
 
     async fn run(mut self) -> (Vec<String>, Summary) {

@@ -15,7 +15,9 @@ impl Patterns {
         let mut set = GlobSetBuilder::new();
         for pattern in patterns {
             let glob = Glob::new(pattern).map_err(|error| {
-                Error::new(format!("{option}: {pattern:?} is not a pattern")).caused_by(error).hint("`*` stands for anything")
+                Error::new(format!("{option}: {pattern:?} is not a pattern"))
+                    .caused_by(error)
+                    .hint("`*` stands for anything")
             })?;
             set.add(glob);
         }

@@ -169,7 +169,7 @@ impl Machine {
         let sources = tools::Sources {
             ca: self.services.proxy.ca_certificate_pem(),
             bundle: own.as_deref().unwrap_or(&self.services.host_bundle),
-            wgetrc: wgetrc.as_deref().unwrap_or_default(),
+            wgetrc: &wgetrc,
         };
         for file in tools::files(&settings, &sources) {
             guest.put_bytes(&file.content, &format!("{}/{}", settings.directory, file.name), 0o644).await?;
