@@ -112,9 +112,8 @@ fn class_v4(address: Ipv4Addr) -> Option<&'static str> {
     match address.octets() {
         [0, ..] => Some("it is an unspecified address"),
         [127, ..] => Some("it is a loopback address"),
-        [169, 254, 169, 254] => Some("it is a cloud's metadata service"),
+        [169, 254, 169, 254] | [100, 100, 100, 200] => Some("it is a cloud's metadata service"),
         [169, 254, ..] => Some("it is a link-local address"),
-        [100, 100, 100, 200] => Some("it is a cloud's metadata service"),
         [224..=239, ..] => Some("it is a multicast address"),
         [240..=255, ..] => Some("it is a reserved address"),
         _ => None,
@@ -140,7 +139,7 @@ pub fn loose_ipv4(host: &str) -> Option<Ipv4Addr> {
         .map(|part| {
             let lower = part.to_ascii_lowercase();
             match lower.strip_prefix("0x") {
-                Some(hex) if hex.is_empty() => Some(0),
+                Some("") => Some(0),
                 Some(hex) => u64::from_str_radix(hex, 16).ok(),
                 None if lower.len() > 1 && lower.starts_with('0') => u64::from_str_radix(&lower, 8).ok(),
                 None => lower.parse().ok(),

@@ -52,7 +52,7 @@ impl Proxy {
         });
         let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(std::io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
-        let origin = Arc::new(NetworkOrigin::new(&config, guard.clone()));
+        let origin = Arc::new(NetworkOrigin::new(&config, &guard));
         let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
         let shared = Shared {
             cache,

@@ -58,7 +58,7 @@ impl Way {
 
 impl NetworkOrigin {
     /// Reads nothing yet: roots are loaded by the first TLS connection.
-    pub fn new(config: &Config, guard: Arc<Guard>) -> Self {
+    pub fn new(config: &Config, guard: &Arc<Guard>) -> Self {
         let proxy = Arc::new(config.upstream_proxy.clone());
         let connector = |guarded| Connector {
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
