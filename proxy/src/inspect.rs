@@ -45,7 +45,7 @@ pub struct Stats {
     pub uses: u64,
 }
 
-/// What [`Store::verify`] found. Empty lists mean a sound cache.
+/// What [`Store::verify`] found. Empty lists (but for `unreferenced`) mean a sound cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Blobs read and hashed.
@@ -56,7 +56,10 @@ pub struct Report {
     pub damaged: Vec<String>,
     /// Blobs that the index names and that are not there.
     pub missing: Vec<String>,
-    /// Blobs that the index does not name.
+    /// Whole blobs that the index does not name, such as a writer leaves that was killed between the two. They take
+    /// room, and harm nothing.
+    pub unreferenced: Vec<PathBuf>,
+    /// Files among the blobs that are none.
     pub unknown: Vec<PathBuf>,
     /// Temporary files without a writer.
     pub leftover: Vec<PathBuf>,
@@ -190,7 +193,7 @@ impl Store {
             report.blobs += 1;
             report.bytes += size;
         }
-        report.unknown = self.unknown_blobs(repair)?;
+        self.stray_files(repair, &mut report)?;
         let check: String = self.read_index().query_row("PRAGMA quick_check", [], |row| row.get(0))?;
         report.index = (check != "ok").then_some(check);
         if repair {
@@ -217,11 +220,10 @@ impl Store {
     }
 
     /// Files in the content directory that the index does not know.
-    fn unknown_blobs(&self, remove: bool) -> Result<Vec<PathBuf>, StoreError> {
-        let mut unknown = Vec::new();
-        for path in files_below(&self.root().join("content-v2/sha256"), 3)? {
-            let digest = digest_of_path(&path);
-            // Writers put blobs in place within a write transaction, so holding one means to see a state between them.
+    fn stray_files(&self, remove: bool, report: &mut Report) -> Result<(), StoreError> {
+        for path in files_below(&self.root().join("content-v2"), 4)? {
+            let digest = digest_of_path(&path).filter(|digest| self.blob_path(digest) == path);
+            // Writers put blobs in place within a write transaction, so holding one means to see no state between.
             let mut index = self.write_index();
             let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let known = match digest {
@@ -231,14 +233,20 @@ impl Store {
                     .is_some(),
                 None => false,
             };
-            if !known && path.exists() {
-                if remove {
-                    fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
-                }
-                unknown.push(path);
+            if known || !path.exists() {
+                continue;
+            }
+            let found = fs::File::open(&path).and_then(|file| Digest::of_file(&file)).ok();
+            if remove {
+                fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+            }
+            if digest.is_some() && found == digest {
+                report.unreferenced.push(path);
+            } else {
+                report.unknown.push(path);
             }
         }
-        Ok(unknown)
+        Ok(())
     }
 
     /// Removes what was not used for long, and then what was not used for longest until the rest fits. Pinned
@@ -278,6 +286,14 @@ impl Store {
             for batch in planned.chunks(GC_BATCH) {
                 removed.bytes += self.remove_entries(batch)?;
             }
+            // What a killed process left.
+            let blobs: Vec<Digest> = files_below(&self.root().join("content-v2/sha256"), 3)?
+                .iter()
+                .filter_map(|path| digest_of_path(path))
+                .collect();
+            for batch in blobs.chunks(GC_BATCH) {
+                self.unlink_unreferenced(batch)?;
+            }
         }
         Ok(removed)
     }
@@ -294,8 +310,10 @@ impl Store {
                 .optional()?;
             blobs.extend(blob);
         }
-        let freed = remove_unused_blobs(self, &transaction, &blobs)?;
+        let (freed, files) = remove_unused_blobs(&transaction, &blobs)?;
         transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
         Ok(freed)
     }
 

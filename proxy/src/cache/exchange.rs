@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{AGE, AUTHORIZATION, COOKIE};
+use http::header::{AGE, AUTHORIZATION, COOKIE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -104,6 +104,10 @@ impl Exchange {
         }
         if self.method == Method::HEAD {
             return self.head(stored).await;
+        }
+        if self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
+            // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
+            return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
         if self.headers.contains_key(AUTHORIZATION) || self.headers.contains_key(COOKIE) {
             let alone = self.inner.alone();

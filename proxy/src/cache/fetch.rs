@@ -6,7 +6,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -149,7 +152,9 @@ impl Job {
     ) {
         let (parts, body) = response.into_parts();
         let total = content_length(&parts.headers);
-        let promised = self.verdict.promised.clone().filter(|_| parts.status == StatusCode::OK);
+        // A coding that the origin applies on the way is not part of what the URL promises.
+        let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
+        let promised = self.verdict.promised.clone().filter(|_| plain);
         // With a digest to check, the last byte is kept back until the body is known to be right.
         let held = promised.as_ref().and(total).unwrap_or(u64::MAX);
         if let Some(promised) = promised {
@@ -166,6 +171,7 @@ impl Job {
             responded,
             class: self.verdict.class,
         };
+        let asked = self.upstream_request().headers().clone();
         let (sender, tail) = mpsc::channel(2);
         let _ = self.lead.send(Lead::Tail(tail));
         self.fetch.head(Head::Shared(Arc::new(SharedHead {
@@ -176,7 +182,16 @@ impl Job {
             file: writer.file(),
             stale: self.stored.is_some(),
         })));
-        let transfer = Transfer { inner: self.inner, fetch: self.fetch, context: self.context, total, held, draft };
+        let transfer = Transfer {
+            asked,
+            inner: self.inner,
+            fetch: self.fetch,
+            context: self.context,
+            uri: self.uri,
+            total,
+            held,
+            draft,
+        };
         transfer.run(writer, body, sender).await;
     }
 }
@@ -186,6 +201,9 @@ struct Transfer {
     inner: Arc<Inner>,
     fetch: Arc<Fetch>,
     context: RequestContext,
+    uri: Uri,
+    /// The fields of the request to upstream.
+    asked: HeaderMap,
     total: Option<u64>,
     /// Readers get no byte beyond the one before this until the body is whole.
     held: u64,
@@ -212,11 +230,25 @@ impl Transfer {
 
     async fn copy(&self, mut writer: BlobWriter, mut body: Body) -> Result<BlobWriter, Broken> {
         let mut ended = false;
+        let mut resumed = false;
         while !ended {
-            let (batch, last) = gather(&mut body).await.map_err(|error| Broken::Upstream(error.to_string()))?;
-            ended = last;
+            let gathered = gather(&mut body).await;
+            let short = matches!(&gathered, Ok((batch, true)) if batch.is_empty() && self.lacks(&writer));
+            if (gathered.is_err() || short)
+                && !std::mem::replace(&mut resumed, true)
+                && let Some(rest) = self.resume(writer.size()).await
+            {
+                body = rest;
+                continue;
+            }
+            let (batch, last) = gathered.map_err(|error| Broken::Upstream(error.to_string()))?;
+            // The end is looked at in a round of its own, so that a body too short can be resumed.
+            ended = last && (batch.is_empty() || self.total.is_none());
             if batch.is_empty() {
                 continue;
+            }
+            if last && !ended {
+                body = empty();
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
             self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
@@ -241,6 +273,25 @@ impl Transfer {
             }
             _ => Ok(writer),
         }
+    }
+
+    fn lacks(&self, writer: &BlobWriter) -> bool {
+        self.total.is_some_and(|total| writer.size() < total)
+    }
+
+    /// Asks once for the rest of a body that broke off, where the origin can tell that it is still the same.
+    async fn resume(&self, from: u64) -> Option<Body> {
+        let total = self.total.filter(|&total| (1..total).contains(&from))?;
+        let mut request = Request::new(empty());
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.asked.clone();
+        if !condition::resume_from(request.headers_mut(), &self.draft.headers, from) {
+            return None;
+        }
+        let response = self.inner.origin.send(request, &self.context).await.ok()?;
+        let rest = format!("bytes {from}-{}/{total}", total - 1);
+        let fits = response.headers().get(CONTENT_RANGE).is_some_and(|range| range.as_bytes() == rest.as_bytes());
+        (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())
     }
 
     /// The body is whole: it is checked, made durable and put in place.

@@ -2,7 +2,7 @@
 
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, TRANSFER_ENCODING,
+    IF_RANGE, LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -42,6 +42,26 @@ pub fn range_allowed(request: &HeaderMap, stored: &HeaderMap) -> bool {
         return !wanted.as_bytes().starts_with(b"W/") && same(stored.get(ETAG));
     }
     same(stored.get(LAST_MODIFIED))
+}
+
+/// Makes a request one for the rest from `from` of what has this head; whether the head has a validator strong enough
+/// (RFC 9110 sections 8.8.1 and 13.1.5). Conditions that the request had are removed.
+pub fn resume_from(request: &mut HeaderMap, head: &HeaderMap, from: u64) -> bool {
+    let tag = head.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    // A date is strong when the object had not changed for a while (section 8.8.2.2).
+    let settled = || {
+        let (modified, now) = (date(head, &LAST_MODIFIED)?, date(head, &DATE)?);
+        now.duration_since(modified).ok().filter(|age| age.as_secs() >= 60)
+    };
+    let dated = head.get(LAST_MODIFIED).filter(|_| !head.contains_key(ETAG) && settled().is_some());
+    let (Some(validator), Ok(range)) = (tag.or(dated), HeaderValue::try_from(format!("bytes={from}-"))) else {
+        return false;
+    };
+    request.remove(IF_NONE_MATCH);
+    request.remove(IF_MODIFIED_SINCE);
+    request.insert(IF_RANGE, validator.clone());
+    request.insert(RANGE, range);
+    true
 }
 
 /// The stored fields after a 304 (RFC 9111 section 3.2): its fields replace those of the same name, but for those

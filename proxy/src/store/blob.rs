@@ -1,7 +1,7 @@
 //! Writing blobs: a locked temporary file, hashed as it grows, readable while it arrives.
 //!
 //! The lock tells a live writer's file from one left by a killed process, in whatever process or pid namespace either
-//! lives, and stays on the blob until the index knows it.
+//! lives.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -188,11 +188,6 @@ impl SealedBlob {
         self.writer.placed = true;
         Ok(())
     }
-}
-
-/// Whether a writer holds the file at the moment.
-pub(super) fn is_held(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
 }
 
 pub(super) fn sweep(dir: &Path, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderName;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
-use super::blob::{SealedBlob, is_held};
+use super::blob::SealedBlob;
 use super::{Digest, Draft, Entry, Store, StoreError, Touch, VaryField, headers};
 use crate::cache::key::hash16;
 use crate::flow::Class;
@@ -100,7 +100,15 @@ impl Store {
     }
 
     /// Puts the blob in place and makes it the answer of its URL and variant.
-    pub fn commit(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+    pub fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+        let digest = blob.digest();
+        self.place_and_enter(blob, draft).inspect_err(|_| {
+            // The index had no room, say: then the blob must not keep what is left.
+            let _ = self.unlink_unreferenced(&[digest]);
+        })
+    }
+
+    fn place_and_enter(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         blob.place(self.root())?;
@@ -108,9 +116,10 @@ impl Store {
         let (id, replaced) = insert_entry(&transaction, &draft, blob_id)?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
         unused.extend(limit_variants(&transaction, &draft.key)?);
-        remove_unused_blobs(self, &transaction, &unused)?;
+        let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
         drop(index);
+        self.unlink_unreferenced(&files)?;
         let last_used = draft.responded;
         Ok(Entry { id, draft, digest: blob.digest(), size: blob.size(), last_used, uses: 0, pinned: false })
     }
@@ -135,8 +144,10 @@ impl Store {
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let blobs = ids(&transaction, "SELECT blob FROM entry WHERE key = ?1", key)?;
         let count = transaction.execute("DELETE FROM entry WHERE key = ?1", [&key[..]])?;
-        remove_unused_blobs(self, &transaction, &blobs)?;
+        let (_, files) = remove_unused_blobs(&transaction, &blobs)?;
         transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
         Ok(count)
     }
 
@@ -147,8 +158,9 @@ impl Store {
         let sql = "DELETE FROM entry WHERE blob IN (SELECT id FROM blob WHERE digest = ?1)";
         let count = transaction.execute(sql, [&digest.0[..]])?;
         transaction.execute("DELETE FROM blob WHERE digest = ?1", [&digest.0[..]])?;
-        self.unlink_blob(digest);
         transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&[*digest])?;
         Ok(count)
     }
 
@@ -173,12 +185,26 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a blob's file unless a writer is putting it in place; the caller holds the write transaction.
-    pub(crate) fn unlink_blob(&self, digest: &Digest) {
-        let path = self.blob_path(digest);
-        if !is_held(&path) {
-            let _ = std::fs::remove_file(path);
+    /// Removes the files of blobs that the index does not name any more. The rows must be gone and committed: killed
+    /// in between, a file too many is left, not one too few. Writers put blobs in place within a write transaction,
+    /// so within ours none can come back into use.
+    pub(crate) fn unlink_unreferenced(&self, digests: &[Digest]) -> Result<(), StoreError> {
+        if digests.is_empty() {
+            return Ok(());
         }
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for digest in digests {
+            let named = transaction
+                .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
+                .query_row([&digest.0[..]], |_| Ok(()))
+                .optional()?
+                .is_some();
+            if !named {
+                let _ = std::fs::remove_file(self.blob_path(digest));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -250,13 +276,14 @@ fn ids(transaction: &Transaction<'_>, sql: &str, key: &[u8; 16]) -> rusqlite::Re
     transaction.prepare(sql)?.query_map([&key[..]], |row| row.get(0))?.collect()
 }
 
-/// Removes those of the blobs that no entry names any more.
+/// Removes the rows of those blobs that no entry names any more. Returns the bytes freed, and the files to remove
+/// after the commit.
 pub(crate) fn remove_unused_blobs(
-    store: &Store,
     transaction: &Transaction<'_>,
     blobs: &[i64],
-) -> Result<u64, StoreError> {
+) -> Result<(u64, Vec<Digest>), StoreError> {
     let mut freed = 0;
+    let mut digests = Vec::new();
     for id in blobs {
         let removed = transaction
             .prepare_cached(
@@ -266,11 +293,11 @@ pub(crate) fn remove_unused_blobs(
             .query_row([id], |row| Ok((digest_at(row, 0)?, row.get::<_, i64>(1)?)))
             .optional()?;
         if let Some((digest, size)) = removed {
-            store.unlink_blob(&digest);
+            digests.push(digest);
             freed += size.cast_unsigned();
         }
     }
-    Ok(freed)
+    Ok((freed, digests))
 }
 
 pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -63,13 +63,16 @@ fn what_a_killed_writer_left_is_found_and_removed() {
     let orphan = Digest::of(b"no row").path(store.root());
     fs::create_dir_all(orphan.parent().unwrap()).unwrap();
     fs::write(&orphan, "no row").unwrap();
+    let foreign = orphan.with_file_name("foreign");
+    fs::write(&foreign, "?").unwrap();
     let report = store.verify(false).unwrap();
-    assert_eq!((report.leftover, report.unknown), (vec![left.clone()], vec![orphan.clone()]));
+    assert_eq!((&report.leftover, &report.unreferenced), (&vec![left.clone()], &vec![orphan.clone()]));
+    assert!(!report.is_sound());
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert!(!left.exists(), "opening sweeps");
     assert!(store.verify(true).unwrap().repaired);
-    assert!(!orphan.exists());
+    assert!(!orphan.exists() && !foreign.exists());
     assert!(store.verify(false).unwrap().is_sound());
 }
 
@@ -109,7 +112,7 @@ fn gc_removes_the_least_recently_used_and_shared_blobs_last() {
     assert_eq!(store.gc(&plan, now).unwrap(), Removed { entries: 2, bytes: 100 });
     assert_eq!(store.stats().unwrap().entries, 4);
     assert_eq!(store.gc(&Limits { dry_run: false, ..plan }, now).unwrap(), Removed { entries: 2, bytes: 100 });
-    let aged = Limits { max_age: Some(Duration::from_secs(1500)), ..Limits::default() };
+    let aged = Limits { max_age: Some(Duration::from_mins(25)), ..Limits::default() };
     assert_eq!(store.gc(&aged, now).unwrap().entries, 1);
     let left = store.list(&Filter { url: Some("example".to_owned()), ..Filter::default() }).unwrap();
     assert_eq!(left.iter().map(|entry| entry.draft.url.as_str()).collect::<Vec<_>>(), ["http://example.org/4"]);
@@ -141,4 +144,42 @@ fn two_stores_on_one_directory_write_at_the_same_time() {
     let report = store.verify(false).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert!(report.blobs > 0);
+}
+
+const KILLED_IN: &str = "LARDER_TEST_KILLED_IN";
+
+/// Kills a process that writes, again and again, and looks at what it left.
+#[test]
+fn a_store_killed_anywhere_is_sound() {
+    let dir = TempDir::new().unwrap();
+    for round in 0..20_u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::writes_until_killed", "--ignored", "--nocapture"])
+            .env(KILLED_IN, dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = io::BufRead::lines(io::BufReader::new(child.stdout.take().unwrap()));
+        // It is writing; somewhere in the next milliseconds it dies.
+        lines.by_ref().map(Result::unwrap).find(|line| line.contains("writing")).unwrap();
+        std::thread::sleep(Duration::from_micros(round * round * 97));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let report = store.verify(false).unwrap();
+        assert!(report.is_sound(), "round {round}: {report:?}");
+        let stats = store.stats().unwrap();
+        assert_eq!((report.blobs, report.bytes), (stats.blobs, stats.bytes), "round {round}");
+    }
+}
+
+#[test]
+#[ignore = "run by a_store_killed_anywhere_is_sound"]
+fn writes_until_killed() {
+    let store = Store::open(std::env::var_os(KILLED_IN).unwrap().as_ref()).unwrap();
+    println!("writing");
+    for number in 0.. {
+        let body = vec![u8::try_from(number % 251).unwrap(); 10_000 + usize::try_from(number % 7).unwrap() * 50_000];
+        put(&store, number % 50, &[&body[..], &std::process::id().to_le_bytes()].concat());
+    }
 }

@@ -38,6 +38,35 @@ async fn a_body_shorter_than_announced_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_is_resumed_once_where_it_can_be() {
+    // By an error, or by an early end; answered with the rest, with the whole again, or with another part.
+    for (error, status, range, expected) in [
+        (true, 206, "bytes 4-9/10", Some("0123456789")),
+        (false, 206, "bytes 4-9/10", Some("0123456789")),
+        (true, 200, "", None),
+        (true, 206, "bytes 5-9/10", None),
+    ] {
+        let bed = Bed::new();
+        let (reply, sender) = Reply::live();
+        bed.origin.reply(DEB, reply.with("content-length", "10").with("etag", "\"1\""));
+        bed.origin.reply(DEB, Reply::new(status, "456789").with("content-range", range));
+        let answer = bed.call("GET", DEB, &[("range", "bytes=0-")]).await;
+        sender.send(Ok(Bytes::from_static(b"0123"))).await.unwrap();
+        if error {
+            sender.send(Err(std::io::Error::other("reset"))).await.unwrap();
+        }
+        drop(sender);
+        let answer = read(answer).await;
+        assert_eq!(bed.origin.asked("range").as_deref(), Some("bytes=4-"));
+        assert_eq!(bed.origin.asked("if-range").as_deref(), Some("\"1\""));
+        assert_eq!(answer.body.as_ref().ok().map(|body| &body[..]), expected.map(str::as_bytes), "{status} {range}");
+        bed.settle().await;
+        assert_eq!(bed.store.stats().unwrap().entries, u64::from(expected.is_some()));
+        bed.assert_sound();
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_what_its_url_promises_is_not_stored() {
     let bed = Bed::new();
     let url = |body: &str| format!("http://example.org/x/by-hash/SHA256/{}", Digest::of(body.as_bytes()));
@@ -212,4 +241,16 @@ async fn nothing_is_fetched_twice_however_requests_fall() {
         assert_eq!(bed.origin.count(), 1);
         bed.settle().await;
     }
+}
+
+/// The same, made to happen: the front in memory still says that there is nothing, the index knows better.
+#[tokio::test]
+async fn who_begins_a_fetch_looks_into_the_index_first() {
+    let one = Bed::new();
+    let two = one.again();
+    assert_eq!(two.with(DEB, &[("cache-control", "only-if-cached")]).await.status, 504);
+    one.origin.reply(DEB, Reply::ok("package"));
+    one.get(DEB).await;
+    assert_eq!(two.get(DEB).await.text(), "package");
+    assert_eq!((two.outcome(), two.origin.count()), (Outcome::Hit, 0));
 }

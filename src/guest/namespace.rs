@@ -1,0 +1,55 @@
+//! Entering and preparing namespaces. Everything here acts on the calling process, which has one thread.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::MountPropagationFlags;
+
+/// Leaves the mount namespace for one of its own, from which nothing reaches back into the first.
+pub(super) fn private_mounts() -> io::Result<()> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+    rustix::mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
+    Ok(())
+}
+
+/// Leaves the network namespace for a new, empty one.
+pub(super) fn new_network() -> io::Result<OwnedFd> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNET)?;
+    open("/proc/self/ns/net")
+}
+
+/// Enters the network namespace that `namespace` refers to.
+pub(super) fn enter_network(namespace: impl AsFd) -> io::Result<()> {
+    Ok(nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET)?)
+}
+
+/// Enters the user namespace that `namespace` refers to.
+pub(super) fn enter_user(namespace: impl AsFd) -> io::Result<()> {
+    Ok(nix::sched::setns(namespace, CloneFlags::CLONE_NEWUSER)?)
+}
+
+/// Makes a user namespace in which the caller keeps its own ids and holds every capability.
+pub(super) fn new_user() -> io::Result<OwnedFd> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    open("/proc/self/ns/user")
+}
+
+/// Sets a kernel parameter of the current network namespace, such as `ipv4/icmp_ratelimit`. One that this kernel does
+/// not have is passed over.
+pub(super) fn set_network_parameter(name: &str, value: &str) -> io::Result<()> {
+    match fs::write(format!("/proc/sys/net/{name}"), value) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn open(path: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}

@@ -1,0 +1,59 @@
+//! What Larder and a guest's init say to each other.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::root::Root;
+
+/// From Larder to init. Descriptors that come along are named in the comments.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Make the guest. With the network namespace.
+    Start(Start),
+    /// Run a command. With its standard input, output and error.
+    Spawn { id: u64, command: super::launch::Command },
+    /// Move a file or a tree. With the descriptor to read from or write to, and one for an error message.
+    File { id: u64, operation: FileOperation },
+    /// Send a signal to the process group of a command.
+    Signal { id: u64, signal: i32 },
+    /// End everything, tidy up, say what was left running, and end.
+    Shutdown,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Start {
+    pub(super) root: Root,
+    /// Empty directory of the host to mount the root on, seen by the guest's mount namespace only.
+    pub(super) mount_at: PathBuf,
+    pub(super) hostname: String,
+    pub(super) resolver: std::net::IpAddr,
+    /// Whether a user namespace comes along, after the network namespace.
+    pub(super) user_namespace: bool,
+}
+
+/// A file operation, done inside the guest's root with the guest's rights.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FileOperation {
+    /// Writes a file from the descriptor.
+    Put { path: String, mode: u32 },
+    /// Writes a file to the descriptor.
+    Get { path: String },
+    /// Unpacks a tar archive from the descriptor below a directory, which is made if it is missing.
+    Unpack { directory: String },
+    /// Packs what a directory holds into a tar archive, to the descriptor.
+    Pack { directory: String },
+}
+
+/// From init to Larder.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Reply {
+    /// The guest is ready.
+    Ready,
+    /// The guest could not be made.
+    Failed { what: String, error: String, overlay_refused: bool },
+    /// A command or file operation has ended: its exit status, or 128 + signal.
+    Exited { id: u64, status: i32 },
+    /// Everything has ended.
+    Down { leftovers: Vec<super::launch::Leftover>, problems: Vec<String> },
+}
