@@ -261,7 +261,7 @@ impl Inner {
         if let Some(key) = key {
             self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone() });
         }
-        let mut response = report::upstream_failed(error);
+        let mut response = crate::error::rescue(error);
         report::cache_status(response.headers_mut(), if stale { "fwd=stale" } else { "fwd=miss" });
         response
     }

@@ -77,8 +77,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            head: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
+            head: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
             client: Duration::from_secs(30),
         }
     }

@@ -65,29 +65,33 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
             build(&Scheme::HTTP, &target.0, target.1, uri)
         }
         Scope::Inside { tls, host: own, port } => {
-            let named = match (uri.authority().cloned(), host) {
-                (Some(authority), Some(host)) if split(&authority)? != split(&host)? => {
-                    return Err(Refusal::malformed(format!("the URL names {authority}, but Host names {host}")));
-                }
-                (authority, host) => authority.or(host),
-            };
+            let named = name_inside(parts, host)?;
             let default = if *tls { 443 } else { 80 };
-            match named.as_ref().map(split).transpose()? {
-                Some((name, named_port)) if name != *own || named_port.unwrap_or(default) != *port => {
-                    return Err(Refusal {
-                        status: StatusCode::MISDIRECTED_REQUEST,
-                        kind: "http_request_error",
-                        message: format!("the connection is for {own} port {port}, but the request is for {name}"),
-                    });
-                }
-                None if parts.version != Version::HTTP_10 => {
-                    return Err(Refusal::malformed("the request needs a Host field"));
-                }
-                _ => {}
+            if let Some((name, named_port)) = named
+                && (name != *own || named_port.unwrap_or(default) != *port)
+            {
+                return Err(Refusal {
+                    status: StatusCode::MISDIRECTED_REQUEST,
+                    kind: "http_request_error",
+                    message: format!("the connection is for {own} port {port}, but the request is for {name}"),
+                });
             }
             let scheme = if *tls { Scheme::HTTPS } else { Scheme::HTTP };
             build(&scheme, own, Some(*port), uri)
         }
+    }
+}
+
+/// The host that a request inside a connection names: in its URI, in Host, or in both alike.
+fn name_inside(parts: &Parts, host: Option<Authority>) -> Result<Option<(String, Option<u16>)>, Refusal> {
+    match (parts.uri.authority(), host) {
+        (Some(authority), Some(host)) if split(authority)? != split(&host)? => {
+            Err(Refusal::malformed(format!("the URL names {authority}, but Host names {host}")))
+        }
+        (Some(authority), _) => split(authority).map(Some),
+        (None, Some(host)) => split(&host).map(Some),
+        (None, None) if parts.version == Version::HTTP_10 => Ok(None),
+        (None, None) => Err(Refusal::malformed("the request needs a Host field")),
     }
 }
 

@@ -62,6 +62,24 @@ impl Guard {
     }
 }
 
+/// Whether a listening TCP socket belongs to this process's own network namespace. A gateway's does not: the same
+/// address there is another place, where the host may have a proxy of its own.
+pub(crate) fn is_in_own_namespace(listener: &std::net::TcpListener) -> bool {
+    let Ok(stat) = rustix::fs::fstat(listener) else { return true };
+    let inode = stat.st_ino.to_string();
+    let tables: Vec<String> = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .collect();
+    // Without the tables, refusing our own address is the safer guess.
+    tables.is_empty() || tables.iter().any(|table| lists(table, &inode))
+}
+
+/// The tenth column of proc_net_tcp(5) is the socket's inode.
+fn lists(table: &str, inode: &str) -> bool {
+    table.lines().any(|line| line.split_whitespace().nth(9) == Some(inode))
+}
+
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -112,9 +130,8 @@ fn class_v4(address: Ipv4Addr) -> Option<&'static str> {
     match address.octets() {
         [0, ..] => Some("it is an unspecified address"),
         [127, ..] => Some("it is a loopback address"),
-        [169, 254, 169, 254] => Some("it is a cloud's metadata service"),
+        [169, 254, 169, 254] | [100, 100, 100, 200] => Some("it is a cloud's metadata service"),
         [169, 254, ..] => Some("it is a link-local address"),
-        [100, 100, 100, 200] => Some("it is a cloud's metadata service"),
         [224..=239, ..] => Some("it is a multicast address"),
         [240..=255, ..] => Some("it is a reserved address"),
         _ => None,
@@ -140,7 +157,7 @@ pub fn loose_ipv4(host: &str) -> Option<Ipv4Addr> {
         .map(|part| {
             let lower = part.to_ascii_lowercase();
             match lower.strip_prefix("0x") {
-                Some(hex) if hex.is_empty() => Some(0),
+                Some("") => Some(0),
                 Some(hex) => u64::from_str_radix(hex, 16).ok(),
                 None if lower.len() > 1 && lower.starts_with('0') => u64::from_str_radix(&lower, 8).ok(),
                 None => lower.parse().ok(),
@@ -220,6 +237,18 @@ mod tests {
         ] {
             assert_eq!(guard.refuses(address.parse().unwrap(), false).is_some(), refused, "{address}");
         }
+    }
+
+    #[test]
+    fn a_socket_of_this_namespace_is_known() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            assert!(is_in_own_namespace(&std::net::TcpListener::bind(bind).unwrap()), "{bind}");
+        }
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+                     0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n";
+        assert!(lists(table, "4711"));
+        assert!(!lists(table, "471"));
+        assert!(!lists(table, "0"));
     }
 
     #[test]

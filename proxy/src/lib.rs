@@ -32,3 +32,7 @@ pub mod stats;
 pub mod store;
 mod tunnel;
 pub mod upstream;
+
+pub use crate::config::Config;
+pub use crate::listener::{ListenerHandle, Role};
+pub use crate::proxy::Proxy;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
 use crate::forward::Scope;
-use crate::guard::Guard;
+use crate::guard::{Guard, is_in_own_namespace};
 use crate::identity::Client;
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
@@ -52,7 +52,7 @@ impl Proxy {
         });
         let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(std::io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
-        let origin = Arc::new(NetworkOrigin::new(&config, guard.clone()));
+        let origin = Arc::new(NetworkOrigin::new(&config, &guard));
         let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
         let shared = Shared {
             cache,
@@ -77,9 +77,8 @@ impl Proxy {
         let stop = self.child()?;
         listener.set_nonblocking(true).map_err(ProxyError::Listen)?;
         let address = listener.local_addr().map_err(ProxyError::Listen)?;
+        let reachable = is_in_own_namespace(&listener);
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ProxyError::Listen)?;
-        // The gateway's 80 and 443 lie in a namespace of their own: the host's ports by these numbers are others.
-        let reachable = role == Role::Proxy;
         if reachable {
             self.shared.guard.add_listener(address);
         }

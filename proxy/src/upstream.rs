@@ -3,6 +3,7 @@
 pub mod client;
 pub(crate) mod connector;
 pub(crate) mod dial;
+pub(crate) mod first_contact;
 pub(crate) mod idle_body;
 pub(crate) mod proxy_connect;
 pub mod route;

@@ -16,11 +16,11 @@ use super::ca_dir::CaDir;
 use crate::error::CaError;
 
 /// Life of the CA.
-const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+const LIFE: Duration = Duration::from_hours(30 * 24);
 /// A CA with less life left is replaced, so that no build outlives the one it began with.
-const RENEW_BEFORE: Duration = Duration::from_secs(3 * 24 * 3600);
+const RENEW_BEFORE: Duration = Duration::from_hours(3 * 24);
 /// Guests whose clocks run behind must accept new certificates.
-pub(crate) const BACKDATE: Duration = Duration::from_secs(24 * 3600);
+const BACKDATE: Duration = Duration::from_hours(24);
 
 /// A certificate authority that signs leaves for intercepted hosts.
 pub struct Ca {

@@ -71,7 +71,7 @@ fn other(bytes: &[u8]) -> Hello {
     if upper >= 3 && bytes.get(upper).is_none_or(|byte| *byte == b' ') {
         return Hello::Http;
     }
-    let shown: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let shown = hex::encode(&bytes[..bytes.len().min(16)]);
     Hello::Other(format!("bytes that are not TLS ({shown}…)"))
 }
 

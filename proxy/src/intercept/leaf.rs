@@ -14,13 +14,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::ca::{BACKDATE, Ca};
+use super::ca::Ca;
 use crate::error::CaError;
 
 /// From the backdated beginning to the end: 24 hours ahead of now at most.
-const LIFE_AHEAD: Duration = Duration::from_secs(23 * 3600);
+const LIFE_AHEAD: Duration = Duration::from_hours(23);
 /// A leaf with less life left is made anew.
-const RENEW_BEFORE: Duration = Duration::from_secs(3600);
+const RENEW_BEFORE: Duration = Duration::from_hours(1);
+/// How far before now a leaf begins, for guests whose clocks run behind.
+const BACKDATE: Duration = Duration::from_hours(1);
 /// Hosts kept; a guest that asks for more only makes work.
 const KEPT: usize = 1024;
 
@@ -87,7 +89,7 @@ impl Leaves {
         not_after: SystemTime,
     ) -> Result<CertificateDer<'static>, rcgen::Error> {
         let mut params = CertificateParams::default();
-        params.not_before = (now - BACKDATE.min(Duration::from_secs(3600))).into();
+        params.not_before = (now - BACKDATE).into();
         params.not_after = not_after.into();
         params.distinguished_name = rcgen::DistinguishedName::new();
         // A common name holds 64 characters (RFC 5280 appendix A.1); clients look at the alternative name only.
@@ -117,7 +119,7 @@ mod tests {
         let leaves = Leaves::new(ca.clone()).unwrap();
         let first = leaves.config("example.org", now).unwrap();
         assert!(Arc::ptr_eq(&first, &leaves.config("example.org", now).unwrap()));
-        let later = leaves.config("example.org", now + Duration::from_secs(23 * 3600)).unwrap();
+        let later = leaves.config("example.org", now + Duration::from_hours(23)).unwrap();
         assert!(!Arc::ptr_eq(&first, &later));
 
         let long = format!("{}.example.org", "a".repeat(63));

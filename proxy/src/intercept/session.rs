@@ -59,8 +59,8 @@ async fn converse(session: Session, io: impl Io + 'static, target: Target) {
     match read {
         Ok((Hello::Tls { sni }, stream)) => {
             let host = target.decide(sni);
-            let transparent = target.host.is_none();
-            if transparent && session.shared.is_tunnel(&host, target.port) {
+            // Where CONNECT named a covered host it never came here; an address or the gateway tells only now.
+            if session.shared.is_tunnel(&host, target.port) {
                 pass_on(&session, stream, &host, target.port).await;
             } else {
                 intercept(session, stream, host, &target).await;

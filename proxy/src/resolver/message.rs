@@ -14,10 +14,7 @@ const TTL: u32 = 60;
 /// The answer to a message, or `None` for what deserves none. Every name has an address; other types have no data;
 /// NXDOMAIN is never said, because a name unknown here may exist behind the upstream proxy.
 pub(crate) fn answer(request: &[u8], pool: &NamePool) -> Option<Vec<u8>> {
-    let request = match Message::from_vec(request) {
-        Ok(request) => request,
-        Err(_) => return malformed(request),
-    };
+    let Ok(request) = Message::from_vec(request) else { return malformed(request) };
     let head = &request.metadata;
     if head.message_type != MessageType::Query {
         return None;
@@ -60,9 +57,8 @@ fn records(query: &Query, pool: &NamePool) -> Vec<Record> {
     }
     // RFC 6761 section 6.3.
     let local = name == "localhost" || name.ends_with(".localhost");
-    let addresses = || match local {
-        true => Addresses { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST },
-        false => pool.addresses(name),
+    let addresses = || {
+        if local { Addresses { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST } } else { pool.addresses(name) }
     };
     let data = match query.query_type() {
         RecordType::A | RecordType::ANY => RData::A(A(addresses().v4)),

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::connector::{Connector, Io};
 use super::dial::Dialer;
+use super::first_contact::FirstContact;
 use super::idle_body::{IdleBody, chain};
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, UpstreamProxy, target};
@@ -35,6 +36,7 @@ pub struct NetworkOrigin {
 struct Way {
     connector: Connector,
     client: Client<Connector, Body>,
+    first_contact: FirstContact,
 }
 
 impl Way {
@@ -52,13 +54,13 @@ impl Way {
             .http2_keep_alive_interval(std::time::Duration::from_secs(20))
             .http2_keep_alive_timeout(std::time::Duration::from_secs(20))
             .build(connector.clone());
-        Self { connector, client }
+        Self { connector, client, first_contact: FirstContact::new() }
     }
 }
 
 impl NetworkOrigin {
     /// Reads nothing yet: roots are loaded by the first TLS connection.
-    pub fn new(config: &Config, guard: Arc<Guard>) -> Self {
+    pub fn new(config: &Config, guard: &Arc<Guard>) -> Self {
         let proxy = Arc::new(config.upstream_proxy.clone());
         let connector = |guarded| Connector {
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
@@ -112,6 +114,11 @@ impl NetworkOrigin {
         // What the user's configuration names is not for the guard to judge.
         let way = if context.guest && mapped.is_none() { &self.guarded } else { &self.trusted };
         let peer = request.uri().to_string();
+        let authority = request.uri().authority().filter(|_| tls).map(ToString::to_string);
+        let pass = match &authority {
+            Some(authority) => Some(way.first_contact.enter(authority).await),
+            None => None,
+        };
         let limit = self.timeouts.head + self.timeouts.connect * 4;
         let response = match timeout(limit, way.client.request(request)).await {
             Ok(Ok(response)) => response,
@@ -124,6 +131,9 @@ impl NetworkOrigin {
                 });
             }
         };
+        if let Some(pass) = pass {
+            pass.answered();
+        }
         context.flow.update(|flow| flow.upstream_status = Some(response.status().as_u16()));
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), plain_proxy) {
             let message = unauthorized_message(proxy, &offered_schemes(response.headers()));

@@ -66,17 +66,15 @@ impl Connector {
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             return Ok(OriginStream { io: Box::new(stream), h2, proxied: false });
         }
-        match self.proxy.route(false, host, port) {
+        let proxy = self.proxy.route(false, host, port);
+        let stream = match proxy {
             Some(proxy) => {
                 self.dialer.check_literal(host, port, self.guarded)?;
-                let stream = self.dial_proxy(proxy).await?;
-                Ok(OriginStream { io: Box::new(stream), h2: false, proxied: true })
+                self.dial_proxy(proxy).await?
             }
-            None => {
-                let stream = self.dialer.dial(host, port, self.guarded).await?;
-                Ok(OriginStream { io: Box::new(stream), h2: false, proxied: false })
-            }
-        }
+            None => self.dialer.dial(host, port, self.guarded).await?,
+        };
+        Ok(OriginStream { io: Box::new(stream), h2: false, proxied: proxy.is_some() })
     }
 }
 

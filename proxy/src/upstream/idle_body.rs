@@ -16,15 +16,17 @@ use tokio::time::{Instant, Sleep};
 pub(crate) struct IdleBody {
     inner: Incoming,
     limit: Duration,
-    /// Set while the peer is being waited for.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Made at the first wait, and set anew for each.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the peer is being waited for.
+    waiting: bool,
     /// Where the bytes come from, for the error.
     peer: String,
 }
 
 impl IdleBody {
     pub(crate) fn new(inner: Incoming, limit: Duration, peer: String) -> Self {
-        Self { inner, limit, waiting: None, peer }
+        Self { inner, limit, timer: None, waiting: false, peer }
     }
 }
 
@@ -37,7 +39,7 @@ impl Body for IdleBody {
         loop {
             match Pin::new(&mut this.inner).poll_frame(cx) {
                 Poll::Ready(frame) => {
-                    this.waiting = None;
+                    this.waiting = false;
                     return Poll::Ready(match frame {
                         Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
                         Some(Ok(_)) => continue,
@@ -49,11 +51,14 @@ impl Body for IdleBody {
                     });
                 }
                 Poll::Pending => {
-                    let limit = this.limit;
-                    let sleep =
-                        this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-                    ready!(sleep.as_mut().poll(cx));
-                    let message = format!("{} sent nothing for {} s", this.peer, limit.as_secs());
+                    let deadline = || Instant::now() + this.limit;
+                    let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline())));
+                    if !this.waiting {
+                        timer.as_mut().reset(deadline());
+                        this.waiting = true;
+                    }
+                    ready!(timer.as_mut().poll(cx));
+                    let message = format!("{} sent nothing for {} s", this.peer, this.limit.as_secs());
                     return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, message))));
                 }
             }

@@ -71,6 +71,7 @@ async fn http2_is_spoken_on_both_sides() {
         assert_eq!((flow.version.as_str(), flow.status, flow.aborted), ("HTTP/2.0", 200, false));
     }
     assert!(origin.seen().iter().all(|seen| seen.version == Version::HTTP_2));
+    assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 1, "one connection carries them all");
     // Another host is not this connection's business.
     let request = Request::get("https://other.example.org/").body(Empty::new()).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 421);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -155,6 +156,8 @@ type Handler = dyn Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync;
 pub(crate) struct Origin {
     pub(crate) addr: SocketAddr,
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
+    /// Connections accepted.
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -192,9 +195,12 @@ impl Origin {
         let addr = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let record = seen.clone();
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let count = connections.clone();
         let handler: Arc<Handler> = Arc::new(handler);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let (handler, record, acceptor) = (handler.clone(), record.clone(), acceptor.clone());
                 tokio::spawn(async move {
                     match acceptor {
@@ -208,7 +214,7 @@ impl Origin {
                 });
             }
         });
-        Self { addr, seen }
+        Self { addr, seen, connections }
     }
 }
 

@@ -58,34 +58,55 @@ async fn tls_names_its_host_by_sni() {
     assert!(flow.intercepted);
 }
 
-#[tokio::test]
-async fn without_sni_the_resolver_knows_the_name() {
+/// Runs in a network namespace of its own, with the gateway's AnyIP routes for the resolver's pool.
+#[test]
+fn without_sni_the_resolver_knows_the_name() {
+    if std::env::var_os("LARDER_TEST_GATEWAY").is_some() {
+        tokio::runtime::Runtime::new().unwrap().block_on(serve_by_pool_name());
+        return;
+    }
+    let script = "ip link set lo up && ip route add local 198.18.0.0/15 dev lo \
+                  && ip -6 route add local fd4c:6172:6465:7200::/64 dev lo || exit 77; exec \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "transparent::without_sni_the_resolver_knows_the_name"])
+        .env("LARDER_TEST_GATEWAY", "1")
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) if output.status.code() == Some(101) => {
+            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        }
+        _ => println!("skipped: network namespaces are not to be had here"),
+    }
+}
+
+async fn serve_by_pool_name() {
     let ca = TestCa::new();
     let origin = Origin::https(&ca, &[b"http/1.1"], hello).await;
     let client = Client::guest("g");
     let mut bed = https_bed(&origin, &ca, client.clone(), &[]).await;
-    let dns = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let dns = bed.proxy.listen_dns(dns, None, &client).unwrap();
+    let dns = bed.proxy.listen_dns(std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), None, &client).unwrap();
     let address = lookup(dns.local_addr(), "pkgs.example.org.").await;
-    // The listener is reached by its own address in this test; only the gateway's AnyIP route makes it answer for
-    // the pool, so the listener is given the pool's name by hand.
     let listener = std::net::TcpListener::bind("[::]:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let _second = bed.proxy.listen(listener, Role::Https, client).unwrap();
-    let Ok(stream) = TcpStream::connect((address, port)).await else {
-        // No route for the pool here: run by hand with `ip route add local 198.18.0.0/15 dev lo`.
-        let stream = TcpStream::connect(bed.addr()).await.unwrap();
-        let ca = CertificateDer::from(bed.proxy.ca_certificate_der().to_vec());
-        let stream = tls(stream, "127.0.0.1", &[], vec![ca], false).await.unwrap();
-        drop(stream);
-        return;
-    };
-    let ca = CertificateDer::from(bed.proxy.ca_certificate_der().to_vec());
-    let mut stream = tls(stream, "pkgs.example.org", &[], vec![ca], false).await.unwrap();
-    let head = b"GET /s HTTP/1.1\r\nHost: pkgs.example.org\r\nConnection: close\r\n\r\n";
-    stream.write_all(head).await.unwrap();
+    let _anywhere = bed.proxy.listen(listener, Role::Https, client.clone()).unwrap();
+    let trusted = || vec![CertificateDer::from(bed.proxy.ca_certificate_der().to_vec())];
+    let stream = TcpStream::connect((address, port)).await.unwrap();
+    let mut stream = tls(stream, "pkgs.example.org", &[], trusted(), false).await.unwrap();
+    stream.write_all(b"GET /s HTTP/1.1\r\nHost: pkgs.example.org\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(read_all(&mut stream).await.ends_with("hello"));
     assert_eq!(bed.flow().await.url, "https://pkgs.example.org/s");
+
+    // Without Host, too, the name is the one the resolver gave the address for.
+    let listener = std::net::TcpListener::bind("[::]:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _plain = bed.proxy.listen(listener, Role::Http, client).unwrap();
+    let mut stream = TcpStream::connect((address, port)).await.unwrap();
+    stream.write_all(b"GET /old HTTP/1.0\r\n\r\n").await.unwrap();
+    read_all(&mut stream).await;
+    assert_eq!(bed.flow().await.url, "http://pkgs.example.org/old");
 }
 
 #[tokio::test]

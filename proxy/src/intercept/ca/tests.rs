@@ -39,7 +39,7 @@ fn a_ca_near_its_end_or_damaged_is_replaced() {
     let dir = root.path().join("ca");
     let now = SystemTime::now();
     let first = Ca::load_or_create(&dir, now).unwrap();
-    let day = Duration::from_secs(24 * 3600);
+    let day = Duration::from_hours(24);
     let later = Ca::load_or_create(&dir, now + 20 * day).unwrap();
     assert_eq!(later.der(), first.der());
     let renewed = Ca::load_or_create(&dir, now + 27 * day).unwrap();
