@@ -139,7 +139,7 @@ fn snippet(
     let text = sources.text(span.file);
     let other = other.filter(|(other, _)| other.file == span.file);
     let first = other.map_or(span.start, |(other, _)| other.start.min(span.start)).min(text.len());
-    let last = other.map_or(span.end, |(other, _)| other.end.max(span.end)).min(text.len());
+    let last = other.map_or(span.end, |(other, _)| other.end.max(span.end)).min(text.len()).max(first);
     let bytes = text.as_bytes();
     let from = bytes[..first].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let to = bytes[last..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| last + at);

@@ -27,8 +27,8 @@ pub const OPEN_OBJECT: &str = "\u{0}open";
 
 /// Deepest nesting of expressions.
 const MAX_DEPTH: usize = 200;
-/// Most work one template may cause, counted in evaluated expressions and in bytes of values they give.
-const MAX_WORK: usize = 200_000_000;
+/// Most work one template may cause, counted in evaluated expressions and in units of 16 bytes of values they give.
+const MAX_WORK: usize = 4_000_000;
 
 /// Where a parsed text came from: spans in it are offsets from `base`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Evaluator<'_> {
     fn variable(&self, name: &str, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
         match scope.get(name) {
             Some(value) => {
-                self.charge(at, value.weight())?;
+                self.charge(at, value.weight() / 16)?;
                 Ok(value.clone())
             }
             None => {
@@ -209,7 +209,7 @@ impl Evaluator<'_> {
         let result = function
             .call(arguments, self.env)
             .map_err(|message| self.error(at, format!("`{name}` failed")).map_detail(message))?;
-        self.charge(at, result.weight())?;
+        self.charge(at, result.weight() / 16)?;
         Ok(result)
     }
 

@@ -23,7 +23,7 @@ impl Evaluator<'_> {
                     sensitive |= value.is_sensitive();
                     used += 1;
                 }
-                self.charge(&traversal.expr, value.weight())?;
+                self.charge(&traversal.expr, value.weight() / 16)?;
                 value.clone().mark(sensitive)
             }
             other => self.eval(other, scope)?,
