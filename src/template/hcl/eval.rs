@@ -138,20 +138,17 @@ impl Evaluator<'_> {
     }
 
     fn variable(&self, name: &str, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        match scope.get(name) {
-            Some(value) => {
-                self.charge(at, value.weight() / 16)?;
-                Ok(value.clone())
-            }
-            None => {
-                let names = scope.names();
-                let hint = match did_you_mean(name, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if names.is_empty() => "references cannot be used here".to_owned(),
-                    None => format!("use a string in quotes, or one of {}", names.join(", ")),
-                };
-                Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))
-            }
+        if let Some(value) = scope.get(name) {
+            self.charge(at, value.weight() / 16)?;
+            Ok(value.clone())
+        } else {
+            let names = scope.names();
+            let hint = match did_you_mean(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "references cannot be used here".to_owned(),
+                None => format!("use a string in quotes, or one of {}", names.join(", ")),
+            };
+            Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))
         }
     }
 
@@ -226,7 +223,7 @@ impl Evaluator<'_> {
             };
         }
         let mut last = None;
-        for argument in call.args.iter() {
+        for argument in &call.args {
             match self.eval(argument, scope) {
                 Ok(value) => return Ok(value),
                 Err(error) => last = Some(error),

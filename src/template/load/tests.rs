@@ -119,7 +119,7 @@ build {
 fn a_template_becomes_the_model() {
     let template = case(BUILD).template();
     let build = &template.builds[0];
-    let ids: Vec<String> = build.sources.iter().map(super::super::source::BuildSource::id).collect();
+    let ids: Vec<String> = build.sources.iter().map(source::BuildSource::id).collect();
     assert_eq!(ids, ["site.null.front", "site.null.web"]);
     assert_eq!(build.sources[0].name, "web");
     let provisioner = &build.provisioners[0];
@@ -314,9 +314,10 @@ fn the_corpus_is_parsed() {
                 options.syntax_only = true;
                 let result = load(&options, Arc::new(crate::template::files::HostFiles));
                 let text = result.diagnostics.render(&result.sources, 80, true);
-                match result.diagnostics.has_errors() {
-                    true => failed.push((path.clone(), text)),
-                    false => parsed += 1,
+                if result.diagnostics.has_errors() {
+                    failed.push((path.clone(), text))
+                } else {
+                    parsed += 1
                 }
                 options.syntax_only = false;
                 let full = load(&options, Arc::new(crate::template::files::HostFiles));

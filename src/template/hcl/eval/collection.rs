@@ -113,7 +113,7 @@ impl Evaluator<'_> {
     }
 
     fn no_attribute(&self, name: &str, entries: &BTreeMap<String, Value>, at: &Traversal) -> Box<super::Diagnostic> {
-        let root = at.expr.as_variable().map(|root| root.as_str());
+        let root = at.expr.as_variable().map(hcl_edit::Ident::as_str);
         let summary = match root {
             Some("var") => format!("there is no variable `{name}`"),
             Some("local") => format!("there is no local `{name}`"),
