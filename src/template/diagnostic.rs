@@ -155,7 +155,7 @@ fn snippet(
     if let Some(label) = label {
         primary = primary.label(label);
     }
-    let line = bytes[..from].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = text[..from].matches('\n').count() + 1;
     let path = sources.name(span.file).to_owned();
     let secondary = other.map(|(other, label)| AnnotationKind::Context.span(clamp(*other)).label(visible(label)));
     Snippet::source(window.clone()).line_start(line).path(path).fold(true).annotation(primary).annotations(secondary)

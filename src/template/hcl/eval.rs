@@ -120,8 +120,9 @@ impl Evaluator<'_> {
     /// The name a key gives, if it is known, and whether it is sensitive.
     fn object_key(&self, key: &ObjectKey, scope: &Scope<'_>) -> Eval<(Option<String>, bool)> {
         match key {
-            ObjectKey::Ident(name) => Ok((Some(name.as_str().to_owned()), false)),
-            ObjectKey::Expression(Expression::Variable(name)) => Ok((Some(name.as_str().to_owned()), false)),
+            ObjectKey::Ident(name) | ObjectKey::Expression(Expression::Variable(name)) => {
+                Ok((Some(name.as_str().to_owned()), false))
+            }
             ObjectKey::Expression(expression) => {
                 let value = self.eval(expression, scope)?;
                 if value.is_unknown() {

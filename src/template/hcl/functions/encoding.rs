@@ -64,7 +64,9 @@ fn html_safe(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => safe.push_str(&format!("\\u{:04x}", u32::from(character))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                safe.extend(format!("\\u{:04x}", u32::from(character)).chars());
+            }
             other => safe.push(other),
         }
     }
