@@ -139,7 +139,7 @@ fn snippet(
     let text = sources.text(span.file);
     let other = other.filter(|(other, _)| other.file == span.file);
     let first = other.map_or(span.start, |(other, _)| other.start.min(span.start)).min(text.len());
-    let last = other.map_or(span.end, |(other, _)| other.end.max(span.end)).min(text.len());
+    let last = other.map_or(span.end, |(other, _)| other.end.max(span.end)).min(text.len()).max(first);
     let bytes = text.as_bytes();
     let from = bytes[..first].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let to = bytes[last..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| last + at);
@@ -155,7 +155,7 @@ fn snippet(
     if let Some(label) = label {
         primary = primary.label(label);
     }
-    let line = bytes[..from].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = text[..from].matches('\n').count() + 1;
     let path = sources.name(span.file).to_owned();
     let secondary = other.map(|(other, label)| AnnotationKind::Context.span(clamp(*other)).label(visible(label)));
     Snippet::source(window.clone()).line_start(line).path(path).fold(true).annotation(primary).annotations(secondary)

@@ -135,10 +135,10 @@ impl Loading<'_> {
         if self.options.syntax_only {
             return None;
         }
-        self.evaluate_template(&blocks, directory, self.files.is_dir(&path))
+        Some(self.evaluate_template(&blocks, directory, self.files.is_dir(&path)))
     }
 
-    fn evaluate_template(&mut self, blocks: &[(Block, Origin)], directory: PathBuf, is_dir: bool) -> Option<Template> {
+    fn evaluate_template(&mut self, blocks: &[(Block, Origin)], directory: PathBuf, is_dir: bool) -> Template {
         let mut sources: Vec<SourceBlock> = Vec::new();
         for (block, origin) in blocks {
             match block.ident.as_str() {
@@ -186,7 +186,7 @@ impl Loading<'_> {
             .filter(|(block, _)| block.ident.as_str() == "build")
             .map(|(block, origin)| self.build(block, *origin, &scope))
             .collect();
-        Some(Template {
+        Template {
             variables: std::mem::take(&mut self.variables),
             locals,
             sources: std::mem::take(&mut self.sources),
@@ -194,7 +194,7 @@ impl Loading<'_> {
             required_plugins: std::mem::take(&mut self.required_plugins),
             directory,
             scope,
-        })
+        }
     }
 
     /// The files of the template and its directory.

@@ -6,7 +6,7 @@ use crate::template::source_map::SourceMap;
 
 crate::config! {
     /// Limits of a script.
-    pub struct LimitsConfig {
+    pub(super) struct LimitsConfig {
         /// How long it may run.
         timeout: Option<Duration>,
         #[required]
@@ -16,7 +16,7 @@ crate::config! {
 
 crate::config! {
     /// Options every test component has.
-    pub struct CommonConfig {
+    pub(super) struct CommonConfig {
         /// Said at the start.
         greeting: String = "hello".to_owned(),
     }
@@ -25,7 +25,7 @@ crate::config! {
 crate::config! {
     /// Runs scripts
     /// in the guest.
-    pub struct TestConfig {
+    pub(super) struct TestConfig {
         /// Commands.
         ///
         /// Joined by newlines.
@@ -107,7 +107,7 @@ fn values_are_decoded_weakly() {
     assert_eq!((config.destination.as_str(), config.inline), ("7", vec!["a,b".to_owned()]));
     assert_eq!(config.valid_exit_codes, [3, 4]);
     assert!(config.skip_clean);
-    assert_eq!((config.retries, config.wait), (12, Some(Duration::from_secs(60))));
+    assert_eq!((config.retries, config.wait), (12, Some(Duration::from_mins(1))));
     assert_eq!((config.r#type.as_str(), config.common.greeting.as_str()), ("x", "hi"));
 }
 

@@ -17,10 +17,13 @@ fn convert_kind(value: &Value, ty: &Type) -> Result<Value, String> {
     match (value.kind(), ty) {
         (_, Type::Dynamic) => Ok(value.clone()),
         (Kind::Null(_), _) => Ok(Value::new(Kind::Null(ty.clone()))),
-        (Kind::Unknown(from), _) => match from == ty || can_convert(from, ty) {
-            true => Ok(Value::unknown(ty.clone())),
-            false => Err(format!("{} is required, found {}", article(ty), article(from))),
-        },
+        (Kind::Unknown(from), _) => {
+            if from == ty || can_convert(from, ty) {
+                Ok(Value::unknown(ty.clone()))
+            } else {
+                Err(format!("{} is required, found {}", article(ty), article(from)))
+            }
+        }
         (Kind::String(_), Type::String) | (Kind::Number(_), Type::Number) | (Kind::Bool(_), Type::Bool) => {
             Ok(value.clone())
         }

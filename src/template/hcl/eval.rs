@@ -27,8 +27,8 @@ pub const OPEN_OBJECT: &str = "\u{0}open";
 
 /// Deepest nesting of expressions.
 const MAX_DEPTH: usize = 200;
-/// Most work one template may cause, counted in evaluated expressions and in bytes of values they give.
-const MAX_WORK: usize = 200_000_000;
+/// Most work one template may cause, counted in evaluated expressions and in units of 16 bytes of values they give.
+const MAX_WORK: usize = 4_000_000;
 
 /// Where a parsed text came from: spans in it are offsets from `base`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +120,9 @@ impl Evaluator<'_> {
     /// The name a key gives, if it is known, and whether it is sensitive.
     fn object_key(&self, key: &ObjectKey, scope: &Scope<'_>) -> Eval<(Option<String>, bool)> {
         match key {
-            ObjectKey::Ident(name) => Ok((Some(name.as_str().to_owned()), false)),
-            ObjectKey::Expression(Expression::Variable(name)) => Ok((Some(name.as_str().to_owned()), false)),
+            ObjectKey::Ident(name) | ObjectKey::Expression(Expression::Variable(name)) => {
+                Ok((Some(name.as_str().to_owned()), false))
+            }
             ObjectKey::Expression(expression) => {
                 let value = self.eval(expression, scope)?;
                 if value.is_unknown() {
@@ -138,20 +139,17 @@ impl Evaluator<'_> {
     }
 
     fn variable(&self, name: &str, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        match scope.get(name) {
-            Some(value) => {
-                self.charge(at, value.weight())?;
-                Ok(value.clone())
-            }
-            None => {
-                let names = scope.names();
-                let hint = match did_you_mean(name, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if names.is_empty() => "references cannot be used here".to_owned(),
-                    None => format!("use a string in quotes, or one of {}", names.join(", ")),
-                };
-                Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))
-            }
+        if let Some(value) = scope.get(name) {
+            self.charge(at, value.weight() / 16)?;
+            Ok(value.clone())
+        } else {
+            let names = scope.names();
+            let hint = match did_you_mean(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "references cannot be used here".to_owned(),
+                None => format!("use a string in quotes, or one of {}", names.join(", ")),
+            };
+            Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))
         }
     }
 
@@ -209,7 +207,7 @@ impl Evaluator<'_> {
         let result = function
             .call(arguments, self.env)
             .map_err(|message| self.error(at, format!("`{name}` failed")).map_detail(message))?;
-        self.charge(at, result.weight())?;
+        self.charge(at, result.weight() / 16)?;
         Ok(result)
     }
 
@@ -226,7 +224,7 @@ impl Evaluator<'_> {
             };
         }
         let mut last = None;
-        for argument in call.args.iter() {
+        for argument in &call.args {
             match self.eval(argument, scope) {
                 Ok(value) => return Ok(value),
                 Err(error) => last = Some(error),

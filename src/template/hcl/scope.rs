@@ -23,6 +23,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A scope with further names within this one.
+    #[must_use]
     pub fn child(&'a self, names: impl IntoIterator<Item = (String, Value)>) -> Self {
         Self { names: names.into_iter().collect(), parent: Some(self) }
     }

@@ -80,9 +80,12 @@ impl fmt::Display for Type {
             Self::Object(attributes) => {
                 let attributes: Vec<String> = attributes
                     .iter()
-                    .map(|(name, attribute)| match attribute.optional {
-                        true => format!("{name} = optional({})", attribute.ty),
-                        false => format!("{name} = {}", attribute.ty),
+                    .map(|(name, attribute)| {
+                        if attribute.optional {
+                            format!("{name} = optional({})", attribute.ty)
+                        } else {
+                            format!("{name} = {}", attribute.ty)
+                        }
                     })
                     .collect();
                 write!(f, "object({{{}}})", attributes.join(", "))

@@ -6,7 +6,7 @@ use crate::template::json::interpolate::BuildValues;
 
 crate::config! {
     /// A component for tests.
-    pub struct Any {
+    struct Any {
         /// Text.
         text: String,
         /// More text.
@@ -119,16 +119,16 @@ build {
 fn a_template_becomes_the_model() {
     let template = case(BUILD).template();
     let build = &template.builds[0];
-    let ids: Vec<String> = build.sources.iter().map(super::super::source::BuildSource::id).collect();
-    assert_eq!(ids, ["site.null.web", "site.null.front"]);
-    assert_eq!(build.sources[1].name, "web");
+    let ids: Vec<String> = build.sources.iter().map(source::BuildSource::id).collect();
+    assert_eq!(ids, ["site.null.front", "site.null.web"]);
+    assert_eq!(build.sources[0].name, "web");
     let provisioner = &build.provisioners[0];
     assert_eq!((provisioner.kind.as_str(), provisioner.max_retries), ("shell", 2));
     assert_eq!(provisioner.pause_before, std::time::Duration::from_secs(5));
     let chains: Vec<Vec<&str>> =
         build.post_processors.iter().map(|chain| chain.iter().map(|block| block.kind.as_str()).collect()).collect();
     assert_eq!(chains, [vec!["compress", "manifest"], vec!["checksum"]]);
-    let (decoded, diagnostics) = build.sources[1].body.decode::<Any>(&DecodeEnv::default());
+    let (decoded, diagnostics) = build.sources[0].body.decode::<Any>(&DecodeEnv::default());
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     assert_eq!((decoded.config.text.as_str(), decoded.config.count), ("a", Some(3)));
 }
@@ -279,7 +279,18 @@ fn dynamic_blocks_are_expanded() {
 fn options_set_twice_are_reported_at_both_places() {
     let text = "source \"null\" \"x\" { text = \"a\" }\nbuild {\n source \"null.x\" { text = \"b\" }\n}";
     let loaded = case(text).load();
-    insta::assert_snapshot!(loaded.diagnostics.render(&loaded.sources, 100, false), @"");
+    insta::assert_snapshot!(loaded.diagnostics.render(&loaded.sources, 100, false), @r#"
+    error: `text` is set twice
+     --> t.pkr.hcl:3:20
+      |
+    1 | source "null" "x" { text = "a" }
+      |                     ---- first set here
+    2 | build {
+    3 |  source "null.x" { text = "b" }
+      |                    ^^^^ a source in a build may only add options to the source it uses
+      |
+      = help: remove one of them
+    "#);
 }
 
 /// Every template of the corpus, if there is one, must load or fail with diagnostics; none may panic.
@@ -303,9 +314,10 @@ fn the_corpus_is_parsed() {
                 options.syntax_only = true;
                 let result = load(&options, Arc::new(crate::template::files::HostFiles));
                 let text = result.diagnostics.render(&result.sources, 80, true);
-                match result.diagnostics.has_errors() {
-                    true => failed.push((path.clone(), text)),
-                    false => parsed += 1,
+                if result.diagnostics.has_errors() {
+                    failed.push((path.clone(), text))
+                } else {
+                    parsed += 1
                 }
                 options.syntax_only = false;
                 let full = load(&options, Arc::new(crate::template::files::HostFiles));

@@ -60,7 +60,7 @@ impl Loading<'_> {
                     }
                 }
                 Err(error) => {
-                    self.report(Diagnostic::error("this is not a JSON object").at(span).detail(error.to_string()))
+                    self.report(Diagnostic::error("this is not a JSON object").at(span).detail(error.to_string()));
                 }
             }
             return;

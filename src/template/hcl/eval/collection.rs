@@ -23,7 +23,7 @@ impl Evaluator<'_> {
                     sensitive |= value.is_sensitive();
                     used += 1;
                 }
-                self.charge(&traversal.expr, value.weight())?;
+                self.charge(&traversal.expr, value.weight() / 16)?;
                 value.clone().mark(sensitive)
             }
             other => self.eval(other, scope)?,
@@ -113,7 +113,7 @@ impl Evaluator<'_> {
     }
 
     fn no_attribute(&self, name: &str, entries: &BTreeMap<String, Value>, at: &Traversal) -> Box<super::Diagnostic> {
-        let root = at.expr.as_variable().map(|root| root.as_str());
+        let root = at.expr.as_variable().map(hcl_edit::Ident::as_str);
         let summary = match root {
             Some("var") => format!("there is no variable `{name}`"),
             Some("local") => format!("there is no local `{name}`"),

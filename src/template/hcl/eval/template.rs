@@ -76,7 +76,7 @@ impl Evaluator<'_> {
         if out.text.len() + text.len() > MAX_STRING {
             return Err(self.error(at, "the string is too long"));
         }
-        self.charge(at, text.len())?;
+        self.charge(at, text.len() / 16)?;
         out.text.push_str(text);
         Ok(())
     }

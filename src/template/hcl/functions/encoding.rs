@@ -26,9 +26,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let bytes = STANDARD.decode(a.text(0)?).map_err(|error| format!("not base64: {error}"))?;
         decode_text(&bytes, &a.text(1)?).map(Value::from)
     }),
-    lenient("jsonencode", 1, 1, |a| match a.value(0).is_wholly_known() {
-        true => Ok(html_safe(&to_json(a.value(0))?.to_string()).into()),
-        false => Ok(Value::unknown(super::Type::String)),
+    lenient("jsonencode", 1, 1, |a| {
+        if a.value(0).is_wholly_known() {
+            Ok(html_safe(&to_json(a.value(0))?.to_string()).into())
+        } else {
+            Ok(Value::unknown(super::Type::String))
+        }
     }),
     strict("jsondecode", 1, 1, |a| {
         let json = serde_json::from_str(&a.text(0)?).map_err(|error| format!("not JSON: {error}"))?;
@@ -61,7 +64,9 @@ fn html_safe(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => safe.push_str(&format!("\\u{:04x}", u32::from(character))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                safe.extend(format!("\\u{:04x}", u32::from(character)).chars());
+            }
             other => safe.push(other),
         }
     }

@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("abspath", 1, 1, |a| Ok(lexical(&a.env.cwd.join(a.text(0)?)).display().to_string().into())),
     strict("basename", 1, 1, |a| {
         let path = a.text(0)?;
-        Ok(Path::new(&path).file_name().map_or_else(|| "".into(), |name| name.to_string_lossy().into_owned()).into())
+        Ok(Path::new(&path).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()).into())
     }),
     strict("dirname", 1, 1, |a| {
         let path = a.text(0)?;

@@ -101,9 +101,10 @@ fn join(a: &Arguments<'_>) -> Outcome {
 
 fn split(a: &Arguments<'_>) -> Outcome {
     let (separator, text) = (a.text(0)?, a.text(1)?);
-    Ok(match separator.is_empty() {
-        true => Value::strings(text.chars().map(String::from)),
-        false => Value::strings(text.split(&separator)),
+    Ok(if separator.is_empty() {
+        Value::strings(text.chars().map(String::from))
+    } else {
+        Value::strings(text.split(&separator))
     })
 }
 

@@ -11,7 +11,7 @@ fn check(table: &[(&str, &str)]) {
 #[test]
 fn strings() {
     check(&[
-        (r#"upper(3)"#, r#""3""#),
+        (r"upper(3)", r#""3""#),
         (r#"title("hello big world")"#, r#""Hello Big World""#),
         (r#"trim("?!hi!?", "!?")"#, r#""hi""#),
         (r#"trimprefix("abc", "a")"#, r#""bc""#),

@@ -128,12 +128,11 @@ impl Run<'_> {
             Operand::Field(names) if names.is_empty() => dot.clone(),
             Operand::Field(names) => {
                 let name = names.join(".");
-                match self.context.data.get(&name) {
-                    Some(text) => Go::Text(text.clone()),
-                    None => {
-                        let known = self.context.data.keys().cloned().collect();
-                        return Err(InterpolateError::UnknownField { name, known });
-                    }
+                if let Some(text) = self.context.data.get(&name) {
+                    Go::Text(text.clone())
+                } else {
+                    let known = self.context.data.keys().cloned().collect();
+                    return Err(InterpolateError::UnknownField { name, known });
                 }
             }
         })

@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, InterpolateError> {
     let (nodes, end) = nodes(&mut pieces, 0)?;
     match end {
         End::Text => Ok(nodes),
-        End::End(at) => Err(error("`end` without an `if`, `range` or `with`", at)),
+        End::Closed(at) => Err(error("`end` without an `if`, `range` or `with`", at)),
         End::Else(at, _) => Err(error("`else` without an `if`, `range` or `with`", at)),
     }
 }
@@ -176,7 +176,7 @@ fn quoted(rest: &str, at: usize) -> Result<(Option<Token>, usize), InterpolateEr
 /// What ended a list of nodes.
 enum End {
     Text,
-    End(usize),
+    Closed(usize),
     Else(usize, Vec<Token>),
 }
 
@@ -196,7 +196,7 @@ fn nodes(pieces: &mut Pieces, depth: usize) -> Result<(Vec<Node>, End), Interpol
             Piece::Action { tokens, at } => (tokens, at),
         };
         match tokens.first() {
-            Some(Token::Word(word)) if word == "end" => return Ok((nodes, End::End(at))),
+            Some(Token::Word(word)) if word == "end" => return Ok((nodes, End::Closed(at))),
             Some(Token::Word(word)) if word == "else" => return Ok((nodes, End::Else(at, tokens[1..].to_vec()))),
             Some(Token::Word(word)) if word == "if" => nodes.push(if_node(&tokens[1..], at, pieces, depth)?),
             Some(Token::Word(word)) if word == "range" || word == "with" => {
@@ -226,7 +226,7 @@ fn if_node(condition: &[Token], at: usize, pieces: &mut Pieces, depth: usize) ->
         branches.push((condition, body));
         match end {
             End::Text => return Err(error("`if` without an `end`", at)),
-            End::End(_) => return Ok(Node::If { branches, otherwise: Vec::new() }),
+            End::Closed(_) => return Ok(Node::If { branches, otherwise: Vec::new() }),
             End::Else(else_at, tokens) => match tokens.first() {
                 None => {
                     let otherwise = until_end(at, pieces, depth)?;
@@ -242,7 +242,7 @@ fn if_node(condition: &[Token], at: usize, pieces: &mut Pieces, depth: usize) ->
 fn body_and_else(at: usize, pieces: &mut Pieces, depth: usize) -> Result<(Vec<Node>, Vec<Node>), InterpolateError> {
     let (body, end) = nodes(pieces, depth + 1)?;
     match end {
-        End::End(_) => Ok((body, Vec::new())),
+        End::Closed(_) => Ok((body, Vec::new())),
         End::Else(_, tokens) if tokens.is_empty() => Ok((body, until_end(at, pieces, depth)?)),
         _ => Err(error("a block is not closed by `end`", at)),
     }
@@ -250,7 +250,7 @@ fn body_and_else(at: usize, pieces: &mut Pieces, depth: usize) -> Result<(Vec<No
 
 fn until_end(at: usize, pieces: &mut Pieces, depth: usize) -> Result<Vec<Node>, InterpolateError> {
     match nodes(pieces, depth + 1)? {
-        (body, End::End(_)) => Ok(body),
+        (body, End::Closed(_)) => Ok(body),
         _ => Err(error("`else` without an `end`", at)),
     }
 }
