@@ -176,8 +176,9 @@ mod tests {
         let (context, heard) = testing::context(dir.path());
         for (option, value, expected) in [("source", path("in"), "hello\n"), ("content", "text".into(), "text")] {
             let target = path("out/a.txt");
-            let options = vec![(option, value.into()), ("target", target.clone().into())];
-            let mut builder = testing::prepare(&TYPE, options);
+            let mut config = FileConfig { target: target.clone(), ..FileConfig::default() };
+            *(if option == "source" { &mut config.source } else { &mut config.content }) = value;
+            let mut builder = FileBuilder { config };
             for step in &mut builder.start_steps() {
                 step.run(&context).await.unwrap();
             }

@@ -96,6 +96,6 @@ mod tests {
             ["the null builder does not support the communicator `ssh` yet"]
         );
         assert_eq!(testing::problems(&TYPE, vec![("communicator", "shh".into())]), ["unknown communicator `shh`"]);
-        assert_eq!(testing::prepare(&TYPE, vec![]).artifact().unwrap().id, "Null");
+        assert_eq!(Null.artifact().unwrap().id, "Null");
     }
 }
