@@ -39,6 +39,11 @@ impl Layers {
         Ok(Self { kind, directory, finished: vec![base], open: None, next: 1 })
     }
 
+    /// Uses copies from now on, whether or not overlays work.
+    pub fn use_copies(&mut self) {
+        self.kind = Kind::Copy;
+    }
+
     /// How layers relate.
     pub fn kind(&self) -> Kind {
         self.kind
