@@ -69,6 +69,27 @@ async fn cancelling_ends_a_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_nobody_waits_for_any_more_ends() {
+    if !possible() {
+        return;
+    }
+    let mut bed = Bed::new().await;
+    let guest = bed.communicator().await;
+    let (sender, mut receiver) = mpsc::channel(4);
+    let cancel = CancellationToken::new();
+    tokio::select! {
+        _ = guest.run("sleep 13579 & while [ $(cat /proc/$!/comm) != sleep ]; do :; done; echo on; wait", sender, &cancel) => panic!("the command ended"),
+        Some(_) = receiver.recv() => {}
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while runs("sleep\u{0}13579") {
+        assert!(Instant::now() < deadline, "the command still runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    guest.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_guest_ends() {
     if !possible() {
         return;
@@ -172,7 +193,7 @@ async fn where_overlays_are_refused_a_copy_takes_their_place() {
     let guest = bed.communicator().await;
     run(&guest, "echo thrown away >> /tmp/steps").await;
     guest.shutdown().await.unwrap();
-    bed.layers.discard().unwrap();
+    bed.layers.discard().await.unwrap();
     let image = bed.layers.finished().last().unwrap();
     assert_eq!(fs::read(image.join("tmp/steps")).unwrap(), b"x\nx\n");
     assert!(!image.join("proc").exists() && !image.join("etc/resolv.conf").exists());
