@@ -1,1 +1,92 @@
-//! builder
+//! What makes machines and images.
+
+use std::path::PathBuf;
+
+use crate::engine::component::Builder;
+use crate::engine::registry::{self, ComponentType};
+use crate::error::Result as Outcome;
+use crate::template::diagnostic::Diagnostic;
+
+pub mod file;
+pub mod null;
+pub mod rootfs;
+
+/// A kind of builder.
+pub type BuilderType = ComponentType<dyn PreparedBuilder>;
+
+/// The kinds there are.
+pub static TYPES: &[BuilderType] = &[file::TYPE, null::TYPE, rootfs::TYPE];
+
+/// A builder whose options are sound, before it is told where it runs.
+pub trait PreparedBuilder: Send {
+    /// Makes the builder.
+    fn build(self: Box<Self>, around: Surroundings) -> Outcome<Box<dyn Builder>>;
+}
+
+/// Builders that need to know nothing of where they run.
+impl<B: Builder + 'static> PreparedBuilder for B {
+    fn build(self: Box<Self>, _around: Surroundings) -> Outcome<Box<dyn Builder>> {
+        Ok(self)
+    }
+}
+
+/// Where a builder runs.
+pub struct Surroundings {
+    /// Name of the source.
+    pub build_name: String,
+    /// Whether existing output may be replaced.
+    pub force: bool,
+    /// Where scratch files go: a path that does not exist yet.
+    pub scratch: PathBuf,
+    /// The proxy, and what else guests need.
+    pub services: rootfs::Services,
+}
+
+/// Kinds Packer has plugins for.
+const ABSENT: &[&str] = &[
+    "amazon-chroot",
+    "amazon-ebs",
+    "amazon-ebssurrogate",
+    "amazon-ebsvolume",
+    "amazon-instance",
+    "arm",
+    "azure-arm",
+    "azure-chroot",
+    "digitalocean",
+    "docker",
+    "googlecompute",
+    "hcloud",
+    "hyperv-iso",
+    "hyperv-vmcx",
+    "linode",
+    "lxc",
+    "lxd",
+    "oneandone",
+    "openstack",
+    "oracle-oci",
+    "parallels-iso",
+    "parallels-pvm",
+    "proxmox-clone",
+    "proxmox-iso",
+    "qemu",
+    "scaleway",
+    "tart-cli",
+    "vagrant",
+    "virtualbox-iso",
+    "virtualbox-ovf",
+    "virtualbox-vm",
+    "vmware-iso",
+    "vmware-vmx",
+    "vsphere-clone",
+    "vsphere-iso",
+    "vultr",
+    "yandex",
+];
+
+/// Finds a kind of builder.
+///
+/// # Errors
+/// An unknown kind; the caller adds where it is named.
+pub fn find(kind: &str) -> Result<&'static BuilderType, Box<Diagnostic>> {
+    registry::find("builder", TYPES, ABSENT, kind)
+}

@@ -1,4 +1,16 @@
-//! Runs a plan: builds in parallel, steps in order, clean-up in reverse.
+//! Runs builds: in parallel, each step by step, with clean-up in reverse; everything said goes to the event stream.
 
 pub mod artifact;
+pub mod build_run;
+pub mod cancel;
 pub mod component;
+pub mod job;
+pub mod on_error;
+mod post_process;
+mod provision;
+pub mod registry;
+pub mod run;
+pub mod ui;
+
+#[cfg(test)]
+mod tests;

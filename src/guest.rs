@@ -1,18 +1,29 @@
 //! Guests on this machine: a network of their own that leads to the proxy and nowhere else, a root file system
-//! they cannot leave, and the record from which what a killed run left behind is found.
+//! they cannot leave, trust in Larder's CA for as long as they live, the proof that neither left a trace, and the
+//! record from which what a killed run left behind is found.
 //!
 //! A guest's life: [`gateway::Gateway::create`] makes the network of a build, [`launch::Guest::start`] the guest of a
 //! step on a [`root::Root`] (mostly one that [`layer::Layers`] stacks); [`launch::Guest::shutdown`] ends it and names
 //! what it left running.
 
+pub mod authority;
 pub mod exec;
 pub mod gateway;
+pub mod jks;
+pub mod journal;
 pub mod launch;
 pub mod layer;
+pub mod layers;
+pub mod network;
 pub mod reap;
 pub mod record;
 pub mod reexec;
 pub mod root;
+pub mod rooted;
+pub mod tools;
+pub mod trace;
+pub mod trust;
+pub mod xattr;
 
 mod channel;
 mod containment;

@@ -10,7 +10,6 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod guest;
-pub mod history;
 pub mod output;
 pub mod plan;
 pub mod post_processor;

@@ -1,1 +1,10 @@
-//! output
+//! What consumes the event stream: log files and renderers, on a thread of their own.
+
+pub mod consumer;
+pub mod json;
+pub mod log_file;
+pub mod plain;
+pub mod quiet;
+pub mod renderer;
+pub mod report;
+pub mod text;

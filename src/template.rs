@@ -1,1 +1,24 @@
-//! template
+//! Templates: read, evaluated and decoded into one model, with spans kept for diagnostics.
+
+pub mod body;
+pub mod build;
+pub mod config;
+pub mod diagnostic;
+pub mod duration;
+pub mod files;
+pub mod hcl;
+pub mod json;
+pub mod load;
+mod local;
+pub mod post_processor;
+pub mod provisioner;
+pub mod required_plugin;
+pub mod schema;
+pub mod secrets;
+pub mod source;
+pub mod source_map;
+pub mod variable;
+
+pub use body::{ConfigBody, DecodeEnv, TemplateScope};
+pub use build::Build;
+pub use load::{LoadOptions, Loaded, Template, load};

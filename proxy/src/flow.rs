@@ -128,6 +128,8 @@ pub struct Flow {
     pub version: String,
     /// Whether the request came over intercepted TLS.
     pub intercepted: bool,
+    /// Whether it was refused only because the run is offline and the cache has no answer.
+    pub offline_miss: bool,
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.
@@ -175,6 +177,7 @@ impl FlowRecorder {
             aborted: false,
             version: String::new(),
             intercepted: false,
+            offline_miss: false,
         };
         Arc::new(Self { flow: Mutex::new(flow), begun: Instant::now(), sink })
     }

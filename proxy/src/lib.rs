@@ -3,6 +3,32 @@
 //! A byte's way: listener -> identity -> service -> cache -> origin (mirror, route, dial) -> store -> client.
 
 pub mod body;
+pub mod cache;
+pub mod config;
+mod connect;
+pub mod error;
 pub mod flow;
+mod forward;
+pub mod guard;
+mod hop_by_hop;
+pub mod host_pattern;
 pub mod identity;
+pub mod inspect;
+pub mod intercept;
+pub mod listener;
+pub mod mirror;
 pub mod origin;
+pub mod policy;
+mod prefixed;
+pub mod proxy;
+mod redact;
+pub mod resolver;
+pub mod rules;
+mod sent_body;
+mod server;
+mod service;
+mod shared;
+pub mod stats;
+pub mod store;
+mod tunnel;
+pub mod upstream;

@@ -111,7 +111,7 @@ pub trait Ask: Send + Sync {
 
 /// A unit of work of a builder: shown, timed, and undone in reverse order.
 #[async_trait]
-pub trait Step: Send {
+pub trait Step: Send + Sync {
     /// Name shown, such as `bootstrap` or `export`.
     fn name(&self) -> String;
     /// Does the work. Must return soon after `context.cancel` fires.
@@ -124,7 +124,7 @@ pub trait Step: Send {
 
 /// Makes a machine, lets provisioners work in it, and turns it into an artifact.
 #[async_trait]
-pub trait Builder: Send {
+pub trait Builder: Send + Sync {
     /// Steps up to a machine that provisioners can work in. Called once.
     fn start_steps(&mut self) -> Vec<Box<dyn Step>>;
 

@@ -106,7 +106,7 @@ impl Layers {
 }
 
 /// Makes a directory with the owner and permissions of another: those of an overlay's root are its upper layer's.
-fn make_like(model: &Path, path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_like(model: &Path, path: &Path) -> std::io::Result<()> {
     let metadata = fs::metadata(model)?;
     fs::create_dir(path)?;
     chown(path, Some(metadata.uid()), Some(metadata.gid()))?;

@@ -1,0 +1,322 @@
+//! Answers requests from the store, and asks the origin for the rest.
+//!
+//! A request's way: key and rules, look-up, judgement (`policy`), then the stored answer, or a fetch: one for all who
+//! want the same, written to the store while they read it, and independent of whether they stay.
+
+mod exchange;
+mod fetch;
+mod file_body;
+pub(crate) mod key;
+mod progress;
+mod report;
+mod shape;
+mod shelf;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::header::{ACCEPT, CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::exchange::Exchange;
+use self::fetch::Job;
+pub use self::key::Key;
+use self::progress::{Fetch, Progress};
+use self::shelf::Shelf;
+use crate::body::Body;
+use crate::flow::{FlowRecorder, Outcome};
+use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
+use crate::policy::CacheControl;
+use crate::rules::Rules;
+use crate::store::{Store, Touch, from_millis, millis};
+
+/// What the cache may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Serve what is stored, fetch the rest.
+    Cache,
+    /// Never ask upstream: serve what is stored, also stale; answer 403 to the rest.
+    Offline,
+}
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The cache. Cheap to clone.
+#[derive(Clone)]
+pub struct Cache {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shelf: Option<Shelf>,
+    origin: Arc<dyn Origin>,
+    mode: AtomicU8,
+    rules: Rules,
+    clock: Clock,
+    /// When the run began, in milliseconds since 1970; 0 before the first.
+    run: AtomicI64,
+    /// Fetches that others may join.
+    fetches: Mutex<HashMap<[u8; 16], Arc<Fetch>>>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    warned: AtomicBool,
+}
+
+impl Cache {
+    /// A cache over `store`; without one everything passes uncached, with one warning.
+    pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
+        Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now))
+    }
+
+    /// The same with a clock of the caller's.
+    pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
+        let inner = Inner {
+            shelf: store.map(Shelf::new),
+            origin,
+            mode: AtomicU8::new(mode as u8),
+            rules,
+            clock,
+            run: AtomicI64::new(0),
+            fetches: Mutex::default(),
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            warned: AtomicBool::new(false),
+        };
+        if inner.shelf.is_none() {
+            inner.warn(&"there is no usable cache directory");
+        }
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Answers a request. Errors become responses, with `Cache-Status` and `Proxy-Status`.
+    pub async fn call(&self, request: Request<Body>, context: RequestContext) -> Response<Body> {
+        let Some(key) = Key::of(request.uri()) else {
+            context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
+            return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
+        };
+        let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+        let verdict = self.inner.rules.classify(request.uri().path(), accept);
+        context.flow.update(|flow| flow.class = verdict.class);
+        if let Some(why) = self.unsuited(&request) {
+            return self.around(key, request, context, why).await;
+        }
+        let (parts, _) = request.into_parts();
+        let exchange = Exchange {
+            inner: self.inner.clone(),
+            key,
+            verdict,
+            control: CacheControl::parse(&parts.headers),
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            context,
+            now: self.inner.now(),
+        };
+        exchange.answer().await
+    }
+
+    /// Why the store has no part in a request.
+    fn unsuited(&self, request: &Request<Body>) -> Option<&'static str> {
+        let headers = request.headers();
+        if self.inner.shelf.is_none() {
+            return Some("there is no cache");
+        }
+        if *request.method() != Method::GET && *request.method() != Method::HEAD {
+            return Some("only GET and HEAD are cached");
+        }
+        if headers.contains_key(IF_MATCH) || headers.contains_key(IF_UNMODIFIED_SINCE) {
+            return Some("the request has a condition on the state at the origin");
+        }
+        let body = headers.get(CONTENT_LENGTH).is_some_and(|value| value != "0");
+        (body || headers.contains_key(TRANSFER_ENCODING)).then_some("the request has a body")
+    }
+
+    /// Passes on what the store has no part in; what may change the resource makes the store forget it (RFC 9111
+    /// section 4.4).
+    async fn around(&self, key: Key, request: Request<Body>, context: RequestContext, why: &str) -> Response<Body> {
+        if self.mode() == Mode::Offline {
+            context.flow.outcome(Outcome::Denied, "offline, and not stored");
+            return offline_miss(&key.url);
+        }
+        let unsafe_method = !request.method().is_safe();
+        let response = self.inner.pass(request, context, Outcome::Bypass, why).await;
+        let changed = response.status().is_success() || response.status().is_redirection();
+        if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| unsafe_method && changed)
+            && let Err(error) = shelf.invalidate(key.hash).await
+        {
+            self.inner.warn(&error);
+        }
+        response
+    }
+
+    /// Changes the mode.
+    pub fn set_mode(&self, mode: Mode) {
+        self.inner.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    /// The mode in force.
+    pub fn mode(&self) -> Mode {
+        self.inner.mode()
+    }
+
+    /// Begins a run: an index that upstream confirms from now on is not asked for again until the next.
+    pub fn begin_run(&self) {
+        self.inner.run.store(millis(self.inner.now()), Ordering::Relaxed);
+    }
+
+    /// Waits for fetches still being stored. After `limit` they are cancelled, and leave nothing; a cache that has
+    /// been cancelled so fetches nothing more.
+    pub async fn drain(&self, limit: Duration) {
+        let tasks = &self.inner.tasks;
+        tasks.close();
+        if tokio::time::timeout(limit, tasks.wait()).await.is_err() {
+            self.inner.cancel.cancel();
+            tasks.wait().await;
+        }
+        tasks.reopen();
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.flush().await;
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    fn mode(&self) -> Mode {
+        if self.mode.load(Ordering::Relaxed) == Mode::Offline as u8 { Mode::Offline } else { Mode::Cache }
+    }
+
+    fn run(&self) -> Option<SystemTime> {
+        Some(self.run.load(Ordering::Relaxed)).filter(|&run| run > 0).map(from_millis)
+    }
+
+    /// Joins the fetch under way for a key, or begins one.
+    fn join(self: &Arc<Self>, key: [u8; 16]) -> Joined {
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fetch) = fetches.get(&key) {
+            return Joined::Following(fetch.subscribe());
+        }
+        let fetch = Arc::new(Fetch::new());
+        fetches.insert(key, fetch.clone());
+        Joined::Leading(Leading { inner: self.clone(), key: Some(key), fetch })
+    }
+
+    /// A fetch that nobody can join.
+    fn alone(self: &Arc<Self>) -> Leading {
+        Leading { inner: self.clone(), key: None, fetch: Arc::new(Fetch::new()) }
+    }
+
+    fn spawn(&self, job: Job, leading: Leading) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            let _leading = leading;
+            cancel.run_until_cancelled_owned(Box::pin(job.run())).await;
+        });
+    }
+
+    /// Passes a request on, around the store.
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        context: RequestContext,
+        outcome: Outcome,
+        why: &str,
+    ) -> Response<Body> {
+        context.flow.outcome(outcome, why);
+        let forward = if request.method().is_safe() { "bypass" } else { "method" };
+        match self.origin.send(request, &context).await {
+            Ok(mut response) => {
+                report::cache_status(response.headers_mut(), &format!("fwd={forward}"));
+                counted(response, context.flow)
+            }
+            Err(error) => self.upstream_failed(&error, &context, None, false),
+        }
+    }
+
+    /// The answer when upstream gave none, noted in the flow.
+    fn upstream_failed(
+        &self,
+        error: &UpstreamError,
+        context: &RequestContext,
+        key: Option<[u8; 16]>,
+        stale: bool,
+    ) -> Response<Body> {
+        let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
+        context.flow.outcome(outcome, error.message.clone());
+        if let Some(key) = key {
+            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone() });
+        }
+        let mut response = report::upstream_failed(error);
+        report::cache_status(response.headers_mut(), if stale { "fwd=stale" } else { "fwd=miss" });
+        response
+    }
+
+    fn note(&self, touch: Touch) {
+        if let Some(shelf) = &self.shelf {
+            shelf.touch(touch);
+        }
+    }
+
+    /// Warns that the cache does not work as it should: once, however many requests it hits.
+    fn warn(&self, error: &dyn Display) {
+        if self.warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%error, "the cache failed again");
+        } else {
+            tracing::warn!(%error, "the cache failed; downloads go on without it");
+        }
+    }
+}
+
+enum Joined {
+    Following(watch::Receiver<Progress>),
+    Leading(Leading),
+}
+
+/// A fetch begun. However it ends, it is taken off the list of those that can be joined, and who waits learns of it.
+struct Leading {
+    inner: Arc<Inner>,
+    key: Option<[u8; 16]>,
+    fetch: Arc<Fetch>,
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
+    }
+}
+
+/// Counts the body as read from upstream.
+fn counted(response: Response<Body>, flow: Arc<FlowRecorder>) -> Response<Body> {
+    response.map(|body| {
+        body.map_frame(move |frame| {
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            flow.update(|flow| flow.bytes_upstream += bytes);
+            frame
+        })
+        .boxed()
+    })
+}
+
+/// The answer to what is not stored, offline.
+fn offline_miss(url: &str) -> Response<Body> {
+    let text = format!("{url} is not in Larder's cache, and Larder is offline");
+    let mut response = report::message(StatusCode::FORBIDDEN, text);
+    report::cache_status(response.headers_mut(), "fwd=miss; detail=offline");
+    response
+}

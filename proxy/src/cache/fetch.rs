@@ -1,0 +1,384 @@
+//! One fetch from upstream, on its way into the store, independent of the clients that read it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::progress::{End, Fetch, Head, SharedHead};
+use super::{Inner, Key, shape};
+use crate::body::{Body, empty};
+use crate::origin::{Phase, RequestContext, UpstreamError};
+use crate::policy::storable::storable;
+use crate::policy::{condition, vary};
+use crate::rules::Verdict;
+use crate::store::{BlobWriter, Digest, Draft, Entry, SealedBlob, StoreError};
+
+/// Bytes gathered before they are written.
+const BATCH: usize = 1024 * 1024;
+
+/// What only the client that began the fetch gets.
+pub(super) enum Lead {
+    /// The answer itself, which is not stored, and why.
+    Answer(Response<Body>, &'static str),
+    /// The rest of a body that the store has no room for.
+    Tail(mpsc::Receiver<io::Result<Bytes>>),
+}
+
+/// A fetch about to run.
+pub(super) struct Job {
+    pub inner: Arc<Inner>,
+    pub fetch: Arc<Fetch>,
+    pub key: Key,
+    pub uri: Uri,
+    /// The client's fields.
+    pub request: HeaderMap,
+    pub context: RequestContext,
+    pub verdict: Verdict,
+    /// What is stored and to be confirmed.
+    pub stored: Option<Entry>,
+    pub lead: oneshot::Sender<Lead>,
+}
+
+/// What went wrong with a body.
+enum Broken {
+    /// Upstream's side; why.
+    Upstream(String),
+    /// The store's side; what was read and not written, and the rest.
+    Store(StoreError, Vec<Bytes>, Body),
+}
+
+impl Job {
+    /// Runs to the end. Whoever reads along learns of it through the fetch.
+    pub(super) async fn run(self) {
+        let requested = self.inner.now();
+        match self.send().await {
+            Err(error) => self.fetch.head(Head::Failed(Arc::new(error))),
+            Ok(response) => self.receive(response, requested).await,
+        }
+    }
+
+    async fn send(&self) -> Result<Response<Body>, UpstreamError> {
+        match self.inner.origin.send(self.upstream_request(), &self.context).await {
+            Err(error) if error.retryable && error.phase != Phase::Denied => {
+                self.inner.origin.send(self.upstream_request(), &self.context).await
+            }
+            other => other,
+        }
+    }
+
+    /// The whole object is asked for, with the store's validators in place of the client's.
+    fn upstream_request(&self) -> Request<Body> {
+        let mut request = Request::new(empty());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.uri.clone();
+        let mut headers = self.request.clone();
+        for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
+            headers.remove(name);
+        }
+        if let Some(stored) = &self.stored {
+            condition::make_conditional(&mut headers, &stored.draft.headers);
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+
+    async fn receive(mut self, response: Response<Body>, requested: SystemTime) {
+        let responded = self.inner.now();
+        let status = response.status();
+        if status == StatusCode::NOT_MODIFIED
+            && let Some(stored) = self.stored.take()
+        {
+            return self.confirm(stored, &response, requested, responded).await;
+        }
+        if status.is_server_error() {
+            let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
+            return self.fetch.head(Head::ServerError(status));
+        }
+        let nature = self.verdict.nature;
+        if let Err(why) = storable(&Method::GET, &self.request, status, response.headers(), nature, responded) {
+            return self.hand_over(response, why);
+        }
+        let store = self.inner.shelf.as_ref().map(|shelf| shelf.store().clone());
+        let opened = tokio::task::spawn_blocking(move || store.map(|store| store.writer())).await;
+        match opened {
+            Ok(Some(Ok(writer))) => self.store(writer, response, requested, responded).await,
+            Ok(Some(Err(error))) => {
+                self.inner.warn(&error);
+                self.hand_over(response, "the cache cannot be written");
+            }
+            Ok(None) | Err(_) => self.hand_over(response, "there is no cache"),
+        }
+    }
+
+    fn hand_over(self, response: Response<Body>, why: &'static str) {
+        let _ = self.lead.send(Lead::Answer(response, why));
+        self.fetch.head(Head::Unshared);
+    }
+
+    /// Upstream's 304 (RFC 9111 section 4.3.4).
+    async fn confirm(&self, mut entry: Entry, fresh: &Response<Body>, requested: SystemTime, responded: SystemTime) {
+        let fields = shape::to_store(fresh.headers().clone(), self.verdict.nature);
+        let merged = condition::merge(&entry.draft.headers, &fields);
+        let allowed = storable(&Method::GET, &self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
+        if allowed.is_ok() {
+            entry.draft.headers = merged;
+        }
+        entry.draft.requested = requested;
+        entry.draft.responded = responded;
+        if let Some(shelf) = &self.inner.shelf
+            && let Err(error) = shelf.refresh(entry.clone()).await
+        {
+            self.inner.warn(&error);
+        }
+        self.fetch.head(Head::Confirmed(Arc::new(entry)));
+    }
+
+    async fn store(
+        self,
+        mut writer: BlobWriter,
+        response: Response<Body>,
+        requested: SystemTime,
+        responded: SystemTime,
+    ) {
+        let (parts, body) = response.into_parts();
+        let total = content_length(&parts.headers);
+        // A coding that the origin applies on the way is not part of what the URL promises.
+        let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
+        let promised = self.verdict.promised.clone().filter(|_| plain);
+        // With a digest to check, the last byte is kept back until the body is known to be right.
+        let held = promised.as_ref().and(total).unwrap_or(u64::MAX);
+        if let Some(promised) = promised {
+            writer.promise(promised);
+        }
+        let headers = shape::to_store(parts.headers, self.verdict.nature);
+        let draft = Draft {
+            key: self.key.hash,
+            url: self.key.url.clone(),
+            status: parts.status.as_u16(),
+            vary: vary::fields(&self.request, &headers),
+            headers,
+            requested,
+            responded,
+            class: self.verdict.class,
+        };
+        let asked = self.upstream_request().headers().clone();
+        let (sender, tail) = mpsc::channel(2);
+        let _ = self.lead.send(Lead::Tail(tail));
+        self.fetch.head(Head::Shared(Arc::new(SharedHead {
+            status: parts.status,
+            headers: draft.headers.clone(),
+            vary: draft.vary.clone(),
+            total,
+            file: writer.file(),
+            stale: self.stored.is_some(),
+        })));
+        let transfer = Transfer {
+            asked,
+            inner: self.inner,
+            fetch: self.fetch,
+            context: self.context,
+            uri: self.uri,
+            total,
+            held,
+            draft,
+        };
+        transfer.run(writer, body, sender).await;
+    }
+}
+
+/// A body on its way into the store.
+struct Transfer {
+    inner: Arc<Inner>,
+    fetch: Arc<Fetch>,
+    context: RequestContext,
+    uri: Uri,
+    /// The fields of the request to upstream.
+    asked: HeaderMap,
+    total: Option<u64>,
+    /// Readers get no byte beyond the one before this until the body is whole.
+    held: u64,
+    draft: Draft,
+}
+
+impl Transfer {
+    async fn run(self, writer: BlobWriter, body: Body, tail: mpsc::Sender<io::Result<Bytes>>) {
+        match self.copy(writer, body).await {
+            Ok(writer) => self.finish(writer).await,
+            Err(Broken::Upstream(why)) => self.broken(&why),
+            Err(Broken::Store(error, unwritten, rest)) => {
+                self.inner.warn(&error);
+                self.spill(unwritten, rest, tail).await;
+            }
+        }
+    }
+
+    fn broken(&self, why: &str) {
+        let url = &self.draft.url;
+        tracing::debug!(url, why, "nothing stored");
+        self.fetch.end(End::Broken(format!("{why} (nothing was stored)").into()));
+    }
+
+    async fn copy(&self, mut writer: BlobWriter, mut body: Body) -> Result<BlobWriter, Broken> {
+        let mut ended = false;
+        let mut resumed = false;
+        while !ended {
+            let gathered = gather(&mut body).await;
+            let short = matches!(&gathered, Ok((batch, true)) if batch.is_empty() && self.lacks(&writer));
+            if (gathered.is_err() || short)
+                && !std::mem::replace(&mut resumed, true)
+                && let Some(rest) = self.resume(writer.size()).await
+            {
+                body = rest;
+                continue;
+            }
+            let (batch, last) = gathered.map_err(|error| Broken::Upstream(error.to_string()))?;
+            // The end is looked at in a round of its own, so that a body too short can be resumed.
+            ended = last && (batch.is_empty() || self.total.is_none());
+            if batch.is_empty() {
+                continue;
+            }
+            if last && !ended {
+                body = empty();
+            }
+            let bytes: usize = batch.iter().map(Bytes::len).sum();
+            self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
+            let written = tokio::task::spawn_blocking(move || {
+                let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
+                (writer, result, batch)
+            });
+            let (back, result, batch) = written.await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            writer = back;
+            if let Err(error) = result {
+                let rest = if ended { empty() } else { body };
+                return Err(Broken::Store(error, batch, rest));
+            }
+            if self.total.is_some_and(|total| writer.size() > total) {
+                return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
+            }
+            self.fetch.available(writer.size().min(self.held.saturating_sub(1)));
+        }
+        match self.total {
+            Some(total) if total != writer.size() => {
+                Err(Broken::Upstream(format!("upstream sent {} of {total} bytes", writer.size())))
+            }
+            _ => Ok(writer),
+        }
+    }
+
+    fn lacks(&self, writer: &BlobWriter) -> bool {
+        self.total.is_some_and(|total| writer.size() < total)
+    }
+
+    /// Asks once for the rest of a body that broke off, where the origin can tell that it is still the same.
+    async fn resume(&self, from: u64) -> Option<Body> {
+        let total = self.total.filter(|&total| (1..total).contains(&from))?;
+        let mut request = Request::new(empty());
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.asked.clone();
+        if !condition::resume_from(request.headers_mut(), &self.draft.headers, from) {
+            return None;
+        }
+        let response = self.inner.origin.send(request, &self.context).await.ok()?;
+        let rest = format!("bytes {from}-{}/{total}", total - 1);
+        let fits = response.headers().get(CONTENT_RANGE).is_some_and(|range| range.as_bytes() == rest.as_bytes());
+        (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())
+    }
+
+    /// The body is whole: it is checked, made durable and put in place.
+    async fn finish(self, writer: BlobWriter) {
+        let size = writer.size();
+        let sealed = tokio::task::spawn_blocking(move || writer.seal()).await;
+        match sealed {
+            Ok(Err(StoreError::Mismatch(why))) => {
+                tracing::warn!(url = self.draft.url, why, "refused a body that is not what its URL promises");
+                self.broken(&why);
+            }
+            Ok(Ok(blob)) => self.commit(blob, size).await,
+            Ok(Err(error)) => {
+                self.inner.warn(&error);
+                self.whole(size);
+            }
+            Err(error) => self.broken(&error.to_string()),
+        }
+    }
+
+    async fn commit(self, blob: SealedBlob, size: u64) {
+        let digest: Digest = blob.digest();
+        self.context.flow.update(|flow| flow.digest = Some(digest.to_string()));
+        let Self { inner, fetch, context, draft, .. } = self;
+        // The flow ends with the client's last byte, not with the index.
+        drop(context);
+        fetch.available(size);
+        if let Some(shelf) = &inner.shelf
+            && let Err(error) = shelf.commit(blob, draft).await
+        {
+            inner.warn(&error);
+        }
+        fetch.end(End::Whole);
+    }
+
+    fn whole(&self, size: u64) {
+        self.fetch.available(size);
+        self.fetch.end(End::Whole);
+    }
+
+    /// The store has failed: the client that began the fetch gets the rest past it, at its own speed.
+    async fn spill(self, unwritten: Vec<Bytes>, mut rest: Body, tail: mpsc::Sender<io::Result<Bytes>>) {
+        self.fetch.end(End::Spilled);
+        for chunk in unwritten {
+            if tail.send(Ok(chunk)).await.is_err() {
+                return;
+            }
+        }
+        while let Some(frame) = rest.frame().await {
+            let chunk = match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(chunk)) => Ok(chunk),
+                Ok(Err(_)) => continue,
+                Err(error) => Err(error),
+            };
+            let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            self.context.flow.update(|flow| flow.bytes_upstream += bytes);
+            if tail.send(chunk).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for the next bytes, and takes along what else is there already; `true` when the body has ended.
+async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
+    let mut batch = Vec::new();
+    let mut size = 0;
+    while size < BATCH {
+        let frame = if batch.is_empty() {
+            body.frame().await
+        } else {
+            match body.frame().now_or_never() {
+                Some(frame) => frame,
+                None => break,
+            }
+        };
+        let Some(frame) = frame else { return Ok((batch, true)) };
+        if let Ok(chunk) = frame?.into_data()
+            && !chunk.is_empty()
+        {
+            size += chunk.len();
+            batch.push(chunk);
+        }
+    }
+    Ok((batch, false))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

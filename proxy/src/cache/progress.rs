@@ -1,0 +1,91 @@
+//! How far a fetch has come: what its readers wait on.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use tokio::sync::watch;
+
+use crate::origin::UpstreamError;
+use crate::store::{Entry, VaryField};
+
+/// The state of a fetch. It only ever moves forward.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// What became of the answer's head.
+    pub head: Option<Head>,
+    /// Bytes of the body that readers may have.
+    pub available: u64,
+    /// How the body ended.
+    pub end: Option<End>,
+}
+
+/// What became of the answer's head.
+#[derive(Clone, Debug)]
+pub(super) enum Head {
+    /// It is being stored, and may be shared.
+    Shared(Arc<SharedHead>),
+    /// It may not be stored: whoever began the fetch has it, the others must ask for themselves.
+    Unshared,
+    /// Upstream confirmed what is stored.
+    Confirmed(Arc<Entry>),
+    /// Upstream answered with a server error.
+    ServerError(StatusCode),
+    /// Upstream gave no answer.
+    Failed(Arc<UpstreamError>),
+}
+
+/// The head of an answer on its way into the store.
+#[derive(Debug)]
+pub(super) struct SharedHead {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub vary: Vec<VaryField>,
+    /// Bytes of the body, where the origin said.
+    pub total: Option<u64>,
+    pub file: Arc<File>,
+    /// Whether something stale was stored before.
+    pub stale: bool,
+}
+
+/// How a body ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// Whole.
+    Whole,
+    /// The store has failed; who began the fetch gets the rest directly, the others nothing more.
+    Spilled,
+    /// Not whole, and why.
+    Broken(Arc<str>),
+}
+
+/// A fetch that others may join.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    state: watch::Sender<Progress>,
+}
+
+impl Fetch {
+    pub(super) fn new() -> Self {
+        Self { state: watch::Sender::new(Progress::default()) }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Progress> {
+        self.state.subscribe()
+    }
+
+    pub(super) fn head(&self, head: Head) {
+        self.state.send_modify(|progress| progress.head = Some(head));
+    }
+
+    pub(super) fn available(&self, bytes: u64) {
+        self.state.send_modify(|progress| progress.available = bytes);
+    }
+
+    /// Ends the body. A second end changes nothing.
+    pub(super) fn end(&self, end: End) {
+        self.state.send_modify(|progress| {
+            progress.end.get_or_insert(end);
+        });
+    }
+}

@@ -1,0 +1,256 @@
+//! What must never be stored or served, and what heals.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+
+use super::*;
+use crate::store::Digest;
+
+async fn broken_body(reply: Reply, sender: tokio::sync::mpsc::Sender<std::io::Result<Bytes>>, end: Option<&str>) {
+    let bed = Bed::new();
+    bed.origin.reply(DEB, reply);
+    bed.origin.reply(DEB, Reply::ok("whole"));
+    let leader = bed.call("GET", DEB, &[]).await;
+    let waiter = bed.call("GET", DEB, &[]).await;
+    sender.send(Ok(Bytes::from_static(b"part"))).await.unwrap();
+    if let Some(message) = end {
+        sender.send(Err(std::io::Error::other(message.to_owned()))).await.unwrap();
+    }
+    drop(sender);
+    assert!(read(leader).await.body.is_err());
+    assert!(read(waiter).await.body.is_err());
+    bed.settle().await;
+    assert_eq!(bed.store.stats().unwrap().entries, 0);
+    bed.assert_sound();
+    assert_eq!(bed.get(DEB).await.text(), "whole");
+}
+
+#[tokio::test]
+async fn upstream_dies_mid_body() {
+    let (reply, sender) = Reply::live();
+    broken_body(reply, sender, Some("connection reset")).await;
+}
+
+#[tokio::test]
+async fn a_body_shorter_than_announced_is_not_stored() {
+    let (reply, sender) = Reply::live();
+    broken_body(reply.with("content-length", "10"), sender, None).await;
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_resumed_once_where_it_can_be() {
+    // By an error, or by an early end; answered with the rest, with the whole again, or with another part.
+    for (error, status, range, expected) in [
+        (true, 206, "bytes 4-9/10", Some("0123456789")),
+        (false, 206, "bytes 4-9/10", Some("0123456789")),
+        (true, 200, "", None),
+        (true, 206, "bytes 5-9/10", None),
+    ] {
+        let bed = Bed::new();
+        let (reply, sender) = Reply::live();
+        bed.origin.reply(DEB, reply.with("content-length", "10").with("etag", "\"1\""));
+        bed.origin.reply(DEB, Reply::new(status, "456789").with("content-range", range));
+        let answer = bed.call("GET", DEB, &[("range", "bytes=0-")]).await;
+        sender.send(Ok(Bytes::from_static(b"0123"))).await.unwrap();
+        if error {
+            sender.send(Err(std::io::Error::other("reset"))).await.unwrap();
+        }
+        drop(sender);
+        let answer = read(answer).await;
+        assert_eq!(bed.origin.asked("range").as_deref(), Some("bytes=4-"));
+        assert_eq!(bed.origin.asked("if-range").as_deref(), Some("\"1\""));
+        assert_eq!(answer.body.as_ref().ok().map(|body| &body[..]), expected.map(str::as_bytes), "{status} {range}");
+        bed.settle().await;
+        assert_eq!(bed.store.stats().unwrap().entries, u64::from(expected.is_some()));
+        bed.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_what_its_url_promises_is_not_stored() {
+    let bed = Bed::new();
+    let url = |body: &str| format!("http://example.org/x/by-hash/SHA256/{}", Digest::of(body.as_bytes()));
+    bed.origin.reply(&url("right"), Reply::ok("wrong").with("content-length", "5"));
+    let answer = bed.get(&url("right")).await;
+    assert!(answer.body.is_err(), "the last byte is kept back");
+    assert_eq!(bed.store.stats().unwrap().entries, 0);
+    bed.origin.reply(&url("right"), Reply::ok("right").with("content-length", "5"));
+    assert_eq!(bed.get(&url("right")).await.text(), "right");
+    assert_eq!(bed.get(&url("right")).await.text(), "right");
+    assert_eq!(bed.outcome(), Outcome::Hit);
+    bed.assert_sound();
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found_and_healed() {
+    for size in [100, 200_000] {
+        let bed = Bed::new();
+        let body = Bytes::from(vec![5; size]);
+        bed.origin.reply(DEB, Reply::ok(body.clone()));
+        bed.get(DEB).await;
+        let path = bed.store.blob_path(&Digest::of(&body));
+        let blob = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        blob.write_all_at(&[4], size as u64 - 1).unwrap();
+        assert_eq!(bed.store.verify(false).unwrap().damaged.len(), 1);
+
+        let next = bed.again();
+        next.origin.reply(DEB, Reply::ok(body.clone()));
+        assert_eq!(next.get(DEB).await.body, Ok(body));
+        assert_eq!((next.outcome(), next.origin.count()), (Outcome::Miss, 1));
+        next.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn truncated_and_missing_blobs_heal() {
+    for truncate in [true, false] {
+        let bed = Bed::new();
+        bed.origin.reply(DEB, Reply::ok("package"));
+        bed.get(DEB).await;
+        let path = bed.store.blob_path(&Digest::of(b"package"));
+        if truncate {
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        let next = bed.again();
+        next.origin.reply(DEB, Reply::ok("package"));
+        assert_eq!(next.get(DEB).await.text(), "package");
+        assert_eq!(next.origin.count(), 1);
+        next.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn two_caches_on_one_directory_see_each_others_work() {
+    let one = Bed::new();
+    let two = one.again();
+    one.origin.reply(DEB, Reply::ok("package"));
+    one.get(DEB).await;
+    assert_eq!(two.get(DEB).await.text(), "package");
+    assert_eq!(two.outcome(), Outcome::Hit);
+    // While one writes, the other's start and clean-up leave it alone.
+    let (reply, sender) = Reply::live();
+    one.origin.reply(PLAIN, reply);
+    let arriving = one.call("GET", PLAIN, &[]).await;
+    let three = one.again();
+    assert!(three.store.verify(true).unwrap().is_sound());
+    sender.send(Ok(Bytes::from_static(b"x"))).await.unwrap();
+    drop(sender);
+    assert_eq!(read(arriving).await.text(), "x");
+    one.settle().await;
+    three.assert_sound();
+    assert_eq!(three.store.stats().unwrap().entries, 2);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_still_lets_bytes_through() {
+    let bed = Bed::new();
+    fs::remove_dir_all(bed.store.root().join("tmp")).unwrap();
+    for _ in 0..2 {
+        bed.origin.reply(DEB, Reply::ok("package"));
+        assert_eq!(bed.get(DEB).await.text(), "package");
+        assert_eq!(bed.outcome(), Outcome::Miss);
+        assert!(bed.last().why.contains("cannot be written"), "{}", bed.last().why);
+    }
+}
+
+const SMALL_DISK: &str = "LARDER_TEST_SMALL_DISK";
+
+/// Runs [`on_a_full_disk`] with a tmpfs of 2 MB in a mount namespace of its own. Needs root.
+#[test]
+fn a_full_disk_does_not_stop_a_download() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$LARDER_TEST_SMALL_DISK\" && exec \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "cache::tests::faults::on_a_full_disk", "--ignored"])
+        .env(SMALL_DISK, dir.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "run by a_full_disk_does_not_stop_a_download"]
+async fn on_a_full_disk() {
+    let path = std::path::PathBuf::from(std::env::var_os(SMALL_DISK).unwrap());
+    let bed = Bed::at(Arc::new(TempDir::new().unwrap()), &path);
+    let body: Bytes = (0..5_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    // With and without a length, whole and in part.
+    for (reply, fields, expected) in [
+        (Reply::ok(body.clone()).with("content-length", "5000000"), &[][..], body.clone()),
+        (Reply::ok(body.clone()), &[], body.clone()),
+        (
+            Reply::ok(body.clone()).with("content-length", "5000000"),
+            &[("range", "bytes=100-4000000")],
+            body.slice(100..4_000_001),
+        ),
+        (
+            Reply::ok(body.clone()).with("content-length", "5000000"),
+            &[("range", "bytes=4000000-")],
+            body.slice(4_000_000..),
+        ),
+    ] {
+        let (live, sender) = reply.drip();
+        bed.origin.reply(DEB, live);
+        let chunks = body.clone();
+        let feed = tokio::spawn(async move {
+            for start in (0..chunks.len()).step_by(100_000) {
+                if sender.send(Ok(chunks.slice(start..start + 100_000))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let answer = bed.with(DEB, fields).await;
+        assert!(answer.body == Ok(expected), "{fields:?}: {:?}", answer.body.map(|body| body.len()));
+        feed.await.unwrap();
+        assert_eq!(bed.store.stats().unwrap().entries, 0);
+        bed.assert_sound();
+    }
+    // There is room again for what is small.
+    bed.origin.reply(PLAIN, Reply::ok("small"));
+    bed.get(PLAIN).await;
+    assert_eq!(bed.store.stats().unwrap().entries, 1);
+    bed.assert_sound();
+}
+
+/// A fetch that ended between a look-up and the joining is not repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_fetched_twice_however_requests_fall() {
+    for _ in 0..50 {
+        let bed = Arc::new(Bed::new());
+        bed.origin.reply(DEB, Reply::ok("package"));
+        let clients = (0..20_u64).map(|number| {
+            let bed = bed.clone();
+            tokio::spawn(async move {
+                for _ in 0..number * 5 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(read(bed.call("GET", DEB, &[]).await).await.text(), "package");
+            })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        assert_eq!(bed.origin.count(), 1);
+        bed.settle().await;
+    }
+}
+
+/// The same, made to happen: the front in memory still says that there is nothing, the index knows better.
+#[tokio::test]
+async fn who_begins_a_fetch_looks_into_the_index_first() {
+    let one = Bed::new();
+    let two = one.again();
+    assert_eq!(two.with(DEB, &[("cache-control", "only-if-cached")]).await.status, 504);
+    one.origin.reply(DEB, Reply::ok("package"));
+    one.get(DEB).await;
+    assert_eq!(two.get(DEB).await.text(), "package");
+    assert_eq!((two.outcome(), two.origin.count()), (Outcome::Hit, 0));
+}

@@ -1,0 +1,85 @@
+//! What a proxy is told when it starts. All of it comes from the user, never from a guest or a template.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::host_pattern::HostPattern;
+use crate::mirror::Mirror;
+use crate::upstream::route::UpstreamProxy;
+
+/// Settings of a [`crate::proxy::Proxy`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of the cache; `None` keeps nothing.
+    pub cache_dir: Option<PathBuf>,
+    /// Folder of the interception CA, made with mode 0700 where it is missing.
+    pub ca_dir: PathBuf,
+    /// Whether upstream may be asked.
+    pub mode: crate::cache::Mode,
+    /// Proxies of the user's own network, and the hosts reached without them.
+    pub upstream_proxy: UpstreamProxy,
+    /// PEM files with roots trusted beside the system's.
+    pub extra_roots: Vec<PathBuf>,
+    /// Names and URL prefixes fetched from elsewhere.
+    pub mirrors: Vec<Mirror>,
+    /// Hosts whose TLS is passed on unseen.
+    pub tunnel: Vec<HostPattern>,
+    /// Where it is not empty: the only hosts that may be asked.
+    pub allow: Vec<HostPattern>,
+    /// Hosts that may not be asked.
+    pub deny: Vec<HostPattern>,
+    /// Ports that CONNECT may name, beside those of `tunnel` patterns.
+    pub connect_ports: Vec<u16>,
+    /// How long to wait for peers.
+    pub timeouts: Timeouts,
+}
+
+impl Config {
+    /// A proxy that keeps nothing and goes straight to the origin, with its CA in `ca_dir`.
+    pub fn new(ca_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: None,
+            ca_dir: ca_dir.into(),
+            mode: crate::cache::Mode::Cache,
+            upstream_proxy: UpstreamProxy::default(),
+            extra_roots: Vec::new(),
+            mirrors: Vec::new(),
+            tunnel: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            connect_ports: vec![80, 443],
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Adds a mirror; see [`Mirror::parse`].
+    pub fn mirror(mut self, from: &str, to: &str) -> Result<Self, ConfigError> {
+        self.mirrors.push(Mirror::parse(from, to)?);
+        Ok(self)
+    }
+}
+
+/// How long the proxy waits for its peers.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For one address to accept a connection, and for the TLS handshake after it.
+    pub connect: Duration,
+    /// For the answer's head, once the request is sent.
+    pub head: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+    /// For a client's request head or TLS hello.
+    pub client: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            client: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From a request as it arrived to one with an absolute, canonical URI. Strict where hyper is lax: what two readers
+//! could understand differently is refused.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, StatusCode, Uri, Version};
+
+use crate::error::Refusal;
+
+/// How the target of a request is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// A client that knows it talks to a proxy: the URI is absolute.
+    Proxy,
+    /// Larder's own request: as above, and no Host is needed.
+    Own,
+    /// A client that believes it talks to the origin on port 80; the name stands in where it sends no Host.
+    Transparent {
+        /// What the resolver gave the address for, else the address.
+        fallback: String,
+    },
+    /// Inside a connection whose target is known: intercepted TLS, or plain HTTP through CONNECT.
+    Inside {
+        /// Whether TLS was taken off.
+        tls: bool,
+        /// Name or address, without brackets.
+        host: String,
+        /// Port asked for.
+        port: u16,
+    },
+}
+
+/// The absolute, canonical URI of a request.
+pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal> {
+    check_framing(parts)?;
+    let host = single_host(parts)?;
+    let uri = &parts.uri;
+    if let Some(authority) = uri.authority() {
+        if authority.as_str().contains('@') {
+            return Err(Refusal::malformed("user information does not belong into a request's URL; use Authorization"));
+        }
+        if parts.version == Version::HTTP_11 && host.is_none() && *scope != Scope::Own {
+            return Err(Refusal::malformed("an HTTP/1.1 request needs a Host field"));
+        }
+    }
+    match scope {
+        Scope::Proxy | Scope::Own => {
+            let scheme = uri.scheme().filter(|_| uri.authority().is_some()).ok_or_else(not_a_proxy_request)?;
+            let (name, port) = split(uri.authority().ok_or_else(not_a_proxy_request)?)?;
+            // A Host that differs is ignored, as RFC 9112 section 3.2.2 demands; it still has to be a host.
+            build(scheme, &name, port, uri)
+        }
+        Scope::Transparent { fallback } => {
+            let target = match uri.authority() {
+                Some(authority) => split(authority)?,
+                None => match host {
+                    Some(authority) => split(&authority)?,
+                    None if parts.version == Version::HTTP_10 => (fallback.clone(), None),
+                    None => return Err(Refusal::malformed("an HTTP/1.1 request needs a Host field")),
+                },
+            };
+            build(&Scheme::HTTP, &target.0, target.1, uri)
+        }
+        Scope::Inside { tls, host: own, port } => {
+            let named = match (uri.authority().cloned(), host) {
+                (Some(authority), Some(host)) if split(&authority)? != split(&host)? => {
+                    return Err(Refusal::malformed(format!("the URL names {authority}, but Host names {host}")));
+                }
+                (authority, host) => authority.or(host),
+            };
+            let default = if *tls { 443 } else { 80 };
+            match named.as_ref().map(split).transpose()? {
+                Some((name, named_port)) if name != *own || named_port.unwrap_or(default) != *port => {
+                    return Err(Refusal {
+                        status: StatusCode::MISDIRECTED_REQUEST,
+                        kind: "http_request_error",
+                        message: format!("the connection is for {own} port {port}, but the request is for {name}"),
+                    });
+                }
+                None if parts.version != Version::HTTP_10 => {
+                    return Err(Refusal::malformed("the request needs a Host field"));
+                }
+                _ => {}
+            }
+            let scheme = if *tls { Scheme::HTTPS } else { Scheme::HTTP };
+            build(&scheme, own, Some(*port), uri)
+        }
+    }
+}
+
+/// Host (without brackets) and port of a CONNECT request.
+pub(crate) fn connect_target(parts: &Parts) -> Result<(String, u16), Refusal> {
+    check_framing(parts)?;
+    single_host(parts)?;
+    if parts.headers.contains_key(CONTENT_LENGTH) || parts.headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::malformed("a CONNECT request has no body"));
+    }
+    let uri = &parts.uri;
+    let bad = || Refusal::malformed(format!("CONNECT needs `host:port`, not `{uri}`"));
+    let authority = uri.authority().filter(|_| uri.scheme().is_none() && uri.path_and_query().is_none());
+    let authority = authority.filter(|authority| !authority.as_str().contains('@')).ok_or_else(bad)?;
+    match split(authority)? {
+        (host, Some(port)) if port != 0 => Ok((host, port)),
+        _ => Err(bad()),
+    }
+}
+
+fn check_framing(parts: &Parts) -> Result<(), Refusal> {
+    if parts.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Refusal::malformed(format!("methods are written in capitals, not `{}`", parts.method)));
+    }
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(Refusal::malformed("the only transfer coding a request may have is `chunked`, once"));
+        }
+        if parts.headers.contains_key(CONTENT_LENGTH) {
+            return Err(Refusal::malformed("Content-Length and Transfer-Encoding exclude each other"));
+        }
+    }
+    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
+    if parts.method != Method::CONNECT
+        && upgrades.any(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket"))
+    {
+        return Err(Refusal {
+            status: StatusCode::NOT_IMPLEMENTED,
+            kind: "http_upgrade_failed",
+            message: "WebSocket connections are not passed on; a tunnel rule for the host lets them by".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The one Host field, where there is one.
+fn single_host(parts: &Parts) -> Result<Option<Authority>, Refusal> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else { return Ok(None) };
+    if hosts.next().is_some() {
+        return Err(Refusal::malformed("there is more than one Host field"));
+    }
+    let authority = Authority::try_from(host.as_bytes()).ok().filter(|host| !host.as_str().contains('@'));
+    let authority = authority.ok_or_else(|| Refusal::malformed("Host does not name a host"))?;
+    split(&authority)?;
+    Ok(Some(authority))
+}
+
+/// Canonical host (lower case, no trailing dot, no brackets) and port.
+fn split(authority: &Authority) -> Result<(String, Option<u16>), Refusal> {
+    let bad = || Refusal::malformed(format!("`{authority}` is not a host with an optional port"));
+    let port = match authority.as_str().rsplit_once(':') {
+        Some((_, text)) if !text.contains(']') => match text {
+            "" => None,
+            text => Some(text.parse::<u16>().map_err(|_| bad())?),
+        },
+        _ => None,
+    };
+    let host = authority.host();
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address: Ipv6Addr = inner.parse().map_err(|_| bad())?;
+        return Ok((address.to_string(), port));
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let fits = !host.is_empty()
+        && host.len() <= 253
+        && host.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if fits { Ok((host, port)) } else { Err(bad()) }
+}
+
+fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri) -> Result<Uri, Refusal> {
+    let default = match scheme.as_str() {
+        "http" => 80,
+        "https" => 443,
+        other => return Err(Refusal::malformed(format!("only http and https URLs are served, not `{other}:`"))),
+    };
+    let host = if matches!(host.parse(), Ok(IpAddr::V6(_))) { format!("[{host}]") } else { host.to_owned() };
+    let authority = match port.filter(|port| *port != default) {
+        Some(0) => return Err(Refusal::malformed("port 0 cannot be reached")),
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    };
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if path == "*" {
+        return Err(Refusal::malformed("`*` asks about the server as a whole, which a proxy cannot pass on"));
+    }
+    let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+    Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority)
+        .path_and_query(ascii(&path))
+        .build()
+        .map_err(|error| Refusal::malformed(format!("the URL cannot be read: {error}")))
+}
+
+/// Bytes that do not belong into a URL, percent-encoded: one spelling for one resource.
+fn ascii(path: &str) -> String {
+    if path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        return path.to_owned();
+    }
+    path.bytes()
+        .map(|byte| match byte {
+            b'"' => "%22".to_owned(),
+            byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn not_a_proxy_request() -> Refusal {
+    Refusal::malformed(
+        "this is Larder's proxy, and the request names no absolute URL; set it as http_proxy and https_proxy",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Fields that concern one connection only (RFC 9110 section 7.6.1), and those a client could use to pretend.
+
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What a client may claim about where a request comes from or goes to. An origin (or a cache key) that believed it
+/// could be made to answer for somebody else.
+const CLAIMS: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-host",
+];
+
+/// Removes what must not go on to the origin. `Via` stays, for loops to be seen.
+pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    strip(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(http::header::EXPECT);
+    headers.remove("http2-settings");
+    for name in CLAIMS {
+        headers.remove(name);
+    }
+}
+
+/// Removes what must not go back to the client.
+pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    strip(headers);
+    headers.remove("proxy-authentication-info");
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        // A sender that names these would make us change the message's framing or target.
+        .filter(|name| ![CONTENT_LENGTH, HOST, CONNECTION].contains(name))
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Whether `Via` shows that the request has already passed a proxy by this name.
+pub(crate) fn has_passed(headers: &HeaderMap, name: &str) -> bool {
+    let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|entry| entry.split_whitespace().nth(1) == Some(name))
+}
+
+/// Appends to `Via` (RFC 9110 section 7.6.3).
+pub(crate) fn add_via(headers: &mut HeaderMap, version: &str, name: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("{version} {name}")) {
+        headers.append(VIA, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn what_concerns_one_hop_goes_no_further() {
+        let mut map = headers(&[
+            ("connection", "close, X-Secret"),
+            ("connection", "content-length , host"),
+            ("x-secret", "1"),
+            ("content-length", "5"),
+            ("host", "example.org"),
+            ("keep-alive", "1"),
+            ("proxy-connection", "1"),
+            ("proxy-authorization", "Basic x"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("x-forwarded-host", "evil"),
+            ("forwarded", "host=evil"),
+            ("expect", "100-continue"),
+            ("accept", "*/*"),
+            ("authorization", "kept"),
+        ]);
+        strip_request(&mut map);
+        let mut left: Vec<_> = map.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "authorization", "content-length", "host"]);
+    }
+
+    #[test]
+    fn a_loop_is_seen() {
+        let mut map = headers(&[("via", "1.1 other, 1.0 larder-abc (x)")]);
+        assert!(has_passed(&map, "larder-abc"));
+        assert!(!has_passed(&map, "larder-abd"));
+        add_via(&mut map, "1.1", "larder-abd");
+        assert!(has_passed(&map, "larder-abd"));
+    }
+}

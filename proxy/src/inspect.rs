@@ -1,0 +1,376 @@
+//! What `larder cache` shows and does, as plain data. Everything here blocks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use http::Uri;
+use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
+
+use crate::cache::Key;
+use crate::flow::Class;
+use crate::policy::CacheControl;
+use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime};
+use crate::rules::{Rules, Verdict};
+use crate::store::{
+    Digest, ENTRY_COLUMNS, Entry, Store, StoreError, decode_entry, from_millis, millis, remove_unused_blobs,
+};
+
+/// Rows removed in one transaction.
+const GC_BATCH: usize = 1000;
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of the URL.
+    pub url: Option<String>,
+    /// Kind of content.
+    pub class: Option<Class>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Sums over the cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Stored responses.
+    pub entries: u64,
+    /// Blobs; several responses may share one.
+    pub blobs: u64,
+    /// Bytes of the blobs.
+    pub bytes: u64,
+    /// For each class: responses, and the bytes of their bodies (a shared blob counts for each).
+    pub classes: Vec<(Class, u64, u64)>,
+    /// How often responses were served.
+    pub uses: u64,
+}
+
+/// What [`Store::verify`] found. Empty lists (but for `unreferenced`) mean a sound cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Blobs read and hashed.
+    pub blobs: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Blobs whose content is not what their name says.
+    pub damaged: Vec<String>,
+    /// Blobs that the index names and that are not there.
+    pub missing: Vec<String>,
+    /// Whole blobs that the index does not name, such as a writer leaves that was killed between the two. They take
+    /// room, and harm nothing.
+    pub unreferenced: Vec<PathBuf>,
+    /// Files among the blobs that are none.
+    pub unknown: Vec<PathBuf>,
+    /// Temporary files without a writer.
+    pub leftover: Vec<PathBuf>,
+    /// What SQLite says of the index, where not `ok`.
+    pub index: Option<String>,
+    /// Whether what was found has been put right.
+    pub repaired: bool,
+}
+
+impl Report {
+    /// Whether nothing was found.
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty()
+            && self.missing.is_empty()
+            && self.unknown.is_empty()
+            && self.leftover.is_empty()
+            && self.index.is_none()
+    }
+}
+
+/// What [`Store::gc`] is to reach.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Most bytes of blobs.
+    pub max_bytes: Option<u64>,
+    /// Longest time without use.
+    pub max_age: Option<Duration>,
+    /// Count only.
+    pub dry_run: bool,
+}
+
+/// What [`Store::gc`] removed, or would have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Responses.
+    pub entries: u64,
+    /// Bytes of blobs no longer needed.
+    pub bytes: u64,
+}
+
+/// Why a URL is answered as it is.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Canonical URL, the cache key.
+    pub key: String,
+    /// Whether signature parameters were dropped from it.
+    pub signed: bool,
+    /// What the rules say.
+    pub verdict: Verdict,
+    /// The stored variants, the newest first.
+    pub variants: Vec<Variant>,
+    /// The last outcome noted, when, and why.
+    pub last: Option<(String, SystemTime, String)>,
+}
+
+/// One stored variant.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The entry.
+    pub entry: Entry,
+    /// Lifetime in seconds.
+    pub lifetime: u64,
+    /// Age in seconds.
+    pub age: u64,
+    /// Whether it would be served without asking upstream, and why (not).
+    pub usable: bool,
+    /// The reason.
+    pub why: &'static str,
+}
+
+impl Store {
+    /// The entries, the last used first.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
+        let index = self.read_index();
+        let mut statement = index.prepare(&format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
+             WHERE (?1 IS NULL OR instr(entry.url, ?1) > 0) AND (?2 IS NULL OR entry.class = ?2) \
+             ORDER BY entry.last_used DESC, entry.id LIMIT ?3"
+        ))?;
+        let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
+        let class = filter.class.map(Class::as_str);
+        let rows = statement.query_map(params![filter.url, class, limit], decode_entry)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Sums over the cache.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        let index = self.read_index();
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+        let mut stats = index.query_row("SELECT entries, blobs, bytes FROM total", [], |row| {
+            Ok(Stats {
+                entries: unsigned(row.get(0)?),
+                blobs: unsigned(row.get(1)?),
+                bytes: unsigned(row.get(2)?),
+                ..Stats::default()
+            })
+        })?;
+        let mut statement = index.prepare(
+            "SELECT count(*), coalesce(sum(blob.size), 0), coalesce(sum(entry.uses), 0) \
+             FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.class = ?1",
+        )?;
+        for class in [Class::Package, Class::Index, Class::Image, Class::Other] {
+            let (count, bytes, uses) = statement.query_row([class.as_str()], |row| {
+                Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), unsigned(row.get(2)?)))
+            })?;
+            stats.uses += uses;
+            if count > 0 {
+                stats.classes.push((class, count, bytes));
+            }
+        }
+        Ok(stats)
+    }
+
+    /// Reads and hashes every blob and compares files and index; with `repair` removes what is wrong. Files that
+    /// another live process is writing are left alone.
+    pub fn verify(&self, repair: bool) -> Result<Report, StoreError> {
+        let mut report = Report { leftover: self.sweep(!repair)?, ..Report::default() };
+        let known = self.known_blobs()?;
+        for &(digest, size) in &known {
+            match self.open_blob(&digest, size).and_then(|file| Digest::of_file(&file)) {
+                Ok(found) if found == digest => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    // It may have been removed, row and all, since the list was made.
+                    if self.knows_blob(&digest)? {
+                        report.missing.push(digest.to_string());
+                    }
+                    continue;
+                }
+                Ok(_) | Err(_) => report.damaged.push(digest.to_string()),
+            }
+            report.blobs += 1;
+            report.bytes += size;
+        }
+        self.stray_files(repair, &mut report)?;
+        let check: String = self.read_index().query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+        report.index = (check != "ok").then_some(check);
+        if repair {
+            for name in report.damaged.iter().chain(&report.missing) {
+                if let Some(digest) = Digest::from_hex(name) {
+                    self.forget_blob(&digest)?;
+                }
+            }
+            report.repaired = report.index.is_none();
+        }
+        Ok(report)
+    }
+
+    fn known_blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
+        let index = self.read_index();
+        let mut statement = index.prepare("SELECT digest, size FROM blob ORDER BY id")?;
+        let rows = statement.query_map([], |row| Ok((Digest(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn knows_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM blob WHERE digest = ?1";
+        Ok(self.read_index().query_row(sql, [&digest.0[..]], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// Files in the content directory that the index does not know.
+    fn stray_files(&self, remove: bool, report: &mut Report) -> Result<(), StoreError> {
+        for path in files_below(&self.root().join("content-v2"), 4)? {
+            let digest = digest_of_path(&path).filter(|digest| self.blob_path(digest) == path);
+            // Writers put blobs in place within a write transaction, so holding one means to see no state between.
+            let mut index = self.write_index();
+            let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let known = match digest {
+                Some(digest) => transaction
+                    .query_row("SELECT 1 FROM blob WHERE digest = ?1", [&digest.0[..]], |_| Ok(()))
+                    .optional()?
+                    .is_some(),
+                None => false,
+            };
+            if known || !path.exists() {
+                continue;
+            }
+            let found = fs::File::open(&path).and_then(|file| Digest::of_file(&file)).ok();
+            if remove {
+                fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+            }
+            if digest.is_some() && found == digest {
+                report.unreferenced.push(path);
+            } else {
+                report.unknown.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was not used for long, and then what was not used for longest until the rest fits. Pinned
+    /// entries stay.
+    pub fn gc(&self, limits: &Limits, now: SystemTime) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
+        let oldest = limits.max_age.map(|age| millis(now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)));
+        let total = self.stats()?.bytes;
+        let mut planned: Vec<i64> = Vec::new();
+        let mut freed = std::collections::HashMap::new();
+        {
+            let index = self.read_index();
+            let mut statement = index.prepare(
+                "SELECT entry.id, entry.last_used, blob.id, blob.size, \
+                 (SELECT count(*) FROM entry AS other WHERE other.blob = blob.id) \
+                 FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.pinned = 0 ORDER BY entry.last_used",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let too_old = oldest.is_some_and(|oldest| row.get::<_, i64>(1).unwrap_or(i64::MAX) < oldest);
+                let too_much = limits.max_bytes.is_some_and(|most| total.saturating_sub(removed.bytes) > most);
+                if !too_old && !too_much {
+                    break;
+                }
+                planned.push(row.get(0)?);
+                removed.entries += 1;
+                // A blob is free once the last entry that names it is.
+                let left = freed.entry(row.get::<_, i64>(2)?).or_insert(row.get::<_, i64>(4)?);
+                *left -= 1;
+                if *left == 0 {
+                    removed.bytes += row.get::<_, i64>(3)?.cast_unsigned();
+                }
+            }
+        }
+        if !limits.dry_run {
+            removed.bytes = 0;
+            for batch in planned.chunks(GC_BATCH) {
+                removed.bytes += self.remove_entries(batch)?;
+            }
+            // What a killed process left.
+            let blobs: Vec<Digest> = files_below(&self.root().join("content-v2/sha256"), 3)?
+                .iter()
+                .filter_map(|path| digest_of_path(path))
+                .collect();
+            for batch in blobs.chunks(GC_BATCH) {
+                self.unlink_unreferenced(batch)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes entries, and the blobs that only they named; returns the bytes freed.
+    fn remove_entries(&self, ids: &[i64]) -> Result<u64, StoreError> {
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut blobs = Vec::new();
+        for id in ids {
+            let blob: Option<i64> = transaction
+                .prepare_cached("DELETE FROM entry WHERE id = ?1 RETURNING blob")?
+                .query_row([id], |row| row.get(0))
+                .optional()?;
+            blobs.extend(blob);
+        }
+        let (freed, files) = remove_unused_blobs(&transaction, &blobs)?;
+        transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
+        Ok(freed)
+    }
+
+    /// Why a URL is answered as it is; `None` when it is not an absolute http or https URL.
+    pub fn explain(&self, url: &str, rules: &Rules, now: SystemTime) -> Result<Option<Explanation>, StoreError> {
+        let Some((uri, key)) = url.parse::<Uri>().ok().and_then(|uri| Key::of(&uri).map(|key| (uri, key))) else {
+            return Ok(None);
+        };
+        let verdict = rules.classify(uri.path(), None);
+        let variants = self.lookup(&key.hash)?.into_iter().map(|entry| explain_entry(entry, &verdict, now)).collect();
+        let last = self
+            .read_index()
+            .query_row("SELECT outcome, at, why FROM outcome WHERE key = ?1", [&key.hash[..]], |row| {
+                Ok((row.get(0)?, from_millis(row.get(1)?), row.get(2)?))
+            })
+            .optional()?;
+        Ok(Some(Explanation { key: key.url, signed: key.signed, verdict, variants, last }))
+    }
+}
+
+fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
+    let stored = Stored {
+        status: entry.draft.status,
+        headers: &entry.draft.headers,
+        requested: entry.draft.requested,
+        responded: entry.draft.responded,
+        nature: verdict.nature,
+    };
+    let (usable, why) = match judge(&stored, &CacheControl::default(), now, None) {
+        Judgement::Use(why) => (true, why),
+        Judgement::Ask(why) => (false, why),
+    };
+    let (lifetime, age) = (lifetime(&stored), current_age(&stored, now));
+    Variant { entry, lifetime, age, usable, why }
+}
+
+/// Plain files up to `depth` directories down.
+fn files_below(dir: &Path, depth: u32) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        other => other.map_err(|error| StoreError::io("read", dir, error))?,
+    };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_file() {
+            found.push(entry.path());
+        } else if kind.is_dir() && depth > 0 {
+            found.extend(files_below(&entry.path(), depth - 1)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The digest that a blob's path names.
+fn digest_of_path(path: &Path) -> Option<Digest> {
+    let parts: Vec<&str> = path.iter().rev().take(3).filter_map(|part| part.to_str()).collect();
+    let [rest, second, first] = parts.as_slice() else { return None };
+    Digest::from_hex(&format!("{first}{second}{rest}"))
+}

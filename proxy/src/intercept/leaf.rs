@@ -1,0 +1,139 @@
+//! Certificates for intercepted hosts, made when first asked for and kept while they are in use.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use lru::LruCache;
+use rcgen::{
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::ca::{BACKDATE, Ca};
+use crate::error::CaError;
+
+/// From the backdated beginning to the end: 24 hours ahead of now at most.
+const LIFE_AHEAD: Duration = Duration::from_secs(23 * 3600);
+/// A leaf with less life left is made anew.
+const RENEW_BEFORE: Duration = Duration::from_secs(3600);
+/// Hosts kept; a guest that asks for more only makes work.
+const KEPT: usize = 1024;
+
+/// Makes and keeps the server configuration of each host. All share one key pair (a leaf then costs 20 µs) and one
+/// ticket key, so that sessions resume.
+pub(crate) struct Leaves {
+    ca: Arc<Ca>,
+    key: KeyPair,
+    provider: Arc<CryptoProvider>,
+    ticketer: Arc<dyn ProducesTickets>,
+    kept: Mutex<LruCache<String, (SystemTime, Arc<ServerConfig>)>>,
+}
+
+impl Leaves {
+    pub(crate) fn new(ca: Arc<Ca>) -> Result<Self, CaError> {
+        let failed = |message: String| CaError::Certificate { action: "make a key for leaves", message };
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| failed(error.to_string()))?;
+        let ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            ca,
+            key,
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            ticketer,
+            kept: Mutex::new(LruCache::new(NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN))),
+        })
+    }
+
+    /// The configuration to serve `host` with: a name in lower case, or an address without brackets.
+    pub(crate) fn config(&self, host: &str, now: SystemTime) -> Result<Arc<ServerConfig>, CaError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((not_after, config)) = kept.get(host)
+            && not_after.duration_since(now).is_ok_and(|left| left > RENEW_BEFORE)
+        {
+            return Ok(config.clone());
+        }
+        let not_after = (now + LIFE_AHEAD).min(self.ca.not_after);
+        let config = Arc::new(self.make(host, now, not_after)?);
+        kept.put(host.to_owned(), (not_after, config.clone()));
+        Ok(config)
+    }
+
+    fn make(&self, host: &str, now: SystemTime, not_after: SystemTime) -> Result<ServerConfig, CaError> {
+        let failed = |message: String| CaError::Certificate { action: "make a certificate for the host", message };
+        let certificate = self.certificate(host, now, not_after).map_err(|error| failed(error.to_string()))?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(error.to_string()))?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .map_err(|error| failed(error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ticketer = self.ticketer.clone();
+        // Tickets carry the session; a store a host would only cost memory.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_early_data_size = 0;
+        Ok(config)
+    }
+
+    fn certificate(
+        &self,
+        host: &str,
+        now: SystemTime,
+        not_after: SystemTime,
+    ) -> Result<CertificateDer<'static>, rcgen::Error> {
+        let mut params = CertificateParams::default();
+        params.not_before = (now - BACKDATE.min(Duration::from_secs(3600))).into();
+        params.not_after = not_after.into();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        // A common name holds 64 characters (RFC 5280 appendix A.1); clients look at the alternative name only.
+        let common = if host.len() <= 64 { host } else { "larder" };
+        params.distinguished_name.push(DnType::CommonName, common);
+        params.subject_alt_names = vec![match host.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(host.try_into()?),
+        }];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok(params.signed_by(&self.key, &self.ca.issuer)?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+    #[test]
+    fn leaves_are_short_lived_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let ca = Arc::new(Ca::load_or_create(&dir.path().join("ca"), now).unwrap());
+        let leaves = Leaves::new(ca.clone()).unwrap();
+        let first = leaves.config("example.org", now).unwrap();
+        assert!(Arc::ptr_eq(&first, &leaves.config("example.org", now).unwrap()));
+        let later = leaves.config("example.org", now + Duration::from_secs(23 * 3600)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &later));
+
+        let long = format!("{}.example.org", "a".repeat(63));
+        for host in ["example.org", "192.0.2.1", "2001:db8::1", "under_score.example.org", long.as_str()] {
+            let der = leaves.certificate(host, now, now + LIFE_AHEAD).unwrap();
+            let (_, leaf) = X509Certificate::from_der(&der).unwrap();
+            let (_, issuer) = X509Certificate::from_der(ca.der()).unwrap();
+            assert_eq!(leaf.issuer(), issuer.subject(), "{host}");
+            let life = leaf.validity().not_after.timestamp() - leaf.validity().not_before.timestamp();
+            assert!(life <= 24 * 3600, "{host}: {life} s");
+            let names = leaf.subject_alternative_name().unwrap().unwrap();
+            assert_eq!(names.value.general_names.len(), 1);
+        }
+        for index in 0..KEPT + 10 {
+            leaves.config(&format!("h{index}.example.org"), now).unwrap();
+        }
+        assert_eq!(leaves.kept.lock().unwrap().len(), KEPT);
+    }
+}

@@ -1,0 +1,142 @@
+//! How long a stored response may be used, and whether it may be used now (RFC 9111 section 4.2).
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName};
+
+use super::control::{CacheControl, FOREVER, seconds};
+use crate::rules::Nature;
+
+/// Statuses whose freshness may be guessed, of those this cache stores without an explicit lifetime.
+pub const HEURISTIC_STATUSES: [u16; 2] = [200, 203];
+
+/// Longest guess: a day.
+const LONGEST_GUESS: u64 = 24 * 3600;
+
+/// A stored response, as far as freshness goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Status.
+    pub status: u16,
+    /// Fields.
+    pub headers: &'a HeaderMap,
+    /// When it was asked for, or last confirmed.
+    pub requested: SystemTime,
+    /// When that answer's head arrived.
+    pub responded: SystemTime,
+    /// What the rules say of the URL.
+    pub nature: Nature,
+}
+
+/// Whether a stored response may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Yes, for the reason given.
+    Use(&'static str),
+    /// Upstream must be asked first, for the reason given.
+    Ask(&'static str),
+}
+
+/// An HTTP date in any of its three forms (RFC 9110 section 5.6.7).
+pub fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+/// The explicit lifetime in seconds (section 4.2.1): `s-maxage`, `max-age`, `Expires`.
+pub fn explicit_lifetime(headers: &HeaderMap, responded: SystemTime) -> Option<u64> {
+    let control = CacheControl::parse(headers);
+    if let Some(lifetime) = control.s_maxage.or(control.max_age) {
+        return Some(lifetime);
+    }
+    // An unreadable Expires means "already expired" (section 5.3).
+    headers.get(EXPIRES)?;
+    let expires = date(headers, &EXPIRES);
+    let from = date(headers, &DATE).unwrap_or(responded);
+    Some(expires.and_then(|expires| expires.duration_since(from).ok()).map_or(0, |left| left.as_secs().min(FOREVER)))
+}
+
+/// The lifetime in seconds, explicit or guessed (section 4.2.2: a tenth of the age it had).
+pub fn lifetime(stored: &Stored<'_>) -> u64 {
+    if let Some(explicit) = explicit_lifetime(stored.headers, stored.responded) {
+        return explicit;
+    }
+    if stored.nature == Nature::Mutable || !HEURISTIC_STATUSES.contains(&stored.status) {
+        return 0;
+    }
+    let from = date(stored.headers, &DATE).unwrap_or(stored.responded);
+    date(stored.headers, &LAST_MODIFIED)
+        .and_then(|modified| from.duration_since(modified).ok())
+        .map_or(0, |age| (age.as_secs() / 10).min(LONGEST_GUESS))
+}
+
+/// The current age in seconds (section 4.2.3).
+pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
+    let since =
+        |later: SystemTime, earlier: SystemTime| later.duration_since(earlier).unwrap_or(Duration::ZERO).as_secs();
+    let apparent = date(stored.headers, &DATE).map_or(0, |date| since(stored.responded, date));
+    let value = stored.headers.get(AGE).and_then(|value| value.to_str().ok());
+    let value = value.and_then(|text| seconds(text.split(',').next().unwrap_or_default().trim())).unwrap_or(0);
+    let corrected = value.saturating_add(since(stored.responded, stored.requested));
+    apparent.max(corrected).saturating_add(since(now, stored.responded)).min(FOREVER)
+}
+
+/// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
+pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
+    let response = CacheControl::parse(stored.headers);
+    let explicit = explicit_lifetime(stored.headers, stored.responded).is_some() || response.no_cache;
+    match stored.nature {
+        Nature::Immutable => return Judgement::Use("immutable by its path"),
+        Nature::Lasting if !explicit => return Judgement::Use("a package without an explicit lifetime"),
+        // Within one run a build sees one state of each index, and upstream is asked once.
+        Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
+            return Judgement::Use("confirmed in this run");
+        }
+        _ => {}
+    }
+    if request.no_cache {
+        return Judgement::Ask("the client asked for revalidation");
+    }
+    if response.no_cache {
+        return Judgement::Ask("stored with no-cache");
+    }
+    let age = current_age(stored, now);
+    let lifetime = lifetime(stored);
+    if request.max_age.is_some_and(|limit| age > limit || (limit == 0)) {
+        return Judgement::Ask("older than the client's max-age");
+    }
+    if request.min_fresh.is_some_and(|wanted| age.saturating_add(wanted) > lifetime) {
+        return Judgement::Ask("less fresh than the client's min-fresh");
+    }
+    if age < lifetime {
+        return Judgement::Use("fresh");
+    }
+    if !forbids_stale(&response) && request.max_stale.is_some_and(|limit| age - lifetime <= limit) {
+        return Judgement::Use("stale within the client's max-stale");
+    }
+    Judgement::Ask(if lifetime == 0 { "no lifetime given" } else { "its lifetime is over" })
+}
+
+/// Whether a stored response may answer though upstream cannot be asked (section 4.2.4). `reached` tells an upstream
+/// that answered with a server error from one that did not answer.
+pub fn may_serve_stale(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, reached: bool) -> bool {
+    if stored.nature != Nature::Plain {
+        return true;
+    }
+    let response = CacheControl::parse(stored.headers);
+    if forbids_stale(&response) {
+        return false;
+    }
+    if !reached {
+        return true;
+    }
+    let over = current_age(stored, now).saturating_sub(lifetime(stored));
+    response.stale_if_error.or(request.stale_if_error).is_some_and(|limit| over <= limit)
+}
+
+fn forbids_stale(response: &CacheControl) -> bool {
+    response.must_revalidate || response.proxy_revalidate || response.s_maxage.is_some() || response.no_cache
+}
+
+#[cfg(test)]
+mod tests;

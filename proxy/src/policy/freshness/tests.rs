@@ -1,0 +1,111 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::*;
+
+const T0: Duration = Duration::from_secs(1_700_000_000);
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + T0 + Duration::from_secs(seconds)
+}
+
+fn map(fields: &[(&str, String)]) -> HeaderMap {
+    fields
+        .iter()
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+        .collect()
+}
+
+fn stored(headers: &HeaderMap, nature: Nature) -> Stored<'_> {
+    Stored { status: 200, headers, requested: at(0), responded: at(0), nature }
+}
+
+fn http(time: SystemTime) -> String {
+    httpdate::fmt_http_date(time)
+}
+
+fn uses(headers: &HeaderMap, nature: Nature, request: &str, seconds: u64, run: Option<u64>) -> bool {
+    let request = CacheControl::parse(&map(&[("cache-control", request.to_owned())]));
+    matches!(judge(&stored(headers, nature), &request, at(seconds), run.map(at)), Judgement::Use(_))
+}
+
+#[test]
+fn lifetimes() {
+    let cases: &[(&[(&str, String)], u64)] = &[
+        (&[("cache-control", "s-maxage=10, max-age=20".into())], 10),
+        (&[("cache-control", "max-age=20".into()), ("expires", http(at(99)))], 20),
+        (&[("expires", http(at(99)))], 99),
+        (&[("expires", http(at(99))), ("date", http(at(9)))], 90),
+        (&[("expires", "0".into())], 0),
+        (&[("expires", "Thursday, 16-Nov-23 22:13:20 GMT".into())], 172_800),
+        (&[("last-modified", http(UNIX_EPOCH + T0 - Duration::from_secs(1000)))], 100),
+        (&[("last-modified", http(at(50)))], 0),
+        (&[], 0),
+    ];
+    for (fields, expected) in cases {
+        assert_eq!(lifetime(&stored(&map(fields), Nature::Plain)), *expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn ages() {
+    let headers = map(&[("age", "30".into()), ("date", http(UNIX_EPOCH + T0 - Duration::from_secs(100)))]);
+    assert_eq!(current_age(&stored(&headers, Nature::Plain), at(5)), 105);
+    let headers = map(&[("age", "30".into())]);
+    let slow = Stored { requested: at(0), responded: at(7), ..stored(&headers, Nature::Plain) };
+    assert_eq!(current_age(&slow, at(10)), 40);
+    // Clocks that jump make no panic.
+    assert_eq!(current_age(&slow, UNIX_EPOCH), 37);
+}
+
+#[test]
+fn plain_judgements() {
+    let minute = map(&[("cache-control", "max-age=60".into())]);
+    for (request, seconds, expected) in [
+        ("", 59, true),
+        ("", 60, false),
+        ("no-cache", 1, false),
+        ("max-age=5", 6, false),
+        ("max-age=0", 0, false),
+        ("min-fresh=30", 31, false),
+        ("min-fresh=30", 29, true),
+        ("max-stale=10", 70, true),
+        ("max-stale=10", 71, false),
+        ("max-stale", 100_000, true),
+    ] {
+        assert_eq!(uses(&minute, Nature::Plain, request, seconds, None), expected, "{request} at {seconds}");
+    }
+    let strict = map(&[("cache-control", "max-age=60, must-revalidate".into())]);
+    assert!(!uses(&strict, Nature::Plain, "max-stale", 61, None));
+    assert!(!uses(&map(&[("cache-control", "no-cache, max-age=60".into())]), Nature::Plain, "", 1, None));
+}
+
+#[test]
+fn rules_go_before_headers() {
+    let gone = map(&[("cache-control", "max-age=0, no-cache".into())]);
+    assert!(uses(&gone, Nature::Immutable, "no-cache, max-age=0", 1_000_000, None));
+    assert!(!uses(&gone, Nature::Lasting, "", 1, None));
+    assert!(uses(&map(&[]), Nature::Lasting, "max-age=0", 1_000_000, None));
+    // Asked for once a run, also when the client says max-age=0 as apt and pip do; a reload is a reload.
+    assert!(uses(&gone, Nature::Mutable, "max-age=0", 1_000_000, Some(0)));
+    assert!(!uses(&gone, Nature::Mutable, "no-cache", 1, Some(0)));
+    assert!(!uses(&gone, Nature::Mutable, "", 1, Some(1)));
+    let old = map(&[("last-modified", http(UNIX_EPOCH))]);
+    assert!(!uses(&old, Nature::Mutable, "", 1, None), "no guess for an index");
+}
+
+#[test]
+fn stale_when_upstream_fails() {
+    let none = CacheControl::default();
+    let serve = |fields: &[(&str, String)], nature, reached| {
+        may_serve_stale(&stored(&map(fields), nature), &none, at(100), reached)
+    };
+    let strict = [("cache-control", "max-age=1, must-revalidate".to_owned())];
+    assert!(!serve(&strict, Nature::Plain, false));
+    assert!(serve(&strict, Nature::Mutable, false));
+    assert!(serve(&[], Nature::Plain, false));
+    assert!(!serve(&[], Nature::Plain, true));
+    assert!(serve(&[("cache-control", "max-age=1, stale-if-error=200".to_owned())], Nature::Plain, true));
+    assert!(serve(&[], Nature::Mutable, true));
+}

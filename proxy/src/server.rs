@@ -1,0 +1,122 @@
+//! HTTP on one connection, by hyper, with the limits that a hostile client meets.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+
+use crate::body::Body;
+use crate::connect;
+use crate::error::answer;
+use crate::forward::Scope;
+use crate::identity::Client;
+use crate::service;
+use crate::shared::Shared;
+use crate::upstream::connector::Io;
+use crate::upstream::idle_body::IdleBody;
+
+/// Which HTTP is spoken; settled by ALPN, or HTTP/1 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.0 and 1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// One connection's facts.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Client,
+    pub(crate) scope: Scope,
+    /// Tells the connection to finish what is under way: its listener, or the whole proxy, stops.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Serves requests until the connection ends, or is told to stop: then what is under way is finished.
+///
+/// hyper-util's automatic builder is not used: it waits for the first bytes without a limit, and takes HTTP/2 where
+/// nobody agreed on it.
+pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Session) {
+    let stop = session.stop.clone();
+    let head_timeout = session.shared.config.timeouts.client;
+    let abort = session.shared.abort.clone();
+    let session = Arc::new(session);
+    let service = service_fn(move |request| handle(session.clone(), request));
+    let io = TokioIo::new(io);
+    let result = match protocol {
+        Protocol::Http1 => {
+            let connection = http1(head_timeout).serve_connection(io, service).with_upgrades();
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    finish(connection, &abort).await
+                }
+            }
+        }
+        Protocol::Http2 => {
+            let mut connection = std::pin::pin!(http2().serve_connection(io, service));
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    finish(connection, &abort).await
+                }
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a client's connection ended in an error");
+    }
+}
+
+async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &CancellationToken) -> hyper::Result<()> {
+    tokio::select! {
+        result = connection => result,
+        () = abort.cancelled() => Ok(()),
+    }
+}
+
+fn http1(head_timeout: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024).max_headers(100);
+    builder
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(64 * 1024)
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .max_pending_accept_reset_streams(64)
+        .keep_alive_interval(Duration::from_secs(60))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+async fn handle(session: Arc<Session>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    if request.method() == Method::CONNECT {
+        return Ok(if session.scope == Scope::Proxy {
+            connect::accept(&session, request).await
+        } else {
+            answer(StatusCode::METHOD_NOT_ALLOWED, "http_request_error", "CONNECT has no meaning on this connection")
+        });
+    }
+    let limit = session.shared.config.timeouts.idle;
+    let request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    Ok(service::respond(&session.shared, &session.client, &session.scope, request).await)
+}

@@ -1,0 +1,71 @@
+//! What every connection of one proxy shares.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::error::Refusal;
+use crate::flow::FlowSink;
+use crate::guard::Guard;
+use crate::host_pattern::HostPattern;
+use crate::identity::Client;
+use crate::intercept::ca::Ca;
+use crate::intercept::leaf::Leaves;
+use crate::resolver::pool::NamePool;
+use crate::upstream::client::NetworkOrigin;
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) cache: Cache,
+    pub(crate) origin: Arc<NetworkOrigin>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) leaves: Leaves,
+    pub(crate) sink: Arc<dyn FlowSink>,
+    /// This proxy's name in `Via`, unique among proxies.
+    pub(crate) via: String,
+    /// Tells connections to finish what is under way.
+    pub(crate) stop: CancellationToken,
+    /// Tells connections to end at once.
+    pub(crate) abort: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// Addresses given out for names, by build: one guest's questions must not push out another's.
+    pub(crate) pools: Mutex<HashMap<Arc<str>, Arc<NamePool>>>,
+}
+
+impl Shared {
+    /// The clock, read in one place.
+    pub(crate) fn now() -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// The pool of names of the client's build.
+    pub(crate) fn pool(&self, client: &Client) -> Arc<NamePool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.entry(client.identity().build).or_default().clone()
+    }
+
+    /// Whether a host's TLS is passed on unseen.
+    pub(crate) fn is_tunnel(&self, host: &str, port: u16) -> bool {
+        self.config.tunnel.iter().any(|pattern| pattern.matches(host, port))
+    }
+
+    /// The user's rules about hosts.
+    pub(crate) fn check_access(&self, host: &str, port: u16) -> Result<(), Refusal> {
+        let covers = |patterns: &[HostPattern]| patterns.iter().find(|pattern| pattern.matches(host, port)).cloned();
+        if let Some(pattern) = covers(&self.config.deny) {
+            return Err(Refusal::denied(format!("{host} port {port} is refused by the rule deny = [\"{pattern}\"]")));
+        }
+        if !self.config.allow.is_empty() && covers(&self.config.allow).is_none() {
+            let message =
+                format!("{host} port {port} is on none of the rules of `allow`; add it there if it is wanted");
+            return Err(Refusal::denied(message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Blobs by SHA-256 in cacache's layout, and beside them an index in SQLite.
+//!
+//! Several processes may use one store. Everything here blocks: call it from the blocking pool.
+
+mod blob;
+mod entry;
+mod headers;
+mod index;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+pub use self::blob::{BlobWriter, Digest, SealedBlob};
+pub use self::entry::{Draft, Entry, Touch, VaryField};
+pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
+
+/// The format of what lies on disk; another format gets another directory.
+const FORMAT: &str = "v1";
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is Larder's cache. Deleting it costs only downloads.\n";
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory lies on a network file system.
+    #[error("the cache directory {path} is on a network file system ({kind}), where the index would be damaged")]
+    Network {
+        /// The directory.
+        path: PathBuf,
+        /// The file system.
+        kind: &'static str,
+    },
+    /// The index was written by a newer version.
+    #[error("the index of the cache {path} has version {found}, and this Larder knows up to {known}")]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Version found.
+        found: i64,
+        /// Newest version known.
+        known: i64,
+    },
+    /// A file or directory could not be used.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The index failed.
+    #[error("the index of the cache failed: {0}")]
+    Index(#[from] rusqlite::Error),
+    /// The work was cut short: a panic, or the runtime's end.
+    #[error("the cache's work was cut short: {0}")]
+    Stopped(String),
+    /// The body is not the one its URL or origin promised.
+    #[error("the body is not as promised: {0}")]
+    Mismatch(String),
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// What the user can do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Network { .. } => "choose a directory on a local disk for the cache",
+            Self::Newer { .. } => "use the newer Larder, or another cache directory",
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "free some space, or run `larder cache gc --max-bytes SIZE`"
+                }
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                    "choose a cache directory that this user may write"
+                }
+                _ => "check the directory, or choose another",
+            },
+            Self::Index(_) => "run `larder cache verify --repair`; deleting the cache directory costs only downloads",
+            Self::Stopped(_) => "please report this",
+            Self::Mismatch(_) => "ask the mirror's operator, or try another mirror",
+        }
+    }
+}
+
+/// The store of one cache directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    root: PathBuf,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("root", &self.inner.root).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the cache in `dir`, making it (mode 0700) where it is missing, and removes what killed writers left.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let root = dir.join(FORMAT);
+        for path in [root.as_path(), &root.join("tmp"), &root.join("content-v2")] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(|error| StoreError::io("make the directory", path, error))?;
+        }
+        refuse_network(dir)?;
+        let tag = dir.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))?;
+        }
+        let path = root.join("index.sqlite");
+        let writer = index::open(&path, dir)?;
+        let reader = index::open(&path, dir)?;
+        let inner = Inner { root, writer: Mutex::new(writer), reader: Mutex::new(reader) };
+        let store = Self { inner: Arc::new(inner) };
+        store.sweep(false)?;
+        Ok(store)
+    }
+
+    /// The directory that holds blobs and index: what `cacache` calls the cache.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// Where the blob lies.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        digest.path(&self.inner.root)
+    }
+
+    /// Opens a blob, having checked its size.
+    pub fn open_blob(&self, digest: &Digest, size: u64) -> io::Result<File> {
+        let file = File::open(self.blob_path(digest))?;
+        let found = file.metadata()?.len();
+        if found != size {
+            let message = format!("blob {digest} has {found} bytes instead of {size}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(file)
+    }
+
+    /// Begins a blob.
+    pub fn writer(&self) -> Result<BlobWriter, StoreError> {
+        BlobWriter::create(&self.inner.root.join("tmp"))
+    }
+
+    /// Removes temporary files whose writer is no more; with `dry_run` counts them only.
+    pub(crate) fn sweep(&self, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
+        blob::sweep(&self.inner.root.join("tmp"), dry_run)
+    }
+
+    pub(crate) fn write_index(&self) -> MutexGuard<'_, Connection> {
+        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read_index(&self) -> MutexGuard<'_, Connection> {
+        self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// SQLite's WAL needs shared memory between the processes, which network file systems do not give.
+fn refuse_network(dir: &Path) -> Result<(), StoreError> {
+    let found = rustix::fs::statfs(dir).map_err(|error| StoreError::io("examine", dir, error.into()))?;
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "magic numbers are 32 bits wide")]
+    let magic = found.f_type as u32;
+    let kind = match magic {
+        0x0000_6969 => "NFS",
+        0xff53_4d42 => "CIFS",
+        0xfe53_4d42 | 0x0000_517b => "SMB",
+        0x0102_1997 => "9p",
+        0x5346_414f => "AFS",
+        0x00c3_6400 => "Ceph",
+        0x0bd0_0bd0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        _ => return Ok(()),
+    };
+    Err(StoreError::Network { path: dir.to_owned(), kind })
+}
+
+#[cfg(test)]
+mod tests;

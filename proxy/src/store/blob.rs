@@ -1,0 +1,207 @@
+//! Writing blobs: a locked temporary file, hashed as it grows, readable while it arrives.
+//!
+//! The lock tells a live writer's file from one left by a killed process, in whatever process or pid namespace either
+//! lives.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::digest::{self, Context, SHA256};
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+use crate::rules::Promised;
+
+/// A SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of bytes in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_digest(digest::digest(&SHA256, bytes))
+    }
+
+    /// Reads 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// The digest of a file, read from its beginning.
+    pub fn of_file(mut file: &File) -> io::Result<Self> {
+        let mut context = Context::new(&SHA256);
+        let mut buffer = vec![0; 256 * 1024];
+        io::Seek::seek(&mut file, io::SeekFrom::Start(0))?;
+        loop {
+            let count = io::Read::read(&mut file, &mut buffer)?;
+            if count == 0 {
+                return Ok(Self::from_digest(context.finish()));
+            }
+            context.update(&buffer[..count]);
+        }
+    }
+
+    fn from_digest(found: digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(found.as_ref());
+        Self(bytes)
+    }
+
+    /// The path of the blob below `root`, as `cacache` lays it out.
+    pub fn path(&self, root: &Path) -> PathBuf {
+        let text = self.to_string();
+        root.join("content-v2/sha256").join(&text[..2]).join(&text[2..4]).join(&text[4..])
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "sha256:{self}")
+    }
+}
+
+/// A blob being written. Dropped before it is committed, it leaves nothing.
+pub struct BlobWriter {
+    file: Arc<File>,
+    path: PathBuf,
+    hash: Context,
+    promised: Option<(Context, Promised)>,
+    size: u64,
+    placed: bool,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl BlobWriter {
+    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos());
+            let path = dir.join(format!("{}-{nanos:x}-{number}", std::process::id()));
+            let failed = |error| StoreError::io("write", &path, error);
+            let file = match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other.map_err(failed)?,
+            };
+            // A sweep may have come between creation and lock; then the file is gone, or about to be.
+            let locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if !locked || file.metadata().map_err(failed)?.nlink() == 0 {
+                continue;
+            }
+            let file = Arc::new(file);
+            return Ok(Self { file, path, hash: Context::new(&SHA256), promised: None, size: 0, placed: false });
+        }
+    }
+
+    /// Demands that the body have this digest as well.
+    pub fn promise(&mut self, promised: Promised) {
+        self.promised = Some((Context::new(promised.algorithm), promised));
+    }
+
+    /// The file, for readers; what has been written can be read from it.
+    pub fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Bytes written.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        (&*self.file).write_all(bytes).map_err(|error| StoreError::io("write", &self.path, error))?;
+        self.hash.update(bytes);
+        if let Some((context, _)) = &mut self.promised {
+            context.update(bytes);
+        }
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Checks the promise, and makes the bytes durable. The blob is not yet in place.
+    pub fn seal(mut self) -> Result<SealedBlob, StoreError> {
+        if let Some((context, promised)) = self.promised.take() {
+            let found = hex::encode(context.finish());
+            if found != promised.hex {
+                return Err(StoreError::Mismatch(format!("its digest is {found}, the URL says {}", promised.hex)));
+            }
+        }
+        self.file.sync_data().map_err(|error| StoreError::io("write", &self.path, error))?;
+        let digest = Digest::from_digest(self.hash.clone().finish());
+        Ok(SealedBlob { writer: self, digest })
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A blob whole and durable, waiting to be put in place.
+pub struct SealedBlob {
+    writer: BlobWriter,
+    digest: Digest,
+}
+
+impl SealedBlob {
+    /// The SHA-256.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.writer.size
+    }
+
+    /// The open file.
+    pub fn file(&self) -> Arc<File> {
+        self.writer.file()
+    }
+
+    /// Moves the blob to its place; the caller holds the index's write transaction, which keeps removals out.
+    pub(super) fn place(&mut self, root: &Path) -> Result<(), StoreError> {
+        let target = self.digest.path(root);
+        let parent = target.parent().unwrap_or(root);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(|error| StoreError::io("make the directory", parent, error))?;
+        fs::rename(&self.writer.path, &target).map_err(|error| StoreError::io("write", &target, error))?;
+        self.writer.placed = true;
+        Ok(())
+    }
+}
+
+pub(super) fn sweep(dir: &Path, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
+    let mut left = Vec::new();
+    let entries = fs::read_dir(dir).map_err(|error| StoreError::io("read", dir, error))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            if !dry_run {
+                fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+            }
+            left.push(path);
+        }
+    }
+    Ok(left)
+}

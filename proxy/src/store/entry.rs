@@ -1,0 +1,66 @@
+//! One stored response.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName};
+
+use super::Digest;
+use crate::flow::{Class, Outcome};
+
+/// A request field that the response varied on, and its normalised value at the time (`None`: absent).
+pub type VaryField = (HeaderName, Option<String>);
+
+/// A response about to be stored.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Hash of the URL.
+    pub key: [u8; 16],
+    /// Canonical URL.
+    pub url: String,
+    /// Status.
+    pub status: u16,
+    /// Fields, without those of one hop.
+    pub headers: HeaderMap,
+    /// What it varies on.
+    pub vary: Vec<VaryField>,
+    /// When it was asked for.
+    pub requested: SystemTime,
+    /// When its head arrived.
+    pub responded: SystemTime,
+    /// Kind of content.
+    pub class: Class,
+}
+
+/// A stored response.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Row of the index.
+    pub id: i64,
+    /// What was stored; the times are those of the last validation.
+    pub draft: Draft,
+    /// SHA-256 of the body.
+    pub digest: Digest,
+    /// Bytes of the body.
+    pub size: u64,
+    /// When it was last served.
+    pub last_used: SystemTime,
+    /// How often it was served.
+    pub uses: u64,
+    /// Whether it is kept whatever the limits say.
+    pub pinned: bool,
+}
+
+/// What happened to a key, to be noted in the index some time soon.
+#[derive(Clone, Debug)]
+pub struct Touch {
+    /// Hash of the URL.
+    pub key: [u8; 16],
+    /// The entry served, where one was.
+    pub entry: Option<i64>,
+    /// When.
+    pub at: SystemTime,
+    /// How the answer came about.
+    pub outcome: Outcome,
+    /// Why.
+    pub why: String,
+}

@@ -1,0 +1,368 @@
+//! The index: which blob answers which URL, and under which conditions.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderName;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+
+use super::blob::SealedBlob;
+use super::{Digest, Draft, Entry, Store, StoreError, Touch, VaryField, headers};
+use crate::cache::key::hash16;
+use crate::flow::Class;
+
+const VERSION: i64 = 1;
+/// Variants kept for one URL.
+const MAX_VARIANTS: i64 = 16;
+/// Outcomes kept for `explain`.
+const MAX_OUTCOMES: i64 = 50_000;
+
+const SCHEMA: &str = "
+CREATE TABLE blob (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    stored INTEGER NOT NULL
+);
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    variant BLOB NOT NULL,
+    url TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    headers BLOB NOT NULL,
+    vary TEXT NOT NULL,
+    blob INTEGER NOT NULL REFERENCES blob(id),
+    requested INTEGER NOT NULL,
+    responded INTEGER NOT NULL,
+    class TEXT NOT NULL,
+    last_used INTEGER NOT NULL,
+    uses INTEGER NOT NULL DEFAULT 0,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (key, variant)
+);
+CREATE INDEX entry_blob ON entry (blob);
+CREATE INDEX entry_used ON entry (last_used);
+CREATE TABLE outcome (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    why TEXT NOT NULL
+);
+CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), entries INTEGER NOT NULL, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO total VALUES (1, 0, 0, 0);
+CREATE TRIGGER entry_in AFTER INSERT ON entry BEGIN UPDATE total SET entries = entries + 1; END;
+CREATE TRIGGER entry_out AFTER DELETE ON entry BEGIN UPDATE total SET entries = entries - 1; END;
+CREATE TRIGGER blob_in AFTER INSERT ON blob BEGIN UPDATE total SET blobs = blobs + 1, bytes = bytes + NEW.size; END;
+CREATE TRIGGER blob_out AFTER DELETE ON blob BEGIN UPDATE total SET blobs = blobs - 1, bytes = bytes - OLD.size; END;
+";
+
+pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.status, entry.headers, entry.vary, \
+    entry.requested, entry.responded, entry.class, entry.last_used, entry.uses, entry.pinned, blob.digest, blob.size";
+
+pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(20))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        VERSION => {}
+        found => return Err(StoreError::Newer { path: dir.to_owned(), found, known: VERSION }),
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+impl Store {
+    /// The stored responses of a URL, the newest first.
+    pub fn lookup(&self, key: &[u8; 16]) -> Result<Vec<Entry>, StoreError> {
+        let index = self.read_index();
+        let mut statement = index.prepare_cached(&format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
+             WHERE entry.key = ?1 ORDER BY entry.responded DESC"
+        ))?;
+        let rows = statement.query_map([&key[..]], decode_entry)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A number that changes when another process (or the other connection) has written.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        Ok(self.read_index().pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Puts the blob in place and makes it the answer of its URL and variant.
+    pub fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+        let digest = blob.digest();
+        self.place_and_enter(blob, draft).inspect_err(|_| {
+            // The index had no room, say: then the blob must not keep what is left.
+            let _ = self.unlink_unreferenced(&[digest]);
+        })
+    }
+
+    fn place_and_enter(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        blob.place(self.root())?;
+        let blob_id = insert_blob(&transaction, blob.digest(), blob.size(), millis(draft.responded))?;
+        let (id, replaced) = insert_entry(&transaction, &draft, blob_id)?;
+        let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
+        unused.extend(limit_variants(&transaction, &draft.key)?);
+        let (_, files) = remove_unused_blobs(&transaction, &unused)?;
+        transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
+        let last_used = draft.responded;
+        Ok(Entry { id, draft, digest: blob.digest(), size: blob.size(), last_used, uses: 0, pinned: false })
+    }
+
+    /// Notes that upstream confirmed an entry (RFC 9111 section 4.3.4): fields and times change, the body does not.
+    pub fn refresh(&self, entry: &Entry) -> Result<(), StoreError> {
+        let draft = &entry.draft;
+        self.write_index()
+            .prepare_cached("UPDATE entry SET headers = ?2, requested = ?3, responded = ?4 WHERE id = ?1")?
+            .execute(params![
+                entry.id,
+                headers::encode(&draft.headers),
+                millis(draft.requested),
+                millis(draft.responded)
+            ])?;
+        Ok(())
+    }
+
+    /// Removes every entry of a URL.
+    pub fn invalidate(&self, key: &[u8; 16]) -> Result<usize, StoreError> {
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let blobs = ids(&transaction, "SELECT blob FROM entry WHERE key = ?1", key)?;
+        let count = transaction.execute("DELETE FROM entry WHERE key = ?1", [&key[..]])?;
+        let (_, files) = remove_unused_blobs(&transaction, &blobs)?;
+        transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
+        Ok(count)
+    }
+
+    /// Removes a blob that is missing or damaged, and every entry that names it.
+    pub fn forget_blob(&self, digest: &Digest) -> Result<usize, StoreError> {
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sql = "DELETE FROM entry WHERE blob IN (SELECT id FROM blob WHERE digest = ?1)";
+        let count = transaction.execute(sql, [&digest.0[..]])?;
+        transaction.execute("DELETE FROM blob WHERE digest = ?1", [&digest.0[..]])?;
+        transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&[*digest])?;
+        Ok(count)
+    }
+
+    /// Notes uses and outcomes, many at a time.
+    pub fn touch(&self, touches: &[Touch]) -> Result<(), StoreError> {
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for touch in touches {
+            let at = millis(touch.at);
+            if let Some(id) = touch.entry {
+                transaction
+                    .prepare_cached("UPDATE entry SET last_used = max(last_used, ?2), uses = uses + 1 WHERE id = ?1")?
+                    .execute(params![id, at])?;
+            }
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO outcome (key, at, outcome, why) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![&touch.key[..], at, touch.outcome.as_str(), touch.why])?;
+        }
+        // Replacing a row gives it a new id, so the lowest ids are the oldest.
+        transaction.execute("DELETE FROM outcome WHERE id <= (SELECT max(id) FROM outcome) - ?1", [MAX_OUTCOMES])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Removes the files of blobs that the index does not name any more. The rows must be gone and committed: killed
+    /// in between, a file too many is left, not one too few. Writers put blobs in place within a write transaction,
+    /// so within ours none can come back into use.
+    pub(crate) fn unlink_unreferenced(&self, digests: &[Digest]) -> Result<(), StoreError> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for digest in digests {
+            let named = transaction
+                .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
+                .query_row([&digest.0[..]], |_| Ok(()))
+                .optional()?
+                .is_some();
+            if !named {
+                let _ = std::fs::remove_file(self.blob_path(digest));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn insert_blob(transaction: &Transaction<'_>, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
+    let known = transaction
+        .prepare_cached("SELECT id FROM blob WHERE digest = ?1")?
+        .query_row([&digest.0[..]], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    transaction.prepare_cached("INSERT INTO blob (digest, size, stored) VALUES (?1, ?2, ?3)")?.execute(params![
+        &digest.0[..],
+        size.cast_signed(),
+        stored
+    ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// The row's id, and the blob it named before.
+fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusqlite::Result<(i64, Option<i64>)> {
+    let vary = encode_vary(&draft.vary);
+    let variant = hash16(vary.as_bytes());
+    let old = transaction
+        .prepare_cached("SELECT blob FROM entry WHERE key = ?1 AND variant = ?2")?
+        .query_row(params![&draft.key[..], &variant[..]], |row| row.get(0))
+        .optional()?;
+    let responded = millis(draft.responded);
+    let id = transaction
+        .prepare_cached(
+            "INSERT INTO entry (key, variant, url, status, headers, vary, blob, requested, responded, class, last_used)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9)
+             ON CONFLICT (key, variant) DO UPDATE SET status = ?4, headers = ?5, vary = ?6, blob = ?7, requested = ?8,
+                 responded = ?9, class = ?10, last_used = ?9 RETURNING id",
+        )?
+        .query_row(
+            params![
+                &draft.key[..],
+                &variant[..],
+                draft.url,
+                draft.status,
+                headers::encode(&draft.headers),
+                vary,
+                blob,
+                millis(draft.requested),
+                responded,
+                draft.class.as_str(),
+            ],
+            |row| row.get(0),
+        )?;
+    Ok((id, old))
+}
+
+/// Removes the oldest variants beyond the limit; returns the blobs they named.
+fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+    let count: i64 = transaction
+        .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1")?
+        .query_row([&key[..]], |row| row.get(0))?;
+    if count <= MAX_VARIANTS {
+        return Ok(Vec::new());
+    }
+    let excess = format!("FROM entry WHERE key = ?1 ORDER BY responded LIMIT {}", count - MAX_VARIANTS);
+    let blobs = ids(transaction, &format!("SELECT blob {excess}"), key)?;
+    transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
+    Ok(blobs)
+}
+
+fn ids(transaction: &Transaction<'_>, sql: &str, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+    transaction.prepare(sql)?.query_map([&key[..]], |row| row.get(0))?.collect()
+}
+
+/// Removes the rows of those blobs that no entry names any more. Returns the bytes freed, and the files to remove
+/// after the commit.
+pub(crate) fn remove_unused_blobs(
+    transaction: &Transaction<'_>,
+    blobs: &[i64],
+) -> Result<(u64, Vec<Digest>), StoreError> {
+    let mut freed = 0;
+    let mut digests = Vec::new();
+    for id in blobs {
+        let removed = transaction
+            .prepare_cached(
+                "DELETE FROM blob WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM entry WHERE blob = ?1) \
+                 RETURNING digest, size",
+            )?
+            .query_row([id], |row| Ok((digest_at(row, 0)?, row.get::<_, i64>(1)?)))
+            .optional()?;
+        if let Some((digest, size)) = removed {
+            digests.push(digest);
+            freed += size.cast_unsigned();
+        }
+    }
+    Ok((freed, digests))
+}
+
+pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let class: String = row.get(8)?;
+    let draft = Draft {
+        key: row.get(1)?,
+        url: row.get(2)?,
+        status: row.get(3)?,
+        headers: headers::decode(row.get_ref(4)?.as_blob().unwrap_or_default()),
+        vary: decode_vary(&row.get::<_, String>(5)?),
+        requested: from_millis(row.get(6)?),
+        responded: from_millis(row.get(7)?),
+        class: class_named(&class),
+    };
+    Ok(Entry {
+        id: row.get(0)?,
+        draft,
+        digest: digest_at(row, 12)?,
+        size: row.get::<_, i64>(13)?.cast_unsigned(),
+        last_used: from_millis(row.get(9)?),
+        uses: row.get::<_, i64>(10)?.cast_unsigned(),
+        pinned: row.get(11)?,
+    })
+}
+
+pub(crate) fn digest_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+    Ok(Digest(row.get(column)?))
+}
+
+fn class_named(name: &str) -> Class {
+    [Class::Package, Class::Index, Class::Image]
+        .into_iter()
+        .find(|class| class.as_str() == name)
+        .unwrap_or(Class::Other)
+}
+
+fn encode_vary(vary: &[VaryField]) -> String {
+    let mut lines: Vec<String> = vary
+        .iter()
+        .map(|(name, value)| match value {
+            Some(value) => format!("{name}: {value}"),
+            None => format!("{name}"),
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+fn decode_vary(text: &str) -> Vec<VaryField> {
+    text.lines()
+        .filter_map(|line| {
+            let (name, value) = match line.split_once(": ") {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (line, None),
+            };
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        })
+        .collect()
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn millis(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}
+
+pub(crate) fn from_millis(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

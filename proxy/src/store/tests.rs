@@ -1,0 +1,185 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::HeaderMap;
+use tempfile::TempDir;
+
+use super::*;
+use crate::flow::Class;
+use crate::inspect::{Filter, Limits, Removed};
+
+fn draft(number: u64) -> Draft {
+    let url = format!("http://example.org/{number}");
+    let at = UNIX_EPOCH + Duration::from_secs(1000 * number);
+    Draft {
+        key: crate::cache::key::hash16(url.as_bytes()),
+        url,
+        status: 200,
+        headers: HeaderMap::new(),
+        vary: Vec::new(),
+        requested: at,
+        responded: at,
+        class: Class::Package,
+    }
+}
+
+fn put(store: &Store, number: u64, body: &[u8]) -> Entry {
+    let mut writer = store.writer().unwrap();
+    writer.write(body).unwrap();
+    store.commit(writer.seal().unwrap(), draft(number)).unwrap()
+}
+
+#[test]
+fn cacache_reads_our_blobs_and_we_read_its() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let entry = put(&store, 1, b"ours");
+    let integrity = ssri::Integrity::from_hex(entry.digest.to_string(), ssri::Algorithm::Sha256).unwrap();
+    assert_eq!(cacache::read_hash_sync(store.root(), &integrity).unwrap(), b"ours");
+
+    let integrity = cacache::write_hash_sync(store.root(), b"theirs").unwrap();
+    let digest = Digest::from_hex(&integrity.to_hex().1).unwrap();
+    let file = store.open_blob(&digest, 6).unwrap();
+    assert_eq!(Digest::of_file(&file).unwrap(), digest);
+}
+
+#[test]
+fn a_writer_dropped_leaves_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut writer = store.writer().unwrap();
+    writer.write(b"x").unwrap();
+    assert!(store.sweep(false).unwrap().is_empty(), "a live writer's file stays");
+    drop(writer);
+    assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+    assert!(store.verify(false).unwrap().is_sound());
+}
+
+#[test]
+fn what_a_killed_writer_left_is_found_and_removed() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let left = store.root().join("tmp/123-dead-0");
+    fs::write(&left, "half").unwrap();
+    let orphan = Digest::of(b"no row").path(store.root());
+    fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    fs::write(&orphan, "no row").unwrap();
+    let foreign = orphan.with_file_name("foreign");
+    fs::write(&foreign, "?").unwrap();
+    let report = store.verify(false).unwrap();
+    assert_eq!((&report.leftover, &report.unreferenced), (&vec![left.clone()], &vec![orphan.clone()]));
+    assert!(!report.is_sound());
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert!(!left.exists(), "opening sweeps");
+    assert!(store.verify(true).unwrap().repaired);
+    assert!(!orphan.exists() && !foreign.exists());
+    assert!(store.verify(false).unwrap().is_sound());
+}
+
+#[test]
+fn a_newer_index_is_refused() {
+    let dir = TempDir::new().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let index = Connection::open(dir.path().join("v1/index.sqlite")).unwrap();
+    index.pragma_update(None, "user_version", 99).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    assert!(error.hint().contains("newer"));
+}
+
+#[test]
+fn the_directory_is_private_and_tagged() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cache");
+    let _store = Store::open(&path).unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(fs::read_to_string(path.join("CACHEDIR.TAG")).unwrap().starts_with("Signature: 8a477f597d28d172"));
+}
+
+#[test]
+fn gc_removes_the_least_recently_used_and_shared_blobs_last() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for number in 1..=4 {
+        // 1 and 4 share a blob.
+        let body = [u8::try_from(number % 3).unwrap(); 100];
+        put(&store, number, &body);
+    }
+    let now = UNIX_EPOCH + Duration::from_secs(5000);
+    assert_eq!(store.stats().unwrap().bytes, 300);
+    let plan = Limits { max_bytes: Some(200), dry_run: true, ..Limits::default() };
+    assert_eq!(store.gc(&plan, now).unwrap(), Removed { entries: 2, bytes: 100 });
+    assert_eq!(store.stats().unwrap().entries, 4);
+    assert_eq!(store.gc(&Limits { dry_run: false, ..plan }, now).unwrap(), Removed { entries: 2, bytes: 100 });
+    let aged = Limits { max_age: Some(Duration::from_mins(25)), ..Limits::default() };
+    assert_eq!(store.gc(&aged, now).unwrap().entries, 1);
+    let left = store.list(&Filter { url: Some("example".to_owned()), ..Filter::default() }).unwrap();
+    assert_eq!(left.iter().map(|entry| entry.draft.url.as_str()).collect::<Vec<_>>(), ["http://example.org/4"]);
+    let stats = store.stats().unwrap();
+    assert_eq!((stats.entries, stats.blobs, stats.bytes), (1, 1, 100), "totals follow");
+    assert!(store.verify(false).unwrap().is_sound());
+}
+
+#[test]
+fn two_stores_on_one_directory_write_at_the_same_time() {
+    let dir = TempDir::new().unwrap();
+    std::thread::scope(|scope| {
+        for worker in 0..2_u8 {
+            let path = dir.path();
+            scope.spawn(move || {
+                let store = Store::open(path).unwrap();
+                for number in 0..100 {
+                    // Both write the same URLs, half of them with the same body.
+                    let body = if number % 2 == 0 { [0; 64] } else { [worker; 64] };
+                    put(&store, number, &[&body[..], &number.to_le_bytes()].concat());
+                    if number % 10 == 0 {
+                        store.gc(&Limits { max_bytes: Some(5000), ..Limits::default() }, UNIX_EPOCH).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let store = Store::open(dir.path()).unwrap();
+    let report = store.verify(false).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert!(report.blobs > 0);
+}
+
+const KILLED_IN: &str = "LARDER_TEST_KILLED_IN";
+
+/// Kills a process that writes, again and again, and looks at what it left.
+#[test]
+fn a_store_killed_anywhere_is_sound() {
+    let dir = TempDir::new().unwrap();
+    for round in 0..20_u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::writes_until_killed", "--ignored", "--nocapture"])
+            .env(KILLED_IN, dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = io::BufRead::lines(io::BufReader::new(child.stdout.take().unwrap()));
+        // It is writing; somewhere in the next milliseconds it dies.
+        lines.by_ref().map(Result::unwrap).find(|line| line.contains("writing")).unwrap();
+        std::thread::sleep(Duration::from_micros(round * round * 97));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let report = store.verify(false).unwrap();
+        assert!(report.is_sound(), "round {round}: {report:?}");
+        let stats = store.stats().unwrap();
+        assert_eq!((report.blobs, report.bytes), (stats.blobs, stats.bytes), "round {round}");
+    }
+}
+
+#[test]
+#[ignore = "run by a_store_killed_anywhere_is_sound"]
+fn writes_until_killed() {
+    let store = Store::open(std::env::var_os(KILLED_IN).unwrap().as_ref()).unwrap();
+    println!("writing");
+    for number in 0.. {
+        let body = vec![u8::try_from(number % 251).unwrap(); 10_000 + usize::try_from(number % 7).unwrap() * 50_000];
+        put(&store, number % 50, &[&body[..], &std::process::id().to_le_bytes()].concat());
+    }
+}

@@ -1,0 +1,9 @@
+//! The way to the origin: mirror, route, guard, dial, TLS, exchange.
+
+pub mod client;
+pub(crate) mod connector;
+pub(crate) mod dial;
+pub(crate) mod idle_body;
+pub(crate) mod proxy_connect;
+pub mod route;
+pub(crate) mod tls;

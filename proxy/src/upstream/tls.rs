@@ -1,0 +1,109 @@
+//! TLS towards the origin: roots of the system and of the user's files, read on first use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::origin::{Phase, UpstreamError};
+
+/// Makes TLS connections to origins.
+#[derive(Debug)]
+pub(crate) struct OriginTls {
+    extra_roots: Vec<PathBuf>,
+    config: OnceCell<Arc<ClientConfig>>,
+    handshake_timeout: Duration,
+}
+
+impl OriginTls {
+    pub(crate) fn new(extra_roots: Vec<PathBuf>, handshake_timeout: Duration) -> Self {
+        Self { extra_roots, config: OnceCell::new(), handshake_timeout }
+    }
+
+    /// Shakes hands as a client of `host` (an IPv6 address without brackets).
+    pub(crate) async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        host: &str,
+        stream: T,
+    ) -> Result<TlsStream<T>, UpstreamError> {
+        let fail = |cause: String, retryable| UpstreamError {
+            phase: Phase::Tls,
+            message: format!("no TLS connection to {host}: {cause}"),
+            retryable,
+        };
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| fail("it is not a name a certificate can hold".to_owned(), false))?;
+        let connector = TlsConnector::from(self.config().await?);
+        match timeout(self.handshake_timeout, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(fail(explain(&error), false)),
+            Err(_) => Err(fail(format!("no answer within {} s", self.handshake_timeout.as_secs()), true)),
+        }
+    }
+
+    async fn config(&self) -> Result<Arc<ClientConfig>, UpstreamError> {
+        let made = self.config.get_or_try_init(|| async {
+            let files = self.extra_roots.clone();
+            tokio::task::spawn_blocking(move || client_config(&files))
+                .await
+                .unwrap_or_else(|error| Err(error.to_string()))
+                .map(Arc::new)
+        });
+        let config = made.await.map_err(|message| UpstreamError { phase: Phase::Tls, message, retryable: false })?;
+        Ok(config.clone())
+    }
+}
+
+fn client_config(extra_roots: &[PathBuf]) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!(%error, "a root certificate of the system cannot be read");
+    }
+    roots.add_parsable_certificates(native.certs);
+    for path in extra_roots {
+        let refuse = |what: String| format!("the root certificates in {} cannot be used: {what}", path.display());
+        let found: Result<Vec<_>, _> =
+            CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?.collect();
+        let found = found.map_err(|error| refuse(error.to_string()))?;
+        let (added, _) = roots.add_parsable_certificates(found);
+        if added == 0 {
+            return Err(refuse("there is no certificate in PEM form".to_owned()));
+        }
+    }
+    if roots.is_empty() {
+        return Err("there are no root certificates: install the system's (package ca-certificates) or name a PEM \
+                    file with your own"
+            .to_owned());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The cause, and for a certificate what the user may do.
+fn explain(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+            "its certificate comes from an authority that is not trusted here; if a proxy of your network inspects \
+             TLS, add its root certificate to the system's or to Larder's extra roots"
+                .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(certificate)) => format!("its certificate is not valid: {certificate}"),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Builds root file systems: a base, provisioners each in a layer of its own, and an image of it all.
+
+pub mod archive;
+pub mod config;
+pub mod debian;
+pub mod export;
+mod gzip;
+mod machine;
+mod runner;
+mod steps;
+mod tar_reader;
+mod tar_writer;
+mod tree_writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::{BuilderType, PreparedBuilder, Surroundings};
+use crate::engine::artifact::Artifact;
+use crate::engine::component::{Builder, Communicator, Context, Step};
+use crate::engine::registry::Prepared;
+use crate::error::{Error, Result};
+use crate::template::config::Config as _;
+use config::{Base, RootfsConfig};
+use export::Format;
+use machine::Machine;
+use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source, WriteImage};
+
+pub use machine::Services;
+
+/// Id of this builder's artifacts.
+pub const BUILDER_ID: &str = "larder.rootfs";
+
+/// The `rootfs` builder.
+pub struct Rootfs {
+    machine: Shared,
+    base: Base,
+    checksum: Option<String>,
+    output: PathBuf,
+    format: Format,
+}
+
+/// The kind of builder.
+pub(super) const TYPE: BuilderType = BuilderType {
+    kind: "rootfs",
+    schema: RootfsConfig::schema,
+    prepare: |body, context| {
+        Prepared::<dyn PreparedBuilder>::new(body, context, config::validate, |config| Box::new(PreparedRootfs(config)))
+    },
+};
+
+/// Options that are sound.
+struct PreparedRootfs(RootfsConfig);
+
+impl PreparedBuilder for PreparedRootfs {
+    fn build(self: Box<Self>, around: Surroundings) -> Result<Box<dyn Builder>> {
+        let config = self.0;
+        let output = config.output_path(&around.build_name);
+        if !around.force && output.symlink_metadata().is_ok() {
+            return Err(Error::new(format!("{} exists already", output.display()))
+                .hint("use -force to replace it, or set `output` to another path"));
+        }
+        let unsound =
+            |message: String| Error::new(format!("the options of {} are not sound: {message}", around.build_name));
+        Ok(Box::new(Rootfs {
+            base: config.base().map_err(|problem| unsound(problem.message))?,
+            format: config.format().map_err(unsound)?,
+            checksum: config.base_checksum,
+            machine: Arc::new(Mutex::new(Machine::new(around.services, around.scratch, config.hostname)?)),
+            output,
+        }))
+    }
+}
+
+impl Rootfs {
+    fn bootstrap(&self, options: debian::DebianOptions) -> Vec<Box<dyn Step>> {
+        let state = BootstrapState { options, spec: None, resolved: None, unpacked: None };
+        let state = Arc::new(Mutex::new(state));
+        [Phase::Resolve, Phase::Unpack, Phase::Configure]
+            .into_iter()
+            .map(|phase| {
+                Box::new(Debian { machine: self.machine.clone(), state: state.clone(), phase }) as Box<dyn Step>
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Builder for Rootfs {
+    fn start_steps(&mut self) -> Vec<Box<dyn Step>> {
+        let machine = self.machine.clone();
+        let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Prepare { machine: machine.clone() })];
+        let archive = |source| FromArchive { machine: machine.clone(), source, checksum: self.checksum.clone() };
+        match self.base.clone() {
+            Base::Directory(source) => steps.push(Box::new(FromDirectory { machine, source })),
+            Base::Archive(path) => steps.push(Box::new(archive(Source::File(path)))),
+            Base::Url(url) => steps.push(Box::new(archive(Source::Url(url)))),
+            Base::Debian(options) => steps.extend(self.bootstrap(options)),
+        }
+        steps
+    }
+
+    async fn open(&mut self, _index: usize, _label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
+        Ok(Some(self.machine.lock().await.open(context).await?))
+    }
+
+    async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()> {
+        self.machine.lock().await.close(succeeded, context).await
+    }
+
+    fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {
+        let (machine, output, format) = (self.machine.clone(), self.output.clone(), self.format);
+        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format })]
+    }
+
+    fn artifact(&mut self) -> Option<Artifact> {
+        Some(Artifact {
+            builder_id: BUILDER_ID.to_owned(),
+            id: "Rootfs".to_owned(),
+            files: vec![self.output.clone()],
+            description: format!("root file system: {}", self.output.display()),
+        })
+    }
+
+    async fn abandon(&mut self, context: &Context) {
+        self.machine.lock().await.abandon(context).await;
+    }
+}

@@ -1,0 +1,243 @@
+//! The guest of a build between its steps: its network, its layers, and the provisioner's guest that is open.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use larder_proxy::identity::Client;
+use larder_proxy::proxy::Proxy;
+
+use crate::communicator::rootfs::RootfsCommunicator;
+use crate::download::Downloader;
+use crate::engine::component::{Communicator, Context};
+use crate::error::{Context as _, Error, Result, chain};
+use crate::guest::authority::Authority;
+use crate::guest::journal::Journal;
+use crate::guest::launch::{Guest, GuestSpec, Shutdown};
+use crate::guest::layer::{self, Kind};
+use crate::guest::layers::Layers;
+use crate::guest::network::Network;
+use crate::guest::record::Record;
+use crate::guest::reexec;
+use crate::guest::root::Root;
+use crate::guest::{tools, trust};
+
+/// What the builder is given by the program around it.
+#[derive(Clone)]
+pub struct Services {
+    /// The proxy that every download goes through.
+    pub proxy: Proxy,
+    /// Whom this build's flows are attributed to.
+    pub client: Client,
+    /// Larder's own downloads for this build.
+    pub downloader: Downloader,
+    /// The run's record of what it has on the machine.
+    pub record: Arc<Record>,
+    /// Bundle of the host, for guests that have none of their own yet.
+    pub host_bundle: Arc<Vec<u8>>,
+    /// Paths in the image (globs) whose traces are accepted.
+    pub allow_trace: Vec<String>,
+}
+
+/// The environment commands get before anything else is added.
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("USER", "root"),
+    ("LOGNAME", "root"),
+    ("LANG", "C.UTF-8"),
+];
+
+/// State that the steps of a build share.
+pub(super) struct Machine {
+    pub(super) services: Services,
+    pub(super) scratch: PathBuf,
+    pub(super) hostname: String,
+    authority: Authority,
+    network: Option<Network>,
+    layers: Option<layer::Layers>,
+    open: Option<Open>,
+    next_mount: u32,
+}
+
+/// A guest with a provisioner in it.
+struct Open {
+    communicator: Arc<RootfsCommunicator>,
+    /// What the provisioner writes to.
+    layer: PathBuf,
+    /// Layers below the trust layer.
+    below: Layers,
+    journal: Journal,
+    trust_layer: Option<PathBuf>,
+}
+
+impl Machine {
+    pub(super) fn new(services: Services, scratch: PathBuf, hostname: String) -> Result<Self> {
+        let authority = Authority::from_pem(services.proxy.ca_certificate_pem())?;
+        Ok(Self { services, scratch, hostname, authority, network: None, layers: None, open: None, next_mount: 0 })
+    }
+
+    pub(super) fn base(&self) -> PathBuf {
+        self.scratch.join("base")
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(super) async fn join_network(&mut self) -> Result<()> {
+        self.network = Some(Network::enforced(&self.services.proxy, self.services.client.clone()).await?);
+        Ok(())
+    }
+
+    pub(super) fn network(&self) -> Result<&Network> {
+        self.network.as_ref().ok_or_else(|| Error::new("the build has no network yet"))
+    }
+
+    /// Makes the base final: what comes after is written to layers above it.
+    pub(super) async fn stack(&mut self) -> Result<()> {
+        let directory = self.scratch.join("layers");
+        fs::create_dir(&directory).context(|| format!("cannot make {}", directory.display()))?;
+        self.layers = Some(layer::Layers::new(self.base(), directory, &reexec::this_program()).await?);
+        Ok(())
+    }
+
+    /// The finished image as a tree.
+    pub(super) fn tree(&self) -> Result<Layers> {
+        let layers = self.layers.as_ref().ok_or_else(no_layers)?;
+        Ok(view(layers))
+    }
+
+    /// Starts a guest on `root`.
+    pub(super) async fn guest(&mut self, root: Root) -> Result<Guest> {
+        self.next_mount += 1;
+        let mount_at = self.scratch.join(format!("root{}", self.next_mount));
+        fs::create_dir(&mount_at).context(|| format!("cannot make {}", mount_at.display()))?;
+        let mut spec = GuestSpec::new(root, mount_at);
+        spec.hostname.clone_from(&self.hostname);
+        spec.record = Some(self.services.record.clone());
+        Guest::start(self.network()?.gateway(), spec).await.map_err(Into::into)
+    }
+
+    /// Opens a layer and a guest on it, which trusts the proxy's CA.
+    pub(super) async fn open(&mut self, context: &Context) -> Result<Arc<dyn Communicator>> {
+        let layers = self.layers.as_mut().ok_or_else(no_layers)?;
+        let below = view(layers);
+        let kind = layers.kind();
+        let root = layers.begin().await?;
+        let layer = match &root {
+            Root::Overlay { upper, .. } => upper.clone(),
+            Root::Plain { directory } => directory.clone(),
+        };
+        let (root, journal, trust_layer) = self.install_trust(root, &below, kind)?;
+        let guest = self.guest(root).await?;
+        let environment = self.settle(&guest, &below).await;
+        let communicator = RootfsCommunicator::new(guest, environment.as_ref().cloned().unwrap_or_default());
+        self.open = Some(Open { communicator: communicator.clone(), layer, below, journal, trust_layer });
+        environment?;
+        if kind == Kind::Copy {
+            context.ui.warn("overlay mounts are refused here, so each provisioner works on a whole copy of the image");
+        }
+        Ok(communicator)
+    }
+
+    /// Puts the CA above the layers so far, in a layer that is never exported (or, where there are no layers, in the
+    /// copy that the provisioner writes to).
+    fn install_trust(&self, root: Root, below: &Layers, kind: Kind) -> Result<(Root, Journal, Option<PathBuf>)> {
+        match (kind, root) {
+            (Kind::Overlay, Root::Overlay { mut lowers, upper, work }) => {
+                let name = upper.file_name().unwrap_or_default().to_string_lossy().replace("layer", "trust");
+                let directory = upper.with_file_name(name);
+                layer::make_like(&upper, &directory).context(|| format!("cannot make {}", directory.display()))?;
+                let journal = trust::install(below, &directory, &self.authority)?;
+                lowers.insert(0, directory.clone());
+                Ok((Root::Overlay { lowers, upper, work }, journal, Some(directory)))
+            }
+            (_, Root::Plain { directory } | Root::Overlay { upper: directory, .. }) => {
+                let journal = trust::install(&Layers::new([directory.clone()]), &directory, &self.authority)?;
+                Ok((Root::Plain { directory }, journal, None))
+            }
+        }
+    }
+
+    /// Writes the files that tools are pointed to, and returns the environment that does so.
+    async fn settle(&self, guest: &Guest, below: &Layers) -> Result<BTreeMap<String, String>> {
+        let settings = tools::Settings { directory: tools::GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
+        let own = trust::guest_bundle(below)?;
+        let sources = tools::Sources {
+            ca: self.services.proxy.ca_certificate_pem(),
+            bundle: own.as_deref().unwrap_or(&self.services.host_bundle),
+            wgetrc: b"",
+        };
+        for file in tools::files(&settings, &sources) {
+            guest.put_bytes(&file.content, &format!("{}/{}", settings.directory, file.name), 0o644).await?;
+        }
+        let mut environment = base_environment();
+        environment.extend(tools::environment(&settings));
+        Ok(environment)
+    }
+
+    /// Ends the provisioner's guest, takes the CA out of what it wrote, and keeps the layer or throws it away.
+    pub(super) async fn close(&mut self, keep: bool, context: &Context) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let ended = open.communicator.shutdown().await.map(|shutdown| tell(&shutdown, context));
+        let layers = self.layers.as_mut().ok_or_else(no_layers)?;
+        if let Some(directory) = &open.trust_layer {
+            crate::guest::reap::remove_tree(directory)?;
+        }
+        if !keep || ended.is_err() {
+            layers.discard()?;
+            return ended;
+        }
+        let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };
+        let restored = trust::restore(&below, &open.layer, &self.authority, &open.journal)?;
+        for (path, why) in &restored.left {
+            context.ui.warn(&format!("{}: the CA of the build could not be taken out: {why}", path.display()));
+        }
+        layers.keep()
+    }
+
+    /// Ends whatever is running, for a build that is given up.
+    pub(super) async fn abandon(&mut self, context: &Context) {
+        if let Err(error) = self.close(false, context).await {
+            context.ui.warn(&chain(&error));
+        }
+        self.network = None;
+    }
+}
+
+/// Says what was left running in a guest that was shut down.
+pub(super) fn tell(shutdown: &Shutdown, context: &Context) {
+    if !shutdown.leftovers.is_empty() {
+        let names: Vec<_> = shutdown.leftovers.iter().map(|left| format!("{} ({})", left.name, left.pid)).collect();
+        context.ui.say(&format!("Ended what was left running: {}", names.join(", ")));
+    }
+    for problem in &shutdown.problems {
+        context.ui.warn(problem);
+    }
+}
+
+/// The environment of a command before the proxy's settings are added.
+pub(super) fn base_environment() -> BTreeMap<String, String> {
+    ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn view(layers: &layer::Layers) -> Layers {
+    match layers.kind() {
+        Kind::Overlay => Layers::new(layers.finished()),
+        Kind::Copy => Layers::new(layers.finished().last().cloned().into_iter().collect::<Vec<_>>()),
+    }
+}
+
+fn no_layers() -> Error {
+    Error::new("the build has no root file system yet")
+}
+
+/// Removes the build's scratch tree.
+pub(super) fn remove_scratch(record: &Record, scratch: &Path) -> Result<()> {
+    if scratch.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    record.remove_tree(scratch)
+}

@@ -1,0 +1,331 @@
+//! The steps of the `rootfs` builder.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::archive;
+use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
+use super::export::{self, Export, Format};
+use super::machine::{Machine, remove_scratch, tell};
+use super::runner::GuestRunner;
+use crate::download::{Checksum, ChecksumSpec};
+use crate::engine::component::{Context, Step};
+use crate::error::{Context as _, Error, Result, chain};
+use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
+use crate::guest::root::Root;
+use crate::guest::tools;
+use crate::guest::trace::{self, Limits, Look, Needles};
+
+/// What the steps of a build share. They run one after another, so nobody waits for it.
+pub(super) type Shared = Arc<Mutex<Machine>>;
+
+/// Runs blocking work off the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.context(|| "the work was given up".to_owned())?
+}
+
+/// Makes the scratch tree and the network; undone last.
+pub(super) struct Prepare {
+    pub(super) machine: Shared,
+}
+
+#[async_trait]
+impl Step for Prepare {
+    fn name(&self) -> String {
+        "prepare".to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut machine = self.machine.lock().await;
+        machine.services.record.make_tree(&machine.scratch)?;
+        let base = machine.base();
+        fs::create_dir(&base).context(|| format!("cannot make {}", base.display()))?;
+        machine.join_network().await?;
+        context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else");
+        Ok(())
+    }
+
+    async fn cleanup(&mut self, context: &Context) {
+        let mut machine = self.machine.lock().await;
+        machine.abandon(context).await;
+        let (record, scratch) = (machine.services.record.clone(), machine.scratch.clone());
+        if let Err(error) = blocking(move || remove_scratch(&record, &scratch)).await {
+            context.ui.warn(&format!("cannot remove the build's scratch files: {}", chain(&error)));
+        }
+    }
+}
+
+/// Begins with a directory.
+pub(super) struct FromDirectory {
+    pub(super) machine: Shared,
+    pub(super) source: PathBuf,
+}
+
+#[async_trait]
+impl Step for FromDirectory {
+    fn name(&self) -> String {
+        "base".to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut machine = self.machine.lock().await;
+        let (source, base, cancel) = (self.source.clone(), machine.base(), context.cancel.clone());
+        let ui = context.ui.clone();
+        context.ui.say(&format!("Copying {}", source.display()));
+        blocking(move || {
+            archive::copy_directory(&source, &base, &cancel, &mut |done| ui.progress("copied", done.bytes, None))
+        })
+        .await?;
+        machine.stack().await
+    }
+}
+
+/// Begins with an archive, of the host or fetched.
+pub(super) struct FromArchive {
+    pub(super) machine: Shared,
+    pub(super) source: Source,
+    pub(super) checksum: Option<String>,
+}
+
+/// Where an archive is.
+pub(super) enum Source {
+    File(PathBuf),
+    Url(String),
+}
+
+#[async_trait]
+impl Step for FromArchive {
+    fn name(&self) -> String {
+        "base".to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut machine = self.machine.lock().await;
+        let downloader = machine.services.downloader.clone().with_cancel(context.cancel.clone());
+        let name = match &self.source {
+            Source::File(path) => path.display().to_string(),
+            Source::Url(url) => url.clone(),
+        };
+        let checksum = match &self.checksum {
+            Some(text) => {
+                let spec = ChecksumSpec::parse(text).context(|| "cannot read `base_checksum`".to_owned())?;
+                downloader.resolve_checksum(&spec, &name).await?
+            }
+            None => None,
+        };
+        let file = match &self.source {
+            Source::File(path) => {
+                if let Some(checksum) = checksum {
+                    let path = path.clone();
+                    blocking(move || check_file(&checksum, &path)).await?;
+                }
+                path.clone()
+            }
+            Source::Url(url) => {
+                context.ui.say(&format!("Fetching {url}"));
+                let target = machine.scratch.join("base.archive");
+                downloader.get_to_file(url, &target, checksum.as_ref()).await?;
+                target
+            }
+        };
+        context.ui.say(&format!("Unpacking {name}"));
+        let (base, cancel, ui) = (machine.base(), context.cancel.clone(), context.ui.clone());
+        blocking(move || {
+            let mut progress = |done: archive::Written| ui.progress("unpacked", done.bytes, None);
+            archive::unpack(&file, &base, &archive::Limits::default(), &cancel, &mut progress)
+        })
+        .await?;
+        machine.stack().await
+    }
+}
+
+/// Compares a file of the host with its checksum.
+fn check_file(checksum: &Checksum, path: &Path) -> Result<()> {
+    let cannot = || format!("cannot read {}", path.display());
+    let mut file = fs::File::open(path).context(cannot)?;
+    let mut hasher = checksum.algorithm.hasher();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).context(cannot)? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+    let actual = hasher.finalize();
+    if checksum.matches(&actual) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "{} is not what its checksum says: expected {checksum}, found {}",
+        path.display(),
+        hex::encode(actual)
+    ))
+    .hint("fetch it again, or correct `base_checksum`"))
+}
+
+/// What the steps of a bootstrap hand on.
+pub(super) struct BootstrapState {
+    pub(super) options: DebianOptions,
+    pub(super) spec: Option<DebianSpec>,
+    pub(super) resolved: Option<Resolved>,
+    pub(super) unpacked: Option<super::debian::bootstrap::UnpackedRoot>,
+}
+
+/// A phase of a bootstrap.
+#[derive(Clone, Copy)]
+pub(super) enum Phase {
+    Resolve,
+    Unpack,
+    Configure,
+}
+
+/// One phase of a bootstrap of Debian.
+pub(super) struct Debian {
+    pub(super) machine: Shared,
+    pub(super) state: Arc<Mutex<BootstrapState>>,
+    pub(super) phase: Phase,
+}
+
+#[async_trait]
+impl Step for Debian {
+    fn name(&self) -> String {
+        match self.phase {
+            Phase::Resolve => "bootstrap: resolve",
+            Phase::Unpack => "bootstrap: fetch and unpack",
+            Phase::Configure => "bootstrap: configure",
+        }
+        .to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut machine = self.machine.lock().await;
+        let mut state = self.state.lock().await;
+        let state = &mut *state;
+        if state.spec.is_none() {
+            state.spec = Some(Host::read("/".as_ref()).resolve(&state.options)?);
+        }
+        let spec = state.spec.clone().ok_or_else(out_of_order)?;
+        let downloader = machine.services.downloader.clone().with_cancel(context.cancel.clone());
+        let (root, scratch) = (machine.base(), machine.scratch.clone());
+        let work = Bootstrap {
+            spec: &spec,
+            root: &root,
+            scratch: &scratch,
+            downloader: &downloader,
+            ui: &*context.ui,
+            now: jiff::Timestamp::now(),
+        };
+        match self.phase {
+            Phase::Resolve => state.resolved = Some(work.resolve().await?),
+            Phase::Unpack => {
+                let resolved = state.resolved.as_ref().ok_or_else(out_of_order)?;
+                state.unpacked = Some(work.fetch_and_unpack(resolved).await?);
+            }
+            Phase::Configure => {
+                let resolved = state.resolved.take().ok_or_else(out_of_order)?;
+                let unpacked = state.unpacked.take().ok_or_else(out_of_order)?;
+                let guest = machine.guest(Root::Plain { directory: root.clone() }).await?;
+                let runner = GuestRunner::new(&guest, context);
+                let configured = work.configure(resolved, unpacked, &runner).await;
+                let shutdown = guest.shutdown().await;
+                configured?;
+                tell(&shutdown?, context);
+                machine.stack().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn out_of_order() -> Error {
+    Error::new("the phases of the bootstrap ran out of order")
+}
+
+/// Searches the finished image for what must not be in it.
+pub(super) struct Scan {
+    pub(super) machine: Shared,
+}
+
+#[async_trait]
+impl Step for Scan {
+    fn name(&self) -> String {
+        "scan".to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let machine = self.machine.lock().await;
+        let address = format!("{GATEWAY_V4}:{PROXY_PORT}");
+        let look = Look {
+            authority: Some(machine.authority()),
+            canaries: &[machine.services.proxy.ca_canary().to_owned()],
+            addresses: &[address],
+            secrets: &[],
+            paths: &[format!("{}/", tools::GUEST_DIRECTORY)],
+        };
+        let needles = Needles::new(&look)?;
+        let (tree, cancel, ui) = (machine.tree()?, context.cancel.clone(), context.ui.clone());
+        let mut report = blocking(move || {
+            trace::scan(&tree, &needles, &Limits::default(), &cancel, &|done, total| {
+                ui.progress("scanned", done, Some(total));
+            })
+        })
+        .await?;
+        let accepted = accept(&mut report, &machine.services.allow_trace)?;
+        for finding in accepted {
+            context.ui.warn(&format!("accepted by --allow-trace: {finding}"));
+        }
+        for skipped in &report.skipped {
+            context.ui.warn(&format!("not scanned: /{}: {}", skipped.path.display(), skipped.reason));
+        }
+        report.verdict()?;
+        let (entries, megabytes) = (report.entries, report.bytes / 1_000_000);
+        context.ui.say(&format!("No trace of the proxy in {entries} entries, {megabytes} MB"));
+        Ok(())
+    }
+}
+
+/// Takes the findings out whose path matches one of the globs, and returns them.
+fn accept(report: &mut trace::Report, allowed: &[String]) -> Result<Vec<trace::Finding>> {
+    let mut globs = globset::GlobSetBuilder::new();
+    for pattern in allowed {
+        let pattern = pattern.trim_start_matches('/');
+        let glob = globset::Glob::new(pattern).context(|| format!("--allow-trace: {pattern:?} is not a pattern"))?;
+        globs.add(glob);
+    }
+    let globs = globs.build().context(|| "--allow-trace: too many patterns".to_owned())?;
+    let (accepted, found) = std::mem::take(&mut report.findings).into_iter().partition(|f| globs.is_match(&f.path));
+    report.findings = found;
+    Ok(accepted)
+}
+
+/// Writes the image.
+pub(super) struct WriteImage {
+    pub(super) machine: Shared,
+    pub(super) output: PathBuf,
+    pub(super) format: Format,
+}
+
+#[async_trait]
+impl Step for WriteImage {
+    fn name(&self) -> String {
+        "export".to_owned()
+    }
+
+    async fn run(&mut self, context: &Context) -> Result<()> {
+        let machine = self.machine.lock().await;
+        let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
+        context.ui.say(&format!("Writing {}", self.output.display()));
+        let (cancel, ui) = (context.cancel.clone(), context.ui.clone());
+        blocking(move || {
+            let export = Export { tree: &tree, target: &output, format, force, exclude: &[] };
+            export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
+        })
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! The terminal, for everything that is not an event: data to standard output, errors to standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use super::args::Color;
+use crate::error::{Context as _, Error, Result, chain};
+
+/// Where commands print.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    /// Whether standard output takes colour.
+    pub colour_out: bool,
+    /// Whether standard error takes colour.
+    pub colour_err: bool,
+    /// Columns of the terminal, for wrapping.
+    pub width: usize,
+}
+
+impl Console {
+    /// A console that uses colour where the terminal, `NO_COLOR`, `CLICOLOR_FORCE` and the option allow.
+    pub fn new(color: Color, env: &super::Env) -> Self {
+        let set = |name: &str| env.get(name).is_some_and(|value| !value.is_empty() && value != "0");
+        let plain = set("NO_COLOR") || set("PACKER_NO_COLOR") || env.get("TERM").is_some_and(|term| term == "dumb");
+        let allowed = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => set("CLICOLOR_FORCE") || (terminal && !plain),
+        };
+        let width = env.get("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_width).unwrap_or(80);
+        Self { colour_out: allowed(io::stdout().is_terminal()), colour_err: allowed(io::stderr().is_terminal()), width }
+    }
+
+    /// Prints a line of data.
+    pub fn line(&self, line: &str) -> Result<()> {
+        writeln!(io::stdout().lock(), "{line}").context(|| "cannot write to standard output".to_owned())
+    }
+
+    /// Prints a JSON value on one line.
+    pub fn json(&self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).context(|| "cannot write JSON".to_owned())?;
+        self.line(&text)
+    }
+
+    /// Prints text for people on standard error. Best effort: there is nowhere to report a failure to.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Prints a warning on standard error.
+    pub fn warning(&self, text: &str) {
+        self.note(&format!("{} {text}", self.label("warning:", AnsiColor::Yellow)));
+    }
+
+    /// Prints an error with its causes and hints on standard error.
+    pub fn error(&self, error: &Error) {
+        self.note(&format!("{} {}", self.label("error:", AnsiColor::Red), chain(error)));
+        for hint in error.hints() {
+            self.note(&format!("{} {hint}", self.label("hint:", AnsiColor::Cyan)));
+        }
+    }
+
+    fn label(&self, text: &str, colour: AnsiColor) -> String {
+        if self.colour_err {
+            let style = Style::new().fg_color(Some(colour.into())).bold();
+            format!("{}{text}{}", style.render(), style.render_reset())
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}

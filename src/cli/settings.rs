@@ -1,0 +1,314 @@
+//! Settings, from files, environment and flags, each with where it came from.
+//!
+//! From lowest to highest: defaults, the user's `config.toml`, the project's `larder.toml`, `LARDER_*`, flags. What
+//! came with a clone must not choose where bytes come from or who is trusted: of a project's file that the user has
+//! not trusted (see [`trust`]) only harmless keys are taken.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context as _, Error, Result};
+use crate::template::diagnostic::did_you_mean;
+
+mod file;
+mod key;
+#[cfg(test)]
+mod tests;
+pub mod trust;
+
+pub use key::{KEYS, Key, Kind};
+use trust::Trust;
+
+/// Name of a project's settings file.
+pub const PROJECT_FILE: &str = "larder.toml";
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Built in.
+    Default,
+    /// The user's file.
+    User(PathBuf),
+    /// The project's file.
+    Project(PathBuf),
+    /// A variable of the environment.
+    Env(String),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::User(path) | Self::Project(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => f.write_str(name),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// A setting and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The setting.
+    pub value: T,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Whether the network may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Net {
+    /// What the cache does not hold is fetched.
+    #[default]
+    Cache,
+    /// What the cache does not hold is an error.
+    Offline,
+}
+
+/// How to show what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ui {
+    /// By what standard output is.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Plain,
+    /// A JSON object a line.
+    Json,
+    /// Errors only.
+    Quiet,
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Directory of the cache. Default: `$XDG_CACHE_HOME/larder`.
+    pub cache_dir: Sourced<PathBuf>,
+    /// Directory of history, logs, CA and trust. Default: `$XDG_STATE_HOME/larder`.
+    pub state_dir: Sourced<PathBuf>,
+    /// Whether the network may be used.
+    pub net: Sourced<Net>,
+    /// Proxy to reach origins through, as a URL. It may hold a password: not to be shown.
+    pub upstream_proxy: Sourced<Option<String>>,
+    /// Hosts reached without the upstream proxy.
+    pub no_proxy: Sourced<Vec<String>>,
+    /// Files of CA certificates trusted of origins, besides the system's.
+    pub ca_files: Sourced<Vec<PathBuf>>,
+    /// Public names or URL prefixes, and the mirrors to fetch them from.
+    pub mirrors: Sourced<BTreeMap<String, String>>,
+    /// Patterns of hosts whose TLS is passed on unread.
+    pub tunnel: Sourced<Vec<String>>,
+    /// Most builds at a time; 0 for no limit.
+    pub parallel_builds: Sourced<usize>,
+    /// How to show what happens.
+    pub ui: Sourced<Ui>,
+    /// What to log, as in `info` or `larder_proxy=debug`.
+    pub log: Sourced<String>,
+    /// Most bytes the cache may hold; `None` for no limit.
+    pub cache_max_size: Sourced<Option<u64>>,
+    /// Things to tell the user: settings that were not taken, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Where settings come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The environment.
+    pub env: &'a BTreeMap<String, String>,
+    /// Directory larder runs in; a project's file is looked for in it and above it.
+    pub cwd: &'a Path,
+    /// Settings given by flags, as text: name of the [`Key`] and value.
+    pub flags: &'a [(&'a str, String)],
+}
+
+/// Finds, reads and merges all settings.
+///
+/// # Errors
+/// A file that cannot be read, and a key or value that makes no sense, with its file, line and column or its variable.
+pub fn load(inputs: Inputs<'_>) -> Result<Settings> {
+    let base = BaseDirs::of(inputs.env)?;
+    let mut layers = Layers::default();
+    let user = base.config.join("config.toml");
+    if let Some(text) = read(&user)? {
+        layers.add(file::parse(&user, &text, &base.home)?, &Source::User(user.clone()));
+    }
+    let mut above = Layers::default();
+    env_layer(inputs.env, &mut above)?;
+    for (name, text) in inputs.flags {
+        let key = Key::named(name).ok_or_else(|| Error::new(format!("there is no setting {name}")))?;
+        let value = key.parse(text).map_err(|why| Error::new(format!("cannot use --{}: {why}", key.flag())))?;
+        above.set(key.name, value, Source::Flag(key.flag()));
+    }
+    if let Some((path, text)) = project_file(inputs.cwd)? {
+        // The project's file cannot choose the directory that says whether it is trusted.
+        let state_dir = above.path("state_dir").or(layers.path("state_dir")).unwrap_or_else(|| base.state.clone());
+        let standing = trust::standing(&state_dir, &path, text.as_bytes())?;
+        let mut settings = file::parse(&path, &text, &base.home)?;
+        if standing != Trust::Trusted {
+            layers.warnings.extend(drop_unsafe(&mut settings, &path, standing));
+        }
+        layers.add(settings, &Source::Project(path));
+    }
+    layers.over(above);
+    Ok(layers.finish(&base))
+}
+
+/// Takes out what only a trusted file may set, and says so.
+fn drop_unsafe(settings: &mut BTreeMap<&'static str, key::Value>, path: &Path, standing: Trust) -> Option<String> {
+    let refused: Vec<&str> =
+        settings.keys().copied().filter(|name| Key::named(name).is_some_and(|key| !key.harmless)).collect();
+    settings.retain(|name, _| !refused.contains(name));
+    if refused.is_empty() {
+        return None;
+    }
+    let why = match standing {
+        Trust::Changed => "it has changed since it was trusted",
+        _ => "it is not trusted",
+    };
+    Some(format!(
+        "{} sets {}, which is not taken: {why}. Read the file; if you agree with it, run `larder config trust {}`",
+        path.display(),
+        refused.join(", "),
+        path.display(),
+    ))
+}
+
+/// The nearest project file in a directory or above it.
+fn project_file(cwd: &Path) -> Result<Option<(PathBuf, String)>> {
+    for directory in cwd.ancestors() {
+        let path = directory.join(PROJECT_FILE);
+        if let Some(text) = read(&path)? {
+            return Ok(Some((path, text)));
+        }
+    }
+    Ok(None)
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error).context(|| format!("cannot read the settings in {}", path.display())),
+    }
+}
+
+fn env_layer(env: &BTreeMap<String, String>, layer: &mut Layers) -> Result<()> {
+    let variables = || KEYS.iter().map(Key::variable);
+    for (name, text) in env.iter().filter(|(name, _)| name.starts_with("LARDER_")) {
+        let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
+            let known: Vec<String> = variables().collect();
+            let near = did_you_mean(name, known.iter().map(String::as_str));
+            if let Some(near) = near {
+                layer.warnings.push(format!("the variable {name} is not known; did you mean {near}?"));
+            }
+            continue;
+        };
+        if text.is_empty() {
+            continue;
+        }
+        let value = key.parse(text).map_err(|why| Error::new(format!("cannot use the variable {name}: {why}")))?;
+        layer.set(key.name, value, Source::Env(name.clone()));
+    }
+    Ok(())
+}
+
+/// The directories of the XDG Base Directory specification, `larder` added.
+#[derive(Clone, Debug)]
+struct BaseDirs {
+    home: PathBuf,
+    config: PathBuf,
+    cache: PathBuf,
+    state: PathBuf,
+}
+
+impl BaseDirs {
+    /// By hand, because the `etcetera` crate reads the process's environment. Relative paths are invalid and ignored.
+    fn of(env: &BTreeMap<String, String>) -> Result<Self> {
+        let absolute = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = absolute("HOME").or_else(|| {
+            ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"]
+                .iter()
+                .all(|name| absolute(name).is_some())
+                .then(|| PathBuf::from("/"))
+        });
+        let home = home.ok_or_else(|| {
+            Error::new("there is no home directory: HOME is not set to an absolute path")
+                .hint("set HOME, or XDG_CONFIG_HOME, XDG_CACHE_HOME and XDG_STATE_HOME")
+        })?;
+        let of = |name: &str, default: &str| absolute(name).unwrap_or_else(|| home.join(default)).join("larder");
+        Ok(Self {
+            config: of("XDG_CONFIG_HOME", ".config"),
+            cache: of("XDG_CACHE_HOME", ".cache"),
+            state: of("XDG_STATE_HOME", ".local/state"),
+            home,
+        })
+    }
+}
+
+/// Settings of several sources, a later one replacing an earlier.
+#[derive(Debug, Default)]
+struct Layers {
+    values: BTreeMap<&'static str, (key::Value, Source)>,
+    warnings: Vec<String>,
+}
+
+impl Layers {
+    fn set(&mut self, name: &'static str, value: key::Value, source: Source) {
+        self.values.insert(name, (value, source));
+    }
+
+    fn add(&mut self, values: BTreeMap<&'static str, key::Value>, source: &Source) {
+        for (name, value) in values {
+            self.set(name, value, source.clone());
+        }
+    }
+
+    fn over(&mut self, other: Self) {
+        self.values.extend(other.values);
+        self.warnings.extend(other.warnings);
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.values.get(name).map(|(value, _)| PathBuf::from(value.text()))
+    }
+
+    fn get<T>(&mut self, name: &str, default: T, convert: impl FnOnce(key::Value) -> T) -> Sourced<T> {
+        match self.values.remove(name) {
+            Some((value, source)) => Sourced { value: convert(value), source },
+            None => Sourced { value: default, source: Source::Default },
+        }
+    }
+
+    fn finish(mut self, base: &BaseDirs) -> Settings {
+        let path = |value: key::Value| PathBuf::from(value.text());
+        let text = |value: key::Value| value.text().to_owned();
+        let settings = Settings {
+            cache_dir: self.get("cache_dir", base.cache.clone(), path),
+            state_dir: self.get("state_dir", base.state.clone(), path),
+            net: self.get("net", Net::Cache, |value| if value.text() == "offline" { Net::Offline } else { Net::Cache }),
+            upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
+            no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
+            ca_files: self
+                .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
+            mirrors: self.get("mirrors", BTreeMap::new(), key::Value::into_map),
+            tunnel: self.get("tunnel", Vec::new(), key::Value::into_list),
+            parallel_builds: self
+                .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
+            ui: self.get("ui", Ui::Auto, |value| match value.text() {
+                "plain" => Ui::Plain,
+                "json" => Ui::Json,
+                "quiet" => Ui::Quiet,
+                _ => Ui::Auto,
+            }),
+            log: self.get("log", "warn".to_owned(), text),
+            cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            warnings: std::mem::take(&mut self.warnings),
+        };
+        debug_assert!(self.values.is_empty(), "a key has no place in Settings: {:?}", self.values.keys());
+        settings
+    }
+}

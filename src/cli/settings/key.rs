@@ -1,0 +1,166 @@
+//! The keys there are, and what their values are.
+
+use std::collections::BTreeMap;
+
+use crate::template::diagnostic::did_you_mean;
+
+/// A setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Name in files; a dot is for a table.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// Whether a project's file may set it without being trusted.
+    pub harmless: bool,
+    /// What it is for, in a line.
+    pub help: &'static str,
+}
+
+/// What the value of a setting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A path; in a file it is relative to the file.
+    Path,
+    /// A number of things.
+    Count,
+    /// A number of bytes: `20G`, `512MiB`, `unlimited`.
+    Size,
+    /// Several texts; as text separated by commas.
+    List,
+    /// Several paths; as text separated by colons.
+    Paths,
+    /// Texts by name; as text `name=value`, separated by commas.
+    Map,
+}
+
+const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
+    Key { name, kind, harmless, help }
+}
+
+/// All settings.
+pub static KEYS: &[Key] = &[
+    key("cache_dir", Kind::Path, false, "Directory of the cache"),
+    key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
+    key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
+    key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
+    key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
+    key("mirrors", Kind::Map, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
+    key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
+    key("ui", Kind::Word(&["auto", "plain", "json", "quiet"]), true, "How to show what happens"),
+    key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
+    key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
+];
+
+/// A value of a setting, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    Number(u64),
+    List(Vec<String>),
+    Map(BTreeMap<String, String>),
+}
+
+impl Value {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Self::Number(number) => *number,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<String> {
+        match self {
+            Self::List(list) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_map(self) -> BTreeMap<String, String> {
+        match self {
+            Self::Map(map) => map,
+            _ => BTreeMap::new(),
+        }
+    }
+}
+
+impl Key {
+    /// The setting of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The variable that sets it: `LARDER_CACHE_MAX_SIZE`.
+    pub fn variable(&self) -> String {
+        format!("LARDER_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The flag that sets it, without dashes: `cache-max-size`.
+    pub fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+
+    /// Reads a value from a variable or flag. The error says why it is none.
+    pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
+        let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
+        match self.kind {
+            Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
+            Kind::Word(words) => word(text, words),
+            Kind::Count => {
+                text.parse().map(Value::Number).map_err(|_| format!("{text} is not a whole number, 0 or more"))
+            }
+            Kind::Size => size(text).map(Value::Number),
+            Kind::List => Ok(Value::List(separated(',').collect())),
+            Kind::Paths => Ok(Value::List(separated(':').collect())),
+            Kind::Map => separated(',')
+                .map(|pair| {
+                    let (from, to) =
+                        pair.split_once('=').ok_or_else(|| format!("{pair} is not of the form FROM=TO"))?;
+                    Ok((from.trim().to_owned(), to.trim().to_owned()))
+                })
+                .collect::<Result<_, _>>()
+                .map(Value::Map),
+        }
+    }
+}
+
+fn word(text: &str, words: &[&str]) -> Result<Value, String> {
+    if words.contains(&text) {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let near = did_you_mean(text, words.iter().copied()).map(|near| format!("; did you mean {near}?"));
+    Err(format!("{text} is not one of: {}{}", words.join(", "), near.unwrap_or_default()))
+}
+
+/// Bytes from `20G`, `512 MiB`, `1000000`; units are of 1024, `unlimited` is 0.
+fn size(text: &str) -> Result<u64, String> {
+    let error = || format!("{text} is not a size: write 20G, 512M or unlimited");
+    if text == "unlimited" {
+        return Ok(0);
+    }
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| error())?;
+    let unit = text[digits..].trim().to_ascii_uppercase();
+    let shift = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(error()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(error)
+}

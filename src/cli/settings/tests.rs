@@ -1,0 +1,147 @@
+use super::*;
+
+/// A home and a project in a temporary directory.
+struct Setup {
+    dir: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl Setup {
+    fn new(user: &str, project: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in [("home/.config/larder/config.toml", user), ("project/larder.toml", project)] {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if !text.is_empty() {
+                std::fs::write(path, text).unwrap();
+            }
+        }
+        std::fs::create_dir_all(dir.path().join("project/deep")).unwrap();
+        let home = dir.path().join("home").to_str().unwrap().to_owned();
+        Self { dir, env: BTreeMap::from([("HOME".to_owned(), home)]) }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn load(&self, flags: &[(&str, &str)]) -> Result<Settings> {
+        let flags: Vec<(&str, String)> = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+        load(Inputs { env: &self.env, cwd: &self.path("project/deep"), flags: &flags })
+    }
+
+    fn error(&self) -> String {
+        let error = self.load(&[]).unwrap_err();
+        let hints = error.hints().join("; ");
+        format!("{error} ({hints})").replace(self.dir.path().to_str().unwrap(), "")
+    }
+}
+
+#[test]
+fn defaults_are_xdg_directories() {
+    let mut setup = Setup::new("", "");
+    let settings = setup.load(&[]).unwrap();
+    assert_eq!(settings.cache_dir, Sourced { value: setup.path("home/.cache/larder"), source: Source::Default });
+    assert_eq!(settings.state_dir.value, setup.path("home/.local/state/larder"));
+    assert_eq!(settings.net.value, Net::Cache);
+    setup.env.insert("XDG_CACHE_HOME".into(), "/var/big".into());
+    setup.env.insert("XDG_STATE_HOME".into(), "relative/is/ignored".into());
+    let settings = setup.load(&[]).unwrap();
+    assert_eq!(settings.cache_dir.value, Path::new("/var/big/larder"));
+    assert_eq!(settings.state_dir.value, setup.path("home/.local/state/larder"));
+    setup.env.clear();
+    assert!(setup.load(&[]).unwrap_err().to_string().contains("no home directory"));
+}
+
+#[test]
+fn a_higher_source_wins_and_is_named() {
+    let mut setup = Setup::new(
+        "net = \"offline\"\nparallel_builds = 2\nui = \"json\"\ncache_dir = \"~/c\"\nca_files = [\"roots.pem\", \"/r\"]\n\
+         log = \"info\"\n[cache]\nmax_size = \"20G\"\n[mirrors]\n\"a.example.org\" = \"http://b.example.org/x\"",
+        "parallel_builds = 3\nui = \"plain\"",
+    );
+    setup.env.insert("LARDER_UI".into(), "quiet".into());
+    setup.env.insert("LARDER_LOG".into(), "debug".into());
+    setup.env.insert("LARDER_NO_PROXY".into(), "a, b,".into());
+    let settings = setup.load(&[("log", "trace"), ("upstream_proxy", "http://p:1")]).unwrap();
+    let user = Source::User(setup.path("home/.config/larder/config.toml"));
+    assert_eq!(settings.net, Sourced { value: Net::Offline, source: user.clone() });
+    let project = Source::Project(setup.path("project/larder.toml"));
+    assert_eq!(settings.parallel_builds, Sourced { value: 3, source: project });
+    assert_eq!(settings.ui, Sourced { value: Ui::Quiet, source: Source::Env("LARDER_UI".into()) });
+    assert_eq!(settings.log, Sourced { value: "trace".into(), source: Source::Flag("log".into()) });
+    assert_eq!(settings.cache_dir.value, setup.path("home/c"));
+    assert_eq!(settings.ca_files.value, [setup.path("home/.config/larder/roots.pem"), "/r".into()]);
+    assert_eq!(settings.cache_max_size.value, Some(20 << 30));
+    assert_eq!(settings.mirrors.value["a.example.org"], "http://b.example.org/x");
+    assert_eq!(settings.no_proxy.value, ["a", "b"]);
+    assert_eq!(settings.upstream_proxy.value.as_deref(), Some("http://p:1"));
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+}
+
+#[test]
+fn a_project_chooses_nothing_dangerous_until_trusted() {
+    let text = "upstream_proxy = \"http://evil.example.org\"\nstate_dir = \"x\"\nnet = \"offline\"\n";
+    let setup = Setup::new("", text);
+    let file = setup.path("project/larder.toml");
+    let state = setup.path("home/.local/state/larder");
+    let settings = setup.load(&[]).unwrap();
+    assert_eq!(settings.upstream_proxy.value, None);
+    assert_eq!(settings.state_dir.value, state);
+    assert_eq!(settings.net.value, Net::Offline);
+    let warning = &settings.warnings[0];
+    assert!(warning.contains("sets state_dir, upstream_proxy") && warning.contains("not trusted"), "{warning}");
+    assert!(warning.contains("larder config trust"), "{warning}");
+
+    trust::trust(&state, &file).unwrap();
+    let settings = setup.load(&[]).unwrap();
+    assert_eq!(settings.upstream_proxy.value.as_deref(), Some("http://evil.example.org"));
+    assert!(settings.warnings.is_empty());
+
+    std::fs::write(&file, text.replace("evil", "worse")).unwrap();
+    let settings = setup.load(&[]).unwrap();
+    assert_eq!(settings.upstream_proxy.value, None);
+    assert!(settings.warnings[0].contains("changed since"), "{:?}", settings.warnings);
+
+    assert!(trust::distrust(&state, &file).unwrap());
+    assert!(!trust::distrust(&state, &file).unwrap());
+    assert!(!trust::is_trusted(&state, &file, text.as_bytes()).unwrap());
+}
+
+#[test]
+fn mistakes_are_shown_with_their_place() {
+    for (text, expected) in [
+        ("net = \"of\n", "3"),
+        (
+            "\n net = \"ofline\"",
+            ":2:8: cannot use `net`: ofline is not one of: cache, offline; did you mean offline? ()",
+        ),
+        ("net = 1", ":1:7: `net` is a string, not a whole number ()"),
+        ("upstream_prxy = \"x\"", ":1:1: there is no setting `upstream_prxy` (did you mean `upstream_proxy`?)"),
+        ("[cache]\nmax_sise = 1", ":2:1: there is no setting `cache.max_sise` (did you mean `cache.max_size`?)"),
+        (
+            "[cache]\nmax_size = \"20X\"",
+            ":2:12: cannot use `cache.max_size`: 20X is not a size: write 20G, 512M or unlimited ()",
+        ),
+        ("tunnel = [\"a\", 2]", ":1:16: `tunnel` holds strings, not a whole number ()"),
+        ("mirrors = []", ":1:11: `mirrors` is a table of strings, not a list ()"),
+        ("parallel_builds = -1", ":1:19: cannot use `parallel_builds`: -1 is not a whole number, 0 or more ()"),
+    ] {
+        let error = Setup::new(text, "").error();
+        if expected == "3" {
+            assert!(error.starts_with("/home/.config/larder/config.toml:1:"), "{error}");
+        } else {
+            assert_eq!(error, format!("/home/.config/larder/config.toml{expected}"));
+        }
+    }
+}
+
+#[test]
+fn variables_are_checked() {
+    let mut setup = Setup::new("", "");
+    setup.env.insert("LARDER_PARALLEL_BUILD".into(), "1".into());
+    let warnings = setup.load(&[]).unwrap().warnings;
+    assert_eq!(warnings, ["the variable LARDER_PARALLEL_BUILD is not known; did you mean LARDER_PARALLEL_BUILDS?"]);
+    setup.env.insert("LARDER_MIRRORS".into(), "a=b,c".into());
+    assert_eq!(setup.error(), "cannot use the variable LARDER_MIRRORS: c is not of the form FROM=TO ()");
+}

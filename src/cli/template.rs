@@ -1,0 +1,98 @@
+//! Reading a template for a command, and telling what is wrong with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Env;
+use super::args::TemplateArgs;
+use super::components;
+use super::console::Console;
+use super::version::PACKER_VERSION;
+use crate::error::{Error, Result};
+use crate::plan::{self, Plan};
+use crate::template::diagnostic::Diagnostics;
+use crate::template::files::HostFiles;
+use crate::template::source_map::SourceMap;
+use crate::template::{LoadOptions, Loaded, Template, load};
+
+/// A template free of errors, and what is to be built of it.
+pub struct Ready {
+    /// The template.
+    pub template: Template,
+    /// What is selected of it.
+    pub plan: Plan,
+    /// What must not be shown.
+    pub secrets: Vec<String>,
+    /// The texts diagnostics point into.
+    pub sources: Arc<SourceMap>,
+}
+
+/// How a command reads its template.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The template and the values for it.
+    pub args: &'a TemplateArgs,
+    /// The environment.
+    pub env: &'a Env,
+    /// The working directory.
+    pub cwd: &'a Path,
+    /// Whether to warn of values for variables that are not declared.
+    pub warn_on_undeclared: bool,
+}
+
+impl Reading<'_> {
+    fn load(&self, syntax_only: bool) -> Result<Loaded> {
+        let vars = self.args.var.iter().map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(Error::new(format!("-var {pair:?} is not of the form NAME=VALUE"))
+                .hint("write it as -var 'name=value'")),
+        });
+        let options = LoadOptions {
+            path: self.args.template.clone(),
+            vars: vars.collect::<Result<_>>()?,
+            var_files: self.args.var_file.clone(),
+            env: self.env.clone(),
+            cwd: self.cwd.to_owned(),
+            now: jiff::Timestamp::now(),
+            packer_version: PACKER_VERSION.to_owned(),
+            syntax_only,
+            warn_on_undeclared: self.warn_on_undeclared,
+        };
+        Ok(load(&options, Arc::new(HostFiles)))
+    }
+
+    /// Parses the template, and no more.
+    pub fn syntax(&self, console: &Console) -> Result<()> {
+        let loaded = self.load(true)?;
+        tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)
+    }
+
+    /// Reads the template and evaluates it.
+    pub fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
+        let mut loaded = self.load(false)?;
+        tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)?;
+        let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
+        Ok((template, loaded))
+    }
+
+    /// Reads the template, selects builds, and checks the options of every component in them.
+    pub fn ready(&self, console: &Console) -> Result<Ready> {
+        let (template, loaded) = self.template(console)?;
+        let plan = plan::plan(&template.builds, &self.args.only, &self.args.except)?;
+        let found = components::check(&plan);
+        tell(&found, &loaded.sources, console, &self.args.template)?;
+        Ok(Ready { template, plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
+    }
+}
+
+/// Prints what was found as code frames on standard error; fails if there is an error among it.
+fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console, template: &Path) -> Result<()> {
+    if !found.is_empty() {
+        console.note(&found.render(sources, console.width, console.colour_err));
+    }
+    match found.errors().count() {
+        0 => Ok(()),
+        1 => Err(Error::new(format!("{} has an error", template.display()))),
+        count => Err(Error::new(format!("{} has {count} errors", template.display()))),
+    }
+}

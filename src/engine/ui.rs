@@ -1,0 +1,78 @@
+//! One build's voice in the event stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::component::Say;
+use crate::event::{EventKind, Events};
+
+/// Speaks for one build.
+#[derive(Clone)]
+pub struct BuildUi {
+    events: Events,
+    build: Arc<str>,
+}
+
+impl BuildUi {
+    /// The voice of `build`.
+    pub fn new(events: Events, build: Arc<str>) -> Self {
+        Self { events, build }
+    }
+
+    fn emit(&self, kind: EventKind) {
+        self.events.emit(Some(&self.build), kind);
+    }
+}
+
+impl Say for BuildUi {
+    fn say(&self, text: &str) {
+        self.emit(EventKind::Message { text: text.to_owned() });
+    }
+
+    fn stdout(&self, line: &str) {
+        self.emit(EventKind::Stdout { line: line.to_owned() });
+    }
+
+    fn stderr(&self, line: &str) {
+        self.emit(EventKind::Stderr { line: line.to_owned() });
+    }
+
+    fn warn(&self, text: &str) {
+        self.emit(EventKind::Warning { text: text.to_owned() });
+    }
+
+    fn progress(&self, what: &str, done: u64, total: Option<u64>) {
+        self.emit(EventKind::Progress { what: what.to_owned(), done, total });
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.events.ready())
+    }
+}
+
+/// A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `1 h 02 min`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        for (millis, text) in
+            [(0, "0.0 s"), (1440, "1.4 s"), (12_900, "12 s"), (185_000, "3 min 05 s"), (3_725_000, "1 h 02 min")]
+        {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+    }
+}

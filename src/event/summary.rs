@@ -1,0 +1,195 @@
+//! What a run comes to, folded from its events.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use larder_proxy::flow::{Class, Flow, Outcome};
+use serde::Serialize;
+
+use super::{ArtifactLine, Ending, Event, EventKind, Failure};
+
+/// Counts of the flows of one class of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ClassTotals {
+    /// Requests answered.
+    pub requests: u64,
+    /// Answered from the cache without asking upstream, or by joining a fetch under way.
+    pub hits: u64,
+    /// Answered from the cache after upstream said 304.
+    pub revalidated: u64,
+    /// Body bytes that came from the cache.
+    pub cache_bytes: u64,
+    /// Body bytes that came from upstream.
+    pub upstream_bytes: u64,
+}
+
+impl ClassTotals {
+    fn add(&mut self, flow: &Flow) {
+        self.requests += 1;
+        self.hits += u64::from(matches!(flow.outcome, Outcome::Hit | Outcome::Stale | Outcome::Coalesced));
+        self.revalidated += u64::from(flow.outcome == Outcome::Revalidated);
+        self.cache_bytes += flow.bytes_cache;
+        self.upstream_bytes += flow.bytes_upstream;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.hits += other.hits;
+        self.revalidated += other.revalidated;
+        self.cache_bytes += other.cache_bytes;
+        self.upstream_bytes += other.upstream_bytes;
+    }
+}
+
+/// The proxy's totals, by class of content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Counts for each class that was asked for.
+    pub by_class: BTreeMap<Class, ClassTotals>,
+    /// Requests refused by the proxy (offline misses apart).
+    pub denied: u64,
+    /// Requests upstream failed.
+    pub errors: u64,
+}
+
+impl Totals {
+    /// Counts a flow.
+    pub fn add(&mut self, flow: &Flow) {
+        self.by_class.entry(flow.class).or_default().add(flow);
+        self.denied += u64::from(flow.outcome == Outcome::Denied && !flow.offline_miss);
+        self.errors += u64::from(flow.outcome == Outcome::Error);
+    }
+
+    /// The counts over all classes.
+    pub fn all(&self) -> ClassTotals {
+        let mut all = ClassTotals::default();
+        for class in self.by_class.values() {
+            all.merge(class);
+        }
+        all
+    }
+}
+
+/// A step that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepSummary {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A build that ended, or is under way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BuildSummary {
+    /// Its steps, in the order they ended.
+    pub steps: Vec<StepSummary>,
+    /// How it ended; none while it runs.
+    pub ending: Option<Ending>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// What it made.
+    pub artifacts: Vec<ArtifactLine>,
+    /// What was left on the machine on purpose.
+    pub left: Vec<String>,
+    /// Where its log is.
+    pub log: PathBuf,
+}
+
+/// A request an offline run could not answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct OfflineMiss {
+    /// The build that asked.
+    pub build: Arc<str>,
+    /// The step that asked.
+    pub step: Option<Arc<str>>,
+    /// Method of the request.
+    pub method: String,
+    /// What was asked for.
+    pub url: String,
+}
+
+/// A run, as far as its events have told.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The builds, in the order they were planned.
+    pub builds: Vec<(Arc<str>, BuildSummary)>,
+    /// The proxy's totals.
+    pub totals: Totals,
+    /// Requests that an offline run could not answer, each once.
+    pub offline_misses: Vec<OfflineMiss>,
+    /// Flows that were refused or failed, and why; each URL once.
+    pub refused: Vec<Flow>,
+    /// How long the run took.
+    pub seconds: f64,
+    /// Why it was cancelled.
+    pub cancelled: Option<String>,
+}
+
+/// How many refused flows are kept for the report.
+const REFUSED_KEPT: usize = 50;
+
+impl Summary {
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::RunStarted { builds, .. } => {
+                self.builds = builds.iter().map(|name| (name.as_str().into(), BuildSummary::default())).collect();
+            }
+            EventKind::BuildStarted { log } => self.with(event, |build| build.log.clone_from(log)),
+            EventKind::StepFinished { name, ending, seconds, .. } => self.with(event, |build| {
+                build.steps.push(StepSummary { name: name.clone(), ending: *ending, seconds: *seconds });
+            }),
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left } => self.with(event, |build| {
+                build.ending = Some(*ending);
+                build.seconds = *seconds;
+                build.failure.clone_from(failure);
+                build.artifacts.clone_from(artifacts);
+                build.left.clone_from(left);
+            }),
+            EventKind::Flow { flow } => self.flow(flow),
+            EventKind::RunFinished { seconds, cancelled, .. } => {
+                self.seconds = *seconds;
+                self.cancelled.clone_from(cancelled);
+            }
+            EventKind::StepStarted { .. }
+            | EventKind::Message { .. }
+            | EventKind::Stdout { .. }
+            | EventKind::Stderr { .. }
+            | EventKind::Warning { .. }
+            | EventKind::Progress { .. } => {}
+        }
+    }
+
+    fn with(&mut self, event: &Event, change: impl FnOnce(&mut BuildSummary)) {
+        let Some(name) = &event.build else { return };
+        if let Some((_, build)) = self.builds.iter_mut().find(|(known, _)| known == name) {
+            change(build);
+        }
+    }
+
+    fn flow(&mut self, flow: &Flow) {
+        self.totals.add(flow);
+        if flow.offline_miss {
+            let miss = OfflineMiss {
+                build: flow.identity.build.clone(),
+                step: flow.identity.step.clone(),
+                method: flow.method.clone(),
+                url: flow.url.clone(),
+            };
+            if !self.offline_misses.contains(&miss) {
+                self.offline_misses.push(miss);
+            }
+        } else if matches!(flow.outcome, Outcome::Denied | Outcome::Error)
+            && self.refused.len() < REFUSED_KEPT
+            && !self.refused.iter().any(|known| known.url == flow.url && known.why == flow.why)
+        {
+            self.refused.push(flow.clone());
+        }
+    }
+}

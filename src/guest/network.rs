@@ -1,0 +1,41 @@
+//! Enforced egress: a gateway whose sockets the proxy serves.
+
+use larder_proxy::identity::Client;
+use larder_proxy::listener::{ListenerHandle, Role};
+use larder_proxy::proxy::Proxy;
+
+use super::gateway::{Gateway, GatewaySpec};
+use crate::error::{Context as _, Error, Result};
+
+/// The network of one build (or one `exec`): its ways out end at the proxy. Ends when dropped.
+pub struct Network {
+    gateway: Gateway,
+    client: Client,
+    _served: Vec<ListenerHandle>,
+}
+
+impl Network {
+    /// Makes the gateway and lets `proxy` serve it; flows are attributed to `client`.
+    pub async fn enforced(proxy: &Proxy, client: Client) -> Result<Self> {
+        let mut gateway = Gateway::create(GatewaySpec::default()).await?;
+        let listeners =
+            gateway.listeners().ok_or_else(|| Error::new("the gateway's sockets have been handed out before"))?;
+        let served = [(listeners.proxy, Role::Proxy), (listeners.http, Role::Http), (listeners.https, Role::Https)]
+            .into_iter()
+            .map(|(listener, role)| proxy.listen(listener, role, client.clone()))
+            .chain([proxy.listen_dns(listeners.dns_udp, Some(listeners.dns_tcp), &client)])
+            .collect::<Result<Vec<_>, _>>()
+            .context(|| "the proxy cannot serve the build's network".to_owned())?;
+        Ok(Self { gateway, client, _served: served })
+    }
+
+    /// The namespaces, for guests and commands to run in.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Whom flows are attributed to.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,292 @@
+//! Settings that lead each tool to Larder's CA, and to its proxy, without a file in the image.
+//!
+//! Two things are made from the same facts: the environment of commands, and the files it points to, which lie in
+//! a tmpfs of the guest (`/run/larder`) and so never reach the image. `larder exec` uses the same environment with
+//! a directory of the host.
+//!
+//! Proxy variables are left out where egress is enforced: connections reach the proxy without them, and no tool can
+//! write an address it does not know into the image (a log, an `sysconfig` dump, a saved npm setting).
+
+use std::collections::BTreeMap;
+
+use super::jks;
+
+/// Where the files lie in a guest.
+pub const GUEST_DIRECTORY: &str = "/run/larder";
+
+const BUNDLE: &str = "ca-bundle.pem";
+const CA: &str = "ca.pem";
+const APT: &str = "apt.conf";
+const WGET: &str = "wgetrc";
+const JAVA: &str = "cacerts.jks";
+
+/// Variables that name a bundle which **replaces** the tool's own: all get the merged one.
+///
+/// Yarn is not here: some versions refuse `YARN_` variables they do not know, and all honour `NODE_EXTRA_CA_CERTS`.
+const BUNDLE_VARIABLES: [&str; 18] = [
+    "SSL_CERT_FILE",
+    "NIX_SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "HTTPLIB2_CA_CERTS",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "AWS_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+    "npm_config_cafile",
+    "BUNDLE_SSL_CA_CERT",
+    "COMPOSER_CAFILE",
+    "PERL_LWP_SSL_CA_FILE",
+    "PERL_NET_HTTPS_SSL_CA_FILE",
+    "HEX_CACERTS_PATH",
+    "SYSTEM_CERTIFICATE_PATH",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+];
+
+/// Variables that name certificates **added** to the tool's own.
+const ADDED_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/// What the environment is made from.
+#[derive(Clone, Debug)]
+pub struct Settings<'a> {
+    /// Directory of the files of [`files`], as the commands see it, without a final slash.
+    pub directory: &'a str,
+    /// `http://host:port` of the proxy, or `None` where connections reach it by themselves.
+    pub proxy: Option<&'a str>,
+    /// Hosts to reach without the proxy, beside the loopback.
+    pub no_proxy: &'a [String],
+    /// Whether Java programs need to be told of a trust store: it makes each JVM print a line to standard error,
+    /// and is not needed where the system's `cacerts` holds the CA.
+    pub java: bool,
+}
+
+/// A file that the environment points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFile {
+    /// Name in [`Settings::directory`].
+    pub name: &'static str,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
+/// What the files are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The CA in PEM.
+    pub ca: &'a str,
+    /// The guest's own bundle, or the host's where the guest has none yet.
+    pub bundle: &'a [u8],
+    /// The guest's `/etc/wgetrc`, which `SYSTEM_WGETRC` replaces.
+    pub wgetrc: &'a [u8],
+}
+
+/// The variables for every command.
+pub fn environment(settings: &Settings<'_>) -> BTreeMap<String, String> {
+    let at = |name: &str| format!("{}/{name}", settings.directory);
+    let mut variables = BTreeMap::new();
+    for name in BUNDLE_VARIABLES {
+        variables.insert(name.to_owned(), at(BUNDLE));
+    }
+    for name in ADDED_VARIABLES {
+        variables.insert(name.to_owned(), at(CA));
+    }
+    variables.insert("APT_CONFIG".to_owned(), at(APT));
+    variables.insert("SYSTEM_WGETRC".to_owned(), at(WGET));
+    if settings.java {
+        let store = at(JAVA);
+        let options =
+            format!("-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStoreType=JKS{}", java_proxy(settings));
+        variables.insert("JAVA_TOOL_OPTIONS".to_owned(), options);
+    }
+    if let Some(proxy) = settings.proxy {
+        for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"] {
+            variables.insert(name.to_owned(), proxy.to_owned());
+        }
+        for name in ["no_proxy", "NO_PROXY"] {
+            variables.insert(name.to_owned(), no_proxy(settings).join(","));
+        }
+        variables.insert("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned());
+    }
+    variables
+}
+
+/// The files for [`Settings::directory`], to be readable by everybody.
+pub fn files(settings: &Settings<'_>, sources: &Sources<'_>) -> Vec<RunFile> {
+    let mut bundle = sources.bundle.to_vec();
+    end_line(&mut bundle);
+    bundle.extend_from_slice(sources.ca.as_bytes());
+    let mut wgetrc = sources.wgetrc.to_vec();
+    end_line(&mut wgetrc);
+    wgetrc.extend(format!("ca_certificate = {}/{BUNDLE}\n", settings.directory).bytes());
+    let mut files = Vec::new();
+    if settings.java {
+        files.push(RunFile { name: JAVA, content: jks::from_bundle(&bundle, 0) });
+    }
+    files.push(RunFile { name: BUNDLE, content: bundle });
+    files.push(RunFile { name: CA, content: sources.ca.as_bytes().to_vec() });
+    files.push(RunFile { name: APT, content: apt_conf(settings).into_bytes() });
+    files.push(RunFile { name: WGET, content: wgetrc });
+    files
+}
+
+/// apt reads this after its own files, so it wins; it is a file of its own because apt takes no variable for the CA.
+fn apt_conf(settings: &Settings<'_>) -> String {
+    let mut lines = vec![format!("Acquire::https::CaInfo \"{}/{BUNDLE}\";\n", settings.directory)];
+    if let Some(proxy) = settings.proxy {
+        for scheme in ["http", "https"] {
+            lines.push(format!("Acquire::{scheme}::Proxy \"{proxy}\";\n"));
+            let direct = |host: &String| format!("Acquire::{scheme}::Proxy::{host} \"DIRECT\";\n");
+            lines.extend(no_proxy(settings).iter().map(direct));
+        }
+    }
+    lines.concat()
+}
+
+fn no_proxy(settings: &Settings<'_>) -> Vec<String> {
+    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    own.into_iter().chain(settings.no_proxy.iter().cloned()).collect()
+}
+
+fn java_proxy(settings: &Settings<'_>) -> String {
+    let Some(address) = settings.proxy.and_then(|proxy| url::Url::parse(proxy).ok()) else { return String::new() };
+    let (Some(host), Some(port)) = (address.host_str(), address.port_or_known_default()) else { return String::new() };
+    let except =
+        no_proxy(settings).into_iter().map(|host| if host.starts_with('.') { format!("*{host}") } else { host });
+    let except = except.collect::<Vec<_>>().join("|");
+    format!(
+        " -Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port} -Dhttp.nonProxyHosts={except}"
+    )
+}
+
+fn end_line(content: &mut Vec<u8>) {
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        content.push(b'\n');
+    }
+}
+
+/// What to say of a tool that does not accept the CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// The tool, as people call it.
+    pub tool: &'static str,
+    /// Its own setting for the CA: a variable, or an option.
+    pub setting: &'static str,
+}
+
+/// What tells tools apart: a part of the `User-Agent`, in lower case, the more special first.
+const TOOLS: [(&str, Advice); 31] = [
+    ("debian apt", Advice { tool: "apt", setting: "APT_CONFIG (Acquire::https::CaInfo)" }),
+    ("pip/", Advice { tool: "pip", setting: "PIP_CERT" }),
+    ("uv/", Advice { tool: "uv", setting: "SSL_CERT_FILE" }),
+    ("poetry/", Advice { tool: "Poetry", setting: "REQUESTS_CA_BUNDLE" }),
+    ("conda/", Advice { tool: "conda", setting: "REQUESTS_CA_BUNDLE (or `ssl_verify` in .condarc)" }),
+    ("mamba/", Advice { tool: "mamba", setting: "MAMBA_SSL_VERIFY" }),
+    ("python-requests/", Advice { tool: "Python requests", setting: "REQUESTS_CA_BUNDLE" }),
+    ("python-httpx/", Advice { tool: "Python httpx", setting: "SSL_CERT_FILE" }),
+    ("python-urllib/", Advice { tool: "Python", setting: "SSL_CERT_FILE" }),
+    ("npm/", Advice { tool: "npm", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("pnpm/", Advice { tool: "pnpm", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("yarn/", Advice { tool: "Yarn", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("node", Advice { tool: "Node.js", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("undici", Advice { tool: "Node.js", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("bun/", Advice { tool: "Bun", setting: "NODE_EXTRA_CA_CERTS" }),
+    ("deno/", Advice { tool: "Deno", setting: "DENO_CERT" }),
+    ("git/", Advice { tool: "git", setting: "GIT_SSL_CAINFO" }),
+    ("cargo", Advice { tool: "Cargo", setting: "CARGO_HTTP_CAINFO" }),
+    ("rustup/", Advice { tool: "rustup", setting: "SSL_CERT_FILE" }),
+    ("gradle/", Advice { tool: "Gradle", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
+    ("apache-maven", Advice { tool: "Maven", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
+    ("java", Advice { tool: "Java", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
+    ("aws-cli/", Advice { tool: "the AWS CLI", setting: "AWS_CA_BUNDLE" }),
+    ("gcloud", Advice { tool: "gcloud", setting: "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE" }),
+    ("bundler/", Advice { tool: "Bundler", setting: "BUNDLE_SSL_CA_CERT" }),
+    ("composer/", Advice { tool: "Composer", setting: "COMPOSER_CAFILE" }),
+    ("libwww-perl", Advice { tool: "Perl LWP", setting: "PERL_LWP_SSL_CA_FILE" }),
+    ("hex/", Advice { tool: "Hex", setting: "HEX_CACERTS_PATH" }),
+    ("go-http-client", Advice { tool: "a Go program", setting: "SSL_CERT_FILE" }),
+    ("wget", Advice { tool: "wget", setting: "SYSTEM_WGETRC (`ca_certificate` in a wgetrc)" }),
+    ("curl/", Advice { tool: "curl", setting: "CURL_CA_BUNDLE" }),
+];
+
+/// Hosts that tell a tool when it refuses the CA, since it has then sent no `User-Agent`: a label of the name.
+const HOST_LABELS: [(&str, &str); 12] = [
+    ("pypi", "pip/"),
+    ("pythonhosted", "pip/"),
+    ("npmjs", "npm/"),
+    ("yarnpkg", "npm/"),
+    ("crates", "cargo"),
+    ("rustup", "rustup/"),
+    ("rubygems", "bundler/"),
+    ("packagist", "composer/"),
+    ("maven", "apache-maven"),
+    ("gradle", "gradle/"),
+    ("hex", "hex/"),
+    ("anaconda", "conda/"),
+];
+
+/// The variable of the tool that made a request, told by its `User-Agent`, or by the host where none was sent.
+/// `None` for one that nothing is known of.
+pub fn variable_for_tool(user_agent: Option<&str>, host: &str) -> Option<Advice> {
+    let known = |text: &str| TOOLS.iter().find(|(part, _)| text.contains(part)).map(|(_, advice)| *advice);
+    if let Some(agent) = user_agent {
+        return known(&agent.to_ascii_lowercase());
+    }
+    let host = host.to_ascii_lowercase();
+    let label = HOST_LABELS.iter().find(|(label, _)| host.split('.').any(|part| part == *label))?;
+    known(label.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::tests::new_authority;
+    use super::*;
+
+    #[test]
+    fn without_a_proxy_no_address_is_given() {
+        let settings = Settings { directory: GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
+        let variables = environment(&settings);
+        assert_eq!(variables["SSL_CERT_FILE"], "/run/larder/ca-bundle.pem");
+        assert_eq!(variables["NODE_EXTRA_CA_CERTS"], "/run/larder/ca.pem");
+        assert!(variables.keys().all(|name| !name.to_ascii_lowercase().contains("proxy")), "{variables:?}");
+        assert!(!variables.contains_key("JAVA_TOOL_OPTIONS"));
+    }
+
+    #[test]
+    fn a_proxy_is_given_in_both_cases() {
+        let hosts = [".corp.example".to_owned()];
+        let settings = Settings { directory: "/x", proxy: Some("http://192.0.2.1:3128"), no_proxy: &hosts, java: true };
+        let variables = environment(&settings);
+        assert_eq!(variables["http_proxy"], variables["HTTPS_PROXY"]);
+        assert_eq!(variables["NO_PROXY"], "localhost,127.0.0.1,::1,.corp.example");
+        assert!(variables["JAVA_TOOL_OPTIONS"].contains("-Dhttps.proxyPort=3128"));
+        assert!(variables["JAVA_TOOL_OPTIONS"].ends_with("nonProxyHosts=localhost|127.0.0.1|::1|*.corp.example"));
+    }
+
+    #[test]
+    fn every_file_named_is_made() {
+        let ca = new_authority("a");
+        let settings = Settings { directory: "/x", proxy: Some("http://192.0.2.1:1"), no_proxy: &[], java: true };
+        let sources = Sources { ca: ca.pem(), bundle: b"first", wgetrc: b"" };
+        let files = files(&settings, &sources);
+        for (name, value) in environment(&settings) {
+            let Some((_, file)) = value.split_once("/x/") else { continue };
+            let file = file.split(' ').next().unwrap();
+            assert!(files.iter().any(|made| made.name == file), "{name} names {file}");
+        }
+        let bundle = &files.iter().find(|file| file.name == BUNDLE).unwrap().content;
+        assert_eq!(*bundle, [b"first\n", ca.pem().as_bytes()].concat());
+    }
+
+    #[test]
+    fn tools_are_told_by_agent_or_host() {
+        let setting = |agent, host| variable_for_tool(agent, host).map(|advice| advice.setting);
+        assert_eq!(setting(Some("pip/24.0 {\"ci\":null}"), ""), Some("PIP_CERT"));
+        assert_eq!(setting(Some("npm/10.2 node/v20 linux x64"), ""), Some("NODE_EXTRA_CA_CERTS"));
+        assert_eq!(setting(Some("Debian APT-HTTP/1.3 (2.6.1)"), "").unwrap(), "APT_CONFIG (Acquire::https::CaInfo)");
+        assert_eq!(setting(None, "files.pythonhosted.example"), Some("PIP_CERT"));
+        assert_eq!(setting(None, "index.crates.example"), Some("CARGO_HTTP_CAINFO"));
+        assert_eq!(setting(Some("Unheard/1"), "pypi.example"), None);
+        assert_eq!(setting(None, "example.org"), None);
+    }
+}

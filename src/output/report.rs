@@ -1,0 +1,124 @@
+//! The report at the end of a run: a line per build, artifacts, time per step, the proxy's totals.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::text::{bytes, printable, table};
+use crate::engine::ui::duration;
+use crate::event::summary::{BuildSummary, ClassTotals, Summary};
+
+/// The report, in lines of plain text.
+pub fn render(summary: &Summary) -> String {
+    let mut text = String::new();
+    if summary.builds.is_empty() {
+        return text;
+    }
+    text.push_str("\n==> Builds\n");
+    for (name, build) in &summary.builds {
+        build_lines(&mut text, name, build);
+    }
+    proxy_lines(&mut text, summary);
+    offline_lines(&mut text, summary);
+    if let Some(cause) = &summary.cancelled {
+        let _ = writeln!(text, "\n==> The run was {cause}.");
+    }
+    text
+}
+
+fn seconds(seconds: f64) -> String {
+    duration(Duration::from_secs_f64(seconds))
+}
+
+fn build_lines(text: &mut String, name: &str, build: &BuildSummary) {
+    let ending = build.ending.map_or("not started", super::super::event::Ending::as_str);
+    let _ = writeln!(text, "{name}: {ending} after {}", seconds(build.seconds));
+    if let Some(failure) = &build.failure {
+        let _ = writeln!(text, "  error: {}", printable(&failure.message));
+        for hint in &failure.hints {
+            let _ = writeln!(text, "  hint: {}", printable(hint));
+        }
+    }
+    for artifact in &build.artifacts {
+        let _ = writeln!(text, "  artifact: {}", printable(&artifact.description));
+        for file in &artifact.files {
+            let _ = writeln!(text, "    {}", file.display());
+        }
+    }
+    let rows: Vec<Vec<String>> = build
+        .steps
+        .iter()
+        .map(|step| vec![format!("  {}", step.name), seconds(step.seconds), ending_note(step.ending)])
+        .collect();
+    for line in table(&rows, &[1]) {
+        let _ = writeln!(text, "{line}");
+    }
+    for left in &build.left {
+        let _ = writeln!(text, "  left: {left}");
+    }
+    if !build.left.is_empty() {
+        text.push_str("  hint: `larder ps` lists what is left, `larder cleanup` removes it\n");
+    }
+    if !build.log.as_os_str().is_empty() {
+        let _ = writeln!(text, "  log: {}", build.log.display());
+    }
+}
+
+fn ending_note(ending: crate::event::Ending) -> String {
+    if ending == crate::event::Ending::Succeeded { String::new() } else { ending.as_str().to_owned() }
+}
+
+fn proxy_lines(text: &mut String, summary: &Summary) {
+    let totals = &summary.totals;
+    if totals.by_class.is_empty() {
+        return;
+    }
+    text.push_str("\n==> Proxy\n");
+    let head = ["", "requests", "hits", "304s", "from cache", "from upstream"].map(str::to_owned).to_vec();
+    let mut rows = vec![head];
+    for (class, counts) in &totals.by_class {
+        rows.push(row(class.as_str(), counts));
+    }
+    rows.push(row("total", &totals.all()));
+    for line in table(&rows, &[1, 2, 3, 4, 5]) {
+        let _ = writeln!(text, "{line}");
+    }
+    for flow in &summary.refused {
+        let step = flow.identity.step.as_deref().unwrap_or("-");
+        let _ = writeln!(
+            text,
+            "{} {} {} ({}, {step}): {}",
+            flow.outcome,
+            flow.method,
+            printable(&flow.url),
+            flow.identity.build,
+            printable(&flow.why)
+        );
+    }
+}
+
+fn row(name: &str, counts: &ClassTotals) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        counts.requests.to_string(),
+        counts.hits.to_string(),
+        counts.revalidated.to_string(),
+        bytes(counts.cache_bytes),
+        bytes(counts.upstream_bytes),
+    ]
+}
+
+fn offline_lines(text: &mut String, summary: &Summary) {
+    if summary.offline_misses.is_empty() {
+        return;
+    }
+    text.push_str("\n==> Not in the cache, and the run was offline\n");
+    let mut rows = vec![["build", "step", "request"].map(str::to_owned).to_vec()];
+    for miss in &summary.offline_misses {
+        let step = miss.step.as_deref().unwrap_or("-").to_owned();
+        rows.push(vec![miss.build.to_string(), step, format!("{} {}", miss.method, printable(&miss.url))]);
+    }
+    for line in table(&rows, &[]) {
+        let _ = writeln!(text, "{line}");
+    }
+    text.push_str("hint: run the build once with `--net cache` where there is a network, on this cache\n");
+}

@@ -1,0 +1,552 @@
+//! How a component describes its options once, and gets them decoded: see [`config!`](crate::config).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::hcl::value::Value;
+use super::json::interpolate::{self, InterpolateContext, InterpolateError};
+use super::schema::{Mode, OptionSchema, Schema};
+use super::secrets::Secrets;
+use super::source_map::Span;
+
+mod from_config;
+#[cfg(test)]
+mod tests;
+
+/// Declares the options of a component: makes the struct, its `Default`, its [`Schema`] and its decoding.
+///
+/// ```
+/// larder::config! {
+///     /// Runs scripts in the guest.
+///     pub struct ScriptConfig {
+///         /// Commands, joined by newlines.
+///         inline: Vec<String>,
+///         /// Where to put the script.
+///         #[required]
+///         destination: String,
+///         /// How to run it. `raw`: Go templates in it are left for the component to render.
+///         execute_command: String as raw = "sh {{.Path}}".to_owned(),
+///         /// A nested block: the type is itself made by `config!`. `Vec` of it for one that may be repeated.
+///         limits: Option<LimitsConfig> as block,
+///     }
+/// }
+/// larder::config! {
+///     /// Limits of a script.
+///     pub struct LimitsConfig {
+///         /// How long it may run.
+///         timeout: Option<std::time::Duration>,
+///     }
+/// }
+/// ```
+///
+/// A field's type is anything that implements [`FromConfig`]: strings, bools, integers, floats, durations, paths,
+/// [`Value`], and `Option`, `Vec` and `BTreeMap<String, _>` of them. `as flatten` takes the options of another
+/// `config!` struct as if they were listed in place. A name that is a Rust keyword is written `r#type`.
+#[macro_export]
+macro_rules! config {
+    (
+        $(#[doc = $about:literal])*
+        $vis:vis struct $struct:ident {
+            $(
+                $(#[doc = $help:literal])*
+                $(#[required] $(@ $required:tt)?)?
+                $name:ident : $type:ty $(as $mode:ident)? $(= $default:expr)?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug)]
+        $vis struct $struct {
+            $( $(#[doc = $help])* pub $name: $type, )*
+        }
+
+        impl Default for $struct {
+            fn default() -> Self {
+                Self { $( $name: $crate::config!(@default $($default)?), )* }
+            }
+        }
+
+        impl $crate::template::config::Config for $struct {
+            fn schema() -> $crate::template::schema::Schema {
+                let defaults = Self::default();
+                let _ = &defaults;
+                let mut schema = $crate::template::schema::Schema {
+                    help: $crate::template::schema::help_text(&[$($about),*]),
+                    options: Vec::new(),
+                };
+                $(
+                    $crate::template::config::describe::<$type>(
+                        &mut schema,
+                        stringify!($name),
+                        [$( $($required)? true, )? false][0],
+                        $crate::config!(@mode $($mode)?),
+                        $crate::config!(@shown defaults $name $($default)?),
+                        &[$($help),*],
+                    );
+                )*
+                schema
+            }
+
+            fn decode_fields(
+                body: &$crate::template::config::EvaluatedBody,
+                decoder: &mut $crate::template::config::Decoder<'_>,
+            ) -> Self {
+                let mut config = Self::default();
+                $(
+                    decoder.field(
+                        body,
+                        stringify!($name),
+                        [$( $($required)? true, )? false][0],
+                        $crate::config!(@mode $($mode)?),
+                        &mut config.$name,
+                    );
+                )*
+                config
+            }
+        }
+
+        impl $crate::template::config::FromConfig for $struct {
+            fn type_name() -> String {
+                "block".to_owned()
+            }
+
+            fn nested() -> Option<$crate::template::schema::Schema> {
+                Some(<Self as $crate::template::config::Config>::schema())
+            }
+
+            fn from_config(
+                item: &$crate::template::config::Item,
+                decoder: &mut $crate::template::config::Decoder<'_>,
+            ) -> Option<Self> {
+                decoder.nested(item)
+            }
+
+            fn from_flat(
+                body: &$crate::template::config::EvaluatedBody,
+                decoder: &mut $crate::template::config::Decoder<'_>,
+            ) -> Option<Self> {
+                Some(<Self as $crate::template::config::Config>::decode_fields(body, decoder))
+            }
+        }
+    };
+    (@default) => { Default::default() };
+    (@default $default:expr) => { $default };
+    (@shown $defaults:ident $name:ident) => { None };
+    (@shown $defaults:ident $name:ident $default:expr) => {
+        Some($crate::template::config::FromConfig::show(&$defaults.$name))
+    };
+    (@mode) => { $crate::template::config::FieldMode::Plain };
+    (@mode raw) => { $crate::template::config::FieldMode::Raw };
+    (@mode block) => { $crate::template::config::FieldMode::Block };
+    (@mode flatten) => { $crate::template::config::FieldMode::Flatten };
+}
+
+/// How [`config!`](crate::config) was told to treat a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldMode {
+    /// An attribute whose strings are Go templates.
+    Plain,
+    /// An attribute whose strings are left as they are.
+    Raw,
+    /// A nested block.
+    Block,
+    /// Options of another struct, in place.
+    Flatten,
+}
+
+/// A struct made by [`config!`](crate::config).
+pub trait Config: Default {
+    /// Describes the options.
+    fn schema() -> Schema;
+
+    /// Decodes what `body` holds of the options; says nothing about names it does not know.
+    fn decode_fields(body: &EvaluatedBody, decoder: &mut Decoder<'_>) -> Self;
+}
+
+/// A type an option can have.
+pub trait FromConfig: Default {
+    /// What the type is called in help and messages: `string`, `list of string`.
+    fn type_name() -> String;
+
+    /// Decodes a value that is known and not null. Reports what is wrong and returns `None` if it cannot.
+    fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self>;
+
+    /// The options, if it is a nested block.
+    fn nested() -> Option<Schema> {
+        None
+    }
+
+    /// Decodes it from the body around it.
+    fn from_flat(body: &EvaluatedBody, decoder: &mut Decoder<'_>) -> Option<Self> {
+        let _ = (body, decoder);
+        None
+    }
+
+    /// The value as a template would write it.
+    fn show(&self) -> String {
+        String::new()
+    }
+
+    /// Whether it takes values that are not known yet as they are.
+    fn takes_unknown() -> bool {
+        false
+    }
+}
+
+/// The body of a block, its expressions evaluated.
+#[derive(Clone, Debug)]
+pub struct EvaluatedBody {
+    /// Where the block's header is.
+    pub header: Span,
+    /// Attributes and nested blocks, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// An attribute or nested block of an [`EvaluatedBody`].
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Name of the option.
+    pub name: String,
+    /// Where the name is.
+    pub name_span: Span,
+    /// What it is set to.
+    pub item: Item,
+}
+
+/// What an option is set to.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where it is.
+    pub span: Span,
+    /// What it is.
+    pub content: Content,
+}
+
+/// The content of an [`Item`].
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// An attribute's value.
+    Value(Value),
+    /// One nested block.
+    Block(EvaluatedBody),
+    /// Several nested blocks of one name.
+    Blocks(Vec<EvaluatedBody>),
+}
+
+impl Item {
+    fn value(&self) -> Option<&Value> {
+        match &self.content {
+            Content::Value(value) => Some(value),
+            Content::Block(_) | Content::Blocks(_) => None,
+        }
+    }
+
+    /// What it is called in a message.
+    pub fn describe(&self) -> String {
+        match &self.content {
+            Content::Value(value) => value.describe(),
+            Content::Block(_) | Content::Blocks(_) => "a block".to_owned(),
+        }
+    }
+
+    /// The same place with another value: an element of a list has the span of the list.
+    #[must_use]
+    pub fn part(&self, value: Value) -> Self {
+        Self { span: self.span, content: Content::Value(value) }
+    }
+}
+
+impl EvaluatedBody {
+    /// Sets options over those of the body: an entry of the same name is replaced.
+    pub fn replace(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        for entry in entries {
+            self.entries.retain(|old| old.name != entry.name);
+            self.entries.push(entry);
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<(Span, Item)> {
+        let mut found = self.entries.iter().filter(|entry| entry.name == name);
+        let first = found.next()?;
+        let mut blocks = match &first.item.content {
+            Content::Block(body) => vec![body.clone()],
+            _ => return Some((first.name_span, first.item.clone())),
+        };
+        blocks.extend(found.filter_map(|entry| match &entry.item.content {
+            Content::Block(body) => Some(body.clone()),
+            _ => None,
+        }));
+        if blocks.len() == 1 {
+            return Some((first.name_span, first.item.clone()));
+        }
+        Some((first.name_span, Item { span: first.item.span, content: Content::Blocks(blocks) }))
+    }
+}
+
+/// A decoded configuration, with what is needed to report on it later.
+#[derive(Clone, Debug)]
+pub struct Decoded<T> {
+    /// The options.
+    pub config: T,
+    /// Names of options that were given a value not known yet; they have their defaults in `config`. Options of
+    /// nested blocks are named `block.option`.
+    pub unknown: BTreeSet<String>,
+    /// Where options that were given are set.
+    pub spans: BTreeMap<String, Span>,
+    /// Where the block's header is.
+    pub header: Span,
+}
+
+impl<T> Decoded<T> {
+    /// Whether the option was given a value that is not known yet, so that it cannot be checked.
+    pub fn is_unknown(&self, option: &str) -> bool {
+        self.unknown.contains(option)
+    }
+
+    /// Whether the option was given.
+    pub fn is_set(&self, option: &str) -> bool {
+        self.spans.contains_key(option)
+    }
+
+    /// Where the option is set; the block's header if it is not.
+    pub fn span(&self, option: &str) -> Span {
+        self.spans.get(option).copied().unwrap_or(self.header)
+    }
+
+    /// An error at the place the option is set, or at the block's header if it is not.
+    pub fn error(&self, option: &str, summary: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(summary).at(self.span(option))
+    }
+}
+
+/// What decoding needs besides the body.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeContext<'a> {
+    /// What the body belongs to, such as `the shell provisioner`.
+    pub owner: &'a str,
+    /// What Go templates in strings can use.
+    pub interpolate: &'a InterpolateContext,
+    /// Gets the sensitive strings met.
+    pub secrets: &'a Secrets,
+}
+
+/// Decodes a body. The configuration is of use only if the diagnostics hold no error.
+pub fn decode<T: Config>(body: &EvaluatedBody, context: DecodeContext<'_>) -> (Decoded<T>, Diagnostics) {
+    let mut decoder = Decoder {
+        context,
+        diagnostics: Diagnostics::default(),
+        raw: false,
+        path: Vec::new(),
+        unknown: BTreeSet::new(),
+        spans: BTreeMap::new(),
+    };
+    decoder.check_names(body, &T::schema());
+    let config = T::decode_fields(body, &mut decoder);
+    (Decoded { config, unknown: decoder.unknown, spans: decoder.spans, header: body.header }, decoder.diagnostics)
+}
+
+/// The state of decoding one body.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    context: DecodeContext<'a>,
+    diagnostics: Diagnostics,
+    raw: bool,
+    path: Vec<String>,
+    unknown: BTreeSet<String>,
+    spans: BTreeMap<String, Span>,
+}
+
+impl Decoder<'_> {
+    /// Decodes the option `name` of `body` into `slot`, which keeps its default if the option is not given.
+    pub fn field<T: FromConfig>(
+        &mut self,
+        body: &EvaluatedBody,
+        name: &str,
+        required: bool,
+        mode: FieldMode,
+        slot: &mut T,
+    ) {
+        if mode == FieldMode::Flatten {
+            if let Some(value) = T::from_flat(body, self) {
+                *slot = value;
+            }
+            return;
+        }
+        let name = option_name(name);
+        let given = body.get(name).filter(|(_, item)| !item.value().is_some_and(Value::is_null));
+        let Some((name_span, item)) = given else {
+            if required {
+                self.missing(body.header, name);
+            }
+            return;
+        };
+        self.path.push(name.to_owned());
+        let path = self.path.join(".");
+        self.spans.insert(path.clone(), name_span.to(item.span));
+        if let Some(value) = item.value() {
+            self.context.secrets.add_sensitive(value);
+        }
+        if item.value().is_some_and(|value| !value.is_wholly_known()) && !T::takes_unknown() {
+            self.unknown.insert(path);
+        } else {
+            let raw = std::mem::replace(&mut self.raw, mode == FieldMode::Raw);
+            if let Some(value) = T::from_config(&item, self) {
+                *slot = value;
+            }
+            self.raw = raw;
+        }
+        self.path.pop();
+    }
+
+    /// Decodes a nested block, or an object given in place of one.
+    pub fn nested<T: Config>(&mut self, item: &Item) -> Option<T> {
+        let body = match &item.content {
+            Content::Block(body) => body.clone(),
+            Content::Blocks(bodies) => {
+                let (first, second) = (bodies.first()?, bodies.get(1)?);
+                let name = self.option();
+                self.report(
+                    Diagnostic::error(format!("`{name}` is given more than once"))
+                        .at(second.header)
+                        .see(first.header, "first given here")
+                        .hint("keep one of the blocks"),
+                );
+                return None;
+            }
+            Content::Value(value) => match value.entries() {
+                Some(entries) => from_object(item, entries),
+                None => return self.mismatch(item, "block"),
+            },
+        };
+        self.check_names(&body, &T::schema());
+        Some(T::decode_fields(&body, self))
+    }
+
+    /// Reports something wrong.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports that an option needs another type. Returns `None` for use in a tail position.
+    pub fn mismatch<T>(&mut self, item: &Item, expected: &str) -> Option<T> {
+        let name = self.option();
+        let mut diagnostic = Diagnostic::error(format!("wrong type for `{name}`"))
+            .at(item.span)
+            .detail(format!("expected {expected}, found {}", item.describe()));
+        if expected == "block" {
+            diagnostic = diagnostic.hint(format!("write it as a block: {name} {{ … }}"));
+        } else if !matches!(item.content, Content::Value(_)) {
+            diagnostic = diagnostic.hint(format!("write it as an attribute: {name} = …"));
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// Name of the option being decoded, as in `debian.suite`.
+    pub fn option(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// The text of a string option: Go templates in it rendered, unless the option is raw.
+    pub fn text(&mut self, item: &Item, text: &str) -> Option<String> {
+        if self.raw {
+            return Some(text.to_owned());
+        }
+        match interpolate::render(text, self.context.interpolate) {
+            Ok(rendered) => {
+                if rendered != text && item.value().is_some_and(Value::is_sensitive) {
+                    self.context.secrets.add(&rendered);
+                }
+                Some(rendered)
+            }
+            Err(InterpolateError::NotKnownYet { .. }) => {
+                self.unknown.insert(self.path.join("."));
+                None
+            }
+            Err(error) => {
+                let name = self.option();
+                self.report(
+                    Diagnostic::error(format!("cannot render the template in `{name}`"))
+                        .at(item.span)
+                        .detail(error.to_string())
+                        .hint(error.hint()),
+                );
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, header: Span, name: &str) {
+        let diagnostic = Diagnostic::error(format!("`{name}` is required, but not set"))
+            .at(header)
+            .detail(format!("{} needs it", self.context.owner))
+            .hint(format!("add {name} = … to the block"));
+        self.report(diagnostic);
+    }
+
+    fn check_names(&mut self, body: &EvaluatedBody, schema: &Schema) {
+        let mut reported = BTreeSet::new();
+        for entry in &body.entries {
+            if schema.option(&entry.name).is_some() || !reported.insert(&entry.name) {
+                continue;
+            }
+            let within = if self.path.is_empty() {
+                self.context.owner.to_owned()
+            } else {
+                format!("the block `{}` of {}", self.path.join("."), self.context.owner)
+            };
+            let names = || schema.options.iter().map(|option| option.name);
+            let hint = match did_you_mean(&entry.name, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if schema.options.is_empty() => "it has no options".to_owned(),
+                None => format!("it has: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let diagnostic = Diagnostic::error(format!("unknown option `{}`", entry.name))
+                .at(entry.name_span)
+                .detail(format!("{within} has no option of this name"))
+                .hint(hint);
+            self.report(diagnostic);
+        }
+    }
+}
+
+fn from_object(item: &Item, entries: &BTreeMap<String, Value>) -> EvaluatedBody {
+    let entries = entries
+        .iter()
+        .map(|(name, value)| Entry { name: name.clone(), name_span: item.span, item: item.part(value.clone()) })
+        .collect();
+    EvaluatedBody { header: item.span, entries }
+}
+
+/// Adds an option to a schema; for [`config!`](crate::config).
+pub fn describe<T: FromConfig>(
+    schema: &mut Schema,
+    name: &'static str,
+    required: bool,
+    mode: FieldMode,
+    default: Option<String>,
+    help: &[&str],
+) {
+    let mode = match mode {
+        FieldMode::Flatten => {
+            schema.options.extend(T::nested().into_iter().flat_map(|nested| nested.options));
+            return;
+        }
+        FieldMode::Plain => Mode::Plain,
+        FieldMode::Raw => Mode::Raw,
+        FieldMode::Block => Mode::Block,
+    };
+    schema.options.push(OptionSchema {
+        name: option_name(name),
+        type_name: T::type_name(),
+        required,
+        default,
+        help: super::schema::help_text(help),
+        mode,
+        nested: T::nested(),
+    });
+}
+
+fn option_name(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}

@@ -1,0 +1,9 @@
+//! The HCL2 front end: `hcl-edit` parses, evaluation is ours, with cty's semantics.
+
+pub mod convert;
+pub mod eval;
+pub mod functions;
+pub(crate) mod parse;
+pub mod scope;
+pub(crate) mod type_expr;
+pub mod value;

@@ -1,0 +1,286 @@
+//! Evaluates expressions as HCL does: conversions, unknown values, marks, lazy `try` and `can`.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use hcl_edit::Span as _;
+use hcl_edit::expr::{Expression, ForExpr, FuncCall, ObjectKey, Traversal};
+
+use super::convert::{article, convert, unify};
+use super::functions::{self, FunctionEnv};
+use super::scope::Scope;
+use super::value::{Kind, Type, Value, parse_number};
+use crate::template::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::source_map::{FileId, Span};
+
+mod collection;
+mod operator;
+mod template;
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// The result of evaluating an expression: one diagnostic is enough to fix it.
+pub type Eval<T> = Result<T, Box<Diagnostic>>;
+
+/// Key of an object that may have further attributes, not known yet, besides those listed.
+pub const OPEN_OBJECT: &str = "\u{0}open";
+
+/// Deepest nesting of expressions.
+const MAX_DEPTH: usize = 200;
+/// Most work one template may cause, counted in evaluated expressions and in bytes of values they give.
+const MAX_WORK: usize = 200_000_000;
+
+/// Where a parsed text came from: spans in it are offsets from `base`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: FileId,
+    /// Offset of the parsed text in it.
+    pub base: usize,
+}
+
+impl Origin {
+    /// The place of something that was parsed; of the whole text if it has none.
+    pub fn span(self, range: Option<std::ops::Range<usize>>) -> Span {
+        let range = range.unwrap_or(0..0);
+        Span::new(self.file, self.base + range.start..self.base + range.end)
+    }
+}
+
+/// How much evaluation has been done, so that a hostile template ends in a diagnostic.
+#[derive(Debug, Default)]
+pub struct Work {
+    done: Cell<usize>,
+    depth: Cell<usize>,
+}
+
+/// Evaluates the expressions of one parsed text.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluator<'a> {
+    /// Where the text came from.
+    pub origin: Origin,
+    /// What functions can use.
+    pub env: &'a FunctionEnv<'a>,
+    /// Counts the work.
+    pub work: &'a Work,
+}
+
+impl Evaluator<'_> {
+    /// Evaluates an expression.
+    pub fn eval(&self, expression: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+        let depth = self.work.depth.get();
+        if depth >= MAX_DEPTH {
+            return Err(self.error(expression, "the expression nests too deep"));
+        }
+        self.charge(expression, 1)?;
+        self.work.depth.set(depth + 1);
+        let result = self.eval_kind(expression, scope);
+        self.work.depth.set(depth);
+        result
+    }
+
+    fn eval_kind(&self, expression: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+        match expression {
+            Expression::Null(_) => Ok(Value::null()),
+            Expression::Bool(value) => Ok(Value::bool(**value)),
+            Expression::Number(number) => {
+                let text = number.as_repr().map_or_else(|| number.to_string(), |repr| repr.trim().to_owned());
+                let number = parse_number(&text).or_else(|| parse_number(&number.value().to_string()));
+                number.map(Value::number).ok_or_else(|| self.error(expression, "the number is too long"))
+            }
+            Expression::String(text) => Ok(Value::string(text.value().clone())),
+            Expression::Array(array) => {
+                let elements = array.iter().map(|element| self.eval(element, scope));
+                Ok(Value::tuple(elements.collect::<Eval<_>>()?))
+            }
+            Expression::Object(object) => {
+                let mut attributes = BTreeMap::new();
+                let mut sensitive = false;
+                for (key, value) in object {
+                    let (name, marked) = self.object_key(key, scope)?;
+                    let Some(name) = name else { return Ok(Value::unknown(Type::Dynamic)) };
+                    sensitive |= marked;
+                    attributes.insert(name, self.eval(value.expr(), scope)?);
+                }
+                Ok(Value::object(attributes).mark(sensitive))
+            }
+            Expression::StringTemplate(template) => self.template(template.iter(), expression, scope),
+            Expression::HeredocTemplate(heredoc) => self.template(heredoc.template.iter(), expression, scope),
+            Expression::Parenthesis(inner) => self.eval(inner.inner(), scope),
+            Expression::Variable(name) => self.variable(name.as_str(), expression, scope),
+            Expression::Conditional(conditional) => self.conditional(conditional, scope),
+            Expression::FuncCall(call) => self.call(call, expression, scope),
+            Expression::Traversal(traversal) => self.traversal(traversal, scope),
+            Expression::UnaryOp(operation) => self.unary(operation, scope),
+            Expression::BinaryOp(operation) => self.binary(operation, scope),
+            Expression::ForExpr(for_expr) => self.for_expr(for_expr, expression, scope),
+        }
+    }
+
+    /// The name a key gives, if it is known, and whether it is sensitive.
+    fn object_key(&self, key: &ObjectKey, scope: &Scope<'_>) -> Eval<(Option<String>, bool)> {
+        match key {
+            ObjectKey::Ident(name) => Ok((Some(name.as_str().to_owned()), false)),
+            ObjectKey::Expression(Expression::Variable(name)) => Ok((Some(name.as_str().to_owned()), false)),
+            ObjectKey::Expression(expression) => {
+                let value = self.eval(expression, scope)?;
+                if value.is_unknown() {
+                    return Ok((None, false));
+                }
+                match value.scalar_text() {
+                    Some(text) => Ok((Some(text), value.is_sensitive())),
+                    None => Err(self
+                        .error(expression, "a key of an object must be a string")
+                        .map_detail(format!("found {}", value.describe()))),
+                }
+            }
+        }
+    }
+
+    fn variable(&self, name: &str, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+        match scope.get(name) {
+            Some(value) => {
+                self.charge(at, value.weight())?;
+                Ok(value.clone())
+            }
+            None => {
+                let names = scope.names();
+                let hint = match did_you_mean(name, names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if names.is_empty() => "references cannot be used here".to_owned(),
+                    None => format!("use a string in quotes, or one of {}", names.join(", ")),
+                };
+                Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))
+            }
+        }
+    }
+
+    fn conditional(&self, conditional: &hcl_edit::expr::Conditional, scope: &Scope<'_>) -> Eval<Value> {
+        let condition = self.bool(&conditional.cond_expr, scope, "a condition")?;
+        let (yes, no) = (self.eval(&conditional.true_expr, scope), self.eval(&conditional.false_expr, scope));
+        let Kind::Bool(chosen) = condition.kind() else {
+            let types = [yes?, no?].map(|value| value.ty());
+            return Ok(Value::unknown(unify(&types).unwrap_or(Type::Dynamic)).mark(condition.is_sensitive()));
+        };
+        let (value, other, at) =
+            if *chosen { (yes?, no, &conditional.true_expr) } else { (no?, yes, &conditional.false_expr) };
+        let Ok(other) = other else { return Ok(value.mark(condition.is_sensitive())) };
+        let ty = unify(&[value.ty(), other.ty()]).ok_or_else(|| {
+            self.error(at, "the two results of the condition are of different types").map_detail(format!(
+                "one is {}, the other {}",
+                value.describe(),
+                other.describe()
+            ))
+        })?;
+        let converted = convert(&value, &ty).map_err(|error| self.error(at, error))?;
+        Ok(converted.mark(condition.is_sensitive()))
+    }
+
+    fn call(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+        let name = call.name.name.as_str();
+        if call.name.is_namespaced() {
+            return Err(self.error(at, format!("there is no function `{name}` in this namespace")));
+        }
+        if name == "try" || name == "can" {
+            return self.lazy(name, call, at, scope);
+        }
+        let Some(function) = functions::find(name) else {
+            let hint = did_you_mean(name, functions::names()).map_or_else(
+                || "see the list of functions in the documentation".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let span = self.origin.span(call.name.name.span());
+            return Err(Box::new(Diagnostic::error(format!("there is no function `{name}`")).at(span).hint(hint)));
+        };
+        let mut arguments = Vec::new();
+        for (index, argument) in call.args.iter().enumerate() {
+            let value = self.eval(argument, scope)?;
+            if !call.args.expand_final() || index + 1 < call.args.len() {
+                arguments.push(value);
+                continue;
+            }
+            if value.is_unknown() {
+                return Ok(Value::unknown(Type::Dynamic).mark(value.is_sensitive()));
+            }
+            let elements =
+                value.elements().ok_or_else(|| self.error(argument, "only a list can be expanded by `...`"))?;
+            arguments.extend(elements.iter().map(|element| element.clone().mark(value.is_sensitive())));
+        }
+        let result = function
+            .call(arguments, self.env)
+            .map_err(|message| self.error(at, format!("`{name}` failed")).map_detail(message))?;
+        self.charge(at, result.weight())?;
+        Ok(result)
+    }
+
+    /// `try` gives its first argument that can be evaluated, `can` tells whether its one can.
+    fn lazy(&self, name: &str, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+        if name == "can" {
+            let mut arguments = call.args.iter();
+            return match (arguments.next(), arguments.next()) {
+                (Some(argument), None) => match self.eval(argument, scope) {
+                    Ok(value) if !value.is_wholly_known() => Ok(Value::unknown(Type::Bool)),
+                    result => Ok(Value::bool(result.is_ok())),
+                },
+                _ => Err(self.error(at, "`can` takes one argument")),
+            };
+        }
+        let mut last = None;
+        for argument in call.args.iter() {
+            match self.eval(argument, scope) {
+                Ok(value) => return Ok(value),
+                Err(error) => last = Some(error),
+            }
+        }
+        let detail =
+            last.map_or_else(|| "it has no arguments".to_owned(), |error| format!("the last: {}", error.summary));
+        Err(self.error(at, "none of the arguments of `try` can be evaluated").map_detail(detail))
+    }
+
+    fn bool(&self, expression: &Expression, scope: &Scope<'_>, what: &str) -> Eval<Value> {
+        let value = self.eval(expression, scope)?;
+        if value.is_null() {
+            return Err(self.error(expression, format!("{what} cannot be null")));
+        }
+        convert(&value, &Type::Bool)
+            .map_err(|error| self.error(expression, format!("{what} must be a bool")).map_detail(error))
+    }
+
+    /// An error at an expression.
+    pub fn error(&self, at: &Expression, summary: impl Into<String>) -> Box<Diagnostic> {
+        Box::new(Diagnostic::error(summary).at(self.span(at)))
+    }
+
+    /// Where an expression is.
+    pub fn span(&self, expression: &Expression) -> Span {
+        self.origin.span(expression.span())
+    }
+
+    fn charge(&self, at: &Expression, work: usize) -> Eval<()> {
+        let done = self.work.done.get().saturating_add(work);
+        self.work.done.set(done);
+        if done > MAX_WORK {
+            return Err(self
+                .error(at, "the template is too much work to evaluate")
+                .map_hint("are values multiplied in nested loops?"));
+        }
+        Ok(())
+    }
+}
+
+trait MapDiagnostic {
+    fn map_detail(self, detail: impl Into<String>) -> Self;
+    fn map_hint(self, hint: impl Into<String>) -> Self;
+}
+
+impl MapDiagnostic for Box<Diagnostic> {
+    fn map_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    fn map_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

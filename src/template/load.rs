@@ -1,0 +1,439 @@
+//! Files to [`Template`]: everything that can be said about a template without building it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hcl_edit::Span as _;
+use hcl_edit::expr::Expression;
+use hcl_edit::structure::{Block, Structure};
+use jiff::Timestamp;
+
+use super::body::{ConfigBody, TemplateScope, header_span};
+use super::build::Build;
+use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::files::FileLoader;
+use super::hcl::eval::{Eval, Evaluator, Origin, Work};
+use super::hcl::functions::FunctionEnv;
+use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
+use super::hcl::scope::Scope;
+use super::hcl::value::{Kind, Type, Value};
+use super::local::Local;
+use super::required_plugin::RequiredPlugin;
+use super::secrets::Secrets;
+use super::source::{self, Source, SourceBlock};
+use super::source_map::{FileId, SourceMap, Span};
+use super::variable::Variable;
+
+#[cfg(test)]
+mod tests;
+mod variable_files;
+
+/// What to load, and what it is given.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// A file, or a directory whose `*.pkr.hcl` files make one template.
+    pub path: PathBuf,
+    /// Variables of the command line, in order.
+    pub vars: Vec<(String, String)>,
+    /// Variable files of the command line, in order.
+    pub var_files: Vec<PathBuf>,
+    /// The environment: `PKR_VAR_name`, and what `env` reads.
+    pub env: BTreeMap<String, String>,
+    /// Relative paths start here.
+    pub cwd: PathBuf,
+    /// Start of the run.
+    pub now: Timestamp,
+    /// Version that templates are told.
+    pub packer_version: String,
+    /// Only parse.
+    pub syntax_only: bool,
+    /// Warn of values in variable files for variables that are not declared.
+    pub warn_on_undeclared: bool,
+}
+
+/// The result of loading.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The template; `None` if there is an error, or if it was only parsed.
+    pub template: Option<Template>,
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// The texts diagnostics point into.
+    pub sources: SourceMap,
+    /// What must not be shown.
+    pub secrets: Secrets,
+}
+
+/// A template.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Its variables by name.
+    pub variables: BTreeMap<String, Variable>,
+    /// Its locals by name.
+    pub locals: BTreeMap<String, Value>,
+    /// Its sources, in order.
+    pub sources: Vec<Source>,
+    /// Its builds, in order.
+    pub builds: Vec<Build>,
+    /// Plugins it asks for.
+    pub required_plugins: Vec<RequiredPlugin>,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// What its expressions can use.
+    pub scope: Arc<TemplateScope>,
+}
+
+/// Loads a template. All errors found are reported, not only the first.
+pub fn load(options: &LoadOptions, files: Arc<dyn FileLoader>) -> Loaded {
+    let mut loading = Loading {
+        options,
+        files,
+        diagnostics: Diagnostics::default(),
+        source_map: SourceMap::default(),
+        scope_secrets: Secrets::default(),
+        variables: BTreeMap::new(),
+        locals: BTreeMap::new(),
+        names: BTreeMap::new(),
+        sources: Vec::new(),
+        required_plugins: Vec::new(),
+        work: Work::default(),
+    };
+    let template = loading.load();
+    let template = template.filter(|_| !loading.diagnostics.has_errors());
+    Loaded { template, diagnostics: loading.diagnostics, sources: loading.source_map, secrets: loading.scope_secrets }
+}
+
+/// The state of loading one template.
+#[derive(Debug)]
+pub(crate) struct Loading<'a> {
+    pub(crate) options: &'a LoadOptions,
+    files: Arc<dyn FileLoader>,
+    pub(crate) diagnostics: Diagnostics,
+    source_map: SourceMap,
+    pub(crate) scope_secrets: Secrets,
+    pub(crate) variables: BTreeMap<String, Variable>,
+    pub(crate) locals: BTreeMap<String, Local>,
+    /// What expressions can use so far.
+    pub(crate) names: BTreeMap<String, Value>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) required_plugins: Vec<RequiredPlugin>,
+    pub(crate) work: Work,
+}
+
+impl Loading<'_> {
+    fn load(&mut self) -> Option<Template> {
+        let path = self.options.cwd.join(&self.options.path);
+        let (paths, directory) = self.template_files(&path)?;
+        let mut structures = Vec::new();
+        for path in &paths {
+            if let Some((file, text)) = self.read(path) {
+                structures.extend(parse::parse(file, &text, &mut self.diagnostics));
+            }
+        }
+        let blocks = self.root_blocks(structures);
+        if self.options.syntax_only {
+            return None;
+        }
+        self.evaluate_template(&blocks, directory, self.files.is_dir(&path))
+    }
+
+    fn evaluate_template(&mut self, blocks: &[(Block, Origin)], directory: PathBuf, is_dir: bool) -> Option<Template> {
+        let mut sources: Vec<SourceBlock> = Vec::new();
+        for (block, origin) in blocks {
+            match block.ident.as_str() {
+                "packer" => self.packer_block(block, *origin),
+                "variable" => self.declare_variable(block, *origin),
+                "variables" => self.declare_variables(block, *origin),
+                "local" => self.declare_local(block, *origin),
+                "locals" => self.declare_locals(block, *origin),
+                "source" => self.declare_source(block, *origin, &mut sources),
+                "data" => self.report(
+                    Diagnostic::error("data sources are not supported yet")
+                        .at(header_span(block, *origin))
+                        .hint("give the value as a variable"),
+                ),
+                "hcp_packer_registry" => self.report(
+                    Diagnostic::warning("`hcp_packer_registry` is left out")
+                        .at(header_span(block, *origin))
+                        .detail("builds are not published to HCP Packer"),
+                ),
+                _ => {}
+            }
+        }
+        let given = self.given_variables(&directory, is_dir);
+        self.set_variables(&given);
+        self.set_names(&directory);
+        let locals = self.evaluate_locals();
+        self.names.insert("local".to_owned(), Value::object(locals.clone()));
+        let scope = Arc::new(TemplateScope {
+            names: self.names.clone(),
+            files: Arc::clone(&self.files),
+            cwd: self.options.cwd.clone(),
+            template_dir: directory.clone(),
+            now: self.options.now,
+            packer_version: self.options.packer_version.clone(),
+            secrets: self.scope_secrets.clone(),
+        });
+        for found in sources {
+            let owner = format!("the {} source", found.builder_type);
+            let body = ConfigBody::new(&owner, &found.block, found.origin, &scope, &[]);
+            let SourceBlock { builder_type, name, span, .. } = found;
+            self.sources.push(Source { builder_type, name, body, span });
+        }
+        let builds = blocks
+            .iter()
+            .filter(|(block, _)| block.ident.as_str() == "build")
+            .map(|(block, origin)| self.build(block, *origin, &scope))
+            .collect();
+        Some(Template {
+            variables: std::mem::take(&mut self.variables),
+            locals,
+            sources: std::mem::take(&mut self.sources),
+            builds,
+            required_plugins: std::mem::take(&mut self.required_plugins),
+            directory,
+            scope,
+        })
+    }
+
+    /// The files of the template and its directory.
+    fn template_files(&mut self, path: &Path) -> Option<(Vec<PathBuf>, PathBuf)> {
+        let shown = self.options.path.display().to_string();
+        if self.files.is_dir(path) {
+            let mut found = match self.files.list(path) {
+                Ok(found) => found,
+                Err(error) => {
+                    self.report(Diagnostic::error(format!("cannot list {shown}")).detail(error.to_string()));
+                    return None;
+                }
+            };
+            found.sort();
+            let json: Vec<String> =
+                found.iter().filter(|path| ends(path, ".pkr.json")).map(|path| path.display().to_string()).collect();
+            if !json.is_empty() {
+                self.report(json_not_supported(&json.join(", ")));
+            }
+            found.retain(|path| ends(path, ".pkr.hcl") && self.files.is_file(path));
+            if found.is_empty() {
+                self.report(
+                    Diagnostic::error(format!("there is no template in {shown}"))
+                        .detail("none of its files is named *.pkr.hcl")
+                        .hint("name a template file, or another directory"),
+                );
+                return None;
+            }
+            return Some((found, path.to_owned()));
+        }
+        if !self.files.is_file(path) {
+            self.report(
+                Diagnostic::error(format!("there is no template {shown}"))
+                    .hint("name a file or a directory that exists"),
+            );
+            return None;
+        }
+        if ends(path, ".pkr.json") {
+            self.report(json_not_supported(&shown));
+            return None;
+        }
+        if !ends(path, ".pkr.hcl") {
+            self.report(
+                Diagnostic::error(format!("{shown} is a legacy JSON template, and these are not supported yet"))
+                    .detail("HCL2 templates are named *.pkr.hcl; any other name means legacy JSON")
+                    .hint("convert it by `packer hcl2_upgrade`, or name it *.pkr.hcl if it is HCL2"),
+            );
+            return None;
+        }
+        let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+        Some((vec![path.to_owned()], directory))
+    }
+
+    /// Reads a file into the source map.
+    fn read(&mut self, path: &Path) -> Option<(FileId, String)> {
+        let shown = path.strip_prefix(&self.options.cwd).unwrap_or(path).display().to_string();
+        let content = match self.files.read(path) {
+            Ok(content) => content,
+            Err(error) => {
+                self.report(Diagnostic::error(format!("cannot read {shown}")).detail(error.to_string()));
+                return None;
+            }
+        };
+        match String::from_utf8(content) {
+            Ok(text) => Some((self.source_map.add(shown, text.clone()), text)),
+            Err(error) => {
+                let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+                let end = valid.len();
+                let file = self.source_map.add(shown, valid);
+                self.report(
+                    Diagnostic::error("the file is not UTF-8").at(Span::new(file, end..end)).hint("save it as UTF-8"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The blocks at the root; what else is there is reported.
+    fn root_blocks(&mut self, structures: Vec<Placed>) -> Vec<(Block, Origin)> {
+        let mut blocks = Vec::new();
+        for (structure, origin) in structures {
+            match structure {
+                Structure::Block(block) if ROOT_BLOCKS.contains(&block.ident.as_str()) => blocks.push((block, origin)),
+                Structure::Block(block) => {
+                    let span = header_span(&block, origin);
+                    self.unknown_option(block.ident.as_str(), span, "a template", ROOT_BLOCKS);
+                }
+                Structure::Attribute(attribute) => {
+                    let name = attribute.key.as_str();
+                    self.report(
+                        Diagnostic::error(format!("`{name}` cannot be set outside a block"))
+                            .at(origin.span(attribute.key.span()))
+                            .hint(format!("for a value of your own, write locals {{ {name} = … }}")),
+                    );
+                }
+            }
+        }
+        blocks
+    }
+
+    fn declare_source(&mut self, block: &Block, origin: Origin, sources: &mut Vec<SourceBlock>) {
+        match source::parse(block, origin) {
+            Ok(found) => {
+                let same = |other: &&SourceBlock| other.builder_type == found.builder_type && other.name == found.name;
+                match sources.iter().find(same) {
+                    Some(first) => {
+                        let diagnostic = Diagnostic::error(format!(
+                            "the source `{}.{}` is declared twice",
+                            found.builder_type, found.name
+                        ))
+                        .at(found.span)
+                        .see(first.span, "first declared here")
+                        .hint("rename one of them");
+                        self.report(diagnostic);
+                    }
+                    None => sources.push(found),
+                }
+            }
+            Err(diagnostic) => self.report(diagnostic),
+        }
+    }
+
+    /// Sets `var`, `path` and `packer`.
+    fn set_names(&mut self, directory: &Path) {
+        let object = |entries: Vec<(&str, String)>| {
+            Value::object(entries.into_iter().map(|(name, text)| (name.to_owned(), Value::string(text))).collect())
+        };
+        let variables = self.variables.iter().map(|(name, variable)| (name.clone(), variable.value.clone()));
+        let variables = Value::object(variables.collect());
+        let root = directory.strip_prefix(&self.options.cwd).ok().filter(|_| !self.options.path.is_absolute());
+        let root = match root {
+            Some(root) if root.as_os_str().is_empty() => ".".to_owned(),
+            Some(root) => root.display().to_string(),
+            None => directory.display().to_string(),
+        };
+        let path = object(vec![("root", root), ("cwd", self.options.cwd.display().to_string())]);
+        let packer = object(vec![("version", self.options.packer_version.clone())]);
+        self.names.extend([("var".to_owned(), variables), ("path".to_owned(), path), ("packer".to_owned(), packer)]);
+    }
+
+    // === for all blocks ===
+
+    /// Reports something.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Evaluates an expression with the names known so far; unknown, and reported, if it fails.
+    pub(crate) fn evaluate(&mut self, expression: &Expression, origin: Origin) -> Value {
+        let names = std::mem::take(&mut self.names);
+        let scope = Scope::new(names);
+        let functions = self.functions();
+        let evaluator = Evaluator { origin, env: &functions, work: &self.work };
+        let result = evaluator.eval(expression, &scope);
+        self.names = scope.into_names();
+        self.value_or_report(result)
+    }
+
+    /// The value; unknown, and reported, if there is none.
+    pub(crate) fn value_or_report(&mut self, result: Eval<Value>) -> Value {
+        result.unwrap_or_else(|diagnostic| {
+            self.report(*diagnostic);
+            Value::unknown(Type::Dynamic)
+        })
+    }
+
+    /// What functions can use.
+    pub(crate) fn functions(&self) -> FunctionEnv<'_> {
+        FunctionEnv {
+            files: &*self.files,
+            cwd: &self.options.cwd,
+            now: self.options.now,
+            env: None,
+            in_template_file: false,
+        }
+    }
+
+    /// The text of an option that must be known while loading.
+    pub(crate) fn constant_text(&mut self, expression: &Expression, origin: Origin) -> String {
+        let value = self.evaluate(expression, origin);
+        if value.is_unknown() || value.is_null() {
+            return String::new();
+        }
+        value.scalar_text().unwrap_or_else(|| {
+            let found = format!("found {}", value.describe());
+            self.report(Diagnostic::error("a string is needed here").at(origin.span(expression.span())).detail(found));
+            String::new()
+        })
+    }
+
+    /// The value of a bool that must be known while loading.
+    pub(crate) fn constant_bool(&mut self, expression: &Expression, origin: Origin) -> bool {
+        let value = self.evaluate(expression, origin);
+        match super::hcl::convert::convert(&value, &Type::Bool).map(Value::into_kind) {
+            Ok(Kind::Bool(value)) => value,
+            Ok(_) => false,
+            Err(error) => {
+                let span = origin.span(expression.span());
+                self.report(Diagnostic::error("true or false is needed here").at(span).detail(error));
+                false
+            }
+        }
+    }
+
+    /// The only label of a block.
+    pub(crate) fn label(&mut self, block: &Block, origin: Origin, example: &str) -> Option<String> {
+        if let [label] = block.labels.as_slice() {
+            return Some(label.as_str().to_owned());
+        }
+        let detail = format!("it has {}", block.labels.len());
+        self.report(
+            Diagnostic::error(format!("`{}` needs one label", block.ident.as_str()))
+                .at(header_span(block, origin))
+                .detail(detail)
+                .hint(format!("write {example}")),
+        );
+        None
+    }
+
+    /// Reports a name that means nothing where it stands.
+    pub(crate) fn unknown_option(&mut self, name: &str, span: Span, owner: &str, known: &[&str]) {
+        let hint = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has: {}", known.join(", ")),
+        };
+        self.report(
+            Diagnostic::error(format!("unknown option or block `{name}`"))
+                .at(span)
+                .detail(format!("{owner} has none of this name"))
+                .hint(hint),
+        );
+    }
+}
+
+fn ends(path: &Path, suffix: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(suffix))
+}
+
+fn json_not_supported(names: &str) -> Diagnostic {
+    Diagnostic::error(format!("templates in JSON are not supported yet: {names}"))
+        .hint("write the template in HCL2, in a file named *.pkr.hcl")
+}

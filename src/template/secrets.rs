@@ -1,0 +1,44 @@
+//! Collects the values that must not be shown.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::hcl::value::{Kind, Value};
+
+/// Every sensitive string met while a template is evaluated. Clones share one collection.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Arc<Mutex<BTreeSet<String>>>);
+
+impl Secrets {
+    /// Adds a secret. Empty text cannot be one: redacting it would redact everything.
+    pub fn add(&self, secret: &str) {
+        if !secret.is_empty() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
+        }
+    }
+
+    /// Adds the strings and numbers in `value`, or those in its sensitive parts if it is not sensitive as a whole.
+    pub fn add_sensitive(&self, value: &Value) {
+        self.walk(value, false);
+    }
+
+    fn walk(&self, value: &Value, inherited: bool) {
+        let sensitive = inherited || value.is_sensitive();
+        match value.kind() {
+            Kind::String(text) if sensitive => self.add(text),
+            Kind::Number(_) if sensitive => {
+                if let Some(text) = value.scalar_text() {
+                    self.add(&text);
+                }
+            }
+            _ => value.children().for_each(|child| self.walk(child, sensitive)),
+        }
+    }
+
+    /// All secrets, longest first, so that one that contains another is redacted as a whole.
+    pub fn values(&self) -> Vec<String> {
+        let mut values: Vec<String> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values
+    }
+}

@@ -1,0 +1,92 @@
+//! Sources: what to build from, declared at the top and used in builds.
+
+use hcl_edit::structure::Block;
+
+use super::body::{ConfigBody, header_span};
+use super::diagnostic::Diagnostic;
+use super::hcl::eval::Origin;
+use super::source_map::Span;
+
+/// A `source "type" "name"` block, before its body is bound to a scope.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceBlock {
+    pub(crate) builder_type: String,
+    pub(crate) name: String,
+    pub(crate) block: Block,
+    pub(crate) origin: Origin,
+    pub(crate) span: Span,
+}
+
+/// A declared source.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Type of its builder.
+    pub builder_type: String,
+    /// Its name.
+    pub name: String,
+    /// Its options.
+    pub body: ConfigBody,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A source as used by a build.
+#[derive(Clone, Debug)]
+pub struct BuildSource {
+    /// Type of its builder.
+    pub builder_type: String,
+    /// Name of the source: `source.name`, `PACKER_BUILD_NAME`.
+    pub name: String,
+    /// Name in this build, used by `only` and `except`; the source's unless the build gives another.
+    pub local_name: String,
+    /// Name of the build block.
+    pub build_name: Option<String>,
+    /// Its options.
+    pub body: ConfigBody,
+    /// Where the build uses it.
+    pub span: Span,
+}
+
+impl BuildSource {
+    /// `type.name`, as `only` and `except` in a template have it.
+    pub fn short_id(&self) -> String {
+        format!("{}.{}", self.builder_type, self.local_name)
+    }
+
+    /// `[build.]type.name`, as the command line's `-only` and `-except` match it.
+    pub fn id(&self) -> String {
+        match &self.build_name {
+            Some(build) => format!("{build}.{}", self.short_id()),
+            None => self.short_id(),
+        }
+    }
+}
+
+/// Reads the labels of a source block.
+pub(crate) fn parse(block: &Block, origin: Origin) -> Result<SourceBlock, Diagnostic> {
+    let span = header_span(block, origin);
+    let labels: Vec<&str> = block.labels.iter().map(hcl_edit::structure::BlockLabel::as_str).collect();
+    match labels.as_slice() {
+        [builder_type, name] => Ok(SourceBlock {
+            builder_type: (*builder_type).to_owned(),
+            name: (*name).to_owned(),
+            block: block.clone(),
+            origin,
+            span,
+        }),
+        _ => Err(Diagnostic::error("a source needs a type and a name")
+            .at(span)
+            .hint("write source \"type\" \"name\" { … }")),
+    }
+}
+
+/// Type and name in a reference such as `source.null.web`, `null.web`.
+pub(crate) fn parse_reference(text: &str) -> Option<(String, String)> {
+    let parts: Vec<&str> = text.split('.').collect();
+    match parts.as_slice() {
+        [builder_type, name] | ["source" | "sources", builder_type, name] => {
+            Some(((*builder_type).to_owned(), (*name).to_owned()))
+        }
+        _ => None,
+    }
+}
