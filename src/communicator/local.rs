@@ -144,8 +144,12 @@ mod tests {
             String::from_utf8(bytes).unwrap().trim().to_owned()
         });
         result.unwrap_err();
-        // Adopted and, being dead, at most not yet collected.
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        assert!(state.is_err() || state.unwrap().contains(") Z "));
+        // Killed, it is there until it has died, and then until whoever adopted it has noticed.
+        let alive = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while alive() {
+            assert!(std::time::Instant::now() < deadline, "{pid} still runs");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::transfer;
 use crate::engine::component::{Communicator, Content, Output};
 use crate::error::{Context as _, Error, Result};
-use crate::guest::launch::{Command, Guest, Shutdown};
+use crate::guest::launch::{Command, Guest, ProcessControl, Shutdown};
 
 /// How long a killed command has to be reported as ended.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -56,6 +56,17 @@ impl RootfsCommunicator {
     }
 }
 
+/// Kills a command whose caller has stopped waiting for it.
+struct KillOnDrop(Option<ProcessControl>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(control) = &self.0 {
+            control.kill_now();
+        }
+    }
+}
+
 fn gone() -> Error {
     Error::new("the guest has been shut down")
 }
@@ -69,6 +80,7 @@ impl Communicator for RootfsCommunicator {
             guest.as_ref().ok_or_else(gone)?.spawn(Command::shell(command, self.env.clone())).await?
         };
         let (control, mut exit) = (process.control, process.exit);
+        let mut unfinished = KillOnDrop(Some(control.clone()));
         drop(process.stdin);
         let (mut stdout, mut stderr) = (process.stdout, process.stderr);
         // What a command leaves in the background may hold its pipes open for ever: the end of the command ends the
@@ -86,6 +98,7 @@ impl Communicator for RootfsCommunicator {
             tokio::select! {
                 exit = exit.wait(), if status.is_none() => {
                     status = Some(exit?);
+                    unfinished.0 = None;
                     ended.cancel();
                 }
                 () = &mut relay, if !relayed => relayed = true,
@@ -123,8 +136,12 @@ impl Communicator for RootfsCommunicator {
         let unpacked = guest.unpack(reader.as_fd(), &target).await;
         drop(reader);
         let packed = packed.await.context(|| format!("reading {source} was given up"))?;
-        // A guest that stops reading makes packing fail too; its own reason says more.
-        unpacked.and(packed.context(|| format!("cannot read {source}")))
+        match packed {
+            // The guest stopped reading, and has said why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => unpacked,
+            Err(error) => Err(error).context(|| format!("cannot read {source}")),
+            Ok(()) => unpacked,
+        }
     }
 
     async fn download(&self, source: &str, destination: &Path) -> Result<()> {

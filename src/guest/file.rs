@@ -48,11 +48,15 @@ fn get(path: &str, mut data: File) -> io::Result<()> {
 
 fn unpack(directory: &str, data: File) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    let mut archive = tar::Archive::new(io::BufReader::new(data));
+    let mut data = io::BufReader::new(data);
+    let mut archive = tar::Archive::new(&mut data);
     archive.set_preserve_permissions(true);
     archive.set_preserve_mtime(true);
     archive.set_overwrite(true);
-    archive.unpack(directory)
+    archive.unpack(directory)?;
+    // The padding at the archive's end, lest its writer see a broken pipe.
+    io::copy(&mut data, &mut io::sink())?;
+    Ok(())
 }
 
 fn pack(directory: &str, data: File) -> io::Result<()> {

@@ -39,6 +39,11 @@ impl Layers {
         Ok(Self { kind, directory, finished: vec![base], open: None, next: 1 })
     }
 
+    /// Uses copies from now on, whether or not overlays work.
+    pub fn use_copies(&mut self) {
+        self.kind = Kind::Copy;
+    }
+
     /// How layers relate.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -87,10 +92,11 @@ impl Layers {
     }
 
     /// Throws the open layer away, if there is one, once its guest has ended.
-    pub fn discard(&mut self) -> Result<()> {
+    pub async fn discard(&mut self) -> Result<()> {
         let Some(layer) = self.open.take() else { return Ok(()) };
         self.remove_work(&layer)?;
-        reap::remove_tree(&layer)
+        let removed = tokio::task::spawn_blocking(move || reap::remove_tree(&layer)).await;
+        removed.context(|| "the removal of a layer was given up".to_owned())?
     }
 
     fn remove_work(&self, layer: &Path) -> Result<()> {

@@ -98,7 +98,7 @@ fn end_process(pid: u32) -> io::Result<bool> {
 }
 
 /// Deletes the tree at `path`, if there is one. Refuses while anything is mounted on it or in it, follows no symbolic
-/// link, and does not leave the file system that `path` is on.
+/// link, and does not leave the file system that `path` is on. Blocks for as long as it takes.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let what = || format!("cannot remove {}", path.display());
     // The path itself, with the links of its parents resolved, as the kernel lists mounts.

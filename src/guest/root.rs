@@ -106,9 +106,16 @@ pub(super) fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, mount
         by_descriptor(&upper),
         by_descriptor(&work)
     );
-    let options = CString::new(options).expect("built from numbers");
-    rustix::mount::mount("overlay", mount_at, "overlay", MountFlags::NODEV, options.as_c_str()).map_err(|error| {
-        RootError { what: "mount the layers over each other".to_owned(), error: error.into(), overlay_refused: true }
+    let mount = |options: String| {
+        let options = CString::new(options).expect("built from numbers");
+        rustix::mount::mount("overlay", mount_at, "overlay", MountFlags::NODEV, options.as_c_str())
+    };
+    // A layer is scratch until its image is exported, so nothing in it need be synced while the guest runs, nor when it
+    // ends. Kernels before 5.10 do not know the option.
+    mount(format!("volatile,{options}")).or_else(|_| mount(options)).map_err(|error| RootError {
+        what: "mount the layers over each other".to_owned(),
+        error: error.into(),
+        overlay_refused: true,
     })
 }
 
@@ -137,7 +144,10 @@ impl Targets {
         self.directory(top, "etc")?;
         self.bind_file(top, run, "resolv.conf", &format!("nameserver {resolver}\n"))?;
         if matches!(rustix::fs::statat(top, "etc/hosts", AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
-            self.bind_file(top, run, "hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")?;
+            let name = rustix::system::uname();
+            let name = name.nodename().to_string_lossy();
+            let content = format!("127.0.0.1 localhost {name}\n::1 localhost ip6-localhost ip6-loopback\n");
+            self.bind_file(top, run, "hosts", &content)?;
         }
         Ok(())
     }

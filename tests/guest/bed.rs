@@ -12,6 +12,7 @@ use larder::engine::component::{Communicator as _, Output};
 use larder::guest::gateway::{Gateway, GatewayListeners, GatewaySpec};
 use larder::guest::launch::{Guest, GuestSpec};
 use larder::guest::layer::Layers;
+use larder::guest::record::Record;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,10 @@ pub(crate) fn possible() -> bool {
 
 /// Everything of one build's guest.
 pub(crate) struct Bed {
-    pub(crate) scratch: TempDir,
+    /// Removes the directory at the end, if it is this bed's own.
+    owned: Option<TempDir>,
+    pub(crate) directory: PathBuf,
+    pub(crate) record: Option<Arc<Record>>,
     pub(crate) gateway: Gateway,
     pub(crate) listeners: GatewayListeners,
     pub(crate) layers: Layers,
@@ -48,21 +52,29 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let base = scratch.path().join("base");
+        let mut bed = Self::at(scratch.path()).await;
+        bed.owned = Some(scratch);
+        bed
+    }
+
+    /// A bed in a directory that is there and stays there.
+    pub(crate) async fn at(directory: &Path) -> Self {
+        let base = directory.join("base");
         make_root(&base);
-        let layers = scratch.path().join("layers");
+        let layers = directory.join("layers");
         fs::create_dir(&layers).unwrap();
-        fs::create_dir(scratch.path().join("mnt")).unwrap();
+        fs::create_dir(directory.join("mnt")).unwrap();
         let mut gateway = Gateway::create(GatewaySpec { program: program() }).await.unwrap();
         let listeners = gateway.listeners().unwrap();
         let layers = Layers::new(base, layers, &program()).await.unwrap();
-        Self { scratch, gateway, listeners, layers }
+        Self { owned: None, directory: directory.to_owned(), record: None, gateway, listeners, layers }
     }
 
     /// Starts a guest on a new layer.
     pub(crate) async fn guest(&mut self) -> Guest {
         let root = self.layers.begin().await.unwrap();
-        let mut spec = GuestSpec::new(root, self.scratch.path().join("mnt"));
+        let mut spec = GuestSpec::new(root, self.directory.join("mnt"));
+        spec.record = self.record.clone();
         spec.program = program();
         Guest::start(&self.gateway, spec).await.unwrap()
     }

@@ -1,9 +1,11 @@
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use larder::engine::component::{Communicator as _, Output};
 use larder::guest::reap;
+use larder::guest::record::Record;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +69,27 @@ async fn cancelling_ends_a_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_nobody_waits_for_any_more_ends() {
+    if !possible() {
+        return;
+    }
+    let mut bed = Bed::new().await;
+    let guest = bed.communicator().await;
+    let (sender, mut receiver) = mpsc::channel(4);
+    let cancel = CancellationToken::new();
+    tokio::select! {
+        _ = guest.run("sleep 13579 & while [ $(cat /proc/$!/comm) != sleep ]; do :; done; echo on; wait", sender, &cancel) => panic!("the command ended"),
+        Some(_) = receiver.recv() => {}
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while runs("sleep\u{0}13579") {
+        assert!(Instant::now() < deadline, "the command still runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    guest.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_guest_ends() {
     if !possible() {
         return;
@@ -82,7 +105,7 @@ async fn a_dropped_guest_ends() {
     assert!(!runs("sleep\u{0}98765"));
     drop((process, guest));
     // Nothing is mounted, so the tree can be removed.
-    let path = bed.scratch.path().to_owned();
+    let path = bed.directory.clone();
     reap::remove_tree(&path.join("layers")).unwrap();
 }
 
@@ -92,4 +115,86 @@ fn runs(command_line: &str) -> bool {
         let path = entry.unwrap().path().join("cmdline");
         fs::read(Path::new(&path)).is_ok_and(|line| String::from_utf8_lossy(&line).contains(command_line))
     })
+}
+
+/// Not a test by itself: the process that `nothing_is_left_when_larder_is_killed` kills.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by another test, which kills it"]
+async fn victim() {
+    let Ok(state) = std::env::var("LARDER_TEST_STATE") else { return };
+    let state = Path::new(&state);
+    let record = Arc::new(Record::create(state, "run", "build rootfs.test", SystemTime::UNIX_EPOCH).unwrap());
+    let scratch = state.parent().unwrap().join("scratch");
+    record.make_tree(&scratch).unwrap();
+    let mut bed = Bed::at(&scratch).await;
+    bed.record = Some(record);
+    let guest = bed.communicator().await;
+    let line = "exec 3> /tmp/open; while :; do echo x >&3; sleep 0.01; done & sleep 24680 & echo ready; wait";
+    let (sender, mut receiver) = mpsc::channel(4);
+    let cancel = CancellationToken::new();
+    tokio::join!(guest.run(line, sender, &cancel), async {
+        receiver.recv().await.unwrap();
+        fs::write(state.join("ready"), "").unwrap();
+    })
+    .0
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_when_larder_is_killed() {
+    if !possible() {
+        return;
+    }
+    let here = tempfile::tempdir().unwrap();
+    let state = here.path().join("state");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "life::victim", "--ignored"])
+        .env("LARDER_TEST_STATE", &state)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !state.join("ready").exists() {
+        assert!(Instant::now() < deadline && victim.try_wait().unwrap().is_none(), "the victim did not get going");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(runs("sleep\u{0}24680"));
+    let run = reap::list(&state).unwrap().remove(0);
+    assert!(run.live);
+    assert_eq!(run.processes.len(), 1);
+    reap::cleanup(&run).unwrap_err();
+
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let run = reap::list(&state).unwrap().remove(0);
+    assert!(!run.live);
+    reap::cleanup(&run).unwrap();
+    assert!(!runs("sleep\u{0}24680"));
+    assert!(!here.path().join("scratch").exists());
+    assert_eq!(reap::list(&state).unwrap(), []);
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_overlays_are_refused_a_copy_takes_their_place() {
+    if !possible() {
+        return;
+    }
+    let mut bed = Bed::new().await;
+    bed.layers.use_copies();
+    for step in 1..=2 {
+        let guest = bed.communicator().await;
+        let (status, output) = run(&guest, "echo x >> /tmp/steps; cat /tmp/steps").await;
+        assert_eq!((status, output), (0, "x\n".repeat(step)));
+        assert!(guest.shutdown().await.unwrap().problems.is_empty());
+        bed.layers.keep().unwrap();
+    }
+    let guest = bed.communicator().await;
+    run(&guest, "echo thrown away >> /tmp/steps").await;
+    guest.shutdown().await.unwrap();
+    bed.layers.discard().await.unwrap();
+    let image = bed.layers.finished().last().unwrap();
+    assert_eq!(fs::read(image.join("tmp/steps")).unwrap(), b"x\nx\n");
+    assert!(!image.join("proc").exists() && !image.join("etc/resolv.conf").exists());
 }

@@ -31,7 +31,8 @@ fn answer(listener: TcpListener) -> std::thread::JoinHandle<()> {
         stream.set_nonblocking(false).unwrap();
         let mut asked = [0; 4];
         stream.read_exact(&mut asked).unwrap();
-        write!(stream, "meant for {}", stream.local_addr().unwrap()).unwrap();
+        let answer = format!("meant for {}", stream.local_addr().unwrap());
+        stream.write_all(answer.as_bytes()).unwrap();
     })
 }
 
