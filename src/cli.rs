@@ -41,8 +41,10 @@ pub type Env = BTreeMap<String, String>;
 pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
     let console = Console::new(Color::Auto, env);
     let table = FlagTable::of(&Cli::command());
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_else(|| "larder".into());
     let normalised = match argv::normalise(arguments, &table) {
-        Ok(normalised) => normalised,
+        Ok(normalised) => std::iter::once(program).chain(normalised),
         Err(error) => {
             console.error(&error);
             return ExitCode::from(Exit::Failure as u8);

@@ -11,7 +11,7 @@ use crate::engine::component::Ask;
 use crate::error::{Context as _, Error, Result};
 
 /// Somebody to ask, if standard input and output are a terminal.
-pub fn terminal() -> Option<Arc<dyn Ask>> {
+pub(super) fn terminal() -> Option<Arc<dyn Ask>> {
     (io::stdin().is_terminal() && io::stdout().is_terminal()).then(|| Arc::new(Terminal::default()) as Arc<dyn Ask>)
 }
 

@@ -42,7 +42,7 @@ use crate::plan::BuildPlan;
 const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
-pub async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
+pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;

@@ -16,7 +16,7 @@ use crate::output::text::{bytes, printable, table};
 use crate::template::duration;
 
 /// Runs a subcommand.
-pub fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
+pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
     let dir = &settings.cache_dir.value;
     let store =
         Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error))?;

@@ -45,7 +45,7 @@ impl<T: ?Sized> Component<T> {
 }
 
 /// Checks the options of every component of the plan, with the `build.*` values unknown.
-pub fn check(plan: &Plan) -> Diagnostics {
+pub(super) fn check(plan: &Plan) -> Diagnostics {
     let mut found = Diagnostics::default();
     for build in &plan.builds {
         let env = environment(build, BuildValues::NotKnownYet, BTreeMap::new());
@@ -85,7 +85,7 @@ fn with_overrides(block: &ProvisionerBlock, build: &BuildPlan, env: DecodeEnv) -
 }
 
 /// Makes the builder of a build.
-pub fn builder(build: &BuildPlan, sources: &SourceMap) -> Result<Box<dyn PreparedBuilder>> {
+pub(super) fn builder(build: &BuildPlan, sources: &SourceMap) -> Result<Box<dyn PreparedBuilder>> {
     let env = environment(build, BuildValues::NotKnownYet, BTreeMap::new());
     let component = Component::find(builder::find, &build.source.builder_type, &build.source.body)
         .map_err(|diagnostic| one(&diagnostic, sources))?;
@@ -93,7 +93,7 @@ pub fn builder(build: &BuildPlan, sources: &SourceMap) -> Result<Box<dyn Prepare
 }
 
 /// A provisioner of a build, made when it runs.
-pub fn provisioner(block: &ProvisionerBlock, build: &BuildPlan, sources: &Arc<SourceMap>) -> ProvisionerJob {
+pub(super) fn provisioner(block: &ProvisionerBlock, build: &BuildPlan, sources: &Arc<SourceMap>) -> ProvisionerJob {
     let (kind, body) = (block.kind.clone(), block.body.clone());
     let (env, sources) =
         (with_overrides(block, build, environment(build, BuildValues::NotKnownYet, BTreeMap::new())), sources.clone());
@@ -110,7 +110,11 @@ pub fn provisioner(block: &ProvisionerBlock, build: &BuildPlan, sources: &Arc<So
 }
 
 /// A post-processor of a build, made when it runs.
-pub fn post_processor(block: &PostProcessorBlock, build: &BuildPlan, sources: &Arc<SourceMap>) -> PostProcessorJob {
+pub(super) fn post_processor(
+    block: &PostProcessorBlock,
+    build: &BuildPlan,
+    sources: &Arc<SourceMap>,
+) -> PostProcessorJob {
     let (kind, body) = (block.kind.clone(), block.body.clone());
     let (env, sources) = (environment(build, BuildValues::NotKnownYet, BTreeMap::new()), sources.clone());
     let make: Make<dyn crate::engine::component::PostProcessor> =

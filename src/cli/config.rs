@@ -6,7 +6,7 @@ use super::settings::{Settings, trust};
 use crate::error::Result;
 
 /// Runs a subcommand.
-pub fn run(command: &ConfigCommand, settings: &Settings, console: &Console) -> Result<()> {
+pub(super) fn run(command: &ConfigCommand, settings: &Settings, console: &Console) -> Result<()> {
     match command {
         ConfigCommand::Trust(args) => {
             trust::trust(&settings.state_dir.value, &args.path)?;

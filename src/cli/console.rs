@@ -9,7 +9,7 @@ use crate::error::{Context as _, Error, Result, chain};
 
 /// Where commands print.
 #[derive(Clone, Copy, Debug)]
-pub struct Console {
+pub(super) struct Console {
     /// Whether standard output takes colour.
     pub colour_out: bool,
     /// Whether standard error takes colour.
@@ -20,7 +20,7 @@ pub struct Console {
 
 impl Console {
     /// A console that uses colour where the terminal, `NO_COLOR`, `CLICOLOR_FORCE` and the option allow.
-    pub fn new(color: Color, env: &super::Env) -> Self {
+    pub(super) fn new(color: Color, env: &super::Env) -> Self {
         let set = |name: &str| env.get(name).is_some_and(|value| !value.is_empty() && value != "0");
         let plain = set("NO_COLOR") || set("PACKER_NO_COLOR") || env.get("TERM").is_some_and(|term| term == "dumb");
         let allowed = |terminal: bool| match color {
@@ -33,28 +33,28 @@ impl Console {
     }
 
     /// Prints a line of data.
-    pub fn line(&self, line: &str) -> Result<()> {
+    pub(super) fn line(&self, line: &str) -> Result<()> {
         writeln!(io::stdout().lock(), "{line}").context(|| "cannot write to standard output".to_owned())
     }
 
     /// Prints a JSON value on one line.
-    pub fn json(&self, value: &impl serde::Serialize) -> Result<()> {
+    pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<()> {
         let text = serde_json::to_string(value).context(|| "cannot write JSON".to_owned())?;
         self.line(&text)
     }
 
     /// Prints text for people on standard error. Best effort: there is nowhere to report a failure to.
-    pub fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Prints a warning on standard error.
-    pub fn warning(&self, text: &str) {
+    pub(super) fn warning(&self, text: &str) {
         self.note(&format!("{} {text}", self.label("warning:", AnsiColor::Yellow)));
     }
 
     /// Prints an error with its causes and hints on standard error.
-    pub fn error(&self, error: &Error) {
+    pub(super) fn error(&self, error: &Error) {
         self.note(&format!("{} {}", self.label("error:", AnsiColor::Red), chain(error)));
         for hint in error.hints() {
             self.note(&format!("{} {hint}", self.label("hint:", AnsiColor::Cyan)));

@@ -56,7 +56,7 @@ impl HostFiles {
 }
 
 /// The proxy on a port of the loopback, for what a build runs on the host (`shell-local`).
-pub struct HostProxy {
+pub(super) struct HostProxy {
     files: HostFiles,
     url: String,
     no_proxy: Vec<String>,
@@ -65,7 +65,7 @@ pub struct HostProxy {
 
 impl HostProxy {
     /// Listens on a free port; flows are attributed to `client`.
-    pub fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
+    pub(super) fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
         let address = listener.local_addr().context(|| "cannot listen for commands of the host".to_owned())?;
@@ -82,7 +82,7 @@ impl HostProxy {
     }
 
     /// The environment that leads a command of the host through the proxy.
-    pub fn environment(&self) -> BTreeMap<String, String> {
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
         self.files.environment(Some(&self.url), &self.no_proxy)
     }
 }
@@ -105,7 +105,7 @@ impl FlowSink for Downloads {
 }
 
 /// Runs the command, and returns its exit status.
-pub async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console: &Console) -> Result<i32> {
+pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console: &Console) -> Result<i32> {
     let argv = args
         .command
         .iter()

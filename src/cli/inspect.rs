@@ -10,7 +10,7 @@ use crate::template::hcl::convert::to_json;
 use crate::template::hcl::value::Value;
 
 /// Prints variables, locals and builds.
-pub fn run(args: &InspectArgs, env: &Env, console: &Console) -> Result<()> {
+pub(super) fn run(args: &InspectArgs, env: &Env, console: &Console) -> Result<()> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
     let (template, _) = reading.template(console)?;

@@ -13,7 +13,7 @@ use super::settings::{Net, Settings};
 use crate::error::{Context as _, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
-pub fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
+pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
     let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
     config.cache_dir = Some(settings.cache_dir.value.clone());
     config.mode = match settings.net.value {

@@ -10,7 +10,7 @@ use crate::guest::record::Run;
 use crate::output::text::table;
 
 /// Lists the runs below `runs`.
-pub fn ps(args: &PsArgs, runs: &Path, console: &Console) -> Result<()> {
+pub(super) fn ps(args: &PsArgs, runs: &Path, console: &Console) -> Result<()> {
     let found = reap::list(runs)?;
     if args.json.json {
         let found: Vec<_> = found.iter().map(as_json).collect();
@@ -53,7 +53,7 @@ fn as_json(run: &Run) -> serde_json::Value {
 }
 
 /// Removes what dead runs left behind. Runs under way are never touched.
-pub fn cleanup(args: &CleanupArgs, runs: &Path, console: &Console) -> Result<()> {
+pub(super) fn cleanup(args: &CleanupArgs, runs: &Path, console: &Console) -> Result<()> {
     let found = reap::list(runs)?;
     if let Some(unknown) = args.runs.iter().find(|id| !found.iter().any(|run| run.id == **id)) {
         return Err(Error::new(format!("there is no run {unknown}")).hint("`larder ps` lists them"));

@@ -20,7 +20,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::output::text::{bytes, printable};
 
 /// Serves until it is interrupted.
-pub async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
+pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
     if !args.listen.ip().is_loopback() {
         return Err(Error::new(format!(
             "{} can be reached from other machines, and there is no access control yet",

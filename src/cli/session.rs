@@ -30,7 +30,7 @@ const HOST_BUNDLES: [&str; 4] = [
 ];
 
 /// The directories below the state directory.
-pub struct StateDirs {
+pub(super) struct StateDirs {
     /// Records of runs.
     pub runs: PathBuf,
     /// Scratch trees of builds.
@@ -41,14 +41,14 @@ pub struct StateDirs {
 
 impl StateDirs {
     /// Those of these settings.
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         let state = &settings.state_dir.value;
         Self { runs: state.join("runs"), scratch: state.join("scratch"), logs: state.join("logs") }
     }
 }
 
 /// A run of a command.
-pub struct Session {
+pub(super) struct Session {
     /// Name of the run: when it began, and some digits of its UUID.
     pub id: String,
     /// UUID of the run.
@@ -65,7 +65,7 @@ pub struct Session {
 
 impl Session {
     /// Starts the proxy and the record. `what` is shown by `larder ps`.
-    pub async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
+    pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
         let config = proxy_config::config(settings, env, &project)?;
         let proxy =
@@ -88,17 +88,17 @@ impl Session {
     }
 
     /// Downloads of Larder itself, attributed to `client`.
-    pub fn downloader(&self, client: &Client) -> Downloader {
+    pub(super) fn downloader(&self, client: &Client) -> Downloader {
         Downloader::new(Arc::new(InProcess { proxy: self.proxy.clone(), client: client.clone() }))
     }
 
     /// Lets what is under way finish, then ends the proxy.
-    pub async fn drain(&self) {
+    pub(super) async fn drain(&self) {
         self.proxy.shutdown(DRAIN).await;
     }
 
     /// Ends the record, if everything it names is gone.
-    pub fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         match Arc::try_unwrap(self.record) {
             Ok(record) => record.finish(),
             Err(_) => Err(Error::new("the run's record is still in use")),
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// What the run still has on the machine.
-    pub fn leftovers(runs: &std::path::Path, id: &str) -> Vec<String> {
+    pub(super) fn leftovers(runs: &std::path::Path, id: &str) -> Vec<String> {
         let found = reap::list(runs).unwrap_or_default();
         let Some(run) = found.into_iter().find(|run| run.id == id) else { return Vec::new() };
         let processes = run.processes.iter().map(|(pid, role)| format!("{role} (process {pid})"));

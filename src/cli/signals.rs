@@ -33,7 +33,7 @@ impl Signals {
 
 /// Cancels `cancel` at the first SIGINT, SIGTERM or SIGHUP, calls `told` with the cause, and at the second calls
 /// `leave`. Runs until dropped.
-pub async fn watch(cancel: Cancel, told: impl Fn(&Cause), leave: impl FnOnce()) -> Result<()> {
+pub(super) async fn watch(cancel: Cancel, told: impl Fn(&Cause), leave: impl FnOnce()) -> Result<()> {
     let mut signals = Signals::listen()?;
     let cause = signals.next().await;
     cancel.cancel(cause.clone());
@@ -44,7 +44,7 @@ pub async fn watch(cancel: Cancel, told: impl Fn(&Cause), leave: impl FnOnce()) 
 }
 
 /// Waits for one signal, and cancels `cancel`.
-pub async fn watch_once(cancel: &Cancel) -> Result<()> {
+pub(super) async fn watch_once(cancel: &Cancel) -> Result<()> {
     let cause = Signals::listen()?.next().await;
     cancel.cancel(cause);
     Ok(())

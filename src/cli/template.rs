@@ -16,9 +16,7 @@ use crate::template::source_map::SourceMap;
 use crate::template::{LoadOptions, Loaded, Template, load};
 
 /// A template free of errors, and what is to be built of it.
-pub struct Ready {
-    /// The template.
-    pub template: Template,
+pub(super) struct Ready {
     /// What is selected of it.
     pub plan: Plan,
     /// What must not be shown.
@@ -29,7 +27,7 @@ pub struct Ready {
 
 /// How a command reads its template.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
+pub(super) struct Reading<'a> {
     /// The template and the values for it.
     pub args: &'a TemplateArgs,
     /// The environment.
@@ -62,13 +60,13 @@ impl Reading<'_> {
     }
 
     /// Parses the template, and no more.
-    pub fn syntax(&self, console: &Console) -> Result<()> {
+    pub(super) fn syntax(&self, console: &Console) -> Result<()> {
         let loaded = self.load(true)?;
         tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)
     }
 
     /// Reads the template and evaluates it.
-    pub fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
+    pub(super) fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
         let mut loaded = self.load(false)?;
         tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)?;
         let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
@@ -76,12 +74,12 @@ impl Reading<'_> {
     }
 
     /// Reads the template, selects builds, and checks the options of every component in them.
-    pub fn ready(&self, console: &Console) -> Result<Ready> {
+    pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
         let (template, loaded) = self.template(console)?;
         let plan = plan::plan(&template.builds, &self.args.only, &self.args.except)?;
         let found = components::check(&plan);
         tell(&found, &loaded.sources, console, &self.args.template)?;
-        Ok(Ready { template, plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
+        Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
 }
 

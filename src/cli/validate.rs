@@ -7,7 +7,7 @@ use super::template::Reading;
 use crate::error::{Context as _, Result};
 
 /// Checks a template; says so if it is valid.
-pub fn run(args: &ValidateArgs, env: &Env, console: &Console) -> Result<()> {
+pub(super) fn run(args: &ValidateArgs, env: &Env, console: &Console) -> Result<()> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: !args.no_warn_undeclared_var };
     if args.syntax_only {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Seek as _;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -171,9 +173,9 @@ impl Machine {
             bundle: own.as_deref().unwrap_or(&self.services.host_bundle),
             wgetrc: &wgetrc,
         };
-        for file in tools::files(&settings, &sources) {
-            guest.put_bytes(&file.content, &format!("{}/{}", settings.directory, file.name), 0o644).await?;
-        }
+        let archive =
+            packed(&tools::files(&settings, &sources)).context(|| "cannot pack the guest's settings".to_owned())?;
+        guest.unpack(archive.as_fd(), settings.directory).await?;
         let mut environment = base_environment();
         environment.extend(tools::environment(&settings));
         Ok(environment)
@@ -188,7 +190,7 @@ impl Machine {
             crate::guest::reap::remove_tree(directory)?;
         }
         if !keep || ended.is_err() {
-            layers.discard()?;
+            layers.discard().await?;
             return ended;
         }
         let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };
@@ -206,6 +208,20 @@ impl Machine {
         }
         self.network = None;
     }
+}
+
+/// The files as a tar archive, rewound.
+fn packed(files: &[tools::RunFile]) -> std::io::Result<fs::File> {
+    let mut archive = tar::Builder::new(tempfile::tempfile()?);
+    for file in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, file.name, file.content.as_slice())?;
+    }
+    let mut file = archive.into_inner()?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Says what was left running in a guest that was shut down.
