@@ -92,11 +92,11 @@ impl Layers {
     }
 
     /// Throws the open layer away, if there is one, once its guest has ended.
-    pub async fn discard(&mut self) -> Result<()> {
+    /// Blocks while it is removed.
+    pub fn discard(&mut self) -> Result<()> {
         let Some(layer) = self.open.take() else { return Ok(()) };
         self.remove_work(&layer)?;
-        let removed = tokio::task::spawn_blocking(move || reap::remove_tree(&layer)).await;
-        removed.context(|| "the removal of a layer was given up".to_owned())?
+        reap::remove_tree(&layer)
     }
 
     fn remove_work(&self, layer: &Path) -> Result<()> {

@@ -193,7 +193,7 @@ async fn where_overlays_are_refused_a_copy_takes_their_place() {
     let guest = bed.communicator().await;
     run(&guest, "echo thrown away >> /tmp/steps").await;
     guest.shutdown().await.unwrap();
-    bed.layers.discard().await.unwrap();
+    bed.layers.discard().unwrap();
     let image = bed.layers.finished().last().unwrap();
     assert_eq!(fs::read(image.join("tmp/steps")).unwrap(), b"x\nx\n");
     assert!(!image.join("proc").exists() && !image.join("etc/resolv.conf").exists());
