@@ -190,7 +190,7 @@ impl Machine {
             crate::guest::reap::remove_tree(directory)?;
         }
         if !keep || ended.is_err() {
-            layers.discard().await?;
+            tokio::task::block_in_place(|| layers.discard())?;
             return ended;
         }
         let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };

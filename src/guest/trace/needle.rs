@@ -104,11 +104,10 @@ impl Forms {
             self.patterns.push((Kind::CertificateBase64, pieces.to_vec()));
             self.patterns.push((Kind::CertificateBase64, wide(pieces)));
         }
-        // PEM's lines are fixed, so the encoding of a PEM text is too: pieces from its middle.
-        let pem = authority.pem().as_bytes();
-        let middle = &pem[pem.len() / 3..pem.len() * 2 / 3];
-        for text in encodings(middle) {
-            for piece in text.chunks_exact(PIECE).take(12) {
+        // PEM's lines are fixed, so the encoding of a PEM text is too. Only the part that encodes the key is looked
+        // for: the rest (the names of algorithms, the validity) is much the same in every certificate.
+        for text in encodings(&pem_of_key(authority, key)) {
+            for piece in text.chunks_exact(PIECE) {
                 self.patterns.push((Kind::PemBase64, piece.to_vec()));
             }
         }
@@ -131,6 +130,18 @@ impl Forms {
             }
         }
     }
+}
+
+/// The part of the PEM text, line ends included, that encodes nothing but the key.
+fn pem_of_key(authority: &Authority, key: &[u8]) -> Vec<u8> {
+    let der = authority.der();
+    let start = der.windows(key.len()).position(|window| window == key).unwrap_or(der.len());
+    let (first, last) = (start.div_ceil(3) * 4, (start + key.len()).min(der.len()) / 3 * 4);
+    let pem = authority.pem().as_bytes();
+    let body = pem.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    // A line end after every 64 characters (RFC 7468 section 2).
+    let at = |character: usize| body + character + character / 64;
+    pem.get(at(first)..at(last)).unwrap_or_default().to_vec()
 }
 
 /// UTF-16, little-endian, of ASCII text.
