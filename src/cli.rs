@@ -51,7 +51,7 @@ pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
         }
     };
     match Cli::try_parse_from(normalised) {
-        Ok(cli) => dispatch(cli, env, console),
+        Ok(cli) => dispatch(&cli, env, console),
         Err(error) => usage(&error),
     }
 }
@@ -71,7 +71,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(cli: Cli, env: &Env, console: Console) -> ExitCode {
+fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
     let console = match &cli.command {
         Command::Build(args) => Console::new(args.color.unwrap_or_default(), env),
         _ => console,
@@ -85,7 +85,7 @@ fn dispatch(cli: Cli, env: &Env, console: Console) -> ExitCode {
     }
 }
 
-fn run(cli: Cli, env: &Env, console: &Console) -> Result<ExitCode> {
+fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
@@ -93,7 +93,7 @@ fn run(cli: Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         Command::Inspect(args) => return inspect::run(args, env, console).map(done),
         _ => {}
     }
-    let settings = settings(&cli, env)?;
+    let settings = settings(cli, env)?;
     for warning in &settings.warnings {
         console.warning(warning);
     }

@@ -54,7 +54,7 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, consol
     console.note("Letting what is under way finish; Ctrl-C again leaves at once.");
     drop(served);
     tokio::select! {
-        () = session.proxy.shutdown(Duration::from_secs(60)) => {}
+        () = session.proxy.shutdown(Duration::from_mins(1)) => {}
         result = signals::watch_once(&cancel) => result?,
     }
     session.finish()?;
