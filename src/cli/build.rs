@@ -39,7 +39,7 @@ use crate::output::renderer::Renderer;
 use crate::plan::BuildPlan;
 
 /// How long undoing the steps of one build may take.
-const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
+const CLEANUP_LIMIT: Duration = Duration::from_mins(1);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
 pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
@@ -101,6 +101,7 @@ async fn run_builds(
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
+    session.proxy.cache().begin_run();
     let asking: Option<Arc<dyn Ask>> = ask::terminal();
     let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
     // The listeners for commands of the host live as long as the builds.

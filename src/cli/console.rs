@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::args::Color;
 use crate::error::{Context as _, Error, Result, chain};
 
-/// Where commands print.
+/// Where commands print. Methods take `self` also where they need not know its look: nothing else prints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Console {
     /// Whether standard output takes colour.
@@ -18,6 +18,7 @@ pub(super) struct Console {
     pub width: usize,
 }
 
+#[expect(clippy::unused_self, reason = "whoever prints has been given the console to print to")]
 impl Console {
     /// A console that uses colour where the terminal, `NO_COLOR`, `CLICOLOR_FORCE` and the option allow.
     pub(super) fn new(color: Color, env: &super::Env) -> Self {

@@ -106,7 +106,7 @@ impl FlowSink for Downloads {
 
 /// Runs the command, and returns its exit status.
 pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console: &Console) -> Result<i32> {
-    let argv = args
+    let command = args
         .command
         .iter()
         .map(|word| {
@@ -114,9 +114,10 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
         })
         .collect::<Result<Vec<_>>>()?;
     let downloads = Arc::new(Downloads::default());
-    let what = format!("exec {}", argv.first().map(String::as_str).unwrap_or_default());
+    let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
-    let status = in_cage(argv, &session).await;
+    session.proxy.cache().begin_run();
+    let status = in_cage(command, &session).await;
     session.drain().await;
     session.finish()?;
     if !args.quiet {

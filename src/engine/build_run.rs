@@ -106,7 +106,7 @@ impl BuildRun<'_> {
         match &made {
             Ok(()) => self.undo_steps().await,
             Err(error) => {
-                self.job.context.ui.warn(&format!("{}", chain(error)));
+                self.job.context.ui.warn(&chain(error));
                 left = self.after_failure().await;
             }
         }

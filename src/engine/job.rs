@@ -13,7 +13,16 @@ use crate::error::Result;
 pub type Generated = BTreeMap<String, String>;
 
 /// Makes a component right before it runs, when the `build.*` values are known.
-pub type Make<T> = Arc<dyn Fn(&Generated) -> Result<Box<T>> + Send + Sync>;
+pub type Make<T> = Arc<MakeWith<T>>;
+
+/// Told the step under way.
+pub type OnStep = Arc<dyn Fn(Option<&str>) + Send + Sync>;
+
+/// Tells what is on the machine.
+pub type Leftovers = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Makes the `build.*` values known to a component.
+type MakeWith<T> = dyn Fn(&Generated) -> Result<Box<T>> + Send + Sync;
 
 /// One build, ready to run.
 pub struct BuildJob {
@@ -30,11 +39,11 @@ pub struct BuildJob {
     /// What components are given; its `cancel` is replaced by the step's own.
     pub context: Context,
     /// Told the step under way, so that flows are attributed to it.
-    pub on_step: Arc<dyn Fn(Option<&str>) + Send + Sync>,
+    pub on_step: OnStep,
     /// Where the build's log is written.
     pub log: PathBuf,
     /// What stays on the machine if nothing is cleaned up now, for `-on-error=abort`.
-    pub leftovers: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    pub leftovers: Leftovers,
 }
 
 /// A provisioner of a build.

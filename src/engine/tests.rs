@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -157,8 +158,8 @@ impl Fixture {
             force: false,
             debug: false,
             ask: None,
-            host_env: Default::default(),
-            generated: Default::default(),
+            host_env: BTreeMap::default(),
+            generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };
         self.jobs.push(BuildJob {
@@ -279,7 +280,7 @@ async fn a_provisioner_is_tried_again_and_the_first_error_is_told() {
 async fn a_timeout_holds_beside_a_pause() {
     let mut fixture = Fixture::new();
     let provisioner = ProvisionerJob {
-        pause_before: Duration::from_secs(60),
+        pause_before: Duration::from_mins(1),
         timeout: Some(Duration::from_secs(30)),
         ..fixture.provisioner(None)
     };

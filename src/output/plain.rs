@@ -36,7 +36,8 @@ pub struct Plain<W> {
     out: W,
     look: Look,
     colours: HashMap<Arc<str>, AnsiColor>,
-    progress: HashMap<Arc<str>, jiff::Timestamp>,
+    /// What each build is at, and when that was last said.
+    progress: HashMap<Arc<str>, (String, jiff::Timestamp)>,
 }
 
 impl<W: Write + Send> Plain<W> {
@@ -70,7 +71,10 @@ impl<W: Write + Send> Plain<W> {
 
     fn progress(&mut self, event: &Event, what: &str, done: u64, total: Option<u64>) -> io::Result<()> {
         let Some(build) = &event.build else { return Ok(()) };
-        let last = self.progress.entry(build.clone()).or_insert(event.time);
+        let (shown, last) = self.progress.entry(build.clone()).or_insert_with(|| (what.to_owned(), event.time));
+        if shown != what {
+            (*shown, *last) = (what.to_owned(), event.time);
+        }
         if event.time.as_second() - last.as_second() < PROGRESS_EVERY {
             return Ok(());
         }
@@ -80,9 +84,8 @@ impl<W: Write + Send> Plain<W> {
     }
 }
 
-fn red() -> Option<Style> {
-    Some(Style::new().fg_color(Some(AnsiColor::Red.into())))
-}
+/// What failures and standard error look like.
+const RED: Option<Style> = Some(Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))));
 
 impl<W: Write + Send> Renderer for Plain<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
@@ -97,26 +100,23 @@ impl<W: Write + Send> Renderer for Plain<W> {
             EventKind::StepFinished { name, ending, seconds, .. } if *ending != Ending::Succeeded => {
                 let text =
                     format!("[{name}] {} after {}", ending.as_str(), duration(Duration::from_secs_f64(*seconds)));
-                self.line(event, "==>", &text, red())
+                self.line(event, "==>", &text, RED)
             }
             EventKind::Message { text } => self.line(event, "==>", text, None),
             EventKind::Stdout { line } => self.line(event, "   ", line, Some(Style::new())),
-            EventKind::Stderr { line } => self.line(event, "   ", line, red()),
-            EventKind::Warning { text } => self.line(event, "==>", &format!("warning: {text}"), red()),
+            EventKind::Stderr { line } => self.line(event, "   ", line, RED),
+            EventKind::Warning { text } => self.line(event, "==>", &format!("warning: {text}"), RED),
             EventKind::Progress { what, done, total } => self.progress(event, what, *done, *total),
             EventKind::Flow { flow } if matches!(flow.outcome, Outcome::Denied | Outcome::Error) => {
                 let text = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
-                self.line(event, "   ", &text, red())
+                self.line(event, "   ", &text, RED)
             }
             EventKind::BuildFinished { ending, seconds, failure, .. } => {
                 let took = duration(Duration::from_secs_f64(*seconds));
                 match failure {
-                    Some(failure) => self.line(
-                        event,
-                        "==>",
-                        &format!("{} after {took}: {}", ending.as_str(), failure.message),
-                        red(),
-                    ),
+                    Some(failure) => {
+                        self.line(event, "==>", &format!("{} after {took}: {}", ending.as_str(), failure.message), RED)
+                    }
                     None => self.line(event, "==>", &format!("{} after {took}", ending.as_str()), None),
                 }
             }

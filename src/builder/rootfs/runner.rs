@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::debian::RootRunner;
 use crate::engine::component::{Context, Ui};
 use crate::error::{Context as _, Error, Result};
 use crate::guest::launch::{Command, Guest};
+use crate::provisioner::lines::Lines;
 
 /// Runs commands in `guest`, and relays what they write to the build's log.
 pub(super) struct GuestRunner<'a> {
@@ -52,19 +53,17 @@ impl RootRunner for GuestRunner<'_> {
     }
 }
 
-async fn relay(from: impl AsyncRead + Unpin, ui: Ui, error: bool) -> Result<()> {
-    let mut lines = BufReader::new(from).split(b'\n');
-    while let Some(line) =
-        lines.next_segment().await.context(|| "cannot read what a package's script wrote".to_owned())?
-    {
-        let line = String::from_utf8_lossy(&line);
-        let line = line.trim_end_matches('\r');
-        if error {
-            ui.stderr(line)
-        } else {
-            ui.stdout(line)
+async fn relay(mut from: impl AsyncRead + Unpin, ui: Ui, error: bool) -> Result<()> {
+    let say = |line: &str| if error { ui.stderr(line) } else { ui.stdout(line) };
+    let mut lines = Lines::default();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        match from.read(&mut buffer).await.context(|| "cannot read what a package's script wrote".to_owned())? {
+            0 => break,
+            length => lines.push(&buffer[..length], say),
         }
         ui.ready().await;
     }
+    lines.finish(say);
     Ok(())
 }

@@ -315,9 +315,9 @@ fn the_corpus_is_parsed() {
                 let result = load(&options, Arc::new(crate::template::files::HostFiles));
                 let text = result.diagnostics.render(&result.sources, 80, true);
                 if result.diagnostics.has_errors() {
-                    failed.push((path.clone(), text))
+                    failed.push((path.clone(), text));
                 } else {
-                    parsed += 1
+                    parsed += 1;
                 }
                 options.syntax_only = false;
                 let full = load(&options, Arc::new(crate::template::files::HostFiles));
