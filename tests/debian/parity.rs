@@ -36,6 +36,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("var/cache/apt/archives/partial", "apt gives it to _apt when it runs"),
     ("var/lib/apt/lists/lock", "apt did not run"),
     ("var/lib/apt/lists/partial", "apt gives it to _apt when it runs"),
+    ("usr/bin/gunzip", "usrmerge copies the two names of one file, and has nothing to do here"),
+    ("usr/bin/uncompress", "usrmerge copies the two names of one file, and has nothing to do here"),
     ("etc/ssh/ssh_host_ecdsa_key", "made at random"),
     ("etc/ssh/ssh_host_ecdsa_key.pub", "made at random"),
     ("etc/ssh/ssh_host_ed25519_key", "made at random"),
@@ -107,7 +109,11 @@ fn compare(suite: Option<&str>, include: &[&str]) {
     let theirs = theirs(&larder, &spec);
     let (our_list, their_list) = (installed(&ours), installed(&theirs));
     assert_eq!(our_list, their_list);
-    println!("{}: {} packages, the same", spec.suite, our_list.lines().count());
+    println!(
+        "{}: {} packages, the same",
+        spec.suite,
+        our_list.lines().filter(|line| line.contains(" installed ")).count()
+    );
     compare_trees(&tree(&ours), &tree(&theirs));
 }
 

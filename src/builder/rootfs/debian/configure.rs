@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::control::Control;
+use super::deb::{Folder, apply_folder};
 use super::root_dir::RootDir;
 use crate::error::{Context as _, Error, Result};
 
@@ -182,7 +183,13 @@ pub(super) fn tidy(root: &RootDir) -> std::io::Result<()> {
     if root.exists("etc/machine-id") {
         root.write("etc/machine-id", b"", 0o644)?;
     }
-    root.empty_folder("run", &["lock"])?;
+    root.empty_folder("run", &[])?;
+    // base-files made it while another /run was mounted there.
+    if root.exists("var/lock") {
+        let lock = Folder { path: "run/lock".into(), mode: 0o1777, uid: 0, gid: 0 };
+        root.create_folders(&lock.path)?;
+        apply_folder(root, &lock)?;
+    }
     root.empty_folder("tmp", &[])?;
     root.empty_folder("var/cache/apt/archives", &["partial", "lock"])?;
     root.empty_folder("var/lib/apt/lists", &["partial", "lock"])
