@@ -160,7 +160,7 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     if !args.ca_file.is_empty() {
         let files = args.ca_file.iter().map(|path| path_text(path)).collect::<Result<Vec<_>>>()?;
-        flags.push(("ca_files", files.join(",")));
+        flags.push(("ca_files", files.join(":")));
     }
     if !args.mirror.is_empty() {
         flags.push(("mirrors", args.mirror.join(",")));

@@ -70,7 +70,6 @@ impl Session {
         let config = proxy_config::config(settings, env, &project)?;
         let proxy =
             Proxy::start(config, sink).await.map_err(|error| Error::new("the proxy cannot start").caused_by(error))?;
-        proxy.cache().begin_run();
         let uuid = Uuid::new_v4();
         let now = jiff::Timestamp::now();
         let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%S"), &uuid.simple().to_string()[..6]);
