@@ -121,7 +121,10 @@ impl Run {
     /// The events of a run with `--ui=json`.
     #[track_caller]
     pub fn events(&self) -> Vec<serde_json::Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     /// The proxy's totals for a class of content, from the last event of a run with `--ui=json`.
