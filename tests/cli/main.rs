@@ -40,7 +40,7 @@ build {
 
   provisioner "shell-local" {
     name   = "greet"
-    inline = ["echo \"$PACKER_BUILD_NAME by $PACKER_BUILDER_TYPE\"", "echo careful >&2"]
+    inline = ["echo \"$PACKER_BUILD_NAME by $PACKER_BUILDER_TYPE\""]
   }
 
   post-processors {

@@ -1,6 +1,6 @@
 //! Runs the `larder` binary in a place of its own: home, cache, state and environment of the test's making.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses its own part")]
 #![allow(clippy::allow_attributes, reason = "an unfulfilled `expect` would fail in the targets that use all of it")]
 
 use std::ffi::OsStr;
