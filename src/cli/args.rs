@@ -304,6 +304,9 @@ pub struct ServeArgs {
     /// Write one JSON object a line for each request
     #[arg(long)]
     pub json: bool,
+    /// Write nothing for requests
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
