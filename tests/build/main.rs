@@ -7,6 +7,14 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod cancel;
+mod containment;
+mod egress;
+mod exec;
+mod faults;
+mod host;
 mod image;
+mod origin;
+mod running;
 #[path = "../support/larder.rs"]
 mod support;
