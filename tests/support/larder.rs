@@ -1,6 +1,6 @@
 //! Runs the `larder` binary in a place of its own: home, cache, state and environment of the test's making.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses its own part")]
 #![allow(clippy::allow_attributes, reason = "an unfulfilled `expect` would fail in the targets that use all of it")]
 
 use std::ffi::OsStr;
@@ -121,7 +121,10 @@ impl Run {
     /// The events of a run with `--ui=json`.
     #[track_caller]
     pub fn events(&self) -> Vec<serde_json::Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     /// The proxy's totals for a class of content, from the last event of a run with `--ui=json`.
