@@ -101,6 +101,7 @@ async fn run_builds(
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
+    session.proxy.cache().begin_run();
     let asking: Option<Arc<dyn Ask>> = ask::terminal();
     let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
     // The listeners for commands of the host live as long as the builds.

@@ -116,6 +116,7 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     let downloads = Arc::new(Downloads::default());
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
+    session.proxy.cache().begin_run();
     let status = in_cage(command, &session).await;
     session.drain().await;
     session.finish()?;

@@ -10,7 +10,7 @@ use super::console::Console;
 use super::version::PACKER_VERSION;
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan};
-use crate::template::diagnostic::Diagnostics;
+use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::files::HostFiles;
 use crate::template::source_map::SourceMap;
 use crate::template::{LoadOptions, Loaded, Template, load};
@@ -85,6 +85,9 @@ impl Reading<'_> {
 
 /// Prints what was found as code frames on standard error; fails if there is an error among it.
 fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console, template: &Path) -> Result<()> {
+    if let (1, Some(only)) = (found.len(), found.errors().find(|error| error.span.is_none())) {
+        return Err(placeless(only));
+    }
     if !found.is_empty() {
         console.note(&found.render(sources, console.width, console.colour_err));
     }
@@ -92,5 +95,17 @@ fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console, template: &
         0 => Ok(()),
         1 => Err(Error::new(format!("{} has an error", template.display()))),
         count => Err(Error::new(format!("{} has {count} errors", template.display()))),
+    }
+}
+
+/// A single error that is not about a place in the template, without a frame around it.
+fn placeless(only: &Diagnostic) -> Error {
+    let error = Error::new(match &only.detail {
+        Some(detail) => format!("{}: {detail}", only.summary),
+        None => only.summary.clone(),
+    });
+    match &only.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

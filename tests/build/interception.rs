@@ -11,38 +11,7 @@ use crate::busybox::host;
 use crate::support::{Larder, Run, is_root};
 
 /// Serves `https://origin.test/` with a certificate of its own CA, and a proxy through which that name leads there.
-const ORIGIN: &str = r##"
-import http.server, select, socket, ssl, subprocess, sys, threading
-
-class Origin(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *_): pass
-
-class Proxy(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_): pass
-    def do_CONNECT(self):
-        if self.path != "origin.test:443":
-            return self.send_error(502)
-        far = socket.create_connection(origin.server_address)
-        self.send_response(200)
-        self.end_headers()
-        pair = {self.connection: far, far: self.connection}
-        while True:
-            for ready in select.select(list(pair), [], [])[0]:
-                data = ready.recv(65536)
-                if not data:
-                    return
-                pair[ready].sendall(data)
-
-origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("origin.pem", "origin.key")
-origin.socket = context.wrap_socket(origin.socket, server_side=True, do_handshake_on_connect=False)
-threading.Thread(target=origin.serve_forever, daemon=True).start()
-proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-print(proxy.server_port, flush=True)
-proxy.serve_forever()
-"##;
+const ORIGIN: &str = include_str!("../support/https_origin.py");
 
 /// A client with a list of authorities of its own.
 const OWN_LIST: &str = r#"
@@ -64,15 +33,10 @@ impl Origin {
         let dir = larder.dir().join("origin");
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("hello"), "hello from the origin\n").unwrap();
+        fs::write(dir.join("make.sh"), include_str!("../support/https_origin.sh")).unwrap();
         host(
             &dir,
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem \
-               -days 2 -subj '/CN=The origins own CA' 2>/dev/null
-             openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout origin.key -out origin.csr \
-               -subj /CN=origin.test 2>/dev/null
-             printf 'subjectAltName=DNS:origin.test\nbasicConstraints=CA:FALSE\n' >ext
-             openssl x509 -req -in origin.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext \
-               -out origin.pem 2>/dev/null
+            "sh make.sh
              git init -q --bare repository.git
              git -C repository.git update-server-info",
         );
@@ -127,8 +91,7 @@ fn tools_root() -> PathBuf {
 /// A template that runs these command lines in shells of the guest.
 fn template(options: &str, lines: &[&str]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
-    let upload =
-        "provisioner \"file\" {\n  sources = [\"ca.pem\", \"own-list.py\"]\n  destination = \"/opt/origin/\"\n}\n";
+    let upload = "provisioner \"file\" {\n  sources = [\"ca.pem\", \"own-list.py\"]\n  destination = \"/opt/\"\n}\n";
     let shell = format!("provisioner \"shell\" {{\n  inline = [{}]\n}}\n", lines.join(", "));
     let provisioners = if lines.is_empty() { String::new() } else { upload.to_owned() + &shell };
     format!(
@@ -198,7 +161,7 @@ fn a_client_that_refuses_the_ca_is_explained_and_a_tunnel_rule_lets_it_by() {
     let origin = Origin::start(&larder);
     larder.write("own-list.py", OWN_LIST.trim_start());
     let options = format!("base = {:?}\noutput = \"image.tar\"", tools_root());
-    let lines = ["mv /opt/origin/ca.pem /opt/origin-ca.pem", "python3 /opt/origin/own-list.py"];
+    let lines = ["mv /opt/ca.pem /opt/origin-ca.pem", "python3 /opt/own-list.py"];
     larder.write("x.pkr.hcl", &template(&options, &lines));
     let build = |ui: &str, more: &[&str]| {
         let more = more.iter().map(|&argument| argument.to_owned());

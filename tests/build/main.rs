@@ -8,6 +8,7 @@
 )]
 
 mod busybox;
+mod image;
 mod interception;
 mod outputs;
 #[path = "../support/larder.rs"]

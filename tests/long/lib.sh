@@ -28,14 +28,17 @@ check() {
   echo "${rows[-1]}"
 }
 
-# Everything of Larder's that a dead build could leave: processes, mounts, namespaces held by them.
+# Everything of Larder's that a dead build could leave: processes of Larder and of guests, mounts, records, scratch.
 left_behind() {
-  local exe
+  local exe mounts
   for exe in /proc/[0-9]*/exe; do
-    [ "$(readlink "$exe" 2>/dev/null)" = "$(readlink -f "$larder")" ] && echo "process ${exe//[^0-9]/}"
+    [ "$(readlink "$exe" 2>/dev/null)" != "$(readlink -f "$larder")" ] || echo "process ${exe//[^0-9]/}"
   done
-  grep -F "$work" /proc/self/mountinfo || true
-  [ ! -d "$work/state/runs" ] || find "$work/state/runs" -mindepth 2 -maxdepth 2 -type d ! -name logs
+  # Whatever runs on a root below the work folder is in a mount namespace that says so.
+  for mounts in /proc/[0-9]*/mountinfo; do
+    ! grep -qsF "$work" "$mounts" || echo "process with a mount: ${mounts//[^0-9]/}"
+  done
+  find "$work/state/runs" "$work/state/scratch" -mindepth 1 -maxdepth 1 2>/dev/null || true
 }
 
 host_state() {
