@@ -32,7 +32,6 @@ impl Origin {
     fn start(larder: &Larder) -> Self {
         let dir = larder.dir().join("origin");
         fs::create_dir(&dir).unwrap();
-        fs::write(dir.join("hello"), "hello from the origin\n").unwrap();
         fs::write(dir.join("make.sh"), include_str!("../support/https_origin.sh")).unwrap();
         host(
             &dir,
@@ -115,7 +114,7 @@ fn tools_without_proxy_variables_trust_the_proxy() {
     if !is_root() {
         return;
     }
-    let larder = Larder::with_shared_cache();
+    let larder = Larder::new();
     let origin = Origin::start(&larder);
     larder.write("own-list.py", OWN_LIST);
     let options = format!("base = {:?}\noutput = \"image\"", tools_root());
@@ -157,7 +156,7 @@ fn a_client_that_refuses_the_ca_is_explained_and_a_tunnel_rule_lets_it_by() {
     if !is_root() {
         return;
     }
-    let larder = Larder::with_shared_cache();
+    let larder = Larder::new();
     let origin = Origin::start(&larder);
     larder.write("own-list.py", OWN_LIST.trim_start());
     let options = format!("base = {:?}\noutput = \"image.tar\"", tools_root());

@@ -34,6 +34,10 @@ source "rootfs" "planted" {
 build {
   sources = ["source.rootfs.planted"]
 
+  provisioner "shell-local" {
+    inline = ["env >planted/host-environment"]
+  }
+
   provisioner "file" {
     source      = "planted"
     destination = "/opt"
@@ -55,7 +59,7 @@ build {
 "#;
 
 /// Each form by its name in `/opt/planted`, and what the message says of it.
-const FORMS: [(&str, &str); 17] = [
+const FORMS: [(&str, &str); 19] = [
     ("copied.pem", "in base64 (PEM)"),
     ("link", "a path of the build (link target)"),
     ("ca.pem", "in base64 (PEM)"),
@@ -73,6 +77,8 @@ const FORMS: [(&str, &str); 17] = [
     ("fingerprint", "the fingerprint of Larder's CA"),
     ("address.conf", "the address of the proxy"),
     ("path.conf", "a path of the build"),
+    ("host-environment", "the address of the proxy"),
+    ("host-environment", "a path of the build"),
 ];
 
 fn plant(larder: &Larder) {

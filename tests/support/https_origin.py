@@ -9,10 +9,15 @@ import threading
 
 class Origin(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    def log_message(self, *_): pass
+
+    def log_message(self, *_):
+        pass
+
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_): pass
+    def log_message(self, *_):
+        pass
+
     def do_CONNECT(self):
         if self.path != "origin.test:443":
             return self.send_error(502)
@@ -26,6 +31,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
                 if not data:
                     return
                 pair[ready].sendall(data)
+
 
 origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -260,13 +260,14 @@ impl Step for Scan {
 
     async fn run(&mut self, context: &Context) -> Result<()> {
         let machine = self.machine.lock().await;
-        let address = format!("{GATEWAY_V4}:{PROXY_PORT}");
+        let services = &machine.services;
+        let addresses = [format!("{GATEWAY_V4}:{PROXY_PORT}"), services.host_address.clone()];
         let look = Look {
             authority: Some(machine.authority()),
-            canaries: &[machine.services.proxy.ca_canary().to_owned()],
-            addresses: &[address],
+            canaries: &[services.proxy.ca_canary().to_owned()],
+            addresses: &addresses,
             secrets: &[],
-            paths: &[format!("{}/", tools::GUEST_DIRECTORY)],
+            paths: &[format!("{}/", tools::GUEST_DIRECTORY), services.host_directory.clone()],
         };
         let needles = Needles::new(&look)?;
         let (tree, cancel) = (machine.tree()?, context.cancel.clone());
