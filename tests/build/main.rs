@@ -7,6 +7,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod busybox;
 mod cancel;
 mod containment;
 mod egress;
@@ -14,7 +15,10 @@ mod exec;
 mod faults;
 mod host;
 mod image;
+mod interception;
 mod origin;
+mod outputs;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;
+mod trace;
