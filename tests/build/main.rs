@@ -8,5 +8,8 @@
 )]
 
 mod image;
+#[path = "../support/origin.rs"]
+mod origin;
+mod parallel;
 #[path = "../support/larder.rs"]
 mod support;
