@@ -7,9 +7,17 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod cancel;
+mod containment;
+mod egress;
+mod exec;
+mod faults;
+mod host;
 mod image;
-#[path = "../support/origin.rs"]
 mod origin;
 mod parallel;
+#[path = "../support/origin.rs"]
+mod plain_origin;
+mod running;
 #[path = "../support/larder.rs"]
 mod support;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::origin::{Origin, head};
+use crate::plain_origin::{Origin, head};
 use crate::support::{Larder, Run, is_root};
 
 const PACKAGE: &str = "/debian/pool/main/h/hello/hello_1.0_all.deb";
@@ -68,7 +68,7 @@ fn one_file_for_two_builds_is_fetched_once_and_streamed_to_both() {
         .collect();
     outcomes.sort();
     assert_eq!(outcomes, ["COALESCED", "MISS"]);
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
 }
 
 fn flows(run: &Run) -> impl Iterator<Item = serde_json::Value> + use<> {
@@ -114,7 +114,7 @@ fn two_roots_of_one_template_fetch_each_package_once() {
     let packages = |name: &str| std::fs::read_to_string(larder.dir().join(name).join("root/packages")).unwrap();
     assert_eq!(packages("a"), packages("b"));
     assert_eq!(run.totals("package")["requests"].as_u64().unwrap() % 2, 0);
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn two_larders_share_a_cold_cache() {
         .collect();
     let packages = |name: &str| std::fs::read_to_string(larder.dir().join(name).join("root/packages")).unwrap();
     assert_eq!(packages("a"), packages("b"));
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
     // What both fetched is stored once, and neither lost what the other stored.
     let fetched = runs.iter().flat_map(fetches).filter(|(url, _)| url.contains("/pool/")).collect::<BTreeMap<_, _>>();
     let listed = larder.run(["cache", "ls", "--json", "/pool/"]).expect(0);

@@ -38,7 +38,7 @@ fn they_say_what_is_stored_and_why() {
         insta::assert_snapshot!("gc", shown(&larder, &["gc", "--max-size", "100k"]));
         insta::assert_snapshot!("ls_after_gc", shown(&larder, &["ls"]));
     });
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
 }
 
 #[test]

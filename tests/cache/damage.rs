@@ -17,7 +17,7 @@ fn blob(larder: &Larder, path: &str) -> PathBuf {
 #[track_caller]
 fn heals(words: &str, damage: impl Fn(&Larder)) {
     let (larder, origin) = (Larder::new(), origin());
-    fetch(&larder, &origin, &[DEB, PLAIN]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB, PLAIN]).expect(0);
     damage(&larder);
     let found = larder.run(["cache", "verify"]).expect(5);
     assert!(found.stdout.contains(words), "{}", found.stdout);
@@ -27,10 +27,10 @@ fn heals(words: &str, damage: impl Fn(&Larder)) {
     assert_eq!(report["sound"], false, "looking changes nothing");
     let repaired = larder.run(["cache", "verify", "--repair"]).expect(0);
     assert!(repaired.stdout.contains(words) && repaired.stdout.contains("repaired"), "{}", repaired.stdout);
-    larder.run(["cache", "verify"]).expect(0);
-    fetch(&larder, &origin, &[DEB, PLAIN]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB, PLAIN]).expect(0);
     assert_eq!(fs::read(larder.dir().join("0.out")).unwrap(), vec![b'd'; 200_000]);
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
     assert!(origin.requests()[DEB] <= 2);
 }
 
@@ -87,7 +87,7 @@ fn an_index_with_a_page_of_garbage() {
 #[test]
 fn what_killed_processes_leave_harms_nothing() {
     let (larder, origin) = (Larder::new(), origin());
-    fetch(&larder, &origin, &[DEB]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     let temporary = larder.cache().join("v1/tmp");
     fs::write(temporary.join("1-dead-0"), "half a body").unwrap();
     fs::create_dir(temporary.join("directory")).unwrap();
@@ -101,7 +101,7 @@ fn what_killed_processes_leave_harms_nothing() {
 fn a_build_heals_a_body_by_itself() {
     for removed in [false, true] {
         let (larder, origin) = (Larder::new(), origin());
-        fetch(&larder, &origin, &[DEB]).expect(0);
+        let _ = fetch(&larder, &origin, &[DEB]).expect(0);
         let path = blob(&larder, DEB);
         if removed {
             fs::remove_file(path).unwrap();
@@ -110,14 +110,14 @@ fn a_build_heals_a_body_by_itself() {
         }
         assert_eq!(outcomes(&fetch(&larder, &origin, &[DEB, DEB]).expect(0)), ["MISS", "HIT"]);
         assert_eq!(origin.requests()[DEB], 2);
-        larder.run(["cache", "verify"]).expect(0);
+        let _ = larder.run(["cache", "verify"]).expect(0);
     }
 }
 
 #[test]
 fn a_build_with_an_unreadable_index_says_what_to_do() {
     let (larder, origin) = (Larder::new(), origin());
-    fetch(&larder, &origin, &[DEB]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     fs::write(larder.cache().join("v1/index.sqlite"), vec![b'x'; 10_000]).unwrap();
     let run = fetch(&larder, &origin, &[DEB]).expect(1);
     assert!(run.stderr.contains("larder cache verify --repair"), "{}", run.stderr);

@@ -24,20 +24,20 @@ fn what_was_used_least_recently_goes() {
     let files: Vec<_> =
         paths.iter().zip(0_u8..).map(|(path, number)| (path.as_str(), "", vec![number; SIZE])).collect();
     let (larder, origin) = (Larder::new(), Origin::serving(&files));
-    fetch_numbers(&larder, &origin, &[0, 1, 2, 3], &[]);
+    let _ = fetch_numbers(&larder, &origin, &[0, 1, 2, 3], &[]);
     // Serving 0 makes 1 the one that was not used for longest.
-    fetch_numbers(&larder, &origin, &[0], &[]);
+    let _ = fetch_numbers(&larder, &origin, &[0], &[]);
     larder.write(".config/larder/config.toml", "[cache]\nmax_size = \"5M\"\n");
-    fetch_numbers(&larder, &origin, &[4], &[]);
+    let _ = fetch_numbers(&larder, &origin, &[4], &[]);
     assert_eq!(stored(&larder), [0, 1, 2, 3, 4], "all of it fits");
-    fetch_numbers(&larder, &origin, &[5], &[]);
+    let _ = fetch_numbers(&larder, &origin, &[5], &[]);
     assert_eq!(stored(&larder), [0, 3, 4, 5], "a little more than needed goes");
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
     // A run that needs more than the limit keeps all of it, for as long as it lasts.
     let run = fetch_numbers(&larder, &origin, &[0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6], &[]);
     assert!(outcomes(&run)[7..].iter().all(|outcome| outcome == "HIT"), "{:?}", outcomes(&run));
     assert_eq!(stored(&larder), [0, 1, 2, 3, 4, 5, 6]);
-    fetch_numbers(&larder, &origin, &[7], &[]);
+    let _ = fetch_numbers(&larder, &origin, &[7], &[]);
     assert!(stored(&larder).len() <= 5 && stored(&larder).contains(&7), "{:?}", stored(&larder));
-    larder.run(["cache", "verify"]).expect(0);
+    let _ = larder.run(["cache", "verify"]).expect(0);
 }

@@ -18,7 +18,7 @@ fn refused(run: &Run, words: &[&str]) {
 #[test]
 fn a_newer_format() {
     let (larder, origin) = (Larder::new(), origin());
-    fetch(&larder, &origin, &[DEB]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     let index = rusqlite::Connection::open(larder.cache().join("v1/index.sqlite")).unwrap();
     index.pragma_update(None, "user_version", 99).unwrap();
     drop(index);
@@ -49,7 +49,7 @@ fn a_read_only_cache() {
         return;
     }
     let (larder, origin) = (Larder::new(), origin());
-    fetch(&larder, &origin, &[DEB]).expect(0);
+    let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     let mount = "mount --bind \"$LARDER_CACHE_DIR\" \"$LARDER_CACHE_DIR\" && \
                  mount -o remount,bind,ro \"$LARDER_CACHE_DIR\"";
     let mirror = origin.mirror();
