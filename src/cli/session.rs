@@ -95,6 +95,11 @@ impl Session {
         Downloader::new(Arc::new(InProcess { proxy: self.proxy.clone(), client: client.clone() }))
     }
 
+    /// The tree for scratch files of what builds run on the host.
+    pub(super) fn host_scratch(&self) -> PathBuf {
+        self.dirs.scratch.join(format!("{}-host", self.id))
+    }
+
     /// Lets what is under way finish, then ends the proxy.
     pub(super) async fn drain(&self) {
         self.proxy.shutdown(DRAIN).await;

@@ -8,9 +8,17 @@
 )]
 
 mod busybox;
+mod cancel;
+mod containment;
+mod egress;
+mod exec;
+mod faults;
+mod host;
 mod image;
 mod interception;
+mod origin;
 mod outputs;
+mod running;
 #[path = "../support/larder.rs"]
 mod support;
 mod trace;
