@@ -14,6 +14,7 @@ mod exec;
 mod faults;
 mod host;
 mod image;
+mod kills;
 mod origin;
 mod running;
 #[path = "../support/larder.rs"]
