@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
@@ -105,8 +105,7 @@ impl Cache {
             context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
-        let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-        let verdict = self.inner.rules.classify(request.uri().path(), accept);
+        let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
         context.flow.update(|flow| flow.class = verdict.class);
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
@@ -171,6 +170,13 @@ impl Cache {
         self.inner.mode()
     }
 
+    /// Keeps what is stored below so many bytes: what was used least recently goes, but nothing of the present run.
+    pub fn keep_below(&self, bytes: u64) {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.keep_below(bytes);
+        }
+    }
+
     /// Begins a run: an index that upstream confirms from now on is not asked for again until the next.
     pub fn begin_run(&self) {
         self.inner.run.store(millis(self.inner.now()), Ordering::Relaxed);
@@ -187,7 +193,7 @@ impl Cache {
         }
         tasks.reopen();
         if let Some(shelf) = &self.inner.shelf {
-            shelf.flush().await;
+            shelf.settle(self.inner.run()).await;
         }
     }
 }
@@ -259,7 +265,7 @@ impl Inner {
         let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
         context.flow.outcome(outcome, error.message.clone());
         if let Some(key) = key {
-            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone() });
+            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone(), uses: 1 });
         }
         let mut response = crate::error::rescue(error);
         report::cache_status(response.headers_mut(), if stale { "fwd=stale" } else { "fwd=miss" });

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Context as _, Error, Result};
 use crate::guest::exec::{ExecSpec, run as run_command};
-use crate::guest::network::Network;
+use crate::guest::network::{Network, raise_loopback};
 use crate::guest::tools;
 use crate::output::report;
 
@@ -66,6 +66,7 @@ pub(super) struct HostProxy {
 impl HostProxy {
     /// Listens on a free port; flows are attributed to `client`.
     pub(super) fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
+        raise_loopback();
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
         let address = listener.local_addr().context(|| "cannot listen for commands of the host".to_owned())?;
@@ -116,6 +117,7 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     let downloads = Arc::new(Downloads::default());
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
+    session.proxy.cache().begin_run();
     let status = in_cage(command, &session).await;
     session.drain().await;
     session.finish()?;

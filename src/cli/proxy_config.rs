@@ -16,12 +16,18 @@ use crate::error::{Context as _, Result};
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
     let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
     config.cache_dir = Some(settings.cache_dir.value.clone());
+    config.cache_max_bytes = settings.cache_max_size.value;
     config.mode = match settings.net.value {
         Net::Cache => Mode::Cache,
         Net::Offline => Mode::Offline,
     };
     config.upstream_proxy = upstream(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
+    if let Some(limit) = settings.upstream_timeout.value {
+        config.timeouts.connect = config.timeouts.connect.min(limit);
+        config.timeouts.head = limit;
+        config.timeouts.idle = limit;
+    }
     for (from, to) in &settings.mirrors.value {
         config = config
             .mirror(from, to)

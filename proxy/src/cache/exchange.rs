@@ -270,11 +270,7 @@ impl Exchange {
         let code = head.status.as_u16();
         let mut response = Response::new(empty());
         let counter = if leading {
-            self.outcome(
-                Outcome::Miss,
-                format!("fetched: {}", if head.stale { "it had changed" } else { "not stored" }),
-                None,
-            );
+            self.outcome(Outcome::Miss, format!("fetched: {}", head.why), None);
             report::cache_status(response.headers_mut(), &format!("fwd={forward}; fwd-status={code}; stored"));
             None
         } else {
@@ -360,7 +356,7 @@ impl Exchange {
 
     fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
         self.context.flow.outcome(outcome, why.clone());
-        self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why });
+        self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
     }
 }
 
