@@ -16,6 +16,7 @@ mod faults;
 mod host;
 mod image;
 mod interception;
+mod kills;
 mod origin;
 mod outputs;
 mod parallel;
