@@ -79,7 +79,9 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
     match run(cli, env, &console) {
         Ok(code) => code,
         Err(error) => {
-            console.error(&error);
+            if error.exit_code() != Exit::ClosedPipe {
+                console.error(&error);
+            }
             ExitCode::from(error.exit_code() as u8)
         }
     }
@@ -87,6 +89,10 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
 
 fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
+    if cli.global.machine_readable {
+        return Err(Error::new("Packer's -machine-readable output is not supported yet")
+            .hint("`larder build --ui=json` prints each event of a run as a JSON object on a line"));
+    }
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Validate(args) => return validate::run(args, env, console).map(done),
@@ -94,7 +100,9 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         _ => {}
     }
     let settings = settings(cli, env)?;
-    for warning in &settings.warnings {
+    // Whoever is just about to trust a file need not be told that it is not trusted.
+    let trusting = matches!(cli.command, Command::Config(_));
+    for warning in settings.warnings.iter().filter(|_| !trusting) {
         console.warning(warning);
     }
     log(&settings, cli.global.verbose);

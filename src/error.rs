@@ -16,6 +16,8 @@ pub enum Exit {
     Trace = 5,
     /// No command, or an unknown one.
     Usage = 127,
+    /// Whoever read standard output has left; nothing is said of it. The shell's code for SIGPIPE.
+    ClosedPipe = 141,
 }
 
 /// An error with its causes and hints, ready to be shown.

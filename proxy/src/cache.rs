@@ -170,6 +170,13 @@ impl Cache {
         self.inner.mode()
     }
 
+    /// Keeps what is stored below so many bytes: what was used least recently goes, but nothing of the present run.
+    pub fn keep_below(&self, bytes: u64) {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.keep_below(bytes);
+        }
+    }
+
     /// Begins a run: an index that upstream confirms from now on is not asked for again until the next.
     pub fn begin_run(&self) {
         self.inner.run.store(millis(self.inner.now()), Ordering::Relaxed);
@@ -186,7 +193,7 @@ impl Cache {
         }
         tasks.reopen();
         if let Some(shelf) = &self.inner.shelf {
-            shelf.flush().await;
+            shelf.settle(self.inner.run()).await;
         }
     }
 }
@@ -258,7 +265,7 @@ impl Inner {
         let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
         context.flow.outcome(outcome, error.message.clone());
         if let Some(key) = key {
-            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone() });
+            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone(), uses: 1 });
         }
         let mut response = crate::error::rescue(error);
         report::cache_status(response.headers_mut(), if stale { "fwd=stale" } else { "fwd=miss" });

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 
 use crate::body::{self, Body};
 use crate::origin::{Phase, UpstreamError};
+use crate::store::StoreError;
 
 /// Why the proxy could not start, or listen.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +20,12 @@ pub enum ProxyError {
     #[error(transparent)]
     Ca(#[from] CaError),
     /// The cache could not be opened.
-    #[error("cannot open the cache at {}: {message}", dir.display())]
+    #[error("cannot open the cache at {}", dir.display())]
     Cache {
         /// Folder of the cache.
         dir: PathBuf,
         /// What the store said.
-        message: String,
+        source: StoreError,
     },
     /// A listening socket could not be used.
     #[error("cannot listen: {0}")]

@@ -45,7 +45,7 @@ pub struct Stats {
     pub uses: u64,
 }
 
-/// What [`Store::verify`] found. Empty lists (but for `unreferenced`) mean a sound cache.
+/// What [`Store::verify`] found. Empty lists (but for `unreferenced` and `leftover`) mean a sound cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Blobs read and hashed.
@@ -61,7 +61,7 @@ pub struct Report {
     pub unreferenced: Vec<PathBuf>,
     /// Files among the blobs that are none.
     pub unknown: Vec<PathBuf>,
-    /// Temporary files without a writer.
+    /// Temporary files without a writer: killed ones leave them, and the next Larder removes them.
     pub leftover: Vec<PathBuf>,
     /// What SQLite says of the index, where not `ok`.
     pub index: Option<String>,
@@ -72,11 +72,7 @@ pub struct Report {
 impl Report {
     /// Whether nothing was found.
     pub fn is_sound(&self) -> bool {
-        self.damaged.is_empty()
-            && self.missing.is_empty()
-            && self.unknown.is_empty()
-            && self.leftover.is_empty()
-            && self.index.is_none()
+        self.damaged.is_empty() && self.missing.is_empty() && self.unknown.is_empty() && self.index.is_none()
     }
 }
 
@@ -87,6 +83,8 @@ pub struct Limits {
     pub max_bytes: Option<u64>,
     /// Longest time without use.
     pub max_age: Option<Duration>,
+    /// What was used since then stays, whatever the limits say.
+    pub keep_since: Option<SystemTime>,
     /// Count only.
     pub dry_run: bool,
 }
@@ -249,12 +247,28 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what was not used for long, and then what was not used for longest until the rest fits. Pinned
-    /// entries stay.
+    /// Removes what was not used for long, and then what was not used for longest until the rest fits, and the
+    /// blobs that killed processes left. Pinned entries stay.
     pub fn gc(&self, limits: &Limits, now: SystemTime) -> Result<Removed, StoreError> {
+        let removed = self.make_room(limits, now)?;
+        if !limits.dry_run {
+            let blobs: Vec<Digest> = files_below(&self.root().join("content-v2/sha256"), 3)?
+                .iter()
+                .filter_map(|path| digest_of_path(path))
+                .collect();
+            for batch in blobs.chunks(GC_BATCH) {
+                self.unlink_unreferenced(batch)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The same, without looking for what the index does not name.
+    pub fn make_room(&self, limits: &Limits, now: SystemTime) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
         let oldest = limits.max_age.map(|age| millis(now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)));
-        let total = self.stats()?.bytes;
+        let kept = limits.keep_since.map_or(i64::MAX, millis);
+        let total = self.bytes()?;
         let mut planned: Vec<i64> = Vec::new();
         let mut freed = std::collections::HashMap::new();
         {
@@ -266,9 +280,10 @@ impl Store {
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let too_old = oldest.is_some_and(|oldest| row.get::<_, i64>(1).unwrap_or(i64::MAX) < oldest);
+                let last_used: i64 = row.get(1)?;
+                let too_old = oldest.is_some_and(|oldest| last_used < oldest);
                 let too_much = limits.max_bytes.is_some_and(|most| total.saturating_sub(removed.bytes) > most);
-                if !too_old && !too_much {
+                if last_used >= kept || (!too_old && !too_much) {
                     break;
                 }
                 planned.push(row.get(0)?);
@@ -285,14 +300,6 @@ impl Store {
             removed.bytes = 0;
             for batch in planned.chunks(GC_BATCH) {
                 removed.bytes += self.remove_entries(batch)?;
-            }
-            // What a killed process left.
-            let blobs: Vec<Digest> = files_below(&self.root().join("content-v2/sha256"), 3)?
-                .iter()
-                .filter_map(|path| digest_of_path(path))
-                .collect();
-            for batch in blobs.chunks(GC_BATCH) {
-                self.unlink_unreferenced(batch)?;
             }
         }
         Ok(removed)
@@ -348,6 +355,22 @@ fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
     };
     let (lifetime, age) = (lifetime(&stored), current_age(&stored, now));
     Variant { entry, lifetime, age, usable, why }
+}
+
+/// Verifies the cache in `dir` as [`Store::verify`] does, also one whose index cannot be read any more: `repair`
+/// then begins a new one, and the bodies go with the old one that named them.
+pub fn verify(dir: &Path, repair: bool) -> Result<Report, StoreError> {
+    let damage = match Store::open_as_it_is(dir).and_then(|store| store.verify(repair)) {
+        Ok(Report { index: Some(damage), .. }) if repair => damage,
+        Err(error) if error.is_damaged_index() => error.to_string(),
+        other => return other,
+    };
+    if !repair {
+        return Ok(Report { index: Some(damage), ..Report::default() });
+    }
+    Store::discard_index(dir)?;
+    let report = Store::open(dir)?.verify(true)?;
+    Ok(Report { index: Some(damage), repaired: true, ..report })
 }
 
 /// Plain files up to `depth` directories down.

@@ -46,7 +46,7 @@ impl Proxy {
         let opened = tokio::task::spawn_blocking(move || -> Result<_, ProxyError> {
             let ca = Ca::load_or_create(&ca_dir, Shared::now())?;
             let store = cache_dir
-                .map(|dir| Store::open(&dir).map_err(|error| ProxyError::Cache { dir, message: error.to_string() }))
+                .map(|dir| Store::open(&dir).map_err(|error| ProxyError::Cache { dir, source: error }))
                 .transpose()?;
             Ok((Arc::new(ca), store))
         });
@@ -54,6 +54,9 @@ impl Proxy {
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
         let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
+        if let Some(bytes) = config.cache_max_bytes {
+            cache.keep_below(bytes);
+        }
         let shared = Shared {
             cache,
             origin,

@@ -70,6 +70,15 @@ impl StoreError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Whether the index itself is damaged: no question to it can be answered any more.
+    pub fn is_damaged_index(&self) -> bool {
+        let Self::Index(error) = self else { return false };
+        matches!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        )
+    }
+
     /// What the user can do next.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -77,7 +86,7 @@ impl StoreError {
             Self::Newer { .. } => "use the newer Larder, or another cache directory",
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "free some space, or run `larder cache gc --max-bytes SIZE`"
+                    "free some space, or run `larder cache gc --max-size SIZE`"
                 }
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     "choose a cache directory that this user may write"
@@ -112,6 +121,13 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the cache in `dir`, making it (mode 0700) where it is missing, and removes what killed writers left.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_as_it_is(dir)?;
+        store.sweep(false)?;
+        Ok(store)
+    }
+
+    /// The same, and removes nothing.
+    pub(crate) fn open_as_it_is(dir: &Path) -> Result<Self, StoreError> {
         let root = dir.join(FORMAT);
         for path in [root.as_path(), &root.join("tmp"), &root.join("content-v2")] {
             DirBuilder::new()
@@ -129,9 +145,21 @@ impl Store {
         let writer = index::open(&path, dir)?;
         let reader = index::open(&path, dir)?;
         let inner = Inner { root, writer: Mutex::new(writer), reader: Mutex::new(reader) };
-        let store = Self { inner: Arc::new(inner) };
-        store.sweep(false)?;
-        Ok(store)
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Removes an index that cannot be read any more. The next to open the cache makes a new one, without entries.
+    pub fn discard_index(dir: &Path) -> Result<(), StoreError> {
+        for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+            let path = dir.join(FORMAT).join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The directory that holds blobs and index: what `cacache` calls the cache.

@@ -13,15 +13,24 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
+const AFTER_HELP: &str = "\
+Options may be written -option, --option, -option=value or -option value, as with
+Packer, before or after the template. `larder help COMMAND` describes a command.
+
+  larder validate templates/debian-rootfs
+  larder build templates/debian-rootfs
+  larder build --force --net offline templates/debian-rootfs
+  larder exec -- pip download requests";
+
 /// Build machine and container images from Packer templates, through a caching proxy
 #[derive(Debug, Parser)]
 #[command(
     name = "larder",
+    bin_name = "larder",
     version,
     styles = STYLES,
-    disable_help_subcommand = true,
     max_term_width = 100,
-    after_help = "Options may be written -option, --option, -option=value or -option value, as with Packer."
+    after_help = AFTER_HELP
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -36,7 +45,7 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Say more of what Larder does, on standard error; twice for even more
+    /// Say more on standard error; twice for even more
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Directory of the cache
@@ -45,28 +54,31 @@ pub struct Global {
     /// Directory of logs, run records and the CA
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Packer's form of output for machines; `--ui=json` stands in for it.
+    #[arg(long, global = true, hide = true)]
+    pub machine_readable: bool,
 }
 
 /// Options of the proxy, for every command that starts it.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Proxy options")]
 pub struct ProxyArgs {
-    /// Where answers may come from: the cache and upstream, or the cache alone
-    #[arg(long, value_name = "MODE", value_enum)]
+    /// cache: fetch what the cache lacks (the default); offline: refuse and list it
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
     pub net: Option<Net>,
-    /// Send requests through this proxy (http://[user:password@]host:port)
+    /// Send requests through this proxy, http://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
-    /// Hosts reached without the upstream proxy, separated by commas
+    /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,
-    /// Trust the certificates of this PEM file upstream, beside the system's; may be repeated
+    /// Trust these certificates (PEM) upstream, beside the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub ca_file: Vec<PathBuf>,
-    /// Fetch what begins with FROM (a host, or a URL prefix) from TO instead; may be repeated
+    /// Fetch what is at FROM, a host or URL prefix, from TO; may be repeated
     #[arg(long, value_name = "FROM=TO")]
     pub mirror: Vec<String>,
-    /// Pass TLS to this host through without looking into it (`example.org`, `*.example.org`); may be repeated
+    /// Do not look into TLS to this host (also *.example.org); may be repeated
     #[arg(long, value_name = "HOST")]
     pub tunnel: Vec<String>,
 }
@@ -83,7 +95,7 @@ pub enum Net {
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// What fits the terminal (today: plain).
+    /// What fits the terminal; plain for now.
     #[default]
     Auto,
     /// Lines of text.
@@ -122,18 +134,42 @@ pub enum OnErrorArg {
     Ask,
 }
 
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  larder build templates/debian-rootfs
+  larder build -force -var version=1.2 -only='*.tarball' image.pkr.hcl
+  larder build --ui=json --net offline image.pkr.hcl
+
+Exit codes: 0 all built; 1 an error; 4 --net offline and something was not in the
+cache; 5 the image holds a trace of the proxy.";
+
+const EXEC_EXAMPLES: &str = "\
+Everything after the first word of COMMAND belongs to it. The exit code is the
+command's own.
+
+Examples:
+  larder exec pip download requests
+  larder exec -- packer build -only=qemu template.json";
+
+const PROXY_EXAMPLES: &str = "\
+Example:
+  larder proxy --listen 127.0.0.1:0 --json";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build images from a template
+    #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<BuildArgs>),
     /// Check that a template is valid
     Validate(ValidateArgs),
     /// Show what a template consists of
     Inspect(InspectArgs),
     /// Run a command whose every download goes through the proxy
+    #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
     /// Serve the proxy to other tools
+    #[command(after_help = PROXY_EXAMPLES)]
     Proxy(ServeArgs),
     /// Look at the cache, check it, and make room
     #[command(subcommand)]
@@ -142,7 +178,7 @@ pub enum Command {
     Ps(PsArgs),
     /// Remove what dead runs left behind
     Cleanup(CleanupArgs),
-    /// Say which settings are in force, and trust a project's
+    /// Trust a project's settings
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the version
@@ -152,21 +188,31 @@ pub enum Command {
 /// A template, and the values for it.
 #[derive(Args, Clone, Debug)]
 pub struct TemplateArgs {
-    /// Template file (`.pkr.hcl`) or a directory of them
+    /// A .pkr.hcl file, or a directory of them
     #[arg(value_name = "TEMPLATE")]
     pub template: PathBuf,
-    /// Set a variable; may be repeated
+    /// Set a variable of the template; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub var: Vec<String>,
-    /// Read variables from a file; may be repeated
+    /// Read variables from a file (.pkrvars.hcl); may be repeated
     #[arg(long, value_name = "FILE")]
     pub var_file: Vec<PathBuf>,
-    /// Only these builds (names or globs, separated by commas)
+    /// Take only these builds (names or globs, separated by commas)
     #[arg(long, value_name = "BUILDS", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// All but these builds and post-processors (names or globs, separated by commas)
+    /// Leave out these builds and post-processors (likewise)
     #[arg(long, value_name = "BUILDS", value_delimiter = ',')]
     pub except: Vec<String>,
+    /// Packer's way of evaluating locals in order; the result is the same.
+    #[arg(long, hide = true)]
+    pub use_sequential_evaluation: bool,
+    /// Concerns Packer's plugins, of which Larder has none.
+    #[arg(long, hide = true)]
+    pub ignore_prerelease_plugins: bool,
+}
+
+fn whole_number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
 }
 
 /// `larder build`
@@ -180,25 +226,33 @@ pub struct BuildArgs {
     /// Pause between steps, and build one at a time
     #[arg(long)]
     pub debug: bool,
-    /// What happens when a step fails
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    /// When a step fails: cleanup (the default) undoes the steps, abort leaves all as it is and lists it,
+    /// run-cleanup-provisioner runs the error-cleanup-provisioner and leaves the rest
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub on_error: OnErrorArg,
-    /// How many builds run at a time; 0 for no limit
-    #[arg(long, value_name = "N")]
+    /// Run at most N builds at a time; 0, the default, for no limit
+    #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,
-    /// How the run is shown
-    #[arg(long, value_name = "FORM", value_enum)]
+    /// Show the run as: auto (the default), plain, json (an event a line) or quiet
+    #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub ui: Option<Ui>,
-    /// When to use colour
-    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    /// Use colour: auto (the default), always or never; -color=false as with Packer
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pub color: Option<Color>,
     /// Begin each line with its time
     #[arg(long)]
     pub timestamp_ui: bool,
-    /// Warn of values for variables the template does not declare
+    /// Warn of values in variable files for undeclared variables
     #[arg(long)]
     pub warn_on_undeclared_var: bool,
-    /// Accept an image although the scan found this trace in it (a path or glob); may be repeated
+    /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
     #[command(flatten)]
@@ -213,9 +267,12 @@ pub struct ValidateArgs {
     /// Check the syntax alone
     #[arg(long)]
     pub syntax_only: bool,
-    /// Do not warn of values for variables the template does not declare
+    /// Do not warn of values in variable files for undeclared variables
     #[arg(long)]
     pub no_warn_undeclared_var: bool,
+    /// Data sources are not there yet.
+    #[arg(long, hide = true)]
+    pub evaluate_datasources: bool,
 }
 
 /// `larder inspect`
@@ -247,6 +304,9 @@ pub struct ServeArgs {
     /// Write one JSON object a line for each request
     #[arg(long)]
     pub json: bool,
+    /// Write nothing for requests
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

@@ -31,6 +31,8 @@ pub struct FlagTable {
     long: BTreeMap<String, Takes>,
     short: BTreeMap<char, Takes>,
     subcommands: BTreeMap<String, FlagTable>,
+    /// Whether everything from the first positional argument on belongs to a command that is to be run.
+    trailing: bool,
 }
 
 impl FlagTable {
@@ -47,7 +49,8 @@ impl FlagTable {
     }
 
     fn with_inherited(command: &Command, inherited: &Self) -> Self {
-        let mut table = Self { subcommands: BTreeMap::new(), ..inherited.clone() };
+        let trailing = command.get_arguments().any(clap::Arg::is_trailing_var_arg_set);
+        let mut table = Self { subcommands: BTreeMap::new(), trailing, ..inherited.clone() };
         let mut global = inherited.clone();
         for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
             let takes = takes(arg);
@@ -98,7 +101,8 @@ fn takes(arg: &clap::Arg) -> Takes {
 /// - `-x`, `--x`, `-x=v`, `-x v` become `--x`, `--x=v`; a value is always joined by `=`, so that it may start with `-`.
 /// - Booleans take a value only after `=`, in any of Go's spellings (`1`, `t`, `FALSE`).
 /// - Flags may come before and after positional arguments (Packer wants them before).
-/// - `-`, short flags (`-h`, `-vv`) and everything from `--` on stay as they are.
+/// - `-`, short flags (`-h`, `-vv`) and everything from `--` on stay as they are, and so does the command line that
+///   `larder exec` is to run.
 /// - Unknown flags get two dashes, and clap says what it thinks of them.
 ///
 /// # Errors
@@ -116,6 +120,10 @@ pub fn normalise(args: impl IntoIterator<Item = OsString>, table: &FlagTable) ->
         let Some(flag) = Flag::parse(&arg, table) else {
             if let Some(subcommand) = arg.to_str().and_then(|name| table.subcommands.get(name)) {
                 table = subcommand;
+            } else if table.trailing && !arg.as_bytes().starts_with(b"-") {
+                out.push(arg);
+                out.extend(args);
+                break;
             }
             out.push(arg);
             continue;
@@ -222,7 +230,9 @@ mod tests {
             .arg(Arg::new("var").long("var").action(ArgAction::Append))
             .arg(Arg::new("json").long("json").num_args(0..=1))
             .arg(Arg::new("template"));
-        let exec = Command::new("exec").arg(Arg::new("cmd").num_args(1..).last(true));
+        let exec = Command::new("exec")
+            .arg(Arg::new("only").long("only"))
+            .arg(Arg::new("cmd").num_args(1..).trailing_var_arg(true).allow_hyphen_values(true));
         FlagTable::of(
             &Command::new("larder")
                 .arg(Arg::new("machine").long("machine-readable").action(ArgAction::SetTrue).global(true))
@@ -265,6 +275,8 @@ mod tests {
             ("build -- -force", "build -- -force"),
             ("exec -- pip -only x --y -z=1", "exec -- pip -only x --y -z=1"),
             ("exec -- build -force", "exec -- build -force"),
+            ("exec -only x packer build -only=x -force", "exec --only=x packer build -only=x -force"),
+            ("exec build -only", "exec build -only"),
             ("-h", "-h"),
             ("build -h", "build -h"),
             ("-vv build", "-vv build"),

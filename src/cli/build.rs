@@ -25,7 +25,7 @@ use crate::engine::job::{BuildJob, RunOptions};
 use crate::engine::on_error::OnError;
 use crate::engine::run::run as run_jobs;
 use crate::engine::ui::BuildUi;
-use crate::error::{Context as _, Error, Exit, Result};
+use crate::error::{Context as _, Error, Exit, Result, chain};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{Ending, EventKind, Events, bus};
@@ -105,7 +105,9 @@ async fn run_builds(
     let asking: Option<Arc<dyn Ask>> = ask::terminal();
     let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
     // The listeners for commands of the host live as long as the builds.
-    let jobs: Result<(Vec<_>, Vec<_>)> = ready.plan.builds.iter().map(job).collect();
+    let host_scratch = session.host_scratch();
+    let jobs: Result<(Vec<_>, Vec<_>)> =
+        session.record.make_tree(&host_scratch).and_then(|()| ready.plan.builds.iter().map(job).collect());
     let (jobs, served) = jobs.map_or_else(|error| (Err(error), Vec::new()), |(jobs, served)| (Ok(jobs), served));
     let cancel = Cancel::root();
     let outcomes = match jobs {
@@ -124,6 +126,9 @@ async fn run_builds(
     };
     drop(served);
     session.drain().await;
+    if let Err(error) = session.record.remove_tree(&host_scratch) {
+        console.warning(&chain(&error));
+    }
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
     events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
@@ -191,6 +196,7 @@ fn job(
     let host = exec::HostProxy::serve(session, own.clone(), settings)?;
     let file_name = build.id.replace(['/', '#'], "_");
     let scratch = session.dirs.scratch.join(format!("{}-{file_name}", session.id));
+    let (host_address, host_directory) = host.traces();
     let services = Services {
         proxy: session.proxy.clone(),
         client: client.clone(),
@@ -198,13 +204,10 @@ fn job(
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
         allow_trace: args.allow_trace.clone(),
+        host_address,
+        host_directory,
     };
-    let around = Surroundings {
-        build_name: build.source.local_name.clone(),
-        force: args.force,
-        scratch: scratch.clone(),
-        services,
-    };
+    let around = Surroundings { build_name: build.source.local_name.clone(), force: args.force, scratch, services };
     let context = Context {
         ui: Arc::new(BuildUi::new(events.clone(), name.clone())),
         cancel: CancellationToken::new(),
@@ -216,7 +219,7 @@ fn job(
         ask,
         host_env: host.environment(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
-        scratch,
+        scratch: session.host_scratch(),
     };
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());
     let job = BuildJob {

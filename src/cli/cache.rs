@@ -1,5 +1,6 @@
 //! `larder cache`: what is stored, whether it is sound, and making room.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use larder_proxy::inspect::{Explanation, Filter, Limits, Report};
@@ -18,14 +19,13 @@ use crate::template::duration;
 /// Runs a subcommand.
 pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
     let dir = &settings.cache_dir.value;
-    let store =
-        Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error))?;
+    let open = || Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error));
     match command {
-        CacheCommand::Ls(args) => ls(args, &store, console),
-        CacheCommand::Stats(args) => stats(args, &store, console),
-        CacheCommand::Verify(args) => verify(args, &store, console),
-        CacheCommand::Gc(args) => gc(args, settings, &store, console),
-        CacheCommand::Explain(args) => explain(args, &store, console),
+        CacheCommand::Ls(args) => ls(args, &open()?, console),
+        CacheCommand::Stats(args) => stats(args, &open()?, console),
+        CacheCommand::Verify(args) => verify(args, dir, console),
+        CacheCommand::Gc(args) => gc(args, settings, &open()?, console),
+        CacheCommand::Explain(args) => explain(args, &open()?, console),
     }
 }
 
@@ -91,8 +91,9 @@ fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
     table(&rows, &[1, 2]).iter().try_for_each(|line| console.line(line))
 }
 
-fn verify(args: &CacheVerifyArgs, store: &Store, console: &Console) -> Result<()> {
-    let report = store.verify(args.repair).map_err(|error| shown("cannot verify the cache".to_owned(), error))?;
+fn verify(args: &CacheVerifyArgs, dir: &Path, console: &Console) -> Result<()> {
+    let report = larder_proxy::inspect::verify(dir, args.repair)
+        .map_err(|error| shown(format!("cannot verify the cache at {}", dir.display()), error))?;
     if args.json.json {
         console.json(&json!({
             "sound": report.is_sound(), "blobs": report.blobs, "bytes": report.bytes, "damaged": report.damaged,
@@ -100,7 +101,7 @@ fn verify(args: &CacheVerifyArgs, store: &Store, console: &Console) -> Result<()
             "leftover": report.leftover, "index": report.index, "repaired": report.repaired,
         }))?;
     } else {
-        verify_lines(&report, console)?;
+        verify_lines(&report, dir, console)?;
     }
     if report.is_sound() || report.repaired {
         return Ok(());
@@ -110,22 +111,32 @@ fn verify(args: &CacheVerifyArgs, store: &Store, console: &Console) -> Result<()
         .exit(Exit::Trace))
 }
 
-fn verify_lines(report: &Report, console: &Console) -> Result<()> {
-    for digest in &report.damaged {
-        console.line(&format!("damaged: {digest}"))?;
-    }
-    for digest in &report.missing {
-        console.line(&format!("missing: {digest}"))?;
-    }
-    for (what, paths) in
-        [("unreferenced", &report.unreferenced), ("unknown", &report.unknown), ("leftover", &report.leftover)]
-    {
-        for path in paths {
-            console.line(&format!("{what}: {}", path.display()))?;
+/// Most findings of a kind that are shown one by one.
+const SHOWN: usize = 10;
+
+fn verify_lines(report: &Report, root: &Path, console: &Console) -> Result<()> {
+    let paths = |paths: &[PathBuf]| -> Vec<String> {
+        paths.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect()
+    };
+    for (what, found) in [
+        ("damaged", report.damaged.clone()),
+        ("missing", report.missing.clone()),
+        ("not a body", paths(&report.unknown)),
+        ("body without an answer", paths(&report.unreferenced)),
+        ("left by a killed process", paths(&report.leftover)),
+    ] {
+        if !found.is_empty() {
+            console.line(&format!("{what}: {}", found.len()))?;
+        }
+        for name in found.iter().take(SHOWN) {
+            console.line(&format!("  {}", printable(name)))?;
+        }
+        if found.len() > SHOWN {
+            console.line(&format!("  and {} more", found.len() - SHOWN))?;
         }
     }
     if let Some(index) = &report.index {
-        console.line(&format!("index: {index}"))?;
+        console.line(&format!("damaged index: {}", printable(index)))?;
     }
     let verdict = match (report.is_sound(), report.repaired) {
         (true, _) => "sound",
@@ -145,7 +156,7 @@ fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console)
         return Err(Error::new("there is no limit to keep to")
             .hint("give --max-size or --max-age, or set cache.max_size in the configuration"));
     }
-    let limits = Limits { max_bytes, max_age, dry_run: args.dry_run };
+    let limits = Limits { max_bytes, max_age, dry_run: args.dry_run, ..Limits::default() };
     let removed = store
         .gc(&limits, SystemTime::now())
         .map_err(|error| shown("cannot make room in the cache".to_owned(), error))?;
@@ -194,19 +205,19 @@ fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<
     }
     for variant in &explanation.variants {
         let entry = &variant.entry;
+        let size = bytes(entry.size);
+        console.line(&format!("stored: status {}, {size}, served {} times", entry.draft.status, entry.uses))?;
+        console.line(&format!("  sha256 {}", entry.digest))?;
+        for (name, value) in &entry.draft.vary {
+            console.line(&format!("  only for {name}: {}", printable(value.as_deref().unwrap_or("(none)"))))?;
+        }
         console.line(&format!(
-            "stored: status {}, {}, sha256 {}",
-            entry.draft.status,
-            bytes(entry.size),
-            entry.digest
-        ))?;
-        console.line(&format!(
-            "  fresh for {}, {} old; served without asking upstream: {} ({})",
+            "  fresh for {}, {} old",
             shown_duration(Duration::from_secs(variant.lifetime)),
             shown_duration(Duration::from_secs(variant.age)),
-            if variant.usable { "yes" } else { "no" },
-            variant.why
         ))?;
+        let next = if variant.usable { "served as it is" } else { "upstream is asked first" };
+        console.line(&format!("  next request: {next} ({})", variant.why))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::args::Color;
-use crate::error::{Context as _, Error, Result, chain};
+use crate::error::{Context as _, Error, Exit, Result, chain};
 
 /// Where commands print. Methods take `self` also where they need not know its look: nothing else prints.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,13 @@ impl Console {
 
     /// Prints a line of data.
     pub(super) fn line(&self, line: &str) -> Result<()> {
-        writeln!(io::stdout().lock(), "{line}").context(|| "cannot write to standard output".to_owned())
+        writeln!(io::stdout().lock(), "{line}").map_err(|error| {
+            let exit = match error.kind() {
+                io::ErrorKind::BrokenPipe => Exit::ClosedPipe,
+                _ => Exit::Failure,
+            };
+            Error::new("cannot write to standard output").caused_by(error).exit(exit)
+        })
     }
 
     /// Prints a JSON value on one line.

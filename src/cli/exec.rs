@@ -86,6 +86,12 @@ impl HostProxy {
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
         self.files.environment(Some(&self.url), &self.no_proxy)
     }
+
+    /// What of it a command of the host could write into an image: the proxy's address, and the directory of the files.
+    pub(super) fn traces(&self) -> (String, String) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        (address, format!("{}/", self.files.directory.path().display()))
+    }
 }
 
 /// What a command downloaded.

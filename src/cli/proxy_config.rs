@@ -16,6 +16,7 @@ use crate::error::{Context as _, Result};
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
     let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
     config.cache_dir = Some(settings.cache_dir.value.clone());
+    config.cache_max_bytes = settings.cache_max_size.value;
     config.mode = match settings.net.value {
         Net::Cache => Mode::Cache,
         Net::Offline => Mode::Offline,

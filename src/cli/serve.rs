@@ -4,9 +4,11 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use larder_proxy::flow::Flow;
+use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +23,8 @@ use crate::error::{Context as _, Error, Result};
 use crate::guest::network::raise_loopback;
 use crate::output::text::{bytes, printable};
 
+/// Flows that may wait to be written.
+const WAITING: usize = 16 * 1024;
 /// Names of the files that clients are pointed to.
 const CA: &str = "ca.pem";
 const BUNDLE: &str = "ca-bundle.pem";
@@ -34,11 +38,11 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, consol
         ))
         .hint("listen on 127.0.0.1 or ::1"));
     }
-    let json = args.json;
-    let sink = Arc::new(move |flow: Flow| {
-        // Best effort: a reader that has gone does not stop the proxy.
-        let _ = writeln!(io::stdout().lock(), "{}", line(&flow, json));
-    });
+    let lines = if args.quiet { None } else { Some(Lines::spawn(args.json)?) };
+    let sink: Arc<dyn FlowSink> = match &lines {
+        Some(lines) => Arc::new(lines.sink()),
+        None => Arc::new(|_| {}),
+    };
     raise_loopback();
     let listener = TcpListener::bind(args.listen).context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context(|| "cannot tell the address listened on".to_owned())?;
@@ -60,7 +64,52 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, consol
         () = session.proxy.shutdown(Duration::from_mins(1)) => {}
         _ = signals.next() => {}
     }
-    session.finish()
+    session.finish()?;
+    if let Some(lines) = lines {
+        lines.finish();
+    }
+    Ok(())
+}
+
+/// Writes a line for each flow, from a thread of its own: neither a slow reader nor a stopped one holds up a request.
+struct Lines {
+    sender: SyncSender<Option<Flow>>,
+    thread: JoinHandle<()>,
+}
+
+impl Lines {
+    fn spawn(json: bool) -> Result<Self> {
+        let (sender, flows) = sync_channel::<Option<Flow>>(WAITING);
+        let write = move || {
+            let mut out = io::BufWriter::new(io::stdout());
+            while let Ok(Some(flow)) = flows.recv() {
+                // Best effort: a reader that has gone does not stop the proxy.
+                let _ = writeln!(out, "{}", line(&flow, json));
+                for next in flows.try_iter().take(WAITING) {
+                    let Some(flow) = next else { return };
+                    let _ = writeln!(out, "{}", line(&flow, json));
+                }
+                let _ = out.flush();
+            }
+        };
+        let thread = std::thread::Builder::new().name("flows".to_owned()).spawn(write);
+        Ok(Self { sender, thread: thread.context(|| "cannot start the thread for output".to_owned())? })
+    }
+
+    fn sink(&self) -> impl Fn(Flow) + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        move |flow| {
+            // Full: the reader is too slow, and this line is left out.
+            let _ = sender.try_send(Some(flow));
+        }
+    }
+
+    /// Waits until all is written, unless nobody reads.
+    fn finish(self) {
+        if self.sender.try_send(None).is_ok() {
+            let _ = self.thread.join();
+        }
+    }
 }
 
 /// Writes the CA's certificate, and the host's with it, where clients of every user can read them. The name stays

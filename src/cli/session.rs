@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use larder_proxy::error::ProxyError;
 use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
 use larder_proxy::origin::BoxFuture;
@@ -68,8 +69,11 @@ impl Session {
     pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
         let config = proxy_config::config(settings, env, &project)?;
-        let proxy =
-            Proxy::start(config, sink).await.map_err(|error| Error::new("the proxy cannot start").caused_by(error))?;
+        let proxy = Proxy::start(config, sink).await.map_err(|error| {
+            let hint = if let ProxyError::Cache { source, .. } = &error { source.hint() } else { "" };
+            let shown = Error::new("the proxy cannot start").caused_by(error);
+            if hint.is_empty() { shown } else { shown.hint(hint) }
+        })?;
         let uuid = Uuid::new_v4();
         let now = jiff::Timestamp::now();
         let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%S"), &uuid.simple().to_string()[..6]);
@@ -89,6 +93,11 @@ impl Session {
     /// Downloads of Larder itself, attributed to `client`.
     pub(super) fn downloader(&self, client: &Client) -> Downloader {
         Downloader::new(Arc::new(InProcess { proxy: self.proxy.clone(), client: client.clone() }))
+    }
+
+    /// The tree for scratch files of what builds run on the host.
+    pub(super) fn host_scratch(&self) -> PathBuf {
+        self.dirs.scratch.join(format!("{}-host", self.id))
     }
 
     /// Lets what is under way finish, then ends the proxy.

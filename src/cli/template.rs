@@ -9,8 +9,9 @@ use super::components;
 use super::console::Console;
 use super::version::PACKER_VERSION;
 use crate::error::{Error, Result};
+use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
-use crate::template::diagnostic::Diagnostics;
+use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::files::HostFiles;
 use crate::template::source_map::SourceMap;
 use crate::template::{LoadOptions, Loaded, Template, load};
@@ -62,35 +63,69 @@ impl Reading<'_> {
     /// Parses the template, and no more.
     pub(super) fn syntax(&self, console: &Console) -> Result<()> {
         let loaded = self.load(true)?;
-        tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)
+        self.tell(&loaded, console)
     }
 
     /// Reads the template and evaluates it.
     pub(super) fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
         let mut loaded = self.load(false)?;
-        tell(&loaded.diagnostics, &loaded.sources, console, &self.args.template)?;
+        self.tell(&loaded, console)?;
         let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
         Ok((template, loaded))
     }
 
+    fn plan(&self, template: &Template) -> Result<Plan> {
+        plan::plan(&template.builds, &self.args.only, &self.args.except)
+    }
+
+    /// Prints what was found, in the order of the template, as code frames on standard error; fails if there is an
+    /// error among it.
+    fn tell(&self, loaded: &Loaded, console: &Console) -> Result<()> {
+        let found = &loaded.diagnostics;
+        if let (1, Some(only)) = (found.len(), found.errors().find(|error| error.span.is_none())) {
+            return Err(placeless(only));
+        }
+        if !found.is_empty() {
+            let mut sorted: Vec<_> = found.iter().cloned().collect();
+            sorted.sort_by_key(|one| one.span.map(|span| (span.file, span.start)));
+            let mut ordered = Diagnostics::default();
+            ordered.extend(sorted);
+            // Frames show lines of the template and of variable files, and there may be secrets in them.
+            let redactor = Redactor::default();
+            loaded.secrets.values().iter().for_each(|secret| redactor.register(secret));
+            let frames = ordered.render(&loaded.sources, console.width, console.colour_err);
+            console.note(&format!("{}\n", redactor.text(frames)));
+        }
+        let template = self.args.template.display();
+        match found.errors().count() {
+            0 => Ok(()),
+            1 => Err(Error::new(format!("{template} has an error"))),
+            count => Err(Error::new(format!("{template} has {count} errors"))),
+        }
+    }
+
     /// Reads the template, selects builds, and checks the options of every component in them.
     pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
-        let (template, loaded) = self.template(console)?;
-        let plan = plan::plan(&template.builds, &self.args.only, &self.args.except)?;
-        let found = components::check(&plan);
-        tell(&found, &loaded.sources, console, &self.args.template)?;
+        let mut loaded = self.load(false)?;
+        let plan = loaded.template.as_ref().map(|template| self.plan(template));
+        // Also of a template with errors, so that all are found at once.
+        if let Some(Ok(plan)) = &plan {
+            loaded.diagnostics.extend(components::check(plan));
+        }
+        self.tell(&loaded, console)?;
+        let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
 }
 
-/// Prints what was found as code frames on standard error; fails if there is an error among it.
-fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console, template: &Path) -> Result<()> {
-    if !found.is_empty() {
-        console.note(&found.render(sources, console.width, console.colour_err));
-    }
-    match found.errors().count() {
-        0 => Ok(()),
-        1 => Err(Error::new(format!("{} has an error", template.display()))),
-        count => Err(Error::new(format!("{} has {count} errors", template.display()))),
+/// A single error that is not about a place in the template, without a frame around it.
+fn placeless(only: &Diagnostic) -> Error {
+    let error = Error::new(match &only.detail {
+        Some(detail) => format!("{}: {detail}", only.summary),
+        None => only.summary.clone(),
+    });
+    match &only.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

@@ -98,7 +98,7 @@ pub struct Context {
     pub host_env: BTreeMap<String, String>,
     /// The `build.*` values, `ID`, `Host` and what the builder generated.
     pub generated: BTreeMap<String, String>,
-    /// Directory for this build's scratch files, removed at the end of the run.
+    /// Directory for scratch files on the host, shared by the builds of the run and removed at its end.
     pub scratch: PathBuf,
 }
 

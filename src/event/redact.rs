@@ -1,6 +1,7 @@
 //! Takes secrets out of text as it enters the event stream.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -51,6 +52,16 @@ impl Redactor {
         }
     }
 
+    /// Takes secrets out of a path, which stays as it is if it holds none.
+    fn path(&self, path: &mut PathBuf) {
+        if let Some(text) = path.to_str() {
+            let redacted = self.text(text.to_owned());
+            if redacted != text {
+                *path = redacted.into();
+            }
+        }
+    }
+
     /// The event with every text in it redacted.
     pub(super) fn event(&self, kind: EventKind) -> EventKind {
         if self.state.read().unwrap_or_else(PoisonError::into_inner).matcher.is_none() {
@@ -71,6 +82,9 @@ impl Redactor {
                 for artifact in &mut artifacts {
                     artifact.id = self.text(std::mem::take(&mut artifact.id));
                     artifact.description = self.text(std::mem::take(&mut artifact.description));
+                    for file in &mut artifact.files {
+                        self.path(file);
+                    }
                 }
                 let failure = failure.map(|failure| Failure {
                     message: self.text(failure.message),

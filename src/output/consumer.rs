@@ -32,6 +32,8 @@ fn take(event: &Event, summary: &mut Summary, renderers: &mut Vec<Box<dyn Render
 fn retain(renderers: &mut Vec<Box<dyn Renderer>>, mut show: impl FnMut(&mut dyn Renderer) -> io::Result<()>) {
     renderers.retain_mut(|renderer| match show(&mut **renderer) {
         Ok(()) => true,
+        // Whoever read it has had enough, as in `larder build | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
         Err(error) => {
             tracing::warn!(%error, "an output of the event stream failed, and is left out from here on");
             false

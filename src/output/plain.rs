@@ -36,6 +36,8 @@ pub struct Plain<W> {
     out: W,
     look: Look,
     colours: HashMap<Arc<str>, AnsiColor>,
+    /// The last warning of each build, so that a failure already told is not told again.
+    warned: HashMap<Arc<str>, String>,
     /// What each build is at, and when that was last said.
     progress: HashMap<Arc<str>, (String, jiff::Timestamp)>,
 }
@@ -43,7 +45,7 @@ pub struct Plain<W> {
 impl<W: Write + Send> Plain<W> {
     /// Writes to `out`.
     pub fn new(out: W, look: Look) -> Self {
-        Self { out, look, colours: HashMap::new(), progress: HashMap::new() }
+        Self { out, look, colours: HashMap::new(), warned: HashMap::new(), progress: HashMap::new() }
     }
 
     fn line(&mut self, event: &Event, lead: &str, text: &str, style: Option<Style>) -> io::Result<()> {
@@ -105,7 +107,12 @@ impl<W: Write + Send> Renderer for Plain<W> {
             EventKind::Message { text } => self.line(event, "==>", text, None),
             EventKind::Stdout { line } => self.line(event, "   ", line, Some(Style::new())),
             EventKind::Stderr { line } => self.line(event, "   ", line, RED),
-            EventKind::Warning { text } => self.line(event, "==>", &format!("warning: {text}"), RED),
+            EventKind::Warning { text } => {
+                if let Some(build) = &event.build {
+                    self.warned.insert(build.clone(), text.clone());
+                }
+                self.line(event, "==>", &format!("warning: {text}"), RED)
+            }
             EventKind::Progress { what, done, total } => self.progress(event, what, *done, *total),
             EventKind::Flow { flow } if matches!(flow.outcome, Outcome::Denied | Outcome::Error) => {
                 let text = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
@@ -115,7 +122,10 @@ impl<W: Write + Send> Renderer for Plain<W> {
                 let took = duration(Duration::from_secs_f64(*seconds));
                 match failure {
                     Some(failure) => {
-                        self.line(event, "==>", &format!("{} after {took}: {}", ending.as_str(), failure.message), RED)
+                        let told = event.build.as_ref().and_then(|build| self.warned.get(build));
+                        let why = if told == Some(&failure.message) { "" } else { &failure.message };
+                        let colon = if why.is_empty() { "" } else { ": " };
+                        self.line(event, "==>", &format!("{} after {took}{colon}{why}", ending.as_str()), RED)
                     }
                     None => self.line(event, "==>", &format!("{} after {took}", ending.as_str()), None),
                 }

@@ -1,5 +1,6 @@
 //! Only what went wrong, and what was made.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::renderer::Renderer;
@@ -37,9 +38,13 @@ impl<W: Write + Send, E: Write + Send> Renderer for Quiet<W, E> {
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+        let mut told = BTreeSet::new();
         for artifact in summary.builds.iter().flat_map(|(_, build)| &build.artifacts) {
             for file in &artifact.files {
-                writeln!(self.out, "{}", file.display())?;
+                // A file passed on by a post-processor is in several artifacts.
+                if told.insert(file) {
+                    writeln!(self.out, "{}", file.display())?;
+                }
             }
         }
         self.out.flush()

@@ -55,7 +55,8 @@ pub struct LoadOptions {
 /// The result of loading.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The template; `None` if there is an error, or if it was only parsed.
+    /// The template, of use only if the diagnostics hold no error; with errors, what could be made of it, with unknown
+    /// values in their places. `None` if it could not be parsed, or was to be parsed only.
     pub template: Option<Template>,
     /// What is wrong.
     pub diagnostics: Diagnostics,
@@ -100,7 +101,6 @@ pub fn load(options: &LoadOptions, files: Arc<dyn FileLoader>) -> Loaded {
         work: Work::default(),
     };
     let template = loading.load();
-    let template = template.filter(|_| !loading.diagnostics.has_errors());
     Loaded { template, diagnostics: loading.diagnostics, sources: loading.source_map, secrets: loading.scope_secrets }
 }
 
@@ -131,11 +131,12 @@ impl Loading<'_> {
                 structures.extend(parse::parse(file, &text, &mut self.diagnostics));
             }
         }
+        let whole = !self.diagnostics.has_errors();
         let blocks = self.root_blocks(structures);
         if self.options.syntax_only {
             return None;
         }
-        Some(self.evaluate_template(&blocks, directory, self.files.is_dir(&path)))
+        Some(self.evaluate_template(&blocks, directory, self.files.is_dir(&path))).filter(|_| whole)
     }
 
     fn evaluate_template(&mut self, blocks: &[(Block, Origin)], directory: PathBuf, is_dir: bool) -> Template {

@@ -184,6 +184,12 @@ impl Loading<'_> {
         let names: Vec<String> = self.variables.keys().cloned().collect();
         for name in names {
             let mut variable = self.variables[&name].clone();
+            if let (true, Some(given)) = (variable.sensitive, given.get(&name)) {
+                match &given.value {
+                    GivenValue::Text(text) => self.scope_secrets.add(text),
+                    GivenValue::Value(value) => self.scope_secrets.add_sensitive(&value.clone().mark(true)),
+                }
+            }
             let value = match (given.get(&name), &variable.default) {
                 (Some(given), _) => self.given_value(&variable, given),
                 (None, Some(default)) => default.clone(),

@@ -356,7 +356,7 @@ impl Exchange {
 
     fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
         self.context.flow.outcome(outcome, why.clone());
-        self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why });
+        self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
     }
 }
 

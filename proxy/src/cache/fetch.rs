@@ -21,7 +21,7 @@ use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::storable::storable;
 use crate::policy::{condition, vary};
 use crate::rules::Verdict;
-use crate::store::{BlobWriter, Digest, Draft, Entry, SealedBlob, StoreError};
+use crate::store::{BlobWriter, Draft, Entry, StoreError};
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 1024 * 1024;
@@ -305,42 +305,27 @@ impl Transfer {
         (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())
     }
 
-    /// The body is whole: it is checked, made durable and put in place.
-    async fn finish(self, writer: BlobWriter) {
-        let size = writer.size();
-        let sealed = tokio::task::spawn_blocking(move || writer.seal()).await;
-        match sealed {
-            Ok(Err(StoreError::Mismatch(why))) => {
+    /// The body is whole: it is checked, and then made durable and put in place, which no client waits for.
+    async fn finish(self, mut writer: BlobWriter) {
+        match writer.check() {
+            Err(StoreError::Mismatch(why)) => {
                 tracing::warn!(url = self.draft.url, why, "refused a body that is not what its URL promises");
-                self.broken(&why);
+                return self.broken(&why);
             }
-            Ok(Ok(blob)) => self.commit(blob, size).await,
-            Ok(Err(error)) => {
-                self.inner.warn(&error);
-                self.whole(size);
-            }
-            Err(error) => self.broken(&error.to_string()),
+            Err(error) => return self.broken(&error.to_string()),
+            Ok(()) => {}
         }
-    }
-
-    async fn commit(self, blob: SealedBlob, size: u64) {
-        let digest: Digest = blob.digest();
-        self.context.flow.update(|flow| flow.digest = Some(digest.to_string()));
+        self.context.flow.update(|flow| flow.digest = Some(writer.digest().to_string()));
         let Self { inner, fetch, context, draft, .. } = self;
-        // The flow ends with the client's last byte, not with the index.
+        // The flow ends with the client's last byte, not with what the disk has taken.
         drop(context);
-        fetch.available(size);
+        fetch.available(writer.size());
+        fetch.end(End::Whole);
         if let Some(shelf) = &inner.shelf
-            && let Err(error) = shelf.commit(blob, draft).await
+            && let Err(error) = shelf.commit(writer, draft, inner.run()).await
         {
             inner.warn(&error);
         }
-        fetch.end(End::Whole);
-    }
-
-    fn whole(&self, size: u64) {
-        self.fetch.available(size);
-        self.fetch.end(End::Whole);
     }
 
     /// The store has failed: the client that began the fetch gets the rest past it, at its own speed.

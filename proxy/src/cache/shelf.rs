@@ -3,19 +3,20 @@
 //! What is asked for again is answered from memory, or from a descriptor that is already open, without a system call
 //! that could block. A blob is hashed before its first use in the process; afterwards size, inode and times vouch for it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, hash_map};
 use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use lru::LruCache;
 
-use crate::store::{Digest, Draft, Entry, SealedBlob, Store, StoreError, Touch};
+use crate::inspect::Limits;
+use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
 const SMALL: u64 = 64 * 1024;
@@ -25,8 +26,9 @@ const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 const MARKS: NonZeroUsize = NonZeroUsize::new(256 * 1024).expect("not zero");
 /// How long another process's changes to the index may stay unseen.
 const TRUST: Duration = Duration::from_secs(1);
-/// Notes of use are written to the index this many at a time.
+/// Notes of use are written to the index this many at a time, and at least so often while there are any.
 const TOUCHES: usize = 256;
+const TOUCHED: Duration = Duration::from_secs(5);
 
 /// A stored body, ready to be read.
 #[derive(Clone, Debug)]
@@ -60,6 +62,12 @@ struct Small {
     bytes: usize,
 }
 
+/// Notes of use, one for each key and entry.
+struct Touches {
+    notes: HashMap<([u8; 16], Option<i64>), Touch>,
+    written: Instant,
+}
+
 /// Store and front. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Shelf {
@@ -72,7 +80,12 @@ struct Shared {
     small: Mutex<Small>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
     marks: Mutex<LruCache<Digest, Mark>>,
-    touches: Mutex<Vec<Touch>>,
+    touches: Mutex<Touches>,
+    /// Most bytes to be stored.
+    limit: AtomicU64,
+    /// Bytes stored since the limit was last looked at.
+    unlooked: AtomicU64,
+    making_room: Mutex<()>,
     version: AtomicI64,
     /// Counts the changes made through this shelf.
     generation: AtomicU64,
@@ -89,7 +102,10 @@ impl Shelf {
             small: Mutex::new(small),
             files: Mutex::new(LruCache::new(FILES)),
             marks: Mutex::new(LruCache::new(MARKS)),
-            touches: Mutex::default(),
+            touches: Mutex::new(Touches { notes: HashMap::new(), written: Instant::now() }),
+            limit: AtomicU64::new(u64::MAX),
+            unlooked: AtomicU64::new(0),
+            making_room: Mutex::default(),
             version: AtomicI64::new(-1),
             generation: AtomicU64::new(0),
             begun: Instant::now(),
@@ -100,6 +116,11 @@ impl Shelf {
 
     pub(super) fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Sets the most bytes to be stored.
+    pub(super) fn keep_below(&self, bytes: u64) {
+        self.shared.limit.store(bytes, Ordering::Relaxed);
     }
 
     /// The stored responses of a URL, the newest first.
@@ -145,10 +166,17 @@ impl Shelf {
         tokio::task::spawn_blocking(move || shared.load(digest, size)).await.map_err(io::Error::other)?
     }
 
-    /// Puts a blob in place and makes it the answer of its URL.
-    pub(super) async fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+    /// Makes a blob durable, puts it in place and makes it the answer of its URL. What was used in `run` stays when
+    /// room has to be made.
+    pub(super) async fn commit(
+        &self,
+        writer: BlobWriter,
+        draft: Draft,
+        run: Option<SystemTime>,
+    ) -> Result<Entry, StoreError> {
         let shared = self.shared.clone();
         blocking(move || {
+            let blob = writer.seal()?;
             let (file, key) = (blob.file(), draft.key);
             let entry = shared.store.commit(blob, draft)?;
             // The rename changed the times; from here on nobody writes to the file.
@@ -156,6 +184,10 @@ impl Shelf {
                 lock(&shared.marks).put(entry.digest, Mark::of(&found));
             }
             shared.changed(&key);
+            let limit = shared.limit.load(Ordering::Relaxed);
+            if shared.unlooked.fetch_add(entry.size, Ordering::Relaxed) + entry.size > limit / 64 {
+                shared.make_room(run);
+            }
             Ok(entry)
         })
         .await
@@ -199,21 +231,30 @@ impl Shelf {
 
     /// Notes a use, to be written with others.
     pub(super) fn touch(&self, touch: Touch) {
-        let full = {
+        let due = {
             let mut touches = lock(&self.shared.touches);
-            touches.push(touch);
-            touches.len() == TOUCHES
+            match touches.notes.entry((touch.key, touch.entry)) {
+                hash_map::Entry::Occupied(mut noted) => {
+                    let uses = noted.get().uses + touch.uses;
+                    noted.insert(Touch { uses, ..touch });
+                }
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(touch);
+                }
+            }
+            let due = touches.notes.len() >= TOUCHES || touches.written.elapsed() > TOUCHED;
+            due.then(|| touches.take())
         };
-        if full {
+        if let Some(notes) = due {
             let shared = self.shared.clone();
-            tokio::task::spawn_blocking(move || shared.flush());
+            tokio::task::spawn_blocking(move || shared.note(notes));
         }
     }
 
-    /// Writes the notes.
-    pub(super) async fn flush(&self) {
+    /// Writes the notes, and makes room where it is needed.
+    pub(super) async fn settle(&self, run: Option<SystemTime>) {
         let shared = self.shared.clone();
-        let _ = tokio::task::spawn_blocking(move || shared.flush()).await;
+        let _ = tokio::task::spawn_blocking(move || shared.make_room(run)).await;
     }
 
     fn trusted(&self) -> bool {
@@ -282,16 +323,44 @@ impl Shared {
         }
     }
 
-    fn flush(&self) {
-        let touches = std::mem::take(&mut *lock(&self.touches));
-        if touches.is_empty() {
+    fn note(&self, notes: Vec<Touch>) {
+        if !notes.is_empty()
+            && let Err(error) = self.store.touch(&notes)
+        {
+            tracing::debug!(%error, keys = notes.len(), "uses could not be noted");
+        }
+    }
+
+    /// Writes the notes; then, where more is stored than there may be, removes what was used least recently.
+    fn make_room(&self, run: Option<SystemTime>) {
+        let notes = lock(&self.touches).take();
+        self.note(notes);
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.unlooked.store(0, Ordering::Relaxed);
+        let Ok(_only) = self.making_room.try_lock() else { return };
+        if self.store.bytes().is_ok_and(|bytes| bytes <= limit) {
             return;
         }
-        // Only the last outcome of a key is kept, but every use counts.
-        if let Err(error) = self.store.touch(&touches) {
-            let keys: HashSet<_> = touches.iter().map(|touch| touch.key).collect();
-            tracing::debug!(%error, keys = keys.len(), "uses could not be noted");
+        // A little more than needed, so that it is not needed again at once.
+        let limits = Limits { max_bytes: Some(limit - limit / 16), keep_since: run, ..Limits::default() };
+        match self.store.make_room(&limits, SystemTime::now()) {
+            Ok(removed) => {
+                self.generation.fetch_add(1, Ordering::AcqRel);
+                lock(&self.resources).clear();
+                tracing::info!(entries = removed.entries, bytes = removed.bytes, "made room in the cache");
+            }
+            Err(error) => tracing::warn!(%error, "no room could be made in the cache"),
         }
+    }
+}
+
+impl Touches {
+    fn take(&mut self) -> Vec<Touch> {
+        self.written = Instant::now();
+        let mut notes: Vec<Touch> = std::mem::take(&mut self.notes).into_values().collect();
+        // Of a key's outcomes the last one stays.
+        notes.sort_by_key(|touch| touch.at);
+        notes
     }
 }
 

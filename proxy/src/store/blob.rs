@@ -131,16 +131,27 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Checks the promise, and makes the bytes durable. The blob is not yet in place.
-    pub fn seal(mut self) -> Result<SealedBlob, StoreError> {
+    /// Checks the promise, now that the body is whole.
+    pub fn check(&mut self) -> Result<(), StoreError> {
         if let Some((context, promised)) = self.promised.take() {
             let found = hex::encode(context.finish());
             if found != promised.hex {
                 return Err(StoreError::Mismatch(format!("its digest is {found}, the URL says {}", promised.hex)));
             }
         }
+        Ok(())
+    }
+
+    /// The SHA-256 of what has been written.
+    pub fn digest(&self) -> Digest {
+        Digest::from_digest(self.hash.clone().finish())
+    }
+
+    /// Checks the promise, and makes the bytes durable. The blob is not yet in place.
+    pub fn seal(mut self) -> Result<SealedBlob, StoreError> {
+        self.check()?;
         self.file.sync_data().map_err(|error| StoreError::io("write", &self.path, error))?;
-        let digest = Digest::from_digest(self.hash.clone().finish());
+        let digest = self.digest();
         Ok(SealedBlob { writer: self, digest })
     }
 }
@@ -195,6 +206,10 @@ pub(super) fn sweep(dir: &Path, dry_run: bool) -> Result<Vec<PathBuf>, StoreErro
     let entries = fs::read_dir(dir).map_err(|error| StoreError::io("read", dir, error))?;
     for entry in entries.flatten() {
         let path = entry.path();
+        // Writers make files only; what else somebody put here is not ours to remove.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
         let Ok(file) = File::open(&path) else { continue };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             if !dry_run {

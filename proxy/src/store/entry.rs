@@ -63,4 +63,6 @@ pub struct Touch {
     pub outcome: Outcome,
     /// Why.
     pub why: String,
+    /// How many requests this stands for.
+    pub uses: u64,
 }

@@ -99,6 +99,12 @@ impl Store {
         Ok(self.read_index().pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
+    /// Bytes of all blobs.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        let bytes: i64 = self.read_index().query_row("SELECT bytes FROM total", [], |row| row.get(0))?;
+        Ok(bytes.cast_unsigned())
+    }
+
     /// Puts the blob in place and makes it the answer of its URL and variant.
     pub fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
         let digest = blob.digest();
@@ -172,8 +178,8 @@ impl Store {
             let at = millis(touch.at);
             if let Some(id) = touch.entry {
                 transaction
-                    .prepare_cached("UPDATE entry SET last_used = max(last_used, ?2), uses = uses + 1 WHERE id = ?1")?
-                    .execute(params![id, at])?;
+                    .prepare_cached("UPDATE entry SET last_used = max(last_used, ?2), uses = uses + ?3 WHERE id = ?1")?
+                    .execute(params![id, at, touch.uses.cast_signed()])?;
             }
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO outcome (key, at, outcome, why) VALUES (?1, ?2, ?3, ?4)")?

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bigdecimal::ToPrimitive;
 use jiff::SignedDuration;
 
-use super::{Content, Decoder, Diagnostic, FromConfig, Item, Schema};
+use super::{Content, Decoder, FromConfig, Item, Schema};
+use crate::template::diagnostic::Diagnostic;
 use crate::template::duration;
 use crate::template::hcl::value::{Kind, Value, parse_number};
 

@@ -41,9 +41,8 @@ impl Loading<'_> {
                 given.insert(name.clone(), Given { value: GivenValue::Text(value.clone()), span });
             } else {
                 let hint = self.undeclared_hint(name);
-                self.report(
-                    Diagnostic::error(format!("-var sets `{name}`, which is not declared")).at(span).hint(hint),
-                );
+                // Without a frame: the value may be a secret whose variable is misspelt.
+                self.report(Diagnostic::error(format!("-var sets `{name}`, which is not declared")).hint(hint));
             }
         }
         given

@@ -83,7 +83,7 @@ async fn errors_become_responses() {
     for (phase, status, error) in [
         (Phase::Resolve, 502, "dns_error"),
         (Phase::Timeout, 504, "http_response_timeout"),
-        (Phase::Denied, 403, "http_request_denied"),
+        (Phase::Denied, 403, "destination_ip_prohibited"),
     ] {
         bed.origin.reply(PLAIN, Reply::failure(phase, false));
         let answer = bed.get(PLAIN).await;

@@ -1,0 +1,246 @@
+//! Decoding the body of a block into the struct of a component's options.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Config, Content, Entry, EvaluatedBody, FieldMode, FromConfig, Item, option_name};
+use crate::template::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::template::hcl::value::Value;
+use crate::template::json::interpolate::{self, InterpolateContext, InterpolateError};
+use crate::template::schema::Schema;
+use crate::template::secrets::Secrets;
+use crate::template::source_map::Span;
+
+/// A decoded configuration, with what is needed to report on it later.
+#[derive(Clone, Debug)]
+pub struct Decoded<T> {
+    /// The options.
+    pub config: T,
+    /// Names of options that were given a value not known yet; they have their defaults in `config`. Options of
+    /// nested blocks are named `block.option`.
+    pub unknown: BTreeSet<String>,
+    /// Where options that were given are set.
+    pub spans: BTreeMap<String, Span>,
+    /// Where the block's header is.
+    pub header: Span,
+}
+
+impl<T> Decoded<T> {
+    /// Whether the option was given a value that is not known yet, so that it cannot be checked.
+    pub fn is_unknown(&self, option: &str) -> bool {
+        self.unknown.contains(option)
+    }
+
+    /// Whether the option was given.
+    pub fn is_set(&self, option: &str) -> bool {
+        self.spans.contains_key(option)
+    }
+
+    /// Where the option is set; the block's header if it is not.
+    pub fn span(&self, option: &str) -> Span {
+        self.spans.get(option).copied().unwrap_or(self.header)
+    }
+
+    /// An error at the place the option is set, or at the block's header if it is not.
+    pub fn error(&self, option: &str, summary: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(summary).at(self.span(option))
+    }
+}
+
+/// What decoding needs besides the body.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeContext<'a> {
+    /// What the body belongs to, such as `the shell provisioner`.
+    pub owner: &'a str,
+    /// What Go templates in strings can use.
+    pub interpolate: &'a InterpolateContext,
+    /// Gets the sensitive strings met.
+    pub secrets: &'a Secrets,
+}
+
+/// Decodes a body. The configuration is of use only if the diagnostics hold no error.
+pub fn decode<T: Config>(body: &EvaluatedBody, context: DecodeContext<'_>) -> (Decoded<T>, Diagnostics) {
+    let mut decoder = Decoder {
+        context,
+        diagnostics: Diagnostics::default(),
+        raw: false,
+        path: Vec::new(),
+        unknown: BTreeSet::new(),
+        spans: BTreeMap::new(),
+    };
+    decoder.check_names(body, &T::schema());
+    let config = T::decode_fields(body, &mut decoder);
+    (Decoded { config, unknown: decoder.unknown, spans: decoder.spans, header: body.header }, decoder.diagnostics)
+}
+
+/// The state of decoding one body.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    context: DecodeContext<'a>,
+    diagnostics: Diagnostics,
+    raw: bool,
+    path: Vec<String>,
+    unknown: BTreeSet<String>,
+    spans: BTreeMap<String, Span>,
+}
+
+impl Decoder<'_> {
+    /// Decodes the option `name` of `body` into `slot`, which keeps its default if the option is not given.
+    pub fn field<T: FromConfig>(
+        &mut self,
+        body: &EvaluatedBody,
+        name: &str,
+        required: bool,
+        mode: FieldMode,
+        slot: &mut T,
+    ) {
+        if mode == FieldMode::Flatten {
+            if let Some(value) = T::from_flat(body, self) {
+                *slot = value;
+            }
+            return;
+        }
+        let name = option_name(name);
+        let given = body.get(name).filter(|(_, item)| !item.value().is_some_and(Value::is_null));
+        let Some((name_span, item)) = given else {
+            if required {
+                self.missing(body.header, name);
+            }
+            return;
+        };
+        self.path.push(name.to_owned());
+        let path = self.path.join(".");
+        self.spans.insert(path.clone(), name_span.to(item.span));
+        if let Some(value) = item.value() {
+            self.context.secrets.add_sensitive(value);
+        }
+        if item.value().is_some_and(|value| !value.is_wholly_known()) && !T::takes_unknown() {
+            self.unknown.insert(path);
+        } else {
+            let raw = std::mem::replace(&mut self.raw, mode == FieldMode::Raw);
+            if let Some(value) = T::from_config(&item, self) {
+                *slot = value;
+            }
+            self.raw = raw;
+        }
+        self.path.pop();
+    }
+
+    /// Decodes a nested block, or an object given in place of one.
+    pub fn nested<T: Config>(&mut self, item: &Item) -> Option<T> {
+        let body = match &item.content {
+            Content::Block(body) => body.clone(),
+            Content::Blocks(bodies) => {
+                let (first, second) = (bodies.first()?, bodies.get(1)?);
+                let name = self.option();
+                self.report(
+                    Diagnostic::error(format!("`{name}` is given more than once"))
+                        .at(second.header)
+                        .see(first.header, "first given here")
+                        .hint("keep one of the blocks"),
+                );
+                return None;
+            }
+            Content::Value(value) => match value.entries() {
+                Some(entries) => from_object(item, entries),
+                None => return self.mismatch(item, "block"),
+            },
+        };
+        self.check_names(&body, &T::schema());
+        Some(T::decode_fields(&body, self))
+    }
+
+    /// Reports something wrong.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports that an option needs another type. Returns `None` for use in a tail position.
+    pub fn mismatch<T>(&mut self, item: &Item, expected: &str) -> Option<T> {
+        let name = self.option();
+        let mut diagnostic = Diagnostic::error(format!("wrong type for `{name}`"))
+            .at(item.span)
+            .detail(format!("expected {expected}, found {}", item.describe()));
+        if expected == "block" {
+            diagnostic = diagnostic.hint(format!("write it as a block: {name} {{ … }}"));
+        } else if !matches!(item.content, Content::Value(_)) {
+            diagnostic = diagnostic.hint(format!("write it as an attribute: {name} = …"));
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// Name of the option being decoded, as in `debian.suite`.
+    pub fn option(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// The text of a string option: Go templates in it rendered, unless the option is raw.
+    pub fn text(&mut self, item: &Item, text: &str) -> Option<String> {
+        if self.raw {
+            return Some(text.to_owned());
+        }
+        match interpolate::render(text, self.context.interpolate) {
+            Ok(rendered) => {
+                if rendered != text && item.value().is_some_and(Value::is_sensitive) {
+                    self.context.secrets.add(&rendered);
+                }
+                Some(rendered)
+            }
+            Err(InterpolateError::NotKnownYet { .. }) => {
+                self.unknown.insert(self.path.join("."));
+                None
+            }
+            Err(error) => {
+                let name = self.option();
+                self.report(
+                    Diagnostic::error(format!("cannot render the template in `{name}`"))
+                        .at(item.span)
+                        .detail(error.to_string())
+                        .hint(error.hint()),
+                );
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, header: Span, name: &str) {
+        let diagnostic = Diagnostic::error(format!("`{name}` is required, but not set"))
+            .at(header)
+            .detail(format!("{} needs it", self.context.owner))
+            .hint(format!("add {name} = … to the block"));
+        self.report(diagnostic);
+    }
+
+    fn check_names(&mut self, body: &EvaluatedBody, schema: &Schema) {
+        let mut reported = BTreeSet::new();
+        for entry in &body.entries {
+            if schema.option(&entry.name).is_some() || !reported.insert(&entry.name) {
+                continue;
+            }
+            let within = if self.path.is_empty() {
+                self.context.owner.to_owned()
+            } else {
+                format!("the block `{}` of {}", self.path.join("."), self.context.owner)
+            };
+            let names = || schema.options.iter().map(|option| option.name);
+            let hint = match did_you_mean(&entry.name, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if schema.options.is_empty() => "it has no options".to_owned(),
+                None => format!("it has: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let diagnostic = Diagnostic::error(format!("unknown option `{}`", entry.name))
+                .at(entry.name_span)
+                .detail(format!("{within} has no option of this name"))
+                .hint(hint);
+            self.report(diagnostic);
+        }
+    }
+}
+
+fn from_object(item: &Item, entries: &BTreeMap<String, Value>) -> EvaluatedBody {
+    let entries = entries
+        .iter()
+        .map(|(name, value)| Entry { name: name.clone(), name_span: item.span, item: item.part(value.clone()) })
+        .collect();
+    EvaluatedBody { header: item.span, entries }
+}
