@@ -9,6 +9,8 @@
 
 mod busybox;
 mod cancel;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod containment;
 mod egress;
 mod exec;
@@ -16,8 +18,12 @@ mod faults;
 mod host;
 mod image;
 mod interception;
+mod kills;
+mod mirror;
 mod origin;
 mod outputs;
+#[path = "../support/repository.rs"]
+mod repository;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;

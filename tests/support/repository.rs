@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::certificates::TestCa;
+use crate::certificates::TestCa;
 
 /// Names the TLS server has certificates for, beside 127.0.0.1.
 const NAMES: [&str; 2] = ["*.example.org", "127.0.0.1"];
