@@ -1,5 +1,6 @@
 //! Faults of the network: each is told to the client and in the flow, and leaves nothing in the cache.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use crate::certificates::{Identity, TestCa, self_signed};
-use crate::larder::Larder;
+use crate::larder::{Larder, Run, is_root};
 use crate::repository::free_port;
 use crate::server::{Curl, Server, read_head};
 
@@ -177,6 +178,62 @@ fn origins_whose_certificate_is_not_valid() {
         let listed = server.larder.run(["cache", "ls", "--json", name]).expect(0);
         assert!(!listed.stdout.contains("example.org"), "{}", listed.stdout);
     }
+}
+
+#[test]
+fn a_command_is_told_of_each_fault_at_its_end() {
+    if !is_root() {
+        return;
+    }
+    let origin = Origin::start();
+    let larder = Larder::new();
+    let mirror = format!("--mirror=x.example.org=http://127.0.0.1:{}/", origin.port);
+    for name in ["short", "garbage"] {
+        let url = format!("http://x.example.org/pool/main/{name}");
+        let mut command = larder.command(["exec", &mirror, "--", "curl", "-sS", "-o", "/dev/null", &url]);
+        let run = Run::of(command.env("NO_PROXY", "*").output().unwrap());
+        assert!(run.stderr.contains(&format!("ERROR GET {url}: ")), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_build_lists_what_an_empty_cache_lacks() {
+    if !is_root() {
+        return;
+    }
+    let larder = Larder::new();
+    larder.write(
+        "x.pkr.hcl",
+        "source \"rootfs\" \"x\" {\n  debian {}\n  output = \"x\"\n}\nbuild {\n  sources = [\"source.rootfs.x\"]\n}\n",
+    );
+    let run = larder.run(["build", "--ui=plain", "--net=offline", "x.pkr.hcl"]).expect(4);
+    let (_, report) = run.stdout.split_once("==> Not in the cache, and the run was offline").expect("a table");
+    assert!(report.contains("rootfs.x") && report.contains("/InRelease"), "{report}");
+    assert!(report.contains("bootstrap") && report.contains("hint: "), "{report}");
+}
+
+#[test]
+fn without_a_network_commands_of_the_host_still_reach_the_proxy() {
+    if !is_root() {
+        return;
+    }
+    let larder = Larder::new();
+    let curl = "curl -s -o answer -w %{http_code} http://x.example.org/a.deb > status; cat answer";
+    larder.write(
+        "x.pkr.hcl",
+        &format!(
+            "source \"null\" \"x\" {{\n  communicator = \"none\"\n}}\nbuild {{\n  sources = [\"source.null.x\"]\n  \
+             provisioner \"shell-local\" {{\n    inline = [\"{}\"]\n  }}\n}}\n",
+            curl.replace("%{", "%%{")
+        ),
+    );
+    let mut command = Command::new("unshare");
+    larder.settle(&mut command);
+    command.args(["--net", env!("CARGO_BIN_EXE_larder"), "build", "--net=offline", "x.pkr.hcl"]);
+    let run = Run::of(command.output().unwrap());
+    let status = fs::read_to_string(larder.dir().join("status")).unwrap_or_default();
+    assert_eq!(status, "403", "{run:?}");
+    assert!(run.stdout.contains("x.example.org/a.deb"), "{run:?}");
 }
 
 #[test]
