@@ -30,6 +30,11 @@ pub(crate) fn private(repository: &Repository) -> Server {
     })
 }
 
+/// Whether upstream was not asked for it; a fetch may still be on its way into the store, and is joined then.
+pub(crate) fn from_cache(flow: &Value) -> bool {
+    flow["outcome"] == "HIT" || flow["outcome"] == "COALESCED"
+}
+
 fn upstream(flows: &[Value]) -> u64 {
     flows.iter().filter_map(|flow| flow["bytes_upstream"].as_u64()).sum()
 }
@@ -43,15 +48,15 @@ fn curl_over_http_https_and_http2() {
         (format!("https://secure.example.org/{DEB}"), "--http1.1", "HTTP/1.1", true),
         (format!("https://pypi.example.org/{DEB}"), "--http2", "HTTP/2.0", true),
     ] {
-        for outcome in ["MISS", "HIT"] {
+        for stored in [false, true] {
             let answer = server.curl(&[option, "-o", "/dev/null", &url]);
             assert_eq!((answer.exit, answer.status), (0, 200), "{url}: {answer:?}");
             let flow = server.flow();
-            assert_eq!(flow["outcome"], outcome, "{flow}");
+            assert_eq!(from_cache(&flow), stored, "{flow}");
             assert_eq!(flow["version"], version, "{flow}");
             assert_eq!(flow["intercepted"], intercepted, "{flow}");
             assert_eq!((&flow["class"], &flow["url"]), (&"package".into(), &url.as_str().into()), "{flow}");
-            assert_eq!(flow["bytes_upstream"].as_u64() == Some(0), outcome == "HIT", "{flow}");
+            assert_eq!(flow["bytes_upstream"] == 0, stored, "{flow}");
         }
     }
     assert_eq!(repository.served(DEB), 3);
@@ -138,7 +143,7 @@ fn apt_twice_with_the_mirror_of_the_host() {
         let hash = |flow: &&Value| flow["url"].as_str().is_some_and(|url| url.contains("/by-hash/"));
         assert!(!flows.is_empty(), "{}", run.stdout);
         if round == 1 {
-            assert_eq!(flows.iter().filter(hash).filter(|flow| flow["outcome"] != "HIT").count(), 0, "{flows:?}");
+            assert_eq!(flows.iter().filter(hash).filter(|flow| !from_cache(flow)).count(), 0, "{flows:?}");
         }
         let _ = fs::remove_dir_all(root.join("lists"));
     }

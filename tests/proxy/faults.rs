@@ -111,7 +111,7 @@ fn origins_that_fail_before_the_answer() {
 fn origins_that_fail_within_the_body() {
     let origin = Origin::start();
     let server = faulty_server(&[]);
-    let cases = [("stall-body", "within 1 s"), ("short", "broke off"), ("chunked", "broke off")];
+    let cases = [("stall-body", "sent nothing for 1 s"), ("short", "broke off"), ("chunked", "broke off")];
     let url = |name: &str| format!("http://127.0.0.1:{}/pool/main/{name}", origin.port);
     let urls: Vec<_> = cases.iter().map(|(name, _)| url(name)).collect();
     for ((answer, flow), (name, why)) in ask(&server, &urls).into_iter().zip(cases) {
