@@ -9,6 +9,8 @@
 
 mod busybox;
 mod cancel;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod containment;
 mod egress;
 mod exec;
@@ -17,11 +19,14 @@ mod host;
 mod image;
 mod interception;
 mod kills;
+mod mirror;
 mod origin;
 mod outputs;
 mod parallel;
 #[path = "../support/origin.rs"]
 mod plain_origin;
+#[path = "../support/repository.rs"]
+mod repository;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;
