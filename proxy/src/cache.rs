@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
@@ -105,8 +105,7 @@ impl Cache {
             context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
-        let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-        let verdict = self.inner.rules.classify(request.uri().path(), accept);
+        let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
         context.flow.update(|flow| flow.class = verdict.class);
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;

@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
+use http::HeaderMap;
 use regex::{Regex, RegexSet};
 
 use crate::flow::Class;
@@ -141,9 +142,9 @@ static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 pub struct Rules {}
 
 impl Rules {
-    /// Judges a URL by its path; `accept` is the request's `Accept`, which alone tells an npm packument.
+    /// Judges a URL by its path, and by the request's fields where they are known: they alone tell an npm packument.
     #[expect(clippy::unused_self, reason = "rules of the user's configuration will join the built-in ones")]
-    pub fn classify(&self, path: &str, accept: Option<&str>) -> Verdict {
+    pub fn classify(&self, path: &str, request: Option<&HeaderMap>) -> Verdict {
         let found = SET.matches(path).iter().find(|&index| (RULES[index].guard)(path));
         if let Some(index) = found {
             let rule = &RULES[index];
@@ -154,11 +155,20 @@ impl Rules {
                 promised: promised(index, path),
             };
         }
-        if accept.is_some_and(|accept| accept.contains("application/vnd.npm.install-v1+json")) {
+        if request.is_some_and(asks_for_packument) {
             return Verdict { class: Class::Index, nature: Nature::Mutable, rule: "npm packument", promised: None };
         }
         Verdict { class: Class::Other, nature: Nature::Plain, rule: "none", promised: None }
     }
+}
+
+/// npm asks for the short form by its media type and, in newer versions, for the long form as plain JSON; it names the
+/// kind of request in a field of its own then, and so do tools built on its library.
+fn asks_for_packument(request: &HeaderMap) -> bool {
+    let is =
+        |name: &str, test: fn(&str) -> bool| request.get(name).and_then(|value| value.to_str().ok()).is_some_and(test);
+    is("accept", |accept| accept.contains("application/vnd.npm.install-v1+json"))
+        || is("pacote-req-type", |kind| kind == "packument")
 }
 
 fn promised(index: usize, path: &str) -> Option<Promised> {
@@ -230,7 +240,14 @@ mod tests {
             assert_eq!(verdict.nature, Nature::Immutable, "{path}");
             assert_eq!(verdict.promised.map(|promised| promised.hex), Some(hex.clone()), "{path}");
         }
-        let npm = Rules::default().classify("/left-pad", Some("application/vnd.npm.install-v1+json; q=1.0, */*"));
-        assert_eq!(npm.nature, Nature::Mutable);
+        for (field, value, expected) in [
+            ("accept", "application/vnd.npm.install-v1+json; q=1.0, */*", Nature::Mutable),
+            ("pacote-req-type", "packument", Nature::Mutable),
+            ("pacote-req-type", "tarball", Nature::Plain),
+            ("accept", "application/json", Nature::Plain),
+        ] {
+            let request = [(field.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+            assert_eq!(Rules::default().classify("/left-pad", Some(&request)).nature, expected, "{field}: {value}");
+        }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) async fn open(
 ) -> Result<Box<dyn Io>, UpstreamError> {
     let shared = &session.shared;
     let result = if shared.cache.mode() == Mode::Offline {
+        flow.update(|flow| flow.offline_miss = true);
         Err(UpstreamError {
             phase: Phase::Denied,
             message: format!("{host} is tunnelled by a rule, so nothing of it is cached, and the proxy is offline"),

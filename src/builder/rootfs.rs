@@ -59,15 +59,13 @@ impl PreparedBuilder for PreparedRootfs {
     fn build(self: Box<Self>, around: Surroundings) -> Result<Box<dyn Builder>> {
         let config = self.0;
         let output = config.output_path(&around.build_name);
-        if !around.force && output.symlink_metadata().is_ok() {
-            return Err(Error::new(format!("{} exists already", output.display()))
-                .hint("use -force to replace it, or set `output` to another path"));
-        }
         let unsound =
             |message: String| Error::new(format!("the options of {} are not sound: {message}", around.build_name));
+        let format = config.format().map_err(unsound)?;
+        export::check_target(&output, format, around.force)?;
         Ok(Box::new(Rootfs {
             base: config.base().map_err(|problem| unsound(problem.message))?,
-            format: config.format().map_err(unsound)?,
+            format,
             checksum: config.base_checksum,
             machine: Arc::new(Mutex::new(Machine::new(around.services, around.scratch, config.hostname)?)),
             output,

@@ -196,6 +196,7 @@ fn job(
     let host = exec::HostProxy::serve(session, own.clone(), settings)?;
     let file_name = build.id.replace(['/', '#'], "_");
     let scratch = session.dirs.scratch.join(format!("{}-{file_name}", session.id));
+    let (host_address, host_directory) = host.traces();
     let services = Services {
         proxy: session.proxy.clone(),
         client: client.clone(),
@@ -203,6 +204,8 @@ fn job(
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
         allow_trace: args.allow_trace.clone(),
+        host_address,
+        host_directory,
     };
     let around = Surroundings { build_name: build.source.local_name.clone(), force: args.force, scratch, services };
     let context = Context {

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Context as _, Error, Result};
 use crate::guest::exec::{ExecSpec, run as run_command};
-use crate::guest::network::Network;
+use crate::guest::network::{Network, raise_loopback};
 use crate::guest::tools;
 use crate::output::report;
 
@@ -66,6 +66,7 @@ pub(super) struct HostProxy {
 impl HostProxy {
     /// Listens on a free port; flows are attributed to `client`.
     pub(super) fn serve(session: &Session, client: Client, settings: &Settings) -> Result<Self> {
+        raise_loopback();
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).context(|| "cannot listen for commands of the host".to_owned())?;
         let address = listener.local_addr().context(|| "cannot listen for commands of the host".to_owned())?;
@@ -84,6 +85,12 @@ impl HostProxy {
     /// The environment that leads a command of the host through the proxy.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
         self.files.environment(Some(&self.url), &self.no_proxy)
+    }
+
+    /// What of it a command of the host could write into an image: the proxy's address, and the directory of the files.
+    pub(super) fn traces(&self) -> (String, String) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        (address, format!("{}/", self.files.directory.path().display()))
     }
 }
 

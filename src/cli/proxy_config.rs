@@ -23,6 +23,11 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     };
     config.upstream_proxy = upstream(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
+    if let Some(limit) = settings.upstream_timeout.value {
+        config.timeouts.connect = config.timeouts.connect.min(limit);
+        config.timeouts.head = limit;
+        config.timeouts.idle = limit;
+    }
     for (from, to) in &settings.mirrors.value {
         config = config
             .mirror(from, to)

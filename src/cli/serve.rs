@@ -1,7 +1,8 @@
 //! `larder proxy`: the proxy as a server for other tools.
 
 use std::io::{self, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -10,19 +11,23 @@ use std::time::Duration;
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
+use sha2::{Digest as _, Sha256};
 
 use super::Env;
 use super::args::ServeArgs;
 use super::console::Console;
 use super::session::Session;
 use super::settings::Settings;
-use super::signals;
-use crate::engine::cancel::Cancel;
+use super::signals::Signals;
 use crate::error::{Context as _, Error, Result};
+use crate::guest::network::raise_loopback;
 use crate::output::text::{bytes, printable};
 
 /// Flows that may wait to be written.
 const WAITING: usize = 16 * 1024;
+/// Names of the files that clients are pointed to.
+const CA: &str = "ca.pem";
+const BUNDLE: &str = "ca-bundle.pem";
 
 /// Serves until it is interrupted.
 pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
@@ -38,24 +43,26 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, consol
         Some(lines) => Arc::new(lines.sink()),
         None => Arc::new(|_| {}),
     };
+    raise_loopback();
     let listener = TcpListener::bind(args.listen).context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context(|| "cannot tell the address listened on".to_owned())?;
     let session = Session::open(settings, env, &format!("proxy {address}"), sink).await?;
+    // No run begins here: it would not end, and within a run an index is asked for once.
     let served = session
         .proxy
         .listen(listener, Role::Proxy, Client::host("proxy"))
         .context(|| format!("the proxy cannot serve {address}"))?;
-    let ca = settings.state_dir.value.join("proxy-ca.pem");
-    std::fs::write(&ca, session.proxy.ca_certificate_pem()).context(|| format!("cannot write {}", ca.display()))?;
-    console.note(&format!("Listening on http://{address}"));
-    console.note(&format!("HTTPS is looked into: clients need to trust {}", ca.display()));
-    let cancel = Cancel::root();
-    signals::watch_once(&cancel).await?;
+    let directory = certificates(&session, settings)?;
+    let mut signals = Signals::listen()?;
+    for line in usage(address, &directory) {
+        console.note(&line);
+    }
+    signals.next().await;
     console.note("Letting what is under way finish; Ctrl-C again leaves at once.");
     drop(served);
     tokio::select! {
         () = session.proxy.shutdown(Duration::from_mins(1)) => {}
-        result = signals::watch_once(&cancel) => result?,
+        _ = signals.next() => {}
     }
     session.finish()?;
     if let Some(lines) = lines {
@@ -103,6 +110,38 @@ impl Lines {
             let _ = self.thread.join();
         }
     }
+}
+
+/// Writes the CA's certificate, and the host's with it, where clients of every user can read them. The name stays
+/// the same as long as the CA does, so that shells may be set up for it.
+fn certificates(session: &Session, settings: &Settings) -> Result<PathBuf> {
+    let digest = hex::encode(Sha256::digest(session.proxy.ca_certificate_der()));
+    let directory = settings.state_dir.value.join("proxy").join(&digest[..16]);
+    std::fs::create_dir_all(&directory).context(|| format!("cannot make {}", directory.display()))?;
+    let ca = session.proxy.ca_certificate_pem();
+    let mut bundle = session.host_bundle.to_vec();
+    bundle.push(b'\n');
+    bundle.extend_from_slice(ca.as_bytes());
+    for (name, content) in [(CA, ca.as_bytes()), (BUNDLE, &bundle)] {
+        let path = directory.join(name);
+        std::fs::write(&path, content).context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(directory)
+}
+
+/// What a user needs to know; the first line is for programs too.
+fn usage(address: SocketAddr, directory: &Path) -> [String; 5] {
+    let quoted = |name: &str| format!("'{}'", directory.join(name).display().to_string().replace('\'', "'\\''"));
+    [
+        format!("Listening on http://{address}"),
+        "HTTPS is looked into, so clients need Larder's CA. For curl, pip, npm, git, cargo and others:".to_owned(),
+        format!("  export http_proxy=http://{address} https_proxy=http://{address}"),
+        format!(
+            "  CA={}; export SSL_CERT_FILE=$CA CURL_CA_BUNDLE=$CA PIP_CERT=$CA REQUESTS_CA_BUNDLE=$CA",
+            quoted(BUNDLE)
+        ),
+        format!("  export GIT_SSL_CAINFO=$CA CARGO_HTTP_CAINFO=$CA NODE_EXTRA_CA_CERTS={}", quoted(CA)),
+    ]
 }
 
 fn line(flow: &Flow, json: bool) -> String {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Context as _, Error, Result};
 use crate::template::diagnostic::did_you_mean;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
     pub mirrors: Sourced<BTreeMap<String, String>>,
+    /// How long to wait for an origin that sends nothing; `None` for the proxy's own choice.
+    pub upstream_timeout: Sourced<Option<Duration>>,
     /// Patterns of hosts whose TLS is passed on unread.
     pub tunnel: Sourced<Vec<String>>,
     /// Most builds at a time; 0 for no limit.
@@ -295,6 +298,9 @@ impl Layers {
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", BTreeMap::new(), key::Value::into_map),
+            upstream_timeout: self.get("upstream_timeout", None, |value| {
+                Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
+            }),
             tunnel: self.get("tunnel", Vec::new(), key::Value::into_list),
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),

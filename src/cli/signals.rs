@@ -6,14 +6,15 @@ use crate::engine::cancel::{Cancel, Cause};
 use crate::error::{Context as _, Result};
 
 /// The signals that end a run.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self> {
+    /// Takes them over from here on.
+    pub(super) fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context(|| "cannot listen for signals".to_owned());
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -22,7 +23,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Cause {
+    /// Waits for one, and says which.
+    pub(super) async fn next(&mut self) -> Cause {
         tokio::select! {
             _ = self.interrupt.recv() => Cause::Interrupt,
             _ = self.terminate.recv() => Cause::Terminate,
@@ -40,12 +42,5 @@ pub(super) async fn watch(cancel: Cancel, told: impl Fn(&Cause), leave: impl FnO
     told(&cause);
     signals.next().await;
     leave();
-    Ok(())
-}
-
-/// Waits for one signal, and cancels `cancel`.
-pub(super) async fn watch_once(cancel: &Cancel) -> Result<()> {
-    let cause = Signals::listen()?.next().await;
-    cancel.cancel(cause);
     Ok(())
 }

@@ -96,7 +96,10 @@ impl Gateway {
             Some((Answer::Made { user_namespace }, descriptors)) => Self::from_parts(user_namespace, descriptors)
                 .ok_or_else(|| Error::new("the helper of the build's network handed over too few descriptors")),
             Some((Answer::Refused { what, error }, _)) => Err(Error::new(format!("cannot {what}: {error}"))
-                .hint("a build's own network needs root, or a kernel that lets its users make user namespaces")),
+                .hint("a network of its own needs root, or a kernel that lets its users make user namespaces")
+                .hint(
+                    "the limits user.max_net_namespaces and user.max_user_namespaces (`sysctl`) must not be used up",
+                )),
             None => Err(Error::new(format!("the helper of the build's network ended early ({status})"))),
         }
     }

@@ -5,7 +5,19 @@ use larder_proxy::listener::{ListenerHandle, Role};
 use larder_proxy::proxy::Proxy;
 
 use super::gateway::{Gateway, GatewaySpec};
+use super::netlink::Netlink;
 use crate::error::{Context as _, Error, Result};
+
+/// Brings the loopback up where it is down, as it is in a network namespace just made (`unshare --net`), and where
+/// that is allowed: commands of the host reach the proxy over it. Best effort: they say themselves what they cannot reach.
+pub fn raise_loopback() {
+    let up = nix::ifaddrs::getifaddrs().is_ok_and(|mut all| {
+        all.any(|one| one.interface_name == "lo" && one.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP))
+    });
+    if !up && let Err(error) = Netlink::open().and_then(|netlink| netlink.set_up("lo")) {
+        tracing::warn!(%error, "the loopback interface is down, and cannot be brought up");
+    }
+}
 
 /// The network of one build (or one `exec`): its ways out end at the proxy. Ends when dropped.
 pub struct Network {

@@ -165,78 +165,6 @@ fn end_line(content: &mut Vec<u8>) {
     }
 }
 
-/// What to say of a tool that does not accept the CA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// The tool, as people call it.
-    pub tool: &'static str,
-    /// Its own setting for the CA: a variable, or an option.
-    pub setting: &'static str,
-}
-
-/// What tells tools apart: a part of the `User-Agent`, in lower case, the more special first.
-const TOOLS: [(&str, Advice); 31] = [
-    ("debian apt", Advice { tool: "apt", setting: "APT_CONFIG (Acquire::https::CaInfo)" }),
-    ("pip/", Advice { tool: "pip", setting: "PIP_CERT" }),
-    ("uv/", Advice { tool: "uv", setting: "SSL_CERT_FILE" }),
-    ("poetry/", Advice { tool: "Poetry", setting: "REQUESTS_CA_BUNDLE" }),
-    ("conda/", Advice { tool: "conda", setting: "REQUESTS_CA_BUNDLE (or `ssl_verify` in .condarc)" }),
-    ("mamba/", Advice { tool: "mamba", setting: "MAMBA_SSL_VERIFY" }),
-    ("python-requests/", Advice { tool: "Python requests", setting: "REQUESTS_CA_BUNDLE" }),
-    ("python-httpx/", Advice { tool: "Python httpx", setting: "SSL_CERT_FILE" }),
-    ("python-urllib/", Advice { tool: "Python", setting: "SSL_CERT_FILE" }),
-    ("npm/", Advice { tool: "npm", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("pnpm/", Advice { tool: "pnpm", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("yarn/", Advice { tool: "Yarn", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("node", Advice { tool: "Node.js", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("undici", Advice { tool: "Node.js", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("bun/", Advice { tool: "Bun", setting: "NODE_EXTRA_CA_CERTS" }),
-    ("deno/", Advice { tool: "Deno", setting: "DENO_CERT" }),
-    ("git/", Advice { tool: "git", setting: "GIT_SSL_CAINFO" }),
-    ("cargo", Advice { tool: "Cargo", setting: "CARGO_HTTP_CAINFO" }),
-    ("rustup/", Advice { tool: "rustup", setting: "SSL_CERT_FILE" }),
-    ("gradle/", Advice { tool: "Gradle", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
-    ("apache-maven", Advice { tool: "Maven", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
-    ("java", Advice { tool: "Java", setting: "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=…" }),
-    ("aws-cli/", Advice { tool: "the AWS CLI", setting: "AWS_CA_BUNDLE" }),
-    ("gcloud", Advice { tool: "gcloud", setting: "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE" }),
-    ("bundler/", Advice { tool: "Bundler", setting: "BUNDLE_SSL_CA_CERT" }),
-    ("composer/", Advice { tool: "Composer", setting: "COMPOSER_CAFILE" }),
-    ("libwww-perl", Advice { tool: "Perl LWP", setting: "PERL_LWP_SSL_CA_FILE" }),
-    ("hex/", Advice { tool: "Hex", setting: "HEX_CACERTS_PATH" }),
-    ("go-http-client", Advice { tool: "a Go program", setting: "SSL_CERT_FILE" }),
-    ("wget", Advice { tool: "wget", setting: "SYSTEM_WGETRC (`ca_certificate` in a wgetrc)" }),
-    ("curl/", Advice { tool: "curl", setting: "CURL_CA_BUNDLE" }),
-];
-
-/// Hosts that tell a tool when it refuses the CA, since it has then sent no `User-Agent`: a label of the name.
-const HOST_LABELS: [(&str, &str); 12] = [
-    ("pypi", "pip/"),
-    ("pythonhosted", "pip/"),
-    ("npmjs", "npm/"),
-    ("yarnpkg", "npm/"),
-    ("crates", "cargo"),
-    ("rustup", "rustup/"),
-    ("rubygems", "bundler/"),
-    ("packagist", "composer/"),
-    ("maven", "apache-maven"),
-    ("gradle", "gradle/"),
-    ("hex", "hex/"),
-    ("anaconda", "conda/"),
-];
-
-/// The variable of the tool that made a request, told by its `User-Agent`, or by the host where none was sent.
-/// `None` for one that nothing is known of.
-pub fn variable_for_tool(user_agent: Option<&str>, host: &str) -> Option<Advice> {
-    let known = |text: &str| TOOLS.iter().find(|(part, _)| text.contains(part)).map(|(_, advice)| *advice);
-    if let Some(agent) = user_agent {
-        return known(&agent.to_ascii_lowercase());
-    }
-    let host = host.to_ascii_lowercase();
-    let label = HOST_LABELS.iter().find(|(label, _)| host.split('.').any(|part| part == *label))?;
-    known(label.1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::authority::tests::new_authority;
@@ -276,17 +204,5 @@ mod tests {
         }
         let bundle = &files.iter().find(|file| file.name == BUNDLE).unwrap().content;
         assert_eq!(*bundle, [b"first\n", ca.pem().as_bytes()].concat());
-    }
-
-    #[test]
-    fn tools_are_told_by_agent_or_host() {
-        let setting = |agent, host| variable_for_tool(agent, host).map(|advice| advice.setting);
-        assert_eq!(setting(Some("pip/24.0 {\"ci\":null}"), ""), Some("PIP_CERT"));
-        assert_eq!(setting(Some("npm/10.2 node/v20 linux x64"), ""), Some("NODE_EXTRA_CA_CERTS"));
-        assert_eq!(setting(Some("Debian APT-HTTP/1.3 (2.6.1)"), "").unwrap(), "APT_CONFIG (Acquire::https::CaInfo)");
-        assert_eq!(setting(None, "files.pythonhosted.example"), Some("PIP_CERT"));
-        assert_eq!(setting(None, "index.crates.example"), Some("CARGO_HTTP_CAINFO"));
-        assert_eq!(setting(Some("Unheard/1"), "pypi.example"), None);
-        assert_eq!(setting(None, "example.org"), None);
     }
 }

@@ -112,7 +112,7 @@ impl Report {
         let places: Vec<_> = self.findings.iter().map(|finding| format!("\n  {finding}")).collect();
         let message = format!("the image holds traces of the build's proxy:{}", places.concat());
         Err(Error::new(message)
-            .hint("remove what wrote them, or delete the files in the provisioner that made them")
+            .hint("remove them in a provisioner, or accept a place that is meant to have them with --allow-trace=PATH")
             .exit(Exit::Trace))
     }
 }

@@ -35,7 +35,11 @@ fn build_lines(text: &mut String, name: &str, build: &BuildSummary) {
     let ending = build.ending.map_or("not started", super::super::event::Ending::as_str);
     let _ = writeln!(text, "{name}: {ending} after {}", seconds(build.seconds));
     if let Some(failure) = &build.failure {
-        let _ = writeln!(text, "  error: {}", printable(&failure.message));
+        let mut lines = failure.message.lines();
+        let _ = writeln!(text, "  error: {}", printable(lines.next().unwrap_or_default()));
+        for line in lines {
+            let _ = writeln!(text, "  {}", printable(line));
+        }
         for hint in &failure.hints {
             let _ = writeln!(text, "  hint: {}", printable(hint));
         }

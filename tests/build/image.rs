@@ -9,7 +9,7 @@ const TEMPLATE: &str = r#"
 source "rootfs" "small" {
   debian {
     variant = "apt"
-    include = ["curl", "python3-minimal"]
+    include = ["ca-certificates", "curl", "python3-minimal"]
   }
   output = "small.tar"
 }
@@ -22,24 +22,36 @@ build {
 /// The archive. The first test that asks builds it; the others, of other processes too, wait for it.
 pub(crate) fn small() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let image = directory.join("small.tar");
-    let lock = File::create(directory.join("small.lock")).unwrap();
+    let image = directory.join("small-root.tar");
+    let lock = File::create(directory.join("small-root.lock")).unwrap();
     lock.lock().unwrap();
     if !image.exists() {
         let larder = Larder::with_shared_cache();
         larder.write("small.pkr.hcl", TEMPLATE);
         let _ = larder.run(["build", "--ui=plain", "small.pkr.hcl"]).expect(0);
         // Copied beside it first: a half-written image must not look finished.
-        let part = directory.join("small.part");
+        let part = directory.join("small-root.part");
         fs::copy(larder.dir().join("small.tar"), &part).unwrap();
         fs::rename(part, &image).unwrap();
     }
     image
 }
 
-#[test]
-fn a_small_root_builds() {
-    if crate::support::is_root() {
-        assert!(small().metadata().unwrap().len() > 10_000_000);
-    }
+/// A template with one build, `rootfs.t`, on the small root, whose provisioners are `blocks`.
+pub(crate) fn template(blocks: &str) -> String {
+    format!(
+        "source \"rootfs\" \"t\" {{\n  base   = \"{}\"\n  output = \"t.tar\"\n}}\n\
+         build {{\n  sources = [\"source.rootfs.t\"]\n{blocks}\n}}\n",
+        small().display()
+    )
+}
+
+/// A shell provisioner that runs the script `file` of the template's directory.
+pub(crate) fn script(name: &str, file: &str) -> String {
+    format!("  provisioner \"shell\" {{\n    name   = \"{name}\"\n    script = \"${{path.root}}/{file}\"\n  }}\n")
+}
+
+/// A shell provisioner of one line.
+pub(crate) fn inline(name: &str, line: &str) -> String {
+    format!("  provisioner \"shell\" {{\n    name   = \"{name}\"\n    inline = [{line:?}]\n  }}\n")
 }

@@ -7,6 +7,18 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod busybox;
+mod cancel;
+mod containment;
+mod egress;
+mod exec;
+mod faults;
+mod host;
 mod image;
+mod interception;
+mod origin;
+mod outputs;
+mod running;
 #[path = "../support/larder.rs"]
 mod support;
+mod trace;

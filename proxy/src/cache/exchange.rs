@@ -270,11 +270,7 @@ impl Exchange {
         let code = head.status.as_u16();
         let mut response = Response::new(empty());
         let counter = if leading {
-            self.outcome(
-                Outcome::Miss,
-                format!("fetched: {}", if head.stale { "it had changed" } else { "not stored" }),
-                None,
-            );
+            self.outcome(Outcome::Miss, format!("fetched: {}", head.why), None);
             report::cache_status(response.headers_mut(), &format!("fwd={forward}; fwd-status={code}; stored"));
             None
         } else {

@@ -120,6 +120,15 @@ impl Job {
         }
     }
 
+    /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
+    fn why(&self) -> &'static str {
+        match &self.stored {
+            None => "not stored",
+            Some(stored) if condition::has_validator(&stored.draft.headers) => "upstream sent it anew",
+            Some(_) => "upstream gives nothing to revalidate it by",
+        }
+    }
+
     fn hand_over(self, response: Response<Body>, why: &'static str) {
         let _ = self.lead.send(Lead::Answer(response, why));
         self.fetch.head(Head::Unshared);
@@ -150,6 +159,7 @@ impl Job {
         requested: SystemTime,
         responded: SystemTime,
     ) {
+        let why = self.why();
         let (parts, body) = response.into_parts();
         let total = content_length(&parts.headers);
         // A coding that the origin applies on the way is not part of what the URL promises.
@@ -181,6 +191,7 @@ impl Job {
             total,
             file: writer.file(),
             stale: self.stored.is_some(),
+            why,
         })));
         let transfer = Transfer {
             asked,

@@ -46,6 +46,8 @@ pub(super) struct SharedHead {
     pub file: Arc<File>,
     /// Whether something stale was stored before.
     pub stale: bool,
+    /// Why it is fetched.
+    pub why: &'static str,
 }
 
 /// How a body ended.

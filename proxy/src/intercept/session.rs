@@ -151,11 +151,8 @@ async fn pass_on<T: Io + 'static>(session: &Session, stream: Prefixed<T>, host: 
 
 /// The rule to write for a host that must not be looked into.
 fn rule(host: &str, port: u16) -> String {
-    if port == 443 {
-        format!("the rule tunnel = [\"{host}\"]")
-    } else {
-        format!("the rule tunnel = [\"{host}:{port}\"]")
-    }
+    let pattern = if port == 443 { host.to_owned() } else { format!("{host}:{port}") };
+    format!("the rule tunnel = [\"{pattern}\"] in larder.toml, or --tunnel={pattern},")
 }
 
 /// A flow for a connection that never came to a request.

@@ -34,6 +34,11 @@ pub fn make_conditional(request: &mut HeaderMap, stored: &HeaderMap) -> bool {
     found
 }
 
+/// Whether there is anything to revalidate a stored response by.
+pub fn has_validator(stored: &HeaderMap) -> bool {
+    stored.contains_key(ETAG) || stored.contains_key(LAST_MODIFIED)
+}
+
 /// Whether a range may be served from what is stored, as `If-Range` demands (RFC 9110 section 13.1.5).
 pub fn range_allowed(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let Some(wanted) = request.get(IF_RANGE) else { return true };

@@ -77,7 +77,7 @@ pub struct Export<'a> {
 /// Writes the tree. On an error, or when `cancel` fires, nothing is left and the target is as it was.
 pub fn export(export: &Export<'_>, cancel: &CancellationToken, progress: Progress<'_>) -> Result<Written> {
     let target = export.target;
-    check_target(export)?;
+    check_target(target, export.format, export.force)?;
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -92,16 +92,15 @@ pub fn export(export: &Export<'_>, cancel: &CancellationToken, progress: Progres
 }
 
 /// Refuses a target that would be replaced without leave, before any work is done. [`export()`] asks this too.
-pub fn check_target(export: &Export<'_>) -> Result<()> {
-    let target = export.target;
+pub fn check_target(target: &Path, format: Format, force: bool) -> Result<()> {
     match fs::symlink_metadata(target) {
-        Ok(_) if !export.force => Err(Error::new(format!("{} exists already", target.display()))
-            .hint("pass -force to replace it, or choose another output")),
-        Ok(metadata) if export.format != Format::Directory && metadata.is_dir() => {
+        Ok(_) if !force => Err(Error::new(format!("{} exists already", target.display()))
+            .hint("use -force to replace it, or set `output` to another path")),
+        Ok(metadata) if format != Format::Directory && metadata.is_dir() => {
             Err(Error::new(format!("{} is a directory, and an archive is to be written", target.display()))
                 .hint("remove it or choose another output"))
         }
-        Ok(metadata) if export.format == Format::Directory && !metadata.is_dir() => {
+        Ok(metadata) if format == Format::Directory && !metadata.is_dir() => {
             Err(Error::new(format!("{} is not a directory", target.display()))
                 .hint("remove it or choose another output"))
         }

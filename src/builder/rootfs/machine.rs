@@ -40,6 +40,10 @@ pub struct Services {
     pub host_bundle: Arc<Vec<u8>>,
     /// Paths in the image (globs) whose traces are accepted.
     pub allow_trace: Vec<String>,
+    /// `host:port` of the proxy for commands of the host, which must not be in the image either.
+    pub host_address: String,
+    /// Directory of the files that lead such commands to the CA, with a final slash.
+    pub host_directory: String,
 }
 
 /// The environment commands get before anything else is added.

@@ -15,6 +15,7 @@ use super::machine::{Machine, remove_scratch, tell};
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
 use crate::engine::component::{Context, Step};
+use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
 use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
 use crate::guest::root::Root;
@@ -259,30 +260,43 @@ impl Step for Scan {
 
     async fn run(&mut self, context: &Context) -> Result<()> {
         let machine = self.machine.lock().await;
-        let address = format!("{GATEWAY_V4}:{PROXY_PORT}");
+        let services = &machine.services;
+        let addresses = [format!("{GATEWAY_V4}:{PROXY_PORT}"), services.host_address.clone()];
         let look = Look {
             authority: Some(machine.authority()),
-            canaries: &[machine.services.proxy.ca_canary().to_owned()],
-            addresses: &[address],
+            canaries: &[services.proxy.ca_canary().to_owned()],
+            addresses: &addresses,
             secrets: &[],
-            paths: &[format!("{}/", tools::GUEST_DIRECTORY)],
+            paths: &[format!("{}/", tools::GUEST_DIRECTORY), services.host_directory.clone()],
         };
         let needles = Needles::new(&look)?;
         let (tree, cancel) = (machine.tree()?, context.cancel.clone());
         let mut report =
             blocking(move || trace::scan(&tree, &needles, &Limits::default(), &cancel, &|_, _| {})).await?;
         let accepted = accept(&mut report, &machine.services.allow_trace)?;
-        for finding in accepted {
+        for finding in &accepted {
             context.ui.warn(&format!("accepted by --allow-trace: {finding}"));
         }
         for skipped in &report.skipped {
             context.ui.warn(&format!("not scanned: /{}: {}", skipped.path.display(), skipped.reason));
         }
-        report.verdict()?;
-        let (entries, megabytes) = (report.entries, report.bytes / 1_000_000);
-        context.ui.say(&format!("No trace of the proxy in {entries} entries, {megabytes} MB"));
-        Ok(())
+        context.ui.say(&result(&report, accepted.len()));
+        report.verdict()
     }
+}
+
+/// The scan in one line: what was found, and what was read to know it.
+fn result(report: &trace::Report, accepted: usize) -> String {
+    let found = match (report.findings.len(), accepted) {
+        (0, 0) => "No trace of the proxy".to_owned(),
+        (found, 0) => format!("Traces of the proxy in {found} places"),
+        (found, accepted) => format!("Traces of the proxy in {found} places, and in {accepted} accepted ones"),
+    };
+    let took = duration(report.duration);
+    let megabytes = report.bytes / 1_000_000;
+    let read =
+        format!("{found}; read {} entries, {megabytes} MB with what is packed in them, in {took}", report.entries);
+    if report.skipped.is_empty() { read } else { format!("{read}; {} could not be read into", report.skipped.len()) }
 }
 
 /// Takes the findings out whose path matches one of the globs, and returns them.

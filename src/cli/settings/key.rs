@@ -51,6 +51,7 @@ pub static KEYS: &[Key] = &[
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Map, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
     key("ui", Kind::Word(&["auto", "plain", "json", "quiet"]), true, "How to show what happens"),

@@ -20,6 +20,22 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::{Answer, Order};
 use crate::guest::{channel, namespace, raw};
 
+/// Proxies of the caller's own, which no port of the gateway leads to: the command does without.
+const PROXY_VARIABLES: &[&str] = &[
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "ftp_proxy",
+    "FTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "npm_config_proxy",
+    "npm_config_https_proxy",
+    "PIP_PROXY",
+    "CARGO_HTTP_PROXY",
+];
+
 type Refused = (&'static str, io::Error);
 
 /// Directories with sockets by which names would be resolved past the gateway.
@@ -224,8 +240,11 @@ fn run_command(order: &Order) -> i32 {
 fn become_command(order: &Order) -> io::Result<Infallible> {
     let (name, arguments) = order.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     raw::reset_signals()?;
-    let error = std::process::Command::new(name).args(arguments).envs(&order.env).exec();
-    Err(error)
+    let mut command = std::process::Command::new(name);
+    for variable in PROXY_VARIABLES {
+        command.env_remove(variable);
+    }
+    Err(command.args(arguments).envs(&order.env).exec())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::template::diagnostic::Diagnostics;
 use crate::template::hcl::value::Type;
 use crate::template::source_map::SourceMap;
 
