@@ -104,11 +104,7 @@ pub struct Run {
 
 impl Run {
     pub fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Self { code: output.status.code().unwrap_or(-1), stdout: lossy(output.stdout), stderr: lossy(output.stderr) }
     }
 
     /// Fails the test unless the command ended with this code.
@@ -135,6 +131,10 @@ impl Run {
         assert_eq!(last["type"], "run-finished");
         last["totals"]["classes"][class].clone()
     }
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Whether the test runs as root, as guests need; says so if not.
