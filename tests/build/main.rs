@@ -18,6 +18,9 @@ mod image;
 mod interception;
 mod origin;
 mod outputs;
+mod parallel;
+#[path = "../support/origin.rs"]
+mod plain_origin;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;

@@ -4,6 +4,8 @@ use std::time::Duration;
 use super::*;
 use crate::template::diagnostic::Diagnostics;
 use crate::template::hcl::value::Type;
+use crate::template::json::interpolate::InterpolateContext;
+use crate::template::secrets::Secrets;
 use crate::template::source_map::SourceMap;
 
 crate::config! {
