@@ -28,7 +28,7 @@ fn hold(page: &str, parts: &[(String, String)]) {
         fs::write(&path, &text).unwrap();
     }
     let now = fs::read_to_string(&path).unwrap();
-    assert_eq!(now, text, "{page} is stale: UPDATE_DOCS=1 cargo test --test reference");
+    assert!(now == text, "{page} is stale: run UPDATE_DOCS=1 cargo test --test reference");
 }
 
 fn options(schema: &Schema, depth: usize, text: &mut String) {
