@@ -14,7 +14,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const AFTER_HELP: &str = "\
-Options may be written -option, --option, -option=value or -option value, as with
+Options may be written -option, --option, -option=value or -option value, as with \
 Packer, before or after the template. `larder help COMMAND` describes a command.
 
   larder validate templates/debian-rootfs
@@ -140,11 +140,11 @@ Examples:
   larder build -force -var version=1.2 -only='*.tarball' image.pkr.hcl
   larder build --ui=json --net offline image.pkr.hcl
 
-Exit codes: 0 all built; 1 an error; 4 --net offline and something was not in the
+Exit codes: 0 all built; 1 an error; 4 --net offline and something was not in the \
 cache; 5 the image holds a trace of the proxy.";
 
 const EXEC_EXAMPLES: &str = "\
-Everything after the first word of COMMAND belongs to it. The exit code is the
+Everything after the first word of COMMAND belongs to it. The exit code is the \
 command's own.
 
 Examples:

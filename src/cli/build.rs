@@ -1,6 +1,6 @@
 //! `larder build`
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,8 +142,10 @@ async fn run_builds(
 }
 
 fn tell_cancel(console: &Console, cause: &str) {
+    // A terminal shows ^C where the cursor is.
+    let start = if io::stderr().is_terminal() { "\n" } else { "" };
     console.note(&format!(
-        "Cancelling build after being {cause}; cleaning up. Press Ctrl-C again to leave at once, without cleaning up."
+        "{start}Cancelling build after being {cause}; cleaning up. Press Ctrl-C again to leave at once, without cleaning up."
     ));
 }
 

@@ -52,7 +52,8 @@ impl Console {
 
     /// Prints text for people on standard error. Best effort: there is nowhere to report a failure to.
     pub(super) fn note(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        // In one write: the lines of a run come between two.
+        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
 
     /// Prints a warning on standard error.

@@ -17,7 +17,7 @@ mod key;
 mod tests;
 pub mod trust;
 
-pub use key::{KEYS, Key, size as parse_bytes};
+pub use key::{KEYS, Key, Kind, size as parse_bytes};
 use trust::Trust;
 
 /// Name of a project's settings file.
@@ -229,7 +229,7 @@ struct BaseDirs {
 }
 
 impl BaseDirs {
-    /// By hand, because the `etcetera` crate reads the process's environment. Relative paths are invalid and ignored.
+    /// Relative paths are invalid, and ignored.
     fn of(env: &BTreeMap<String, String>) -> Result<Self> {
         let absolute = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = absolute("HOME").or_else(|| {

@@ -7,6 +7,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod build_values;
 mod busybox;
 mod cancel;
 #[path = "../support/certificates.rs"]

@@ -1,5 +1,7 @@
 //! Help, and what is typed wrong.
 
+use std::fmt::Write as _;
+
 use super::support::Run;
 use super::{Larder, assert_shown};
 
@@ -35,7 +37,7 @@ fn help_fits_80_columns() {
         for line in long.lines() {
             assert!(line.chars().count() <= 80, "{command}: {line}");
         }
-        all.push_str(&format!("##### larder {command}\n{long}\n"));
+        writeln!(all, "##### larder {command}\n{long}").unwrap();
     }
     insta::assert_snapshot!("help", all);
 }

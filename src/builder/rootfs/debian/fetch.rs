@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio_util::task::TaskTracker;
 
 use super::closure::Chosen;
 use super::deb::{self, Layout, Unpacked};
@@ -32,16 +33,21 @@ pub(super) async fn fetch_and_unpack(
     // The largest first, so that none is left over at the end while the other places are idle.
     let mut order: Vec<Chosen> = chosen.to_vec();
     order.sort_by_key(|package| std::cmp::Reverse(package.size));
+    let unpacking = TaskTracker::new();
     let work = stream::iter(order).map(|package| {
-        let (root, done) = (root.clone(), &done);
+        let (root, done, unpacking) = (root.clone(), &done, &unpacking);
         async move {
-            let unpacked = one(spec, &package, scratch, root, layout, downloader).await?;
+            let unpacked = one(spec, &package, scratch, root, layout, downloader, unpacking).await?;
             let so_far = done.fetch_add(package.size, Ordering::Relaxed) + package.size;
             ui.progress("packages", so_far, Some(total));
             Ok::<_, Error>(unpacked)
         }
     });
-    let mut unpacked: Vec<Unpacked> = work.buffer_unordered(AT_ONCE).try_collect().await?;
+    let unpacked: Result<Vec<Unpacked>> = work.buffer_unordered(AT_ONCE).try_collect().await;
+    // Threads cannot be called back: whoever removes the root after a failure must not meet them at work in it.
+    unpacking.close();
+    unpacking.wait().await;
+    let mut unpacked = unpacked?;
     unpacked.sort_by(|a, b| a.control.package.cmp(&b.control.package));
     Ok(unpacked)
 }
@@ -53,6 +59,7 @@ async fn one(
     root: Arc<RootDir>,
     layout: Layout,
     downloader: &Downloader,
+    unpacking: &TaskTracker,
 ) -> Result<Unpacked> {
     let url = format!("{}{}", spec.mirror, package.filename);
     let checksum = Checksum::new(Algorithm::Sha256, &package.sha256)
@@ -69,7 +76,7 @@ async fn one(
         )));
     }
     let file = path.clone();
-    let unpacked = tokio::task::spawn_blocking(move || deb::unpack(&file, &root, layout)).await;
+    let unpacked = unpacking.spawn_blocking(move || deb::unpack(&file, &root, layout)).await;
     let unpacked = unpacked.context(|| format!("cannot unpack {}", package.name))??;
     // Leaving the file would cost space only; the scratch folder is removed as a whole.
     let _ = std::fs::remove_file(&path);

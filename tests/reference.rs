@@ -1,0 +1,115 @@
+//! Holds the reference pages to the program: lists of options and settings in them are generated from the schemas.
+//!
+//! `UPDATE_DOCS=1 cargo test --test reference` writes them anew, between the markers in `docs/reference/*.md`.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use larder::cli::args::Cli;
+use larder::cli::settings::{KEYS, Key, Kind};
+use larder::template::schema::{Mode, Schema};
+use larder::{builder, post_processor, provisioner};
+
+/// Replaces what is between `<!-- NAME -->` and `<!-- end -->` in a page, or checks that it is so.
+fn hold(page: &str, parts: &[(String, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(page);
+    let before = fs::read_to_string(&path).unwrap();
+    let mut text = before.clone();
+    for (name, part) in parts {
+        let begin = format!("<!-- {name} -->\n");
+        let start = text.find(&begin).unwrap_or_else(|| panic!("{page} lacks {begin}")) + begin.len();
+        let end = start + text[start..].find("<!-- end -->").unwrap_or_else(|| panic!("{page}: {name} has no end"));
+        text.replace_range(start..end, &format!("\n{part}\n"));
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let now = fs::read_to_string(&path).unwrap();
+    assert!(now == text, "{page} is stale: run UPDATE_DOCS=1 cargo test --test reference");
+}
+
+fn options(schema: &Schema, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    for option in &schema.options {
+        let kind = if option.mode == Mode::Block { "block" } else { option.type_name.as_str() };
+        let required = if option.required { ", required" } else { "" };
+        let default = option.default.as_ref().map(|default| format!(", default `{default}`")).unwrap_or_default();
+        let help = option.help.replace("\n\n", " ");
+        writeln!(text, "{indent}- `{}` ({kind}{required}{default}): {help}", option.name).unwrap();
+        if let Some(nested) = &option.nested {
+            options(nested, depth + 1, text);
+        }
+    }
+}
+
+fn part(what: &str, kind: &str, schema: &Schema) -> (String, String) {
+    let mut text = format!("{}\n\n", schema.help);
+    if schema.options.is_empty() {
+        text.push_str("It has no options.\n");
+    }
+    options(schema, 0, &mut text);
+    (format!("{what} {kind}"), text)
+}
+
+#[test]
+fn builders() {
+    let part = |kind: &str| {
+        let found = builder::TYPES.iter().find(|entry| entry.kind == kind).unwrap();
+        part("builder", kind, &(found.schema)())
+    };
+    assert_eq!(builder::TYPES.len(), 3, "a page for each builder");
+    hold("rootfs.md", &[part("rootfs")]);
+    hold("null-and-file.md", &[part("null"), part("file")]);
+}
+
+#[test]
+fn provisioners() {
+    let parts: Vec<_> =
+        provisioner::TYPES.iter().map(|entry| part("provisioner", entry.kind, &(entry.schema)())).collect();
+    hold("provisioners.md", &parts);
+}
+
+#[test]
+fn post_processors() {
+    let parts: Vec<_> =
+        post_processor::TYPES.iter().map(|entry| part("post-processor", entry.kind, &(entry.schema)())).collect();
+    hold("post-processors.md", &parts);
+}
+
+/// The option of the command line that sets a key, if there is one.
+fn flag(key: &Key) -> Option<String> {
+    let cli = Cli::command();
+    let build = cli.find_subcommand("build").unwrap();
+    let name = key.flag();
+    let known =
+        |name: &str| cli.get_arguments().chain(build.get_arguments()).any(|argument| argument.get_long() == Some(name));
+    [name.as_str(), name.trim_end_matches('s')].into_iter().find(|name| known(name)).map(|name| format!("`--{name}`"))
+}
+
+fn value(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Path => "path".to_owned(),
+        Kind::Count => "number".to_owned(),
+        Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
+        Kind::List => "list; with commas in a variable".to_owned(),
+        Kind::Paths => "list of paths; with colons in a variable".to_owned(),
+        Kind::Map => "table; `from=to,from=to` in a variable".to_owned(),
+    }
+}
+
+#[test]
+fn settings() {
+    let mut table = "| key | option | variable | value | what it is |\n|---|---|---|---|---|\n".to_owned();
+    for key in KEYS {
+        let trust = if key.harmless { "" } else { " (T)" };
+        let (name, variable, help) = (key.name, key.variable(), key.help);
+        let flag = flag(key).unwrap_or_default();
+        writeln!(table, "| `{name}`{trust} | {flag} | `{variable}` | {} | {help} |", value(key.kind)).unwrap();
+    }
+    hold("settings.md", &[("settings".to_owned(), table)]);
+}
