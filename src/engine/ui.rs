@@ -1,24 +1,27 @@
 //! One build's voice in the event stream.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
 use super::component::Say;
 use crate::event::{EventKind, Events};
 
+/// At most so often is progress told: more than anybody can see would only fill logs of events.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
 /// Speaks for one build.
-#[derive(Clone)]
 pub struct BuildUi {
     events: Events,
     build: Arc<str>,
+    progress_told: Mutex<Option<Instant>>,
 }
 
 impl BuildUi {
     /// The voice of `build`.
     pub fn new(events: Events, build: Arc<str>) -> Self {
-        Self { events, build }
+        Self { events, build, progress_told: Mutex::new(None) }
     }
 
     fn emit(&self, kind: EventKind) {
@@ -44,6 +47,11 @@ impl Say for BuildUi {
     }
 
     fn progress(&self, what: &str, done: u64, total: Option<u64>) {
+        let mut told = self.progress_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+            return;
+        }
+        *told = Some(Instant::now());
         self.emit(EventKind::Progress { what: what.to_owned(), done, total });
     }
 
