@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::larder::{Larder, Run};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A running `larder proxy --json`; killed when dropped.
 pub(crate) struct Server {
@@ -131,9 +131,10 @@ pub(crate) struct Curl {
 
 impl Curl {
     pub(crate) fn of(output: Output) -> Self {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let Output { status: ended, stdout, .. } = output;
+        let text = String::from_utf8_lossy(&stdout).into_owned();
         let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
-        let exit = output.status.code().unwrap_or(-1);
+        let exit = ended.code().unwrap_or(-1);
         Self { exit, status: status.parse().unwrap_or(0), body: body.to_owned() }
     }
 }
