@@ -247,7 +247,7 @@ impl Shelf {
         };
         if let Some(notes) = due {
             let shared = self.shared.clone();
-            tokio::task::spawn_blocking(move || shared.note(notes));
+            tokio::task::spawn_blocking(move || shared.note(&notes));
         }
     }
 
@@ -323,9 +323,9 @@ impl Shared {
         }
     }
 
-    fn note(&self, notes: Vec<Touch>) {
+    fn note(&self, notes: &[Touch]) {
         if !notes.is_empty()
-            && let Err(error) = self.store.touch(&notes)
+            && let Err(error) = self.store.touch(notes)
         {
             tracing::debug!(%error, keys = notes.len(), "uses could not be noted");
         }
@@ -334,7 +334,7 @@ impl Shared {
     /// Writes the notes; then, where more is stored than there may be, removes what was used least recently.
     fn make_room(&self, run: Option<SystemTime>) {
         let notes = lock(&self.touches).take();
-        self.note(notes);
+        self.note(&notes);
         let limit = self.limit.load(Ordering::Relaxed);
         self.unlooked.store(0, Ordering::Relaxed);
         let Ok(_only) = self.making_room.try_lock() else { return };
