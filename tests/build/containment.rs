@@ -104,9 +104,9 @@ fn a_guest_is_refused_what_reaches_the_host_and_changes_nothing_of_it() {
     larder.write("refused.sh", &text);
     let blocks = script("refused", "refused.sh");
     larder.write("t.pkr.hcl", &template(&blocks));
-    let before = host::state();
+    let before = host::state(&larder);
     let run = larder.run(["build", "--ui=json", "t.pkr.hcl"]).expect(0);
-    assert_eq!(host::state(), before, "after a build");
+    assert_eq!(host::state(&larder), before, "after a build");
     assert!(run.events().iter().any(|event| event["line"] == "all refused"));
     for listener in listeners {
         listener.set_nonblocking(true).unwrap();
@@ -123,10 +123,10 @@ fn a_build_killed_while_provisioning_leaves_what_cleanup_finds_and_the_host_as_i
     let larder = Larder::new();
     let line = "exec 3>/tmp/open; setsid sh -c 'while :; do echo x >&3; echo x >/run/x; done' & echo going; wait";
     larder.write("t.pkr.hcl", &template(&inline("busy", line)));
-    let before = host::state();
+    let before = host::state(&larder);
     let mut running = Running::start(&mut larder.command(["build", "--ui=json", "t.pkr.hcl"]));
     running.wait_for_line("going");
-    assert_eq!(host::state(), before, "while provisioning");
+    assert_eq!(host::state(&larder), before, "while provisioning");
     running.signal(Signal::KILL);
     let ended = running.wait();
     assert_eq!(ended.code, None);
@@ -135,7 +135,7 @@ fn a_build_killed_while_provisioning_leaves_what_cleanup_finds_and_the_host_as_i
     assert!(listed.stdout.contains("dead") && listed.stdout.contains("scratch"), "{listed:?}");
     let _ = larder.run(["cleanup"]).expect(0);
     host::assert_nothing_left(&larder);
-    assert_eq!(host::state(), before, "after a kill");
+    assert_eq!(host::state(&larder), before, "after a kill");
     let _ = larder.run(["build", "--ui=quiet", "-only=nothing.*", "t.pkr.hcl"]);
     assert!(!larder.dir().join("t.tar").exists());
 }

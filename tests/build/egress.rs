@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::net::{TcpListener, UdpSocket};
 
 use serde_json::Value;
@@ -144,10 +145,9 @@ fn a_guest_reaches_no_service_of_the_host_by_way_of_the_proxy() {
     let port = origin::serve().port();
     let mut lines = String::from("#!/bin/sh\nset -u\n");
     for host in ["127.0.0.1", "[::1]", "localhost", &own_address(), "169.254.169.254"] {
-        let asked = format!("curl -sS --max-time 60 -o /dev/null -w '%{{http_code}}' -x http://192.0.2.1:3128");
-        lines.push_str(&format!(
-            "code=$({asked} http://{host}:{port}/) || true\n[ \"$code\" = 403 ] || {{ echo '{host}' said \"$code\"; exit 1; }}\n"
-        ));
+        let asked = "curl -sS --max-time 60 -o /dev/null -w '%{http_code}' -x http://192.0.2.1:3128";
+        writeln!(lines, "code=$({asked} http://{host}:{port}/) || true").unwrap();
+        writeln!(lines, "[ \"$code\" = 403 ] || {{ echo '{host}' said \"$code\"; exit 1; }}").unwrap();
     }
     larder.write("host.sh", &lines);
     larder.write("t.pkr.hcl", &template(&script("host", "host.sh")));

@@ -8,8 +8,9 @@ use std::process::Command;
 
 use crate::support::Larder;
 
-/// Samples of what guests must not change: `/dev`, `/sys`, kernel parameters, the mount table.
-pub(crate) fn state() -> String {
+/// Samples of what guests must not change: `/dev`, `/sys`, kernel parameters, the mount table (but for what other tests
+/// mount in their own temporary directories).
+pub(crate) fn state(larder: &Larder) -> String {
     let mut text = String::new();
     for directory in ["/dev", "/sys", "/sys/class/net", "/sys/block", "/sys/kernel"] {
         let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -29,7 +30,12 @@ pub(crate) fn state() -> String {
         let value = fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap_or_default();
         write!(text, "{name} = {value}").unwrap();
     }
-    text.push_str(&fs::read_to_string("/proc/self/mountinfo").unwrap());
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let others = |line: &&str| {
+        let point = line.split(' ').nth(4).map(Path::new).unwrap();
+        point != Path::new("/tmp") && point.starts_with("/tmp") && !point.starts_with(larder.dir())
+    };
+    text.extend(mounts.lines().filter(|line| !others(line)).flat_map(|line| [line, "\n"]));
     text
 }
 

@@ -25,8 +25,8 @@ build {
 pub(crate) fn small() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     // Another template is another image.
-    let digest = Sha256::digest(TEMPLATE).iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let image = directory.join(format!("small-root-{digest}.tar"));
+    let digest = hex::encode(Sha256::digest(TEMPLATE));
+    let image = directory.join(format!("small-root-{}.tar", &digest[..8]));
     let lock = File::create(directory.join("small-root.lock")).unwrap();
     lock.lock().unwrap();
     if !image.exists() {

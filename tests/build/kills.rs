@@ -43,6 +43,8 @@ fn builds_killed_at_random_points_leave_a_sound_cache_and_nothing_else() {
     // A program of its own: the script looks for what runs it.
     let program = larder.dir().join("larder");
     std::fs::copy(env!("CARGO_BIN_EXE_larder"), &program).unwrap();
-    let run = Run::of(command.arg("3").arg(template).env("LARDER", program).output().unwrap()).expect(0);
+    let run =
+        Run::of(command.arg("3").arg(template).env("LARDER", program).env("TMPDIR", larder.dir()).output().unwrap())
+            .expect(0);
     assert!(run.stdout.contains("cache sound, nothing left, the next build succeeded"), "{run:?}");
 }
