@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
-use crate::flow::FlowRecorder;
+use crate::flow::{FlowRecorder, Outcome};
 
 /// Holds the flow until the last byte has left. Trailers are dropped.
 pub(crate) struct SentBody {
@@ -45,7 +45,10 @@ impl http_body::Body for SentBody {
                 }
                 Some(Ok(Err(_trailers))) => continue,
                 Some(Err(error)) => {
-                    this.flow.update(|flow| flow.why = format!("{}; the answer broke off: {error}", flow.why));
+                    this.flow.update(|flow| {
+                        flow.outcome = Outcome::Error;
+                        flow.why = format!("{}; the answer broke off: {error}", flow.why);
+                    });
                     Some(Err(error))
                 }
                 None => {

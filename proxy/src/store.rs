@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
+use rustix::fs::Access;
 
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::entry::{Draft, Entry, Touch, VaryField};
@@ -137,6 +138,8 @@ impl Store {
                 .map_err(|error| StoreError::io("make the directory", path, error))?;
         }
         refuse_network(dir)?;
+        // SQLite would only say that it cannot open a file.
+        rustix::fs::access(&root, Access::WRITE_OK).map_err(|error| StoreError::io("write to", &root, error.into()))?;
         let tag = dir.join("CACHEDIR.TAG");
         if !tag.exists() {
             fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use larder_proxy::inspect::{Explanation, Filter, Limits, Report};
-use larder_proxy::rules::Rules;
+use larder_proxy::rules::{Nature, Rules};
 use larder_proxy::store::{Store, StoreError};
 use serde_json::json;
 
@@ -78,11 +78,11 @@ fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
     }
     console.line(&format!("{}", store.root().display()))?;
     console.line(&format!(
-        "{} answers, {} bodies of {}, served {} times",
+        "{} answers, {} bodies of {}, served {}",
         stats.entries,
         stats.blobs,
         bytes(stats.bytes),
-        stats.uses
+        times(stats.uses)
     ))?;
     let mut rows = Vec::new();
     for (class, entries, size) in &stats.classes {
@@ -206,20 +206,31 @@ fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<
     for variant in &explanation.variants {
         let entry = &variant.entry;
         let size = bytes(entry.size);
-        console.line(&format!("stored: status {}, {size}, served {} times", entry.draft.status, entry.uses))?;
+        console.line(&format!("stored: status {}, {size}, served {}", entry.draft.status, times(entry.uses)))?;
         console.line(&format!("  sha256 {}", entry.digest))?;
         for (name, value) in &entry.draft.vary {
             console.line(&format!("  only for {name}: {}", printable(value.as_deref().unwrap_or("(none)"))))?;
         }
-        console.line(&format!(
-            "  fresh for {}, {} old",
-            shown_duration(Duration::from_secs(variant.lifetime)),
-            shown_duration(Duration::from_secs(variant.age)),
-        ))?;
+        let age = shown_duration(Duration::from_secs(variant.age));
+        // What never changes has no use for a lifetime.
+        if explanation.verdict.nature == Nature::Immutable {
+            console.line(&format!("  {age} old"))?;
+        } else {
+            let lifetime = shown_duration(Duration::from_secs(variant.lifetime));
+            console.line(&format!("  fresh for {lifetime}, {age} old"))?;
+        }
         let next = if variant.usable { "served as it is" } else { "upstream is asked first" };
         console.line(&format!("  next request: {next} ({})", variant.why))?;
     }
     Ok(())
+}
+
+fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
 }
 
 /// The rule that decides, and what it says.

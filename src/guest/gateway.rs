@@ -201,7 +201,11 @@ fn set_up_gateway(guest: &OwnedFd) -> io::Result<()> {
     let netlink = Netlink::open()?;
     namespace::set_network_parameter("ipv4/icmp_echo_ignore_all", "1")?;
     namespace::set_network_parameter("ipv6/icmp/echo_ignore_all", "1")?;
-    // Without this every refusal of a UDP port after the first is held back for a second.
+    // Refusals of UDP ports are not to be held back: by default every one after the first of a second is, and what the
+    // whole machine sends in a second is limited too. The limits are for the types of these masks: none (IPv6: one
+    // that nothing has).
+    namespace::set_network_parameter("ipv4/icmp_ratemask", "0")?;
+    namespace::set_network_parameter("ipv6/icmp/ratemask", "255")?;
     namespace::set_network_parameter("ipv4/icmp_ratelimit", "0")?;
     namespace::set_network_parameter("ipv6/icmp/ratelimit", "0")?;
     namespace::set_network_parameter("ipv4/ip_forward", "0")?;

@@ -80,7 +80,7 @@ fn an_interrupted_export_leaves_no_half_an_image() {
     }
     let larder = Larder::new();
     // Large enough that writing it has not ended before the signal arrives.
-    larder.write("t.pkr.hcl", &template(&inline("large", "truncate -s 3G /large")));
+    larder.write("t.pkr.hcl", &template(&inline("large", "truncate -s 500M /large")));
     let mut running = Running::start(&mut larder.command(["build", "--ui=json", "t.pkr.hcl"]));
     running.wait_for_step("export");
     running.signal(Signal::INT);

@@ -48,6 +48,9 @@ umount -l /proc
 unshare -m true
 unshare -U true
 chroot /proc/1/root true
+modprobe loop && lsmod | grep -q no-such
+insmod /tmp/refused.ko
+sysctl_file=/proc/sys/kernel/domainname; echo x >$sysctl_file
 ls /proc/1/root/
 readlink /proc/1/exe
 kill -9 1 && test ! -d /proc/1

@@ -100,14 +100,14 @@ fn programs_that_know_of_no_proxy_are_answered_by_it_and_listed() {
     let mirror = format!("public.example.org=http://{}/", origin::serve());
     larder.write("curl.sh", CURL);
     larder.write("tls.py", PYTHON);
-    larder.write("t.pkr.hcl", &template(&(script("by curl", "curl.sh") + &script("by python", "tls.py"))));
+    larder.write("t.pkr.hcl", &template(&(script("curl", "curl.sh") + &script("python", "tls.py"))));
     let run = larder.run(["build", "--ui=json", "--mirror", &mirror, "t.pkr.hcl"]).expect(0);
     let events = run.events();
     for (url, step) in [
-        ("http://public.example.org/plain", "by curl"),
-        ("https://public.example.org/tls", "by curl"),
-        ("https://public.example.org/python", "by python"),
-        ("https://public.example.org/nameless", "by python"),
+        ("http://public.example.org/plain", "shell (curl)"),
+        ("https://public.example.org/tls", "shell (curl)"),
+        ("https://public.example.org/python", "shell (python)"),
+        ("https://public.example.org/nameless", "shell (python)"),
     ] {
         assert_listed(&events, url, step);
     }

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -62,7 +63,7 @@ fn the_proxy_of_the_users_environment_is_larders_and_not_the_commands() {
     let larder = Larder::new();
     let mirror = format!("public.example.org=http://{}/", origin::serve());
     let mut command = larder.command(["exec", "-q", "--no-proxy", "127.0.0.1", "--mirror", &mirror, "--", "sh", "-c"]);
-    command.arg("env | grep -i _proxy; curl -sS --fail http://public.example.org/a");
+    command.arg("env | grep -i _proxy=http; curl -sS --fail http://public.example.org/a");
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "ftp_proxy"] {
         command.env(name, "http://203.0.113.7:3128");
     }
@@ -107,6 +108,12 @@ fn signals_reach_the_command_and_larder_waits_for_it() {
         running.signal(signal);
         assert_eq!(running.wait().code, Some(code));
     }
+    // What the terminal sends goes to both; Larder leaves it to the command.
+    let line = "trap 'exit 5' INT; echo '{\"line\":\"ready\"}'; while :; do sleep 0.01; done";
+    let mut running = Running::start(larder.command(["exec", "-q", "--", "sh", "-c", line]).process_group(0));
+    running.wait_for_line("ready");
+    running.signal_group(Signal::INT);
+    assert_eq!(running.wait().code, Some(5));
     // Killed, it takes the command along.
     let line = "echo '{\"line\":\"ready\"}'; exec sleep 1000";
     let mut running = Running::start(&mut larder.command(["exec", "-q", "--", "sh", "-c", line]));

@@ -3,13 +3,15 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::support::Larder;
 
 const TEMPLATE: &str = r#"
 source "rootfs" "small" {
   debian {
     variant = "apt"
-    include = ["ca-certificates", "curl", "python3-minimal"]
+    include = ["ca-certificates", "curl", "kmod", "mount", "python3-minimal"]
   }
   output = "small.tar"
 }
@@ -22,7 +24,9 @@ build {
 /// The archive. The first test that asks builds it; the others, of other processes too, wait for it.
 pub(crate) fn small() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let image = directory.join("small-root.tar");
+    // Another template is another image.
+    let digest = Sha256::digest(TEMPLATE).iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let image = directory.join(format!("small-root-{digest}.tar"));
     let lock = File::create(directory.join("small-root.lock")).unwrap();
     lock.lock().unwrap();
     if !image.exists() {

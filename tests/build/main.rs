@@ -10,6 +10,8 @@
 mod build_values;
 mod busybox;
 mod cancel;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod containment;
 mod egress;
 mod exec;
@@ -17,11 +19,15 @@ mod faults;
 mod host;
 mod image;
 mod interception;
+mod kills;
+mod mirror;
 mod origin;
 mod outputs;
 mod parallel;
 #[path = "../support/origin.rs"]
 mod plain_origin;
+#[path = "../support/repository.rs"]
+mod repository;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;

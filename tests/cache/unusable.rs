@@ -54,7 +54,10 @@ fn a_read_only_cache() {
                  mount -o remount,bind,ro \"$LARDER_CACHE_DIR\"";
     let mirror = origin.mirror();
     let run = with_mount(&larder, mount, &format!("\"$LARDER\" build --ui=plain --mirror {mirror} fetch.pkr.hcl"));
-    refused(&run, &["cannot use the cache", "hint: choose a cache directory that this user may write"]);
+    refused(
+        &run,
+        &["cannot write to", "Read-only file system", "hint: choose a cache directory that this user may write"],
+    );
     refused(
         &with_mount(&larder, mount, "\"$LARDER\" cache ls"),
         &["hint: choose a cache directory that this user may write"],

@@ -104,7 +104,9 @@ pub struct Run {
 
 impl Run {
     pub fn of(output: Output) -> Self {
-        Self { code: output.status.code().unwrap_or(-1), stdout: lossy(output.stdout), stderr: lossy(output.stderr) }
+        let Output { status, stdout, stderr } = output;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
     }
 
     /// Fails the test unless the command ended with this code.
@@ -131,10 +133,6 @@ impl Run {
         assert_eq!(last["type"], "run-finished");
         last["totals"]["classes"][class].clone()
     }
-}
-
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Whether the test runs as root, as guests need; says so if not.

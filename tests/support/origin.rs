@@ -9,14 +9,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Serves until the test ends. Every answer closes its connection.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 impl Origin {
     /// `answer` writes the answer to a request for a path, head and body.
-    pub fn start(answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
@@ -37,7 +37,7 @@ impl Origin {
     }
 
     /// Serves these bodies, by path.
-    pub fn serving(files: &[(&str, &str, Vec<u8>)]) -> Self {
+    pub(crate) fn serving(files: &[(&str, &str, Vec<u8>)]) -> Self {
         let files: BTreeMap<String, (String, Vec<u8>)> = files
             .iter()
             .map(|(path, fields, body)| ((*path).to_owned(), ((*fields).to_owned(), body.clone())))
@@ -52,18 +52,18 @@ impl Origin {
     }
 
     /// How often each path was asked for.
-    pub fn requests(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn requests(&self) -> BTreeMap<String, usize> {
         self.requests.lock().unwrap().clone()
     }
 
     /// The rule that leads a public name here.
-    pub fn mirror(&self) -> String {
+    pub(crate) fn mirror(&self) -> String {
         format!("example.org=http://{}", self.address)
     }
 }
 
 /// Writes the head of a 200; `fields` are whole lines.
-pub fn head(stream: &mut TcpStream, fields: &str, length: usize) -> io::Result<()> {
+pub(crate) fn head(stream: &mut TcpStream, fields: &str, length: usize) -> io::Result<()> {
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n{fields}\r\n")
 }
 

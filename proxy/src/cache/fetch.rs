@@ -123,7 +123,7 @@ impl Job {
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
     fn why(&self) -> &'static str {
         match &self.stored {
-            None => "not stored",
+            None => "it was not in the cache",
             Some(stored) if condition::has_validator(&stored.draft.headers) => "upstream sent it anew",
             Some(_) => "upstream gives nothing to revalidate it by",
         }

@@ -1,5 +1,6 @@
 //! The phases of a bootstrap, each of which is shown and timed on its own.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -126,10 +127,10 @@ impl Bootstrap<'_> {
         runner: &dyn RootRunner,
     ) -> Result<Bootstrapped> {
         let root = RootDir::open(self.root).context(|| format!("cannot open the root {}", self.root.display()))?;
-        let preinsts: Vec<&Control> = dpkg::preinst_order(&unpacked.packages);
-        let dpkg = resolved.packages.iter().find(|package| package.name == "dpkg");
-        let dpkg = dpkg.map_or("", |package| package.version.as_str());
-        run_scripts(&root, &preinsts, dpkg, runner).await?;
+        let first: HashSet<&str> = resolved.packages.iter().filter(|p| p.first).map(|p| p.name.as_str()).collect();
+        let (first, second): (Vec<&Control>, Vec<&Control>) =
+            unpacked.packages.iter().map(|p| &p.control).partition(|control| first.contains(control.package.as_str()));
+        run_scripts(&root, &first, &second, runner).await?;
         // Only now are apt's conffiles, its trusted keys among them, in their place.
         dpkg::write_apt(&root, self.spec, &resolved.packages)
             .map_err(|error| no_room(&format!("cannot set up apt in {}", self.root.display()), error))?;

@@ -29,6 +29,8 @@ pub struct Chosen {
     pub sha256: String,
     /// Whether it is there only because something depends on it (apt's `Auto-Installed`).
     pub automatic: bool,
+    /// Whether it is configured first: it is essential, an essential package depends on it, or the variant is `apt`.
+    pub first: bool,
 }
 
 /// What one item of a relationship field asks for.
@@ -96,7 +98,7 @@ pub(super) fn solve(
         first.push(solver.find("apt")?);
     }
     solver.install_all(&first)?;
-    let by_hand = solver.order.len();
+    let first_count = solver.order.len();
     let mut second = Vec::new();
     if variant == Variant::Minbase {
         second.push(solver.find("apt")?);
@@ -106,17 +108,19 @@ pub(super) fn solve(
         second.push(solver.find(name)?);
     }
     solver.install_all(&second)?;
-    let automatic: HashSet<usize> = solver.order[by_hand..].iter().copied().filter(|p| !second.contains(p)).collect();
+    let automatic: HashSet<usize> =
+        solver.order[first_count..].iter().copied().filter(|p| !second.contains(p)).collect();
     let mut chosen = Vec::new();
-    for place in &solver.order {
-        chosen.push(to_chosen(&index.packages[*place], automatic.contains(place))?);
+    for (number, place) in solver.order.iter().enumerate() {
+        let package = to_chosen(&index.packages[*place])?;
+        chosen.push(Chosen { automatic: automatic.contains(place), first: number < first_count, ..package });
     }
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(chosen)
 }
 
 /// The names end up in URLs and paths, so they must be what they claim to be.
-fn to_chosen(package: &Package<'_>, automatic: bool) -> Result<Chosen> {
+fn to_chosen(package: &Package<'_>) -> Result<Chosen> {
     for (what, name) in [("a package", package.name), ("an architecture", package.architecture)] {
         check_name(what, name)?;
         if name.contains('/') {
@@ -131,7 +135,8 @@ fn to_chosen(package: &Package<'_>, automatic: bool) -> Result<Chosen> {
         filename: package.filename.to_owned(),
         size: package.size,
         sha256: package.sha256.to_owned(),
-        automatic,
+        automatic: false,
+        first: false,
     })
 }
 

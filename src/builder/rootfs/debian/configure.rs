@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::control::Control;
+use super::deb::{Folder, apply_folder};
 use super::root_dir::RootDir;
 use crate::error::{Context as _, Error, Result};
 
@@ -24,6 +25,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
 ];
 
+/// Where dpkg has the control part of a package that it is about to unpack.
+const STAGE: &str = "var/lib/dpkg/tmp.ci";
 const POLICY: &str = "usr/sbin/policy-rc.d";
 const START_STOP: &str = "sbin/start-stop-daemon";
 const START_STOP_REAL: &str = "sbin/start-stop-daemon.REAL";
@@ -57,23 +60,54 @@ const UNWANTED: &[&str] = &[
     "etc/subgid-",
 ];
 
-/// Runs preinst scripts in the order given, then lets dpkg configure everything.
+/// Runs the scripts of `first`, the essential packages, and then those of the rest, as mmdebstrap does by way of
+/// `dpkg --install` and apt: packages that are not essential may count on all that are.
 pub(super) async fn run_scripts(
     root: &RootDir,
-    preinsts: &[&Control],
-    dpkg_version: &str,
+    first: &[&Control],
+    second: &[&Control],
     runner: &dyn RootRunner,
 ) -> Result<()> {
     hold_services(root).context(|| "cannot keep services from starting in the root".to_owned())?;
-    let result = scripts(preinsts, dpkg_version, runner).await;
+    let result = Scripts { root, runner, dpkg_version: dpkg_version(first) }.run(first, second).await;
     // Also after a failure: the root may be kept to look into.
     let released = release_services(root).context(|| "cannot undo what kept services from starting".to_owned());
     result.and(released)
 }
 
-async fn scripts(preinsts: &[&Control], dpkg_version: &str, runner: &dyn RootRunner) -> Result<()> {
-    for control in preinsts {
-        let script = format!("/var/lib/dpkg/info/{}.preinst", control.info_name());
+fn dpkg_version<'a>(packages: &[&'a Control]) -> &'a str {
+    packages.iter().find(|control| control.package == "dpkg").map_or("", |control| control.version.as_str())
+}
+
+struct Scripts<'a> {
+    root: &'a RootDir,
+    runner: &'a dyn RootRunner,
+    dpkg_version: &'a str,
+}
+
+impl Scripts<'_> {
+    async fn run(&self, first: &[&Control], second: &[&Control]) -> Result<()> {
+        // The others need base-passwd's users.
+        let (base, others): (Vec<&Control>, _) = first.iter().partition(|control| control.package == "base-passwd");
+        for control in base.into_iter().chain(others) {
+            self.preinst(control).await?;
+        }
+        let names: Vec<String> = first.iter().map(|control| control.info_name()).collect();
+        let mut arguments = vec!["--force-depends", "--configure"];
+        arguments.extend(names.iter().map(String::as_str));
+        self.dpkg(&arguments).await?;
+        for control in second {
+            self.preinst(control).await?;
+        }
+        self.dpkg(&["--configure", "-a"]).await
+    }
+
+    async fn preinst(&self, control: &Control) -> Result<()> {
+        if !control.has("preinst") {
+            return Ok(());
+        }
+        let not_ready = || format!("cannot get the preinst script of {} ready", control.package);
+        self.stage(control).context(not_ready)?;
         let mut env = ENVIRONMENT.to_vec();
         env.extend([
             ("DPKG_MAINTSCRIPT_PACKAGE", control.package.as_str()),
@@ -81,26 +115,48 @@ async fn scripts(preinsts: &[&Control], dpkg_version: &str, runner: &dyn RootRun
             ("DPKG_MAINTSCRIPT_ARCH", control.architecture.as_str()),
             ("DPKG_MAINTSCRIPT_NAME", "preinst"),
             ("DPKG_MAINTSCRIPT_DEBUG", "0"),
-            ("DPKG_RUNNING_VERSION", dpkg_version),
+            ("DPKG_RUNNING_VERSION", self.dpkg_version),
             ("DPKG_ADMINDIR", "/var/lib/dpkg"),
             ("DPKG_ROOT", ""),
+            ("PERL_DL_NONLAZY", "1"),
         ]);
-        let status = runner.run(&[&script, "install"], &env).await?;
-        if status != 0 {
-            return Err(Error::new(format!(
-                "the preinst script of {} {} ended with status {status}",
-                control.package, control.version
-            ))
-            .hint("its output is above; leave the package out, or take the suite's newer state"));
+        let status = self.runner.run(&[&format!("/{STAGE}/preinst"), "install"], &env).await?;
+        self.unstage().context(not_ready)?;
+        if status == 0 {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "the preinst script of {} {} ended with status {status}",
+            control.package, control.version
+        ))
+        .hint("its output is above; leave the package out, or take the suite's newer state"))
+    }
+
+    /// Lays the control part where dpkg would have it while the script runs: debconf looks there for whose questions
+    /// are asked, and which.
+    fn stage(&self, control: &Control) -> std::io::Result<()> {
+        self.unstage()?;
+        let text = format!("{}\n", control.text);
+        self.root.write(&format!("{STAGE}/control"), text.as_bytes(), 0o644)?;
+        control
+            .files
+            .iter()
+            .try_for_each(|file| self.root.write(&format!("{STAGE}/{}", file.name), &file.content, file.mode))
+    }
+
+    fn unstage(&self) -> std::io::Result<()> {
+        self.root.empty_folder(STAGE, &[])?;
+        self.root.remove_folder(STAGE)
+    }
+
+    async fn dpkg(&self, arguments: &[&str]) -> Result<()> {
+        let argv = [&["dpkg", "--force-unsafe-io"], arguments].concat();
+        match self.runner.run(&argv, ENVIRONMENT).await? {
+            0 => Ok(()),
+            status => Err(Error::new(format!("dpkg could not configure all packages: status {status}"))
+                .hint("its output above names the package and why")),
         }
     }
-    let argv = ["dpkg", "--force-depends", "--force-unsafe-io", "--configure", "-a"];
-    let status = runner.run(&argv, ENVIRONMENT).await?;
-    if status == 0 {
-        return Ok(());
-    }
-    Err(Error::new(format!("dpkg could not configure all packages: status {status}"))
-        .hint("its output above names the package and why"))
 }
 
 fn hold_services(root: &RootDir) -> std::io::Result<()> {
@@ -127,7 +183,13 @@ pub(super) fn tidy(root: &RootDir) -> std::io::Result<()> {
     if root.exists("etc/machine-id") {
         root.write("etc/machine-id", b"", 0o644)?;
     }
-    root.empty_folder("run", &["lock"])?;
+    root.empty_folder("run", &[])?;
+    // base-files made it while another /run was mounted there.
+    if root.exists("var/lock") {
+        let lock = Folder { path: "run/lock".into(), mode: 0o1777, uid: 0, gid: 0 };
+        root.create_folders(&lock.path)?;
+        apply_folder(root, &lock)?;
+    }
     root.empty_folder("tmp", &[])?;
     root.empty_folder("var/cache/apt/archives", &["partial", "lock"])?;
     root.empty_folder("var/lib/apt/lists", &["partial", "lock"])

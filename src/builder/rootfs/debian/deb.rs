@@ -241,11 +241,11 @@ impl Unpacker<'_> {
         match fs::symlinkat(target, &parent, name) {
             Err(Errno::EXIST) => {
                 let there = fs::readlinkat(&parent, name, Vec::new());
-                if there.is_ok_and(|there| same_link(there.as_bytes(), target.as_bytes())) {
-                    return Ok(());
+                // One that Larder made beforehand gets the package's times.
+                if !there.is_ok_and(|there| same_link(there.as_bytes(), target.as_bytes())) {
+                    fs::unlinkat(&parent, name, AtFlags::empty())?;
+                    fs::symlinkat(target, &parent, name)?;
                 }
-                fs::unlinkat(&parent, name, AtFlags::empty())?;
-                fs::symlinkat(target, &parent, name)?;
             }
             other => other?,
         }

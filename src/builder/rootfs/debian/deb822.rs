@@ -43,7 +43,7 @@ fn next_paragraph(text: &str) -> (Paragraph<'_>, usize) {
     let mut at = 0;
     while at < text.len() {
         let line_start = at;
-        let line_end = text.as_bytes()[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| at + n);
+        let line_end = memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n);
         at = (line_end + 1).min(text.len());
         let line = text[line_start..line_end].trim_end_matches('\r');
         if line.trim().is_empty() {

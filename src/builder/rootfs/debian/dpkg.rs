@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, Mode, Timespec, Timestamps};
 
 use super::closure::Chosen;
-use super::control::{Control, ControlFile};
+use super::control::ControlFile;
 use super::deb::{Folder, Unpacked, apply_folder};
 use super::root_dir::{RootDir, create_file};
 use super::spec::DebianSpec;
@@ -148,12 +148,4 @@ fn source_line(root: &RootDir, spec: &DebianSpec) -> String {
         spec.suite,
         spec.components.join(" ")
     )
-}
-
-/// The packages whose scripts run before configuration, in order: base-passwd first, for the others need its users.
-pub(super) fn preinst_order(packages: &[Unpacked]) -> Vec<&Control> {
-    let mut order: Vec<&Control> =
-        packages.iter().map(|package| &package.control).filter(|c| c.has("preinst")).collect();
-    order.sort_by_key(|control| (control.package != "base-passwd", control.package.clone()));
-    order
 }

@@ -65,7 +65,10 @@ async fn one(
     let checksum = Checksum::new(Algorithm::Sha256, &package.sha256)
         .context(|| format!("the archive's list has a damaged digest for {}", package.name))?;
     let path = scratch.join(format!("{}.deb", package.name));
-    let download = downloader.get_to_file_within(&url, &path, Some(&checksum), package.size).await?;
+    let download = downloader.get_to_file_within(&url, &path, Some(&checksum), package.size).await;
+    let download = download.map_err(|error| {
+        Error::from(error).hint("the mirror may be in the middle of an update: try again, then try another `mirror`")
+    })?;
     if download.bytes != package.size {
         return Err(Error::new(format!(
             "{url} has {} bytes, and the archive's list says {}",

@@ -109,6 +109,16 @@ impl RootDir {
         }
     }
 
+    /// Removes an empty folder; fine if it is not there.
+    pub(super) fn remove_folder(&self, path: &str) -> io::Result<()> {
+        let path = Path::new(path);
+        let Ok(parent) = self.folder(path.parent().unwrap_or(Path::new(""))) else { return Ok(()) };
+        match fs::unlinkat(&parent, path.file_name().unwrap_or_default(), AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes all that a folder holds but what is named in `keep`, staying on its file system.
     pub(super) fn empty_folder(&self, path: &str, keep: &[&str]) -> io::Result<()> {
         match self.folder(Path::new(path)) {

@@ -44,6 +44,10 @@ impl RootRunner for Recorder<'_> {
     async fn run(&self, argv: &[&str], env: &[(&str, &str)]) -> Result<i32> {
         let policy = std::fs::read_to_string(self.root.join("usr/sbin/policy-rc.d")).unwrap();
         assert!(policy.contains("exit 101"), "services must be held while scripts run");
+        if argv[0].ends_with("preinst") {
+            let control = self.root.join("var/lib/dpkg/tmp.ci/control");
+            assert!(std::fs::read_to_string(control).unwrap().starts_with("Package: base"), "debconf looks there");
+        }
         let package = env.iter().find(|(name, _)| *name == "DPKG_MAINTSCRIPT_PACKAGE").map_or("", |(_, value)| value);
         self.ran.lock().unwrap().push(format!("{package}: {}", argv.join(" ")));
         Ok(self.status)
@@ -181,12 +185,14 @@ async fn a_root_with_all_packages() {
     assert_eq!(
         *runner.ran.lock().unwrap(),
         [
-            "base-passwd: /var/lib/dpkg/info/base-passwd.preinst install",
-            "base: /var/lib/dpkg/info/base.preinst install",
-            ": dpkg --force-depends --force-unsafe-io --configure -a",
+            "base-passwd: /var/lib/dpkg/tmp.ci/preinst install",
+            "base: /var/lib/dpkg/tmp.ci/preinst install",
+            ": dpkg --force-unsafe-io --force-depends --configure base base-passwd libx:amd64 usr-is-merged",
+            ": dpkg --force-unsafe-io --configure -a",
         ]
     );
     assert!(!root.join("usr/sbin/policy-rc.d").exists() && !root.join("tmp/left").exists());
+    assert!(!root.join("var/lib/dpkg/tmp.ci").exists());
     assert_eq!(text("etc/apt/sources.list"), "deb http://mirror.example.org/debian test main\n");
     assert!(
         !root.join("var/lib/apt/extended_states").exists(),

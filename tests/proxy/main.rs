@@ -1,0 +1,17 @@
+//! `larder proxy` with the real program: clients, an upstream proxy, and faults of the network.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's helpers fail by panicking and say why they skip"
+)]
+
+#[path = "../support/certificates.rs"]
+mod certificates;
+mod clients;
+mod faults;
+#[path = "../support/larder.rs"]
+mod larder;
+#[path = "../support/repository.rs"]
+mod repository;
+mod server;
+mod upstream_proxy;
