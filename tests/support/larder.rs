@@ -135,10 +135,6 @@ impl Run {
     }
 }
 
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
 /// Whether the test runs as root, as guests need; says so if not.
 pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
