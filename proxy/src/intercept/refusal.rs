@@ -50,9 +50,8 @@ const TOOLS: [(&str, Tool); 31] = [
 ];
 
 /// Hosts that tell a tool when it refuses the CA, since it has then sent no `User-Agent`: a label of the name.
-const HOST_LABELS: [(&str, &str); 12] = [
+const HOST_LABELS: [(&str, &str); 11] = [
     ("pypi", "pip/"),
-    ("pythonhosted", "pip/"),
     ("npmjs", "npm/"),
     ("yarnpkg", "npm/"),
     ("crates", "cargo"),
@@ -148,9 +147,9 @@ mod tests {
         assert_eq!(setting(Some("pip/24.0 {\"ci\":null}"), ""), Some("PIP_CERT"));
         assert_eq!(setting(Some("npm/10.2 node/v20 linux x64"), ""), Some("NODE_EXTRA_CA_CERTS"));
         assert_eq!(setting(Some("Debian APT-HTTP/1.3 (2.6.1)"), ""), Some("APT_CONFIG (Acquire::https::CaInfo)"));
-        assert_eq!(setting(None, "files.pythonhosted.example"), Some("PIP_CERT"));
+        assert_eq!(setting(None, "pypi.example"), Some("PIP_CERT"));
         assert_eq!(setting(None, "index.crates.example"), Some("CARGO_HTTP_CAINFO"));
-        assert_eq!(setting(Some("Unheard/1"), "pypi.example"), None);
+        assert_eq!(setting(Some("Unheard/1"), "crates.example"), None);
         assert_eq!(setting(None, "example.org"), None);
     }
 
