@@ -53,7 +53,8 @@ impl Squid {
         let text: Vec<_> = text.lines().map(str::trim).collect();
         fs::write(root.join("squid.conf"), text.join("\n")).unwrap();
         let mut command = Command::new("squid");
-        command.arg("-N").arg("-f").arg(root.join("squid.conf"));
+        // A name of its own: squids of one name share files in /dev/shm, also those that a killed one has left.
+        command.arg("-n").arg(format!("larder{port}")).arg("-N").arg("-f").arg(root.join("squid.conf"));
         Self { _daemon: Daemon::start(&mut command, port), directory, port }
     }
 
