@@ -31,7 +31,7 @@ pub(super) struct Control {
     /// All but `control`.
     pub(super) files: Vec<ControlFile>,
     /// Paths, as listed: `/etc/x`.
-    pub(super) conffiles: Vec<String>,
+    pub(super) conffiles: Vec<Conffile>,
 }
 
 impl Control {
@@ -67,7 +67,11 @@ impl Control {
 
     /// Conffiles as paths below the root.
     pub(super) fn conffile_paths(&self) -> HashSet<String> {
-        self.conffiles.iter().map(|path| path.trim_start_matches('/').to_owned()).collect()
+        self.conffiles
+            .iter()
+            .filter(|file| !file.remove_on_upgrade)
+            .map(|file| file.path.trim_start_matches('/').to_owned())
+            .collect()
     }
 
     /// Triggers the package waits for: name, and whether those who activate it need not wait.
@@ -103,18 +107,35 @@ impl Control {
         }
         if !self.conffiles.is_empty() {
             status.push_str("Conffiles:\n");
-            for path in &self.conffiles {
-                status.extend([" ", path, " newconffile\n"]);
+            for file in &self.conffiles {
+                let flag = if file.remove_on_upgrade { " remove-on-upgrade" } else { "" };
+                status.extend([" ", &file.path, " newconffile", flag, "\n"]);
             }
         }
         status
     }
 }
 
-/// A line is a path, or flags before one; what is to be removed on upgrade is not part of the package.
-fn parse_conffiles(text: &str) -> Vec<String> {
-    let lines = text.lines().map(str::trim_end);
-    lines.filter(|line| line.starts_with('/')).map(str::to_owned).collect()
+/// A configuration file as `conffiles` lists it (deb-conffiles(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Conffile {
+    /// Absolute path.
+    pub(super) path: String,
+    /// Whether it is no longer in the package, and goes when the package is upgraded. dpkg keeps a note of it.
+    pub(super) remove_on_upgrade: bool,
+}
+
+/// Lines of `conffiles`: a path, with a flag before it or none.
+fn parse_conffiles(text: &str) -> Vec<Conffile> {
+    let parse = |line: &str| {
+        let line = line.trim_end();
+        let (remove_on_upgrade, path) = match line.strip_prefix("remove-on-upgrade ") {
+            Some(path) => (true, path.trim_start()),
+            None => (false, line),
+        };
+        path.starts_with('/').then(|| Conffile { path: path.to_owned(), remove_on_upgrade })
+    };
+    text.lines().filter_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +156,8 @@ mod tests {
         assert_eq!(
             control.status(),
             "Package: a\nStatus: install ok unpacked\nVersion: 1:2-3\nArchitecture: amd64\nMulti-Arch: same\n\
-             Description: x\n y\n .\n z\nConffiles:\n /etc/a.conf newconffile\n /etc/with space newconffile\n"
+             Description: x\n y\n .\n z\nConffiles:\n /etc/a.conf newconffile\n \
+             /etc/old newconffile remove-on-upgrade\n /etc/with space newconffile\n"
         );
         assert_eq!(control.info_name(), "a:amd64");
     }
