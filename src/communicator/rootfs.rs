@@ -38,6 +38,8 @@ impl RootfsCommunicator {
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", "/root"),
             ("USER", "root"),
+            ("LOGNAME", "root"),
+            ("LANG", "C.UTF-8"),
             ("SHELL", "/bin/sh"),
         ];
         let mut all: BTreeMap<String, String> =

@@ -46,15 +46,6 @@ pub struct Services {
     pub host_directory: String,
 }
 
-/// The environment commands get before anything else is added.
-const ENVIRONMENT: [(&str, &str); 5] = [
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-    ("HOME", "/root"),
-    ("USER", "root"),
-    ("LOGNAME", "root"),
-    ("LANG", "C.UTF-8"),
-];
-
 /// State that the steps of a build share.
 pub(super) struct Machine {
     pub(super) services: Services,
@@ -180,9 +171,7 @@ impl Machine {
         let archive =
             packed(&tools::files(&settings, &sources)).context(|| "cannot pack the guest's settings".to_owned())?;
         guest.unpack(archive.as_fd(), settings.directory).await?;
-        let mut environment = base_environment();
-        environment.extend(tools::environment(&settings));
-        Ok(environment)
+        Ok(tools::environment(&settings))
     }
 
     /// Ends the provisioner's guest, takes the CA out of what it wrote, and keeps the layer or throws it away.
@@ -237,11 +226,6 @@ pub(super) fn tell(shutdown: &Shutdown, context: &Context) {
     for problem in &shutdown.problems {
         context.ui.warn(problem);
     }
-}
-
-/// The environment of a command before the proxy's settings are added.
-pub(super) fn base_environment() -> BTreeMap<String, String> {
-    ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn view(layers: &layer::Layers) -> Layers {
