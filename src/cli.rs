@@ -149,9 +149,13 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Build(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
             flags.extend(args.ui.map(|ui| ("ui", word(&ui))));
         }
-        Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Exec(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+        }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}

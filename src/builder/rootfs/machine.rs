@@ -19,7 +19,7 @@ use crate::guest::journal::Journal;
 use crate::guest::launch::{Guest, GuestSpec, Shutdown};
 use crate::guest::layer::{self, Kind};
 use crate::guest::layers::Layers;
-use crate::guest::network::Network;
+use crate::guest::network::{Egress, Network};
 use crate::guest::record::Record;
 use crate::guest::reexec;
 use crate::guest::root::Root;
@@ -38,6 +38,8 @@ pub struct Services {
     pub record: Arc<Record>,
     /// Bundle of the host, for guests that have none of their own yet.
     pub host_bundle: Arc<Vec<u8>>,
+    /// What is asked of guests' networks.
+    pub egress: Egress,
     /// Paths in the image (globs) whose traces are accepted.
     pub allow_trace: Vec<String>,
     /// `host:port` of the proxy for commands of the host, which must not be in the image either.
@@ -84,7 +86,8 @@ impl Machine {
     }
 
     pub(super) async fn join_network(&mut self) -> Result<()> {
-        self.network = Some(Network::enforced(&self.services.proxy, self.services.client.clone()).await?);
+        let Services { egress, proxy, client, .. } = &self.services;
+        self.network = Some(Network::of(*egress, proxy, client.clone()).await?);
         Ok(())
     }
 
@@ -160,7 +163,14 @@ impl Machine {
 
     /// Writes the files that tools are pointed to, and returns the environment that does so.
     async fn settle(&self, guest: &Guest, below: &Layers) -> Result<BTreeMap<String, String>> {
-        let settings = tools::Settings { directory: tools::GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
+        let proxy = self.network()?.proxy_url();
+        let settings = tools::Settings {
+            directory: tools::GUEST_DIRECTORY,
+            proxy: proxy.as_deref(),
+            no_proxy: &[],
+            // Where connections reach the proxy by themselves, the system's store of certificates is enough.
+            java: proxy.is_some(),
+        };
         let own = trust::guest_bundle(below)?;
         let wgetrc = trust::guest_wgetrc(below)?;
         let sources = tools::Sources {

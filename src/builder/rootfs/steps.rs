@@ -17,7 +17,6 @@ use crate::download::{Checksum, ChecksumSpec};
 use crate::engine::component::{Context, Step};
 use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
-use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
 use crate::guest::root::Root;
 use crate::guest::tools;
 use crate::guest::trace::{self, Limits, Look, Needles};
@@ -47,7 +46,13 @@ impl Step for Prepare {
         let base = machine.base();
         fs::create_dir(&base).context(|| format!("cannot make {}", base.display()))?;
         machine.join_network().await?;
-        context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else");
+        match machine.network()?.why_observed() {
+            None => context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else"),
+            Some(why) => context.ui.warn(&format!(
+                "Egress is observed: the guest shares this machine's network, and is led to the proxy by settings that \
+                 a program may ignore; {why}"
+            )),
+        }
         Ok(())
     }
 
@@ -261,7 +266,7 @@ impl Step for Scan {
     async fn run(&mut self, context: &Context) -> Result<()> {
         let machine = self.machine.lock().await;
         let services = &machine.services;
-        let addresses = [format!("{GATEWAY_V4}:{PROXY_PORT}"), services.host_address.clone()];
+        let addresses = [machine.network()?.address(), services.host_address.clone()];
         let look = Look {
             authority: Some(machine.authority()),
             canaries: &[services.proxy.ca_canary().to_owned()],
