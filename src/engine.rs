@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod build_run;
 pub mod cancel;
 pub mod component;
+pub mod host;
 pub mod job;
 pub mod on_error;
 mod post_process;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::host::Host;
 use crate::error::{Error, Result};
 
 /// Exit status that stands for "the connection was lost while the command ran" (Packer's sentinel).
@@ -94,6 +95,8 @@ pub struct Context {
     pub debug: bool,
     /// Whether questions can be put to a person (breakpoints).
     pub ask: Option<Arc<dyn Ask>>,
+    /// Starts commands of the host.
+    pub host: Arc<dyn Host>,
     /// Environment that leads a child process of the host (`shell-local`) through the proxy.
     pub host_env: BTreeMap<String, String>,
     /// The `build.*` values, `ID`, `Host` and what the builder generated.

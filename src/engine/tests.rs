@@ -158,6 +158,7 @@ impl Fixture {
             force: false,
             debug: false,
             ask: None,
+            host: Arc::new(crate::communicator::local::Here),
             host_env: BTreeMap::default(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
