@@ -159,6 +159,7 @@ impl Fixture {
             debug: false,
             ask: None,
             host_env: BTreeMap::default(),
+            clamp: super::clamp::Clamp::default(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };

@@ -64,6 +64,7 @@ pub(crate) fn context(scratch: &Path) -> (Context, Arc<Heard>) {
         debug: false,
         ask: None,
         host_env: BTreeMap::new(),
+        clamp: crate::engine::clamp::Clamp::default(),
         generated: BTreeMap::new(),
         scratch: scratch.to_owned(),
     };
