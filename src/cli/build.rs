@@ -222,8 +222,9 @@ fn job(
         force: args.force,
         debug: args.debug,
         ask,
-        host_env: host.environment(),
+        host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
+        clamp: session.clamp,
         scratch: session.host_scratch(),
     };
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());

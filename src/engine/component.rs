@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::clamp::Clamp;
 use super::host::Host;
 use crate::error::{Error, Result};
 
@@ -101,6 +102,8 @@ pub struct Context {
     pub host_env: BTreeMap<String, String>,
     /// The `build.*` values, `ID`, `Host` and what the builder generated.
     pub generated: BTreeMap<String, String>,
+    /// The latest time that what is made may hold (`SOURCE_DATE_EPOCH`).
+    pub clamp: Clamp,
     /// Directory for scratch files on the host, shared by the builds of the run and removed at its end.
     pub scratch: PathBuf,
 }

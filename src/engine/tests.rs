@@ -160,6 +160,7 @@ impl Fixture {
             ask: None,
             host: Arc::new(crate::communicator::local::Here),
             host_env: BTreeMap::default(),
+            clamp: super::clamp::Clamp::default(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };
