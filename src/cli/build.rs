@@ -18,6 +18,7 @@ use super::template::{Reading, Ready};
 use super::{Env, ask, components, doctor, exec, signals};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
+use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::Cancel;
 use crate::engine::component::{Ask, Context};
@@ -222,6 +223,7 @@ fn job(
         force: args.force,
         debug: args.debug,
         ask,
+        host: Arc::new(Here),
         host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
         clamp: session.clamp,
