@@ -18,6 +18,7 @@ use super::template::{Reading, Ready};
 use super::{Env, ask, components, doctor, exec, signals};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
+use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::Cancel;
 use crate::engine::component::{Ask, Context};
@@ -223,8 +224,10 @@ fn job(
         force: args.force,
         debug: args.debug,
         ask,
-        host_env: host.environment(),
+        host: Arc::new(Here),
+        host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
+        clamp: session.clamp,
         scratch: session.host_scratch(),
     };
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());
