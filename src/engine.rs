@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod build_run;
 pub mod cancel;
+pub mod clamp;
 pub mod component;
 pub mod host;
 pub mod job;

@@ -170,6 +170,7 @@ impl Fixture {
             ask: None,
             host: Arc::new(NoHost),
             host_env: BTreeMap::default(),
+            clamp: super::clamp::Clamp::default(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };

@@ -6,4 +6,7 @@
 pub mod cause;
 pub mod check;
 pub mod ids;
+pub mod machine;
+pub mod namespaces;
+pub mod place;
 pub mod probe;

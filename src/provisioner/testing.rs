@@ -65,6 +65,7 @@ pub(crate) fn context(scratch: &Path) -> (Context, Arc<Heard>) {
         ask: None,
         host: Arc::new(crate::communicator::local::Here),
         host_env: BTreeMap::new(),
+        clamp: crate::engine::clamp::Clamp::default(),
         generated: BTreeMap::new(),
         scratch: scratch.to_owned(),
     };

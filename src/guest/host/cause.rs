@@ -221,7 +221,9 @@ impl Cause {
     pub fn finding(&self) -> String {
         match self {
             Self::Forbidden(kind) => format!("{} are forbidden: {} is 0", kind.name(), kind.limit()),
-            Self::UsedUp(kind, most) => format!("no more {} may be made: {} is {most}", kind.name(), kind.limit()),
+            Self::UsedUp(kind, most) => {
+                format!("no more {} may be made: the limit {} ({most}) is used up", kind.name(), kind.limit())
+            }
             Self::UnprivilegedClone => {
                 "only root may make user namespaces: kernel.unprivileged_userns_clone is 0".into()
             }

@@ -89,8 +89,8 @@ fn what<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> (&'static str, 
     move |error| (what, error.into())
 }
 
-/// Gains what root would have, as a build does.
-fn gain() -> Result<(), (&'static str, io::Error)> {
+/// Gains what root would have, as a build does: a mount namespace, and a user namespace where that takes one.
+pub(in crate::guest) fn gain() -> Result<(), (&'static str, io::Error)> {
     if !super::cause::is_capable() {
         namespace::new_user().map_err(what("make a user namespace"))?;
     }
@@ -135,11 +135,11 @@ fn device() -> Tried {
     rustix::mount::mount("tmpfs", "/tmp", "tmpfs", flags, c"size=64k").map_err(what("mount a tmpfs"))?;
     let mode = Mode::from_raw_mode(0o666);
     let null = rustix::fs::makedev(1, 3);
-    let made = rustix::fs::mknodat(CWD, "/tmp/null", FileType::CharacterDevice, mode, null).is_ok();
-    if !made {
+    let is_made = rustix::fs::mknodat(CWD, "/tmp/null", FileType::CharacterDevice, mode, null).is_ok();
+    if !is_made {
         std::fs::write("/tmp/null", "").map_err(what("make a file"))?;
         rustix::mount::mount_bind("/dev/null", "/tmp/null").map_err(what("bind /dev/null"))?;
     }
     std::fs::write("/tmp/null", "x").map_err(what("write to a device"))?;
-    Ok(if made { "made by mknod" } else { "bound from /dev" })
+    Ok(if is_made { "made by mknod" } else { "bound from /dev" })
 }
