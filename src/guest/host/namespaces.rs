@@ -99,9 +99,12 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     if name != "user-namespace" && what == "make a user namespace" {
         return Finding { status, ..Finding::warning(name, "not tried: it takes a user namespace, see above") };
     }
-    let cause = match facts.cause(kind, error) {
-        Cause::Unknown(error) => Cause::Unknown(format!("cannot {what}: {error}")),
-        cause => cause,
-    };
-    Finding::of(name, status, &cause)
+    let cause = facts.cause(kind, error);
+    let mut finding = Finding::of(name, status, &cause);
+    match cause {
+        Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
+        Cause::Container(_) | Cause::NotCapable => finding.found = format!("cannot {what}: {}", finding.found),
+        _ => {}
+    }
+    finding
 }
