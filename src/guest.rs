@@ -15,6 +15,7 @@ pub mod journal;
 pub mod launch;
 pub mod layer;
 pub mod layers;
+pub mod mapping;
 pub mod network;
 pub mod reap;
 pub mod record;

@@ -60,6 +60,12 @@ impl Reading<'_> {
         Ok(load(&options, Arc::new(HostFiles)))
     }
 
+    /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
+    pub(super) fn builders(&self) -> Vec<String> {
+        let plan = self.load(false).ok().and_then(|loaded| self.plan(loaded.template.as_ref()?).ok());
+        plan.into_iter().flat_map(|plan| plan.builds).map(|build| build.source.builder_type).collect()
+    }
+
     /// Parses the template, and no more.
     pub(super) fn syntax(&self, console: &Console) -> Result<()> {
         let loaded = self.load(true)?;

@@ -61,7 +61,7 @@ fn launch() -> Result<ExitCode, (&'static str, io::Error)> {
 fn read_only_program() -> io::Result<std::path::PathBuf> {
     let program = fs::read_link("/proc/self/exe")?;
     rustix::mount::mount_bind(&program, &program)?;
-    rustix::mount::mount_remount(&program, MountFlags::BIND | MountFlags::RDONLY, "")?;
+    namespace::restrict_mount(&program, MountFlags::RDONLY)?;
     Ok(program)
 }
 

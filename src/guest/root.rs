@@ -15,6 +15,8 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde::{Deserialize, Serialize};
 
+use super::namespace;
+
 /// Where a guest's root comes from and where what it writes goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Root {
@@ -92,8 +94,7 @@ fn mount_root(root: &Root, mount_at: &Path) -> Outcome<()> {
         Root::Overlay { lowers, upper, work } => mount_overlay(lowers, upper, work, mount_at),
         Root::Plain { directory } => {
             rustix::mount::mount_bind(directory, mount_at).what(|| format!("bind {}", directory.display()))?;
-            rustix::mount::mount_remount(mount_at, MountFlags::BIND | MountFlags::NODEV, "")
-                .what(|| format!("remount {}", mount_at.display()))
+            namespace::restrict_mount(mount_at, MountFlags::NODEV).what(|| format!("remount {}", mount_at.display()))
         }
     }
 }
@@ -326,7 +327,7 @@ fn is_writable(path: &Path) -> io::Result<bool> {
 fn make_read_only(path: &Path) -> io::Result<()> {
     rustix::mount::mount_bind(path, path)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    Ok(rustix::mount::mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | flags, "")?)
+    namespace::restrict_mount(path, MountFlags::RDONLY | flags)
 }
 
 /// Covers what `/sys` shows of the host's firmware and power meters.
