@@ -44,7 +44,7 @@ pub struct Surroundings {
 
 /// Whether builders of a kind make files of several owners, and so need ids besides the user's own.
 pub fn needs_ids(kind: &str) -> bool {
-    kind == rootfs::TYPE.kind
+    kind == rootfs::KIND
 }
 
 /// Kinds Packer has plugins for.

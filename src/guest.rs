@@ -7,6 +7,7 @@
 //! what it left running.
 
 pub mod authority;
+pub mod device;
 pub mod exec;
 pub mod gateway;
 pub mod host;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::unistd::Pid;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::host::cause::{Cause, Facts, Kind};
@@ -141,7 +142,33 @@ fn watched(socket: std::os::fd::OwnedFd) -> Result<tokio::net::UnixStream> {
 /// devices.
 pub fn can_make_devices() -> bool {
     use rustix::thread::CapabilitySet;
-    // The initial user namespace has this number on every machine: PROC_USER_INIT_INO.
-    let initial = std::fs::read_link("/proc/self/ns/user").is_ok_and(|name| name == Path::new("user:[4026531837]"));
-    initial && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD))
+    !is_inside() && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD))
+}
+
+/// Whether this process is in a user namespace, its own or a container's.
+pub fn is_inside() -> bool {
+    // The initial one has this number on every machine: PROC_USER_INIT_INO.
+    !std::fs::read_link("/proc/self/ns/user").is_ok_and(|name| name == Path::new("user:[4026531837]"))
+}
+
+/// What the kernel shows for an owner that this user namespace has no id for.
+const NOBODY: u32 = 65_534;
+
+/// Refuses a file or directory whose owner has no id here: it would become `nobody`'s. (Of a group this cannot be told.)
+pub fn check_owner(path: &Path, metadata: &std::fs::Metadata) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    if metadata.uid() != NOBODY || !is_inside() || !(metadata.is_file() || metadata.is_dir()) {
+        return Ok(());
+    }
+    // Only for its owner, and for root of a namespace that knows the owner.
+    let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
+        Err(rustix::io::Errno::PERM) => Err(std::io::Error::new(
+            std::io::ErrorKind::PermissionDenied,
+            "its owner is not one of the user's ids (as a base, a tree is the user's own, or made by a build of the \
+             user's; an archive may have any owners)",
+        )),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
 }

@@ -18,6 +18,7 @@ use super::tar_reader::{Entry, Kind, TarReader};
 use super::tree_writer::{Meta, TreeWriter};
 use crate::error::{Context, Error, Result};
 use crate::guest::layers::Layers;
+use crate::guest::mapping;
 use crate::guest::rooted::Attributes;
 use crate::guest::xattr;
 
@@ -119,6 +120,7 @@ pub(super) fn copy(
 
 fn copy_one(writer: &mut TreeWriter, entry: &crate::guest::layers::Entry) -> io::Result<u64> {
     let metadata = &entry.metadata;
+    mapping::check_owner(&entry.source, metadata)?;
     let kind = FileType::from_raw_mode(metadata.mode());
     let mut meta = Meta { attributes: Attributes::from(metadata), xattrs: Vec::new() };
     match kind {

@@ -18,6 +18,7 @@ use crate::engine::component::{Context, ScanResult, Step};
 use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
 use crate::event::TraceLine;
+use crate::guest::mapping;
 use crate::guest::root::Root;
 use crate::guest::tools;
 use crate::guest::trace::{self, Limits, Look, Needles};
@@ -359,6 +360,12 @@ impl Step for WriteImage {
             export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
         })
         .await?;
+        if self.format == Format::Directory && mapping::is_inside() {
+            context.ui.say(&format!(
+                "Its files belong to your subordinate ids; a shell in which they can be packed and removed: \
+                 unshare --map-root-user --map-auto"
+            ));
+        }
         Ok(())
     }
 }
