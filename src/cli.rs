@@ -102,14 +102,14 @@ fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
 
 fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
-    if cli.global.machine_readable {
+    if cli.global.machine_readable && !matches!(cli.command, Command::Inspect(_)) {
         return Err(Error::new("Packer's -machine-readable output is not supported yet")
             .hint("`larder build --ui=json` prints each event of a run as a JSON object on a line"));
     }
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Validate(args) => return validate::run(args, env, console).map(done),
-        Command::Inspect(args) => return inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => return inspect::run(args, cli.global.machine_readable, env, console).map(done),
         _ => {}
     }
     let settings = settings(cli, env)?;
