@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod component;
 pub mod job;
 pub mod on_error;
+pub mod place;
 mod post_process;
 mod provision;
 pub mod registry;
