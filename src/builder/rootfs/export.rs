@@ -9,6 +9,7 @@ use super::archive::{self, Progress, Written, stop_if};
 use super::tape::Tape;
 use super::tar_writer::TarWriter;
 use super::tree_writer::TreeWriter;
+use crate::engine::clamp::Clamp;
 use crate::engine::place;
 use crate::error::{Context, Result};
 use crate::guest::layers::Layers;
@@ -84,6 +85,8 @@ pub struct Export<'a> {
     pub force: bool,
     /// Paths, relative to the root of the tree, that are left out with all in them.
     pub exclude: &'a [PathBuf],
+    /// The latest time that is written.
+    pub clamp: Clamp,
 }
 
 /// Writes the tree. On an error, or when `cancel` fires, nothing is left and the target is as it was.
@@ -91,7 +94,7 @@ pub fn export(export: &Export<'_>, cancel: &CancellationToken, progress: Progres
     if export.format.is_directory() {
         return place::directory(export.target, export.force, cancel, |temporary| {
             let writer = TreeWriter::new(temporary).context(|| "cannot open the new directory".to_owned())?;
-            archive::copy(export.tree, writer, export.exclude, None, cancel, progress)
+            archive::copy(export.tree, writer.clamped(export.clamp), export.exclude, None, cancel, progress)
         });
     }
     place::file(export.target, export.force, cancel, |temporary| {
@@ -126,7 +129,7 @@ fn tape<W: Write>(
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<(Written, W)> {
-    let mut tape = Tape::new(TarWriter::new(output), "./");
+    let mut tape = Tape::new(TarWriter::new(output).clamped(export.clamp), "./");
     export.tree.walk(&mut |entry| {
         stop_if(cancel)?;
         if export.exclude.contains(&entry.path) {

@@ -161,7 +161,9 @@ impl Machine {
         let (root, journal, trust_layer) = self.install_trust(root, &below, kind)?;
         let guest = self.guest(root).await?;
         let environment = self.settle(&guest, &below).await;
-        let communicator = RootfsCommunicator::new(guest, environment.as_ref().cloned().unwrap_or_default());
+        let settings = environment.as_ref().cloned().unwrap_or_default();
+        let communicator =
+            RootfsCommunicator::new(guest, settings.into_iter().chain(context.clamp.variable()).collect());
         let label = label.to_owned();
         self.open = Some(Open { communicator: communicator.clone(), label, layer, below, journal, trust_layer });
         environment?;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::archive::{Progress, Written, stop_if};
 use super::tape::{Tape, WHITEOUT};
 use super::tar_writer::{Content, TarWriter};
+use crate::engine::clamp::Clamp;
 use crate::engine::place;
 use crate::error::{Context as _, Error, Result};
 use crate::guest::layers::{Entry, Layers};
@@ -38,8 +39,9 @@ pub(super) struct Container<'a> {
     pub(super) config: &'a OciConfig,
     /// The base, and the tree after each provisioner. There is at least one.
     pub(super) stages: &'a [Stage],
-    /// When it is said to have been made.
-    pub(super) created: jiff::Timestamp,
+    pub(super) now: jiff::Timestamp,
+    /// The latest time the image holds, which it is then said to have been made at.
+    pub(super) clamp: Clamp,
 }
 
 /// Writes the layout, and returns the digest of the manifest. On an error, or when `cancel` fires, nothing is left and
@@ -162,7 +164,7 @@ impl Container<'_> {
         let level = codec.map_or(0, |codec| codec.level(self.config.compression_level));
         let packer = Packer::new(blobs.begin()?, codec, level, pack::threads());
         let packer = packer.context(|| "cannot start to pack a layer".to_owned())?;
-        let mut tape = Tape::new(TarWriter::new(Digesting::new(packer)), "");
+        let mut tape = Tape::new(TarWriter::new(Digesting::new(packer)).clamped(self.clamp), "");
         let mut add = |tape: &mut Tape<_>, entry: &Entry| {
             stop_if(cancel)?;
             representable(&entry.path)?;
@@ -172,7 +174,7 @@ impl Container<'_> {
         };
         match below {
             None => tree.walk(&mut |entry| add(&mut tape, entry).map(|()| true))?,
-            Some(below) => difference(below, tree, &|one, other| one == other, &mut |change| match change {
+            Some(below) => difference(below, tree, self.clamp, &mut |change| match change {
                 Change::Present(entry) => add(&mut tape, entry),
                 Change::Removed(path) => {
                     tape.whiteout(path).context(|| format!("cannot note that {} is gone", path.display()))
@@ -194,7 +196,7 @@ impl Container<'_> {
     /// The layout as a tar archive.
     fn pack(&self, layout: &Path, output: impl Write, cancel: &CancellationToken) -> Result<()> {
         let mut writer = TarWriter::new(output);
-        let mtime = (self.created.as_second(), 0);
+        let mtime = (self.made_at().as_second(), 0);
         let failed = || "cannot write the archive".to_owned();
         Layers::new([layout.to_owned()]).walk(&mut |entry| {
             stop_if(cancel)?;
@@ -218,8 +220,14 @@ impl Container<'_> {
         writer.finish().and_then(|mut output| output.flush()).context(failed)
     }
 
+    /// When the image is said to have been made.
+    fn made_at(&self) -> jiff::Timestamp {
+        let clamped = self.clamp.seconds().map(|seconds| jiff::Timestamp::from_second(seconds.into()));
+        clamped.and_then(Result::ok).unwrap_or(self.now)
+    }
+
     fn created(&self) -> String {
-        self.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        self.made_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// The name as Docker takes it, which must have a tag.

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::super::archive;
+use crate::engine::clamp::Clamp;
 use crate::error::{Context as _, Result};
 use crate::guest::layers::{Entry, Layers, Node};
 use crate::guest::xattr;
@@ -24,12 +25,12 @@ pub(super) enum Change<'a> {
     Removed(&'a Path),
 }
 
-/// Calls `visit` for each difference, parents before children and names in byte order. `same_time` says whether two
-/// times, in seconds, count as one.
+/// Calls `visit` for each difference, parents before children and names in byte order. Times beyond
+/// `clamp` are the same.
 pub(super) fn difference(
     below: &Layers,
     now: &Layers,
-    same_time: &dyn Fn(i64, i64) -> bool,
+    clamp: Clamp,
     visit: &mut dyn FnMut(&Change<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut links = Links::default();
@@ -44,7 +45,7 @@ pub(super) fn difference(
         let kept = match (below, now) {
             (Some(below), Some(now)) => {
                 links.same(below, now)
-                    && same(below, now, same_time).context(|| format!("cannot compare {}", now.source.display()))?
+                    && same(below, now, clamp).context(|| format!("cannot compare {}", now.source.display()))?
             }
             _ => false,
         };
@@ -154,10 +155,11 @@ fn identity(entry: &Entry) -> (u64, u64) {
 }
 
 /// Whether an archive would hold the same of both.
-fn same(below: &Entry, now: &Entry, same_time: &dyn Fn(i64, i64) -> bool) -> io::Result<bool> {
+fn same(below: &Entry, now: &Entry, clamp: Clamp) -> io::Result<bool> {
     let (old, new) = (&below.metadata, &now.metadata);
     // The mode has the type in it.
-    if (old.mode(), old.uid(), old.gid()) != (new.mode(), new.uid(), new.gid()) || !same_time(old.mtime(), new.mtime())
+    if (old.mode(), old.uid(), old.gid()) != (new.mode(), new.uid(), new.gid())
+        || clamp.time((old.mtime(), 0)) != clamp.time((new.mtime(), 0))
     {
         return Ok(false);
     }
