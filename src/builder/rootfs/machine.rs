@@ -10,6 +10,7 @@ use std::sync::Arc;
 use larder_proxy::identity::Client;
 use larder_proxy::proxy::Proxy;
 
+use super::oci::Stage;
 use crate::communicator::rootfs::RootfsCommunicator;
 use crate::download::Downloader;
 use crate::engine::component::{Communicator, Context};
@@ -57,12 +58,16 @@ pub(super) struct Machine {
     network: Option<Network>,
     layers: Option<layer::Layers>,
     open: Option<Open>,
+    /// What made each layer.
+    made_by: Vec<String>,
     next_mount: u32,
 }
 
 /// A guest with a provisioner in it.
 struct Open {
     communicator: Arc<RootfsCommunicator>,
+    /// Names the provisioner.
+    label: String,
     /// What the provisioner writes to.
     layer: PathBuf,
     /// Layers below the trust layer.
@@ -74,7 +79,17 @@ struct Open {
 impl Machine {
     pub(super) fn new(services: Services, scratch: PathBuf, hostname: String) -> Result<Self> {
         let authority = Authority::from_pem(services.proxy.ca_certificate_pem())?;
-        Ok(Self { services, scratch, hostname, authority, network: None, layers: None, open: None, next_mount: 0 })
+        Ok(Self {
+            services,
+            scratch,
+            hostname,
+            authority,
+            network: None,
+            layers: None,
+            open: None,
+            made_by: vec!["base".to_owned()],
+            next_mount: 0,
+        })
     }
 
     pub(super) fn base(&self) -> PathBuf {
@@ -109,6 +124,22 @@ impl Machine {
         Ok(view(layers))
     }
 
+    /// The image after the base and after each provisioner.
+    pub(super) fn stages(&self) -> Result<Vec<Stage>> {
+        let layers = self.layers.as_ref().ok_or_else(no_layers)?;
+        let finished = layers.finished();
+        let tree = |index: usize| match layers.kind() {
+            Kind::Overlay => Layers::new(&finished[..=index]),
+            Kind::Copy => Layers::new(&finished[index..=index]),
+        };
+        Ok(self
+            .made_by
+            .iter()
+            .enumerate()
+            .map(|(index, made_by)| Stage { tree: tree(index), made_by: made_by.clone() })
+            .collect())
+    }
+
     /// Starts a guest on `root`.
     pub(super) async fn guest(&mut self, root: Root) -> Result<Guest> {
         self.next_mount += 1;
@@ -120,8 +151,8 @@ impl Machine {
         Guest::start(self.network()?.gateway(), spec).await.map_err(Into::into)
     }
 
-    /// Opens a layer and a guest on it, which trusts the proxy's CA.
-    pub(super) async fn open(&mut self, context: &Context) -> Result<Arc<dyn Communicator>> {
+    /// Opens a layer and a guest on it, which trusts the proxy's CA. `label` names the provisioner.
+    pub(super) async fn open(&mut self, label: &str, context: &Context) -> Result<Arc<dyn Communicator>> {
         let layers = self.layers.as_mut().ok_or_else(no_layers)?;
         let below = view(layers);
         let kind = layers.kind();
@@ -136,7 +167,8 @@ impl Machine {
         let settings = environment.as_ref().cloned().unwrap_or_default();
         let communicator =
             RootfsCommunicator::new(guest, settings.into_iter().chain(context.clamp.variable()).collect());
-        self.open = Some(Open { communicator: communicator.clone(), layer, below, journal, trust_layer });
+        let label = label.to_owned();
+        self.open = Some(Open { communicator: communicator.clone(), label, layer, below, journal, trust_layer });
         environment?;
         if kind == Kind::Copy {
             context.ui.warn("overlay mounts are refused here, so each provisioner works on a whole copy of the image");
@@ -203,7 +235,9 @@ impl Machine {
         for (path, why) in &restored.left {
             context.ui.warn(&format!("{}: the CA of the build could not be taken out: {why}", path.display()));
         }
-        layers.keep()
+        layers.keep()?;
+        self.made_by.push(open.label);
+        Ok(())
     }
 
     /// Ends whatever is running, for a build that is given up.

@@ -12,6 +12,8 @@ use super::archive;
 use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
 use super::export::{self, Export, Format};
 use super::machine::{Machine, remove_scratch, tell};
+use super::oci::config::OciConfig;
+use super::oci::{self, Container};
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
 use crate::engine::component::{Context, ScanResult, Step};
@@ -342,6 +344,7 @@ pub(super) struct WriteImage {
     pub(super) machine: Shared,
     pub(super) output: PathBuf,
     pub(super) format: Format,
+    pub(super) oci: OciConfig,
 }
 
 #[async_trait]
@@ -355,6 +358,17 @@ impl Step for WriteImage {
         let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
         context.ui.say(&format!("Writing {}", self.output.display()));
         let (cancel, ui, clamp) = (context.cancel.clone(), context.ui.clone(), context.clamp);
+        if format.is_oci() {
+            let (stages, config, say) = (machine.stages()?, self.oci.clone(), context.ui.clone());
+            let digest = blocking(move || {
+                let container = Container { config: &config, stages: &stages, now: jiff::Timestamp::now(), clamp };
+                let mut progress = |done: archive::Written| ui.progress("written", done.bytes, None);
+                oci::write(&container, &output, format == Format::OciArchive, force, &cancel, &mut progress)
+            })
+            .await?;
+            say.say(&format!("Manifest {digest}"));
+            return Ok(());
+        }
         blocking(move || {
             let export = Export { tree: &tree, target: &output, format, force, exclude: &[], clamp };
             export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
