@@ -7,6 +7,12 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod config;
+mod shipped;
+
+pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use shipped::{CompletionArgs, ManArgs};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -54,7 +60,7 @@ pub struct Global {
     /// Directory of logs, run records and the CA
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Packer's form of output for machines; `--ui=json` stands in for it.
+    /// Packer's form of output for programs: of build (where it is `--ui=machine`), validate, inspect and version.
     #[arg(long, global = true, hide = true)]
     pub machine_readable: bool,
 }
@@ -102,6 +108,8 @@ pub enum Ui {
     Plain,
     /// One JSON object a line for each event.
     Json,
+    /// Packer's form of output for programs.
+    Machine,
     /// Only failures, and the files made.
     Quiet,
 }
@@ -155,6 +163,44 @@ const PROXY_EXAMPLES: &str = "\
 Example:
   larder proxy --listen 127.0.0.1:0 --json";
 
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  larder validate image.pkr.hcl
+  larder validate -syntax-only -var-file=lab.pkrvars.hcl templates/debian-rootfs";
+
+const INSPECT_EXAMPLES: &str = "\
+Example:
+  larder inspect templates/debian-rootfs";
+
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  larder cache stats
+  larder cache ls numpy
+  larder cache explain https://example.org/pool/x_1.0_all.deb
+  larder cache gc --max-size 20G --max-age 90d --dry-run";
+
+const CLEANUP_EXAMPLES: &str = "\
+Examples:
+  larder ps
+  larder cleanup --dry-run";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  larder config
+  larder config get cache_dir
+  larder config trust";
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  larder completion bash >/etc/bash_completion.d/larder
+  larder completion zsh >~/.zfunc/_larder
+  larder completion fish >~/.config/fish/completions/larder.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  larder man build | man -l -
+  larder man --dir /usr/local/share/man/man1";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -162,8 +208,10 @@ pub enum Command {
     #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<BuildArgs>),
     /// Check that a template is valid
+    #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
     /// Show what a template consists of
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
     /// Run a command whose every download goes through the proxy
     #[command(after_help = EXEC_EXAMPLES)]
@@ -172,15 +220,22 @@ pub enum Command {
     #[command(after_help = PROXY_EXAMPLES)]
     Proxy(ServeArgs),
     /// Look at the cache, check it, and make room
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
+    #[command(after_help = CLEANUP_EXAMPLES)]
     Cleanup(CleanupArgs),
-    /// Trust a project's settings
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    /// Show settings and where they come from, and trust a project's
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArgs),
+    /// Print what makes a shell complete larder's commands and options
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion(CompletionArgs),
+    /// Print manual pages
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -240,7 +295,7 @@ pub struct BuildArgs {
     /// Run at most N builds at a time; 0, the default, for no limit
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,
-    /// Show the run as: auto (the default), plain, json (an event a line) or quiet
+    /// Show the run as: auto (the default), plain, json (an event a line), machine (also -machine-readable) or quiet
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub ui: Option<Ui>,
     /// Use colour: auto (the default), always or never; -color=false as with Packer
@@ -396,21 +451,6 @@ pub struct CleanupArgs {
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `larder config`
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Trust a project's `larder.toml` as it is now
-    Trust(TrustArgs),
-}
-
-/// `larder config trust`
-#[derive(Args, Clone, Debug)]
-pub struct TrustArgs {
-    /// The project's `larder.toml`
-    #[arg(value_name = "FILE", default_value = "larder.toml")]
-    pub path: PathBuf,
 }
 
 /// `larder version`

@@ -33,6 +33,7 @@ use crate::guest::reap;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
+use crate::output::machine::Machine;
 use crate::output::plain::{Look, Plain};
 use crate::output::quiet::Quiet;
 use crate::output::renderer::Renderer;
@@ -43,6 +44,7 @@ const CLEANUP_LIMIT: Duration = Duration::from_mins(1);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
 pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
+    let console = &console.machine(settings.ui.value == Ui::Machine);
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
@@ -56,7 +58,9 @@ pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, consol
     let (events, receiver) = bus::stream(redactor);
     let consumer = consumer::spawn(receiver, renderers(args, settings, console))
         .context(|| "cannot start the thread for output".to_owned())?;
-    let result = run_builds(args, settings, env, &ready, &events, console).await;
+    // What is said beside the events goes to standard error, where it splits no line of theirs.
+    let aside = console.machine(false);
+    let result = run_builds(args, settings, env, &ready, &events, &aside).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -70,6 +74,7 @@ fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Bo
     let shown: Box<dyn Renderer> = match settings.ui.value {
         Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
+        Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
     };
     vec![Box::new(LogFiles::default()), shown]
@@ -102,7 +107,7 @@ async fn run_builds(
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
     session.proxy.cache().begin_run();
-    let asking: Option<Arc<dyn Ask>> = ask::terminal();
+    let asking: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
     let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
     // The listeners for commands of the host live as long as the builds.
     let host_scratch = session.host_scratch();

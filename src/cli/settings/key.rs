@@ -54,7 +54,7 @@ pub static KEYS: &[Key] = &[
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
-    key("ui", Kind::Word(&["auto", "plain", "json", "quiet"]), true, "How to show what happens"),
+    key("ui", Kind::Word(&["auto", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
 ];
