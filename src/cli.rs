@@ -9,6 +9,7 @@ mod completion;
 mod components;
 mod config;
 mod console;
+mod doctor;
 pub mod environment;
 mod exec;
 pub mod exit_codes;
@@ -129,6 +130,7 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
         Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
@@ -175,6 +177,7 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         }
         Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }
     let home = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);

@@ -8,7 +8,13 @@ use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod config;
+mod examples;
 mod shipped;
+
+use examples::{
+    BUILD_EXAMPLES, CACHE_EXAMPLES, CLEANUP_EXAMPLES, COMPLETION_EXAMPLES, CONFIG_EXAMPLES, DOCTOR_EXAMPLES,
+    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
+};
 
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use shipped::{CompletionArgs, ManArgs};
@@ -142,65 +148,6 @@ pub enum OnErrorArg {
     Ask,
 }
 
-const BUILD_EXAMPLES: &str = "\
-Examples:
-  larder build templates/debian-rootfs
-  larder build -force -var version=1.2 -only='*.tarball' image.pkr.hcl
-  larder build --ui=json --net offline image.pkr.hcl
-
-Exit codes: 0 all built; 1 an error; 4 --net offline and something was not in the \
-cache; 5 the image holds a trace of the proxy.";
-
-const EXEC_EXAMPLES: &str = "\
-Everything after the first word of COMMAND belongs to it. The exit code is the \
-command's own.
-
-Examples:
-  larder exec pip download requests
-  larder exec -- packer build -only=qemu template.json";
-
-const PROXY_EXAMPLES: &str = "\
-Example:
-  larder proxy --listen 127.0.0.1:0 --json";
-
-const VALIDATE_EXAMPLES: &str = "\
-Examples:
-  larder validate image.pkr.hcl
-  larder validate -syntax-only -var-file=lab.pkrvars.hcl templates/debian-rootfs";
-
-const INSPECT_EXAMPLES: &str = "\
-Example:
-  larder inspect templates/debian-rootfs";
-
-const CACHE_EXAMPLES: &str = "\
-Examples:
-  larder cache stats
-  larder cache ls numpy
-  larder cache explain https://example.org/pool/x_1.0_all.deb
-  larder cache gc --max-size 20G --max-age 90d --dry-run";
-
-const CLEANUP_EXAMPLES: &str = "\
-Examples:
-  larder ps
-  larder cleanup --dry-run";
-
-const CONFIG_EXAMPLES: &str = "\
-Examples:
-  larder config
-  larder config get cache_dir
-  larder config trust";
-
-const COMPLETION_EXAMPLES: &str = "\
-Examples:
-  larder completion bash >/etc/bash_completion.d/larder
-  larder completion zsh >~/.zfunc/_larder
-  larder completion fish >~/.config/fish/completions/larder.fish";
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  larder man build | man -l -
-  larder man --dir /usr/local/share/man/man1";
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -222,6 +169,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
+    /// Look at what this machine lets Larder do, with a remedy for what it does not
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
@@ -433,6 +383,15 @@ pub struct CacheExplainArgs {
     pub url: String,
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+/// `larder doctor`
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub json: JsonArgs,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
 }
 
 /// `larder ps`

@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::clamp::Clamp;
+use super::host::Host;
 use crate::error::{Error, Result};
 use crate::event::TraceLine;
 
@@ -115,10 +117,14 @@ pub struct Context {
     pub debug: bool,
     /// Whether questions can be put to a person (breakpoints).
     pub ask: Option<Arc<dyn Ask>>,
+    /// Starts commands of the host.
+    pub host: Arc<dyn Host>,
     /// Environment that leads a child process of the host (`shell-local`) through the proxy.
     pub host_env: BTreeMap<String, String>,
     /// The `build.*` values, `ID`, `Host` and what the builder generated.
     pub generated: BTreeMap<String, String>,
+    /// The latest time that what is made may hold (`SOURCE_DATE_EPOCH`).
+    pub clamp: Clamp,
     /// Directory for scratch files on the host, shared by the builds of the run and removed at its end.
     pub scratch: PathBuf,
 }

@@ -348,9 +348,9 @@ impl Step for WriteImage {
         let machine = self.machine.lock().await;
         let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
         context.ui.say(&format!("Writing {}", self.output.display()));
-        let (cancel, ui) = (context.cancel.clone(), context.ui.clone());
+        let (cancel, ui, clamp) = (context.cancel.clone(), context.ui.clone(), context.clamp);
         blocking(move || {
-            let export = Export { tree: &tree, target: &output, format, force, exclude: &[] };
+            let export = Export { tree: &tree, target: &output, format, force, exclude: &[], clamp };
             export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
         })
         .await?;
