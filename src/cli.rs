@@ -102,14 +102,14 @@ fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
 
 fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
-    if cli.global.machine_readable {
+    if cli.global.machine_readable && !matches!(cli.command, Command::Inspect(_)) {
         return Err(Error::new("Packer's -machine-readable output is not supported yet")
             .hint("`larder build --ui=json` prints each event of a run as a JSON object on a line"));
     }
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Validate(args) => return validate::run(args, env, console).map(done),
-        Command::Inspect(args) => return inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => return inspect::run(args, cli.global.machine_readable, env, console).map(done),
         _ => {}
     }
     let settings = settings(cli, env)?;
@@ -169,9 +169,13 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Build(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
             flags.extend(args.ui.map(|ui| ("ui", word(&ui))));
         }
-        Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Exec(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+        }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}

@@ -243,6 +243,7 @@ fn job(
         downloader: session.downloader(&own),
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
+        egress: settings.egress.value,
         allow_trace: args.allow_trace.clone(),
         host_address,
         host_directory,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tar_reader::{Entry, Kind, TarReader};
 use super::tree_writer::{Meta, TreeWriter};
+pub(super) use crate::engine::place::stop_if;
 use crate::error::{Context, Error, Result};
 use crate::guest::layers::Layers;
 use crate::guest::mapping;
@@ -144,10 +145,6 @@ fn copy_one(writer: &mut TreeWriter, entry: &crate::guest::layers::Entry) -> io:
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
-}
-
-pub(super) fn stop_if(cancel: &CancellationToken) -> Result<()> {
-    if cancel.is_cancelled() { Err(Error::new("cancelled")) } else { Ok(()) }
 }
 
 fn bad_archive(archive: &Path) -> Error {

@@ -25,8 +25,11 @@ pub fn user(facts: &Facts, program: &Path) -> Finding {
 /// `subordinate-ids`: `path` is the value of the variable `PATH`.
 pub fn subordinate_ids(facts: &Facts, path: &str) -> Finding {
     const NAME: &str = "subordinate-ids";
-    if facts.capable {
-        return Finding::ok(NAME, "not needed: this is root");
+    if facts.root_id {
+        return match ids::look_as_root() {
+            Ok(()) => Finding::ok(NAME, "not needed: this is root"),
+            Err(cause) => Finding::of(NAME, Status::Problem, &cause),
+        };
     }
     match ids::look(rustix::process::geteuid().as_raw(), path) {
         Ok((users, groups)) => {
