@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
@@ -34,6 +34,7 @@ use crate::event::summary::Summary;
 use crate::event::{Ending, EventKind, Events, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
+use crate::guest::record::Entry;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
@@ -99,15 +100,18 @@ struct Outside {
     ask: Option<Arc<dyn Ask>>,
     commands: Arc<dyn Host>,
     signals: Option<UnboundedReceiver<i32>>,
+    /// The process to signal, where it is not this one.
+    pid: Option<u32>,
 }
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
     fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
         let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
-        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None }) };
+        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
+        let pid = Some(inside.outside());
         let (outside, signals) = inside.listen()?;
-        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals) })
+        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals), pid })
     }
 }
 
@@ -138,6 +142,9 @@ async fn run_builds(
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
+    if let Some(pid) = outside.pid {
+        session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
+    }
     session.proxy.cache().begin_run();
     let job = |build| job(build, args, settings, ready, &session, events, &outside);
     // The listeners for commands of the host live as long as the builds.
