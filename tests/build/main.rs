@@ -33,3 +33,4 @@ mod running;
 mod support;
 mod templates;
 mod trace;
+mod unprivileged;
