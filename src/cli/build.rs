@@ -38,6 +38,7 @@ use crate::guest::record::Entry;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
+use crate::output::machine::Machine;
 use crate::output::plain::{Look, Plain};
 use crate::output::quiet::Quiet;
 use crate::output::renderer::Renderer;
@@ -54,7 +55,8 @@ pub(super) async fn run(
     console: &Console,
     inside: Option<Inside>,
 ) -> Result<Exit> {
-    let outside = Outside::of(inside)?;
+    let outside = Outside::of(inside, settings, env)?;
+    let console = &console.machine(settings.ui.value == Ui::Machine);
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
@@ -71,7 +73,9 @@ pub(super) async fn run(
     let (events, receiver) = bus::stream(redactor);
     let consumer = consumer::spawn(receiver, renderers(args, settings, console))
         .context(|| "cannot start the thread for output".to_owned())?;
-    let result = run_builds(args, settings, env, &ready, &events, console, outside).await;
+    // What is said beside the events goes to standard error, where it splits no line of theirs.
+    let aside = console.machine(false);
+    let result = run_builds(args, settings, env, &ready, &events, &aside, outside).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -85,6 +89,7 @@ fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Bo
     let shown: Box<dyn Renderer> = match settings.ui.value {
         Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
+        Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
     };
     vec![Box::new(LogFiles::default()), shown]
@@ -101,8 +106,8 @@ struct Outside {
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
-    fn of(inside: Option<Inside>) -> Result<Self> {
-        let ask: Option<Arc<dyn Ask>> = ask::terminal();
+    fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
+        let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
         let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
         let pid = Some(inside.outside());
         let (outside, signals) = inside.listen()?;

@@ -187,9 +187,12 @@ fn the_image_of_a_user_is_that_of_root() {
     assert!(image == theirs, "{:#?}", list(&image).iter().zip(list(&theirs)).find(|(a, b)| **a != *b));
 
     let all = list(&image).join("\n");
-    for entry in
-        ["./dev/null Char 0:0 666 1,3", "./srv/renamed Char", "./srv/disk Block 6:6 660 8,0", "./secret Directory 65535"]
-    {
+    for entry in [
+        "./dev/null Char 0:0 666 1,3",
+        "./srv/renamed Char",
+        "./srv/disk Block 6:6 660 8,0",
+        "./secret Directory 65535",
+    ] {
         assert!(all.contains(entry), "{entry}\n{all}");
     }
     assert_eq!(all.matches("SCHILY.xattr.security.capability").count(), 2, "{all}");

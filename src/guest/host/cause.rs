@@ -279,7 +279,8 @@ impl Cause {
                 vec!["run Larder outside of it, or give the container the ids, 65536 of them at least".into()]
             }
             Self::NoNewPrivileges => vec![
-                "start the container without --security-opt no-new-privileges, the service with NoNewPrivileges=no".into(),
+                "start the container without --security-opt no-new-privileges, the service with NoNewPrivileges=no"
+                    .into(),
             ],
             Self::MapRefused { .. } => {
                 vec!["compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into()]
