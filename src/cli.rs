@@ -8,6 +8,7 @@ mod cache;
 mod components;
 mod config;
 mod console;
+mod diff;
 mod exec;
 mod inspect;
 mod proxy_config;
@@ -50,15 +51,21 @@ pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
             return ExitCode::from(Exit::Failure as u8);
         }
     };
+    let normalised: Vec<OsString> = normalised.collect();
+    let failure = match normalised.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
+        // 1 means that images differ.
+        Some(command) if command == "diff" => Exit::Trouble,
+        _ => Exit::Failure,
+    };
     match Cli::try_parse_from(normalised) {
         Ok(cli) => dispatch(&cli, env, console),
-        Err(error) => usage(&error),
+        Err(error) => usage(&error, failure),
     }
 }
 
 /// Shows what clap has to say, with Packer's exit codes: 0 for help and version, 127 for no or an unknown command,
-/// 1 for anything else.
-fn usage(error: &clap::Error) -> ExitCode {
+/// `failure` for anything else, which is 1 for all but `diff`.
+fn usage(error: &clap::Error, failure: Exit) -> ExitCode {
     use clap::error::ErrorKind;
     let _ = error.print();
     let exit = match error.kind() {
@@ -66,7 +73,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Usage,
-        _ => Exit::Failure,
+        _ => failure,
     };
     ExitCode::from(exit as u8)
 }
@@ -97,6 +104,7 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Validate(args) => return validate::run(args, env, console).map(done),
         Command::Inspect(args) => return inspect::run(args, env, console).map(done),
+        Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
     let settings = settings(cli, env)?;
@@ -119,7 +127,7 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(command) => config::run(command, &settings, console).map(done),
-        Command::Version(_) | Command::Validate(_) | Command::Inspect(_) => Ok(ExitCode::SUCCESS),
+        Command::Version(_) | Command::Validate(_) | Command::Inspect(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -1,11 +1,15 @@
 //! The command line: what may be typed, and the help for it. What it means is in `settings` and the commands.
 
+mod diff;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use diff::DiffArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -165,6 +169,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Show what a template consists of
     Inspect(InspectArgs),
+    /// Compare two images, file by file
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(DiffArgs),
     /// Run a command whose every download goes through the proxy
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),

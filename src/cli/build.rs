@@ -102,6 +102,9 @@ async fn run_builds(
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
     session.proxy.cache().begin_run();
+    if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
+        console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
+    }
     let asking: Option<Arc<dyn Ask>> = ask::terminal();
     let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
     // The listeners for commands of the host live as long as the builds.
