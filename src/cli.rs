@@ -9,8 +9,10 @@ mod components;
 mod config;
 mod console;
 mod diff;
+mod doctor;
 mod exec;
 mod inspect;
+mod mapped;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -34,14 +36,25 @@ use session::StateDirs;
 use settings::Settings;
 
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::guest::mapping::Inside;
 
 /// The environment, as it was when the program started.
 pub type Env = BTreeMap<String, String>;
 
-/// Runs the command line, and returns the program's exit code.
-pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
+/// How the program was called.
+struct Call {
+    /// Arguments after the program's name.
+    arguments: Vec<OsString>,
+    /// The mapping of ids this process is root of, if there is one.
+    inside: Option<Inside>,
+}
+
+/// Runs the command line, and returns the program's exit code. `inside` is the mapping of ids that this process is root
+/// of, where Larder has run itself again.
+pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> ExitCode {
     let console = Console::new(Color::Auto, env);
     let table = FlagTable::of(&Cli::command());
+    let call = Call { arguments: arguments.iter().skip(1).cloned().collect(), inside };
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| "larder".into());
     let normalised = match argv::normalise(arguments, &table) {
@@ -58,7 +71,7 @@ pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
         _ => Exit::Failure,
     };
     match Cli::try_parse_from(normalised) {
-        Ok(cli) => dispatch(&cli, env, console),
+        Ok(cli) => dispatch(&cli, call, env, console),
         Err(error) => usage(&error, failure),
     }
 }
@@ -78,12 +91,12 @@ fn usage(error: &clap::Error, failure: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
+fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
     let console = match &cli.command {
         Command::Build(args) => Console::new(args.color.unwrap_or_default(), env),
         _ => console,
     };
-    match run(cli, env, &console) {
+    match run(cli, call, env, &console) {
         Ok(code) => code,
         Err(error) => {
             if error.exit_code() != Exit::ClosedPipe {
@@ -94,16 +107,16 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
+fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
-    if cli.global.machine_readable {
+    if cli.global.machine_readable && !matches!(cli.command, Command::Inspect(_)) {
         return Err(Error::new("Packer's -machine-readable output is not supported yet")
             .hint("`larder build --ui=json` prints each event of a run as a JSON object on a line"));
     }
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Validate(args) => return validate::run(args, env, console).map(done),
-        Command::Inspect(args) => return inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => return inspect::run(args, cli.global.machine_readable, env, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
@@ -116,15 +129,24 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
     log(&settings, cli.global.verbose);
     match &cli.command {
         Command::Build(args) => {
-            runtime()?.block_on(build::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+            if mapped::is_needed_to_build(args, &call, env)? {
+                return mapped::run(call, env);
+            }
+            runtime()?
+                .block_on(build::run(args, &settings, env, console, call.inside))
+                .map(|exit| ExitCode::from(exit as u8))
         }
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
         Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::Cleanup(_) if mapped::is_needed_to_clean(&call, &StateDirs::of(&settings).runs, env, console) => {
+            mapped::run(call, env)
+        }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(command) => config::run(command, &settings, console).map(done),
         Command::Version(_) | Command::Validate(_) | Command::Inspect(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
@@ -155,10 +177,15 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Build(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
             flags.extend(args.ui.map(|ui| ("ui", word(&ui))));
         }
-        Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Exec(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+        }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }
     settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags })

@@ -7,13 +7,16 @@
 //! what it left running.
 
 pub mod authority;
+pub mod device;
 pub mod exec;
 pub mod gateway;
+pub mod host;
 pub mod jks;
 pub mod journal;
 pub mod launch;
 pub mod layer;
 pub mod layers;
+pub mod mapping;
 pub mod network;
 pub mod reap;
 pub mod record;

@@ -96,6 +96,15 @@ pub enum Net {
     Offline,
 }
 
+/// How guests are held to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Egress {
+    /// They reach nothing else, or the build fails.
+    Enforced,
+    /// They share the host's network, and are led to the proxy by settings.
+    Observed,
+}
+
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
@@ -159,6 +168,10 @@ const PROXY_EXAMPLES: &str = "\
 Example:
   larder proxy --listen 127.0.0.1:0 --json";
 
+const DOCTOR_EXAMPLES: &str = "\
+Exit codes: 0 builds work here (warnings are about what is less, or slower); 1 they \
+do not.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -181,6 +194,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Look at what this machine lets Larder do, with a remedy for what it does not
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
@@ -259,6 +275,9 @@ pub struct BuildArgs {
     /// Warn of values in variable files for undeclared variables
     #[arg(long)]
     pub warn_on_undeclared_var: bool,
+    /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
@@ -298,6 +317,9 @@ pub struct ExecArgs {
     /// Do not print what was downloaded at the end
     #[arg(long, short)]
     pub quiet: bool,
+    /// Hold the command to the proxy: enforced fails where it cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
@@ -385,6 +407,15 @@ pub struct CacheExplainArgs {
     pub url: String,
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+/// `larder doctor`
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub json: JsonArgs,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
 }
 
 /// `larder ps`

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::record::{Run, lock_dead, start_time};
+use super::record::{Run, lock_dead, parent, start_time};
 use crate::error::{Context as _, Error, Result};
 
 /// Every run that has a record below `state`, living or not, in no particular order.
@@ -74,27 +74,50 @@ pub fn cleanup(run: &Run) -> Result<Cleaned> {
     Ok(cleaned)
 }
 
-/// Kills a process and waits until it has ended. False when it was gone already.
+/// Kills a process and its children, and waits until they have ended. False when it was gone already.
+///
+/// A guest's launcher has one child, the guest's init, which would outlive it for a moment; with init everything in the
+/// guest has ended.
 fn end_process(pid: u32) -> io::Result<bool> {
+    let Some(process) = open_process(pid)? else { return Ok(false) };
+    let mut ending = vec![process];
+    for child in children(pid)? {
+        ending.extend(open_process(child)?);
+    }
+    // The process itself last: until then its children are not given to another.
+    for process in ending.iter().rev() {
+        match rustix::process::pidfd_send_signal(process, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    ending.iter().try_for_each(wait_for_end)?;
+    Ok(true)
+}
+
+/// A descriptor of a process; `None` when there is none of that id, or it ends meanwhile.
+fn open_process(pid: u32) -> io::Result<Option<OwnedFd>> {
     let before = start_time(pid);
-    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(false) };
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
     let process = match rustix::process::pidfd_open(id, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(false),
+        Err(Errno::SRCH) => return Ok(None),
         process => process?,
     };
     // The descriptor is of the process that was looked at only if that one is still there.
-    if before.is_none() || start_time(pid) != before {
-        return Ok(false);
-    }
-    match rustix::process::pidfd_send_signal(&process, Signal::KILL) {
-        Ok(()) => {}
-        Err(Errno::SRCH) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    }
+    Ok((before.is_some() && start_time(pid) == before).then_some(process))
+}
+
+fn wait_for_end(process: &OwnedFd) -> io::Result<()> {
     let limit = Timespec::try_from(Duration::from_secs(10)).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut waiting = [PollFd::new(&process, PollFlags::IN)];
+    let mut waiting = [PollFd::new(process, PollFlags::IN)];
     let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut waiting, Some(&limit)))?;
-    if ready == 0 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(true) }
+    if ready == 0 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+/// The processes whose parent is `pid`.
+fn children(pid: u32) -> io::Result<Vec<u32>> {
+    let others = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(others.filter(|other| parent(*other) == Some(pid)).collect())
 }
 
 /// Deletes the tree at `path`, if there is one. Refuses while anything is mounted on it or in it, follows no symbolic

@@ -61,10 +61,20 @@ impl Entry {
 
 /// When a process started, in clock ticks since boot; `None` if there is no such process.
 pub(super) fn start_time(pid: u32) -> Option<u64> {
+    stat_field(pid, 22)
+}
+
+/// The process that a process would be collected by; `None` if there is no such process.
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    stat_field(pid, 4)
+}
+
+/// A field of proc_pid_stat(5), by its number there, which is at least 3.
+fn stat_field<T: std::str::FromStr>(pid: u32, number: usize) -> Option<T> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The name, in parentheses, may hold anything; the fields behind it start with the third.
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+    stat.rsplit_once(") ")?.1.split(' ').nth(number - 3)?.parse().ok()
 }
 
 /// The record of a run that lives, held by it.

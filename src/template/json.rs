@@ -1,3 +1,6 @@
-//! What legacy JSON templates brought: the Go template subset, which HCL2 strings go through as well.
+//! Templates in JSON: legacy ones, with Go templates in their strings, and HCL2's JSON form.
 
 pub mod interpolate;
+mod legacy;
+pub(crate) mod parse;
+pub(crate) mod value;

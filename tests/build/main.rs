@@ -31,4 +31,5 @@ mod repository;
 mod running;
 #[path = "../support/larder.rs"]
 mod support;
+mod templates;
 mod trace;

@@ -187,7 +187,7 @@ fn entry(header: &tar::Header, kind: u8, size: u64, extended: Extended) -> Resul
     let link = long_link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
     let small = |number: u64| u32::try_from(number).map_err(|_| TarError::Number);
     let mut entry = Entry {
-        kind: kind_of(kind, &path)?,
+        kind: Kind::File,
         attributes: Attributes {
             mode: header.mode().map_err(|_| TarError::Number)? & 0o7777,
             uid: small(header.uid().map_err(|_| TarError::Number)?)?,
@@ -203,6 +203,8 @@ fn entry(header: &tar::Header, kind: u8, size: u64, extended: Extended) -> Resul
     for (key, value) in pax {
         apply(&mut entry, &key, value)?;
     }
+    // By the whole name: the start of it that is in the header may end with a slash where a file's name does not.
+    entry.kind = kind_of(kind, &entry.path)?;
     Ok(entry)
 }
 

@@ -1,3 +1,4 @@
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -87,4 +88,28 @@ fn cleans_up_after_a_dead_run_and_not_a_living_one() {
     assert!(!tree.exists());
     assert!(!child.wait().unwrap().success());
     assert_eq!(list(state.path()).unwrap(), []);
+}
+
+#[test]
+fn a_process_ends_with_its_children() {
+    let state = tempfile::tempdir().unwrap();
+    let held = Record::create(state.path(), "run", "test", SystemTime::UNIX_EPOCH).unwrap();
+    // As a guest's launcher does, it waits for the one process it has started.
+    let mut parent = Command::new("sh")
+        .args(["-c", "sleep 1000 & echo $!; wait"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let child: u32 = line.trim().parse().unwrap();
+    assert_eq!(super::parent(child), Some(parent.id()));
+    held.add(&Entry::process(parent.id(), "launcher")).unwrap();
+    drop(held);
+    cleanup(&list(state.path()).unwrap().remove(0)).unwrap();
+    assert!(!parent.wait().unwrap().success());
+    // Nobody may have collected it yet; it runs no more.
+    let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
 }

@@ -51,7 +51,8 @@ fn case(text: &str) -> Case {
         cwd: "/w".into(),
         now: Timestamp::UNIX_EPOCH,
         packer_version: "1.16.0".into(),
-        syntax_only: false,
+        depth: Depth::Whole,
+        stdin: None,
         warn_on_undeclared: false,
     };
     Case { options, files: Memory::default() }.file("t.pkr.hcl", text)
@@ -311,7 +312,7 @@ fn the_corpus_is_parsed() {
                 let mut options = case("").options;
                 options.cwd = path.parent().expect("in a directory").to_owned();
                 options.path = path.file_name().expect("a file").into();
-                options.syntax_only = true;
+                options.depth = Depth::Syntax;
                 let result = load(&options, Arc::new(crate::template::files::HostFiles));
                 let text = result.diagnostics.render(&result.sources, 80, true);
                 if result.diagnostics.has_errors() {
@@ -319,7 +320,7 @@ fn the_corpus_is_parsed() {
                 } else {
                     parsed += 1;
                 }
-                options.syntax_only = false;
+                options.depth = Depth::Whole;
                 let full = load(&options, Arc::new(crate::template::files::HostFiles));
                 let _ = full.diagnostics.render(&full.sources, 80, true);
                 loaded += usize::from(full.template.is_some());

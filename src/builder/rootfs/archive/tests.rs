@@ -252,3 +252,15 @@ fn archives_of_gnu_tar_unpack_to_the_same() {
     }
     assert!(fs::symlink_metadata(from.join("null")).unwrap().file_type().is_char_device());
 }
+
+#[test]
+fn a_long_name_cut_at_a_slash_is_a_file() {
+    let name = format!("{}/file", "d".repeat(99));
+    let start = &name.as_bytes()[..100];
+    assert_eq!(start.last(), Some(&b'/'));
+    let archive =
+        ended(&[record(&format!("114 path={name}\n")), raw(b'0', start, b"", b"x"), raw(b'0', b"b", b"", b"y")]);
+    let bench = Bench::new();
+    assert_eq!(bench.unpack(&archive).unwrap().entries, 2);
+    assert_eq!(fs::read(bench.tree().join(name)).unwrap(), b"x");
+}
