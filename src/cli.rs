@@ -15,6 +15,7 @@ mod exec;
 pub mod exit_codes;
 mod inspect;
 mod man;
+mod mapped;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -38,18 +39,29 @@ use session::StateDirs;
 use settings::Settings;
 
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::guest::mapping::Inside;
 
 /// The environment, as it was when the program started.
 pub type Env = BTreeMap<String, String>;
 
-/// Runs the command line, and returns the program's exit code.
-pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
+/// How the program was called.
+struct Call {
+    /// Arguments after the program's name.
+    arguments: Vec<OsString>,
+    /// The mapping of ids this process is root of, if there is one.
+    inside: Option<Inside>,
+}
+
+/// Runs the command line, and returns the program's exit code. `inside` is the mapping of ids that this process is root
+/// of, where Larder has run itself again.
+pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> ExitCode {
     let console = Console::new(Color::Auto, env);
     if environment::is_on(env, "PACKER_NO_COLOR") {
         // clap's own output, which knows the other variables.
         anstream::ColorChoice::Never.write_global();
     }
     let table = FlagTable::of(&Cli::command());
+    let call = Call { arguments: arguments.iter().skip(1).cloned().collect(), inside };
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| "larder".into());
     let normalised = match argv::normalise(arguments, &table) {
@@ -60,7 +72,7 @@ pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
         }
     };
     match Cli::try_parse_from(normalised) {
-        Ok(cli) => dispatch(&cli, env, console),
+        Ok(cli) => dispatch(&cli, call, env, console),
         Err(error) => usage(&error),
     }
 }
@@ -80,7 +92,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
+fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
     let console = match &cli.command {
         Command::Build(args) => {
             let asked = args
@@ -91,7 +103,7 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
         _ => console,
     };
     let console = if cli.global.machine_readable { console.machine(true) } else { console };
-    match run(cli, env, &console) {
+    match run(cli, call, env, &console) {
         Ok(code) => code,
         Err(error) => {
             if error.exit_code() != Exit::ClosedPipe {
@@ -102,7 +114,7 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
+fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     machine_readable(cli)?;
     // What needs no settings, and so works also where they are broken.
@@ -121,10 +133,15 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
     environment::start_log(&settings, cli.global.verbose, env)?;
     match &cli.command {
         Command::Build(args) => {
-            runtime()?.block_on(build::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+            if mapped::is_needed_to_build(args, &call, env)? {
+                return mapped::run(call, env);
+            }
+            runtime()?
+                .block_on(build::run(args, &settings, env, console, call.inside))
+                .map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
-        Command::Inspect(args) => inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => inspect::run(args, cli.global.machine_readable, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
@@ -133,6 +150,9 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::Cleanup(_) if mapped::is_needed_to_clean(&call, &StateDirs::of(&settings).runs, env, console) => {
+            mapped::run(call, env)
+        }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
         Command::Version(_) | Command::Completion(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
@@ -172,10 +192,14 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Build(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
             let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
             flags.extend(ui.map(|ui| ("ui", word(&ui))));
         }
-        Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Exec(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+        }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}

@@ -104,6 +104,15 @@ pub enum Net {
     Offline,
 }
 
+/// How guests are held to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Egress {
+    /// They reach nothing else, or the build fails.
+    Enforced,
+    /// They share the host's network, and are led to the proxy by settings.
+    Observed,
+}
+
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
@@ -257,6 +266,9 @@ pub struct BuildArgs {
     /// Warn of values in variable files for undeclared variables
     #[arg(long)]
     pub warn_on_undeclared_var: bool,
+    /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
@@ -296,6 +308,9 @@ pub struct ExecArgs {
     /// Do not print what was downloaded at the end
     #[arg(long, short)]
     pub quiet: bool,
+    /// Hold the command to the proxy: enforced fails where it cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

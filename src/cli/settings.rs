@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Context as _, Error, Result};
+use crate::guest::network::Egress;
 use crate::template::diagnostic::did_you_mean;
 
 mod file;
@@ -109,6 +110,8 @@ pub struct Settings {
     pub upstream_timeout: Sourced<Option<Duration>>,
     /// Patterns of hosts whose TLS is passed on unread.
     pub tunnel: Sourced<Vec<String>>,
+    /// How guests are held to the proxy.
+    pub egress: Sourced<Egress>,
     /// Most builds at a time; 0 for no limit.
     pub parallel_builds: Sourced<usize>,
     /// How to show what happens.
@@ -358,6 +361,11 @@ impl Layers {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
             tunnel: self.get("tunnel", Vec::new(), key::Value::into_list),
+            egress: self.get("egress", Egress::Best, |value| match value.text() {
+                "enforced" => Egress::Enforced,
+                "observed" => Egress::Observed,
+                _ => Egress::Best,
+            }),
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
