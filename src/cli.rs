@@ -8,6 +8,7 @@ mod cache;
 mod components;
 mod config;
 mod console;
+mod doctor;
 mod exec;
 mod inspect;
 mod proxy_config;
@@ -115,6 +116,7 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
         Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
@@ -151,6 +153,7 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         }
         Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }
     settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags })

@@ -3,7 +3,9 @@
 pub mod artifact;
 pub mod build_run;
 pub mod cancel;
+pub mod clamp;
 pub mod component;
+pub mod host;
 pub mod job;
 pub mod on_error;
 mod post_process;

@@ -9,6 +9,7 @@
 pub mod authority;
 pub mod exec;
 pub mod gateway;
+pub mod host;
 pub mod jks;
 pub mod journal;
 pub mod launch;

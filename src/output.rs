@@ -3,6 +3,8 @@
 pub mod consumer;
 pub mod json;
 pub mod log_file;
+pub mod machine;
+pub mod machine_line;
 pub mod plain;
 pub mod quiet;
 pub mod renderer;

@@ -207,10 +207,16 @@ impl Store {
 
 /// SQLite's WAL needs shared memory between the processes, which network file systems do not give.
 fn refuse_network(dir: &Path) -> Result<(), StoreError> {
-    let found = rustix::fs::statfs(dir).map_err(|error| StoreError::io("examine", dir, error.into()))?;
+    let found = network_file_system(dir).map_err(|error| StoreError::io("examine", dir, error))?;
+    found.map_or(Ok(()), |kind| Err(StoreError::Network { path: dir.to_owned(), kind }))
+}
+
+/// The kind of network file system a directory is on, if it is on one.
+pub fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
+    let found = rustix::fs::statfs(dir)?;
     #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "magic numbers are 32 bits wide")]
     let magic = found.f_type as u32;
-    let kind = match magic {
+    Ok(Some(match magic {
         0x0000_6969 => "NFS",
         0xff53_4d42 => "CIFS",
         0xfe53_4d42 | 0x0000_517b => "SMB",
@@ -219,9 +225,8 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
         0x00c3_6400 => "Ceph",
         0x0bd0_0bd0 => "Lustre",
         0x4750_4653 => "GPFS",
-        _ => return Ok(()),
-    };
-    Err(StoreError::Network { path: dir.to_owned(), kind })
+        _ => return Ok(None),
+    }))
 }
 
 #[cfg(test)]

@@ -6,5 +6,6 @@ pub(crate) mod dial;
 pub(crate) mod first_contact;
 pub(crate) mod idle_body;
 pub(crate) mod proxy_connect;
+pub mod roots;
 pub mod route;
 pub(crate) mod tls;

@@ -43,9 +43,12 @@ pub struct Rootfs {
     format: Format,
 }
 
+/// The name of the kind in templates.
+pub const KIND: &str = "rootfs";
+
 /// The kind of builder.
 pub(super) const TYPE: BuilderType = BuilderType {
-    kind: "rootfs",
+    kind: KIND,
     schema: RootfsConfig::schema,
     prepare: |body, context| {
         Prepared::<dyn PreparedBuilder>::new(body, context, config::validate, |config| Box::new(PreparedRootfs(config)))

@@ -155,6 +155,10 @@ const PROXY_EXAMPLES: &str = "\
 Example:
   larder proxy --listen 127.0.0.1:0 --json";
 
+const DOCTOR_EXAMPLES: &str = "\
+Exit codes: 0 builds work here (warnings are about what is less, or slower); 1 they \
+do not.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -174,6 +178,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Look at what this machine lets Larder do, with a remedy for what it does not
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
@@ -382,6 +389,15 @@ pub struct CacheExplainArgs {
     pub url: String,
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+/// `larder doctor`
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub json: JsonArgs,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
 }
 
 /// `larder ps`

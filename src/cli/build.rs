@@ -15,9 +15,10 @@ use super::console::Console;
 use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, exec, signals};
+use super::{Env, ask, components, doctor, exec, signals};
 use crate::builder::Surroundings;
-use crate::builder::rootfs::Services;
+use crate::builder::rootfs::{self, Services};
+use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::Cancel;
 use crate::engine::component::{Ask, Context};
@@ -48,6 +49,9 @@ pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, consol
     let ready = reading.ready(console)?;
     if args.on_error == OnErrorArg::Ask {
         console.warning("-on-error=ask is not there yet; steps are undone, as with -on-error=cleanup");
+    }
+    if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
+        doctor::before_build(settings)?;
     }
     let redactor = Redactor::default();
     for secret in &ready.secrets {
@@ -219,8 +223,10 @@ fn job(
         force: args.force,
         debug: args.debug,
         ask,
-        host_env: host.environment(),
+        host: Arc::new(Here),
+        host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
+        clamp: session.clamp,
         scratch: session.host_scratch(),
     };
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());

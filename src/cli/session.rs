@@ -15,6 +15,7 @@ use super::Env;
 use super::proxy_config;
 use super::settings::Settings;
 use crate::download::{Downloader, Transport};
+use crate::engine::clamp::{self, Clamp};
 use crate::error::{Context as _, Error, Result};
 use crate::guest::reap;
 use crate::guest::record::Record;
@@ -62,11 +63,14 @@ pub(super) struct Session {
     pub dirs: StateDirs,
     /// The host's own certificates.
     pub host_bundle: Arc<Vec<u8>>,
+    /// The latest time that images hold.
+    pub clamp: Clamp,
 }
 
 impl Session {
     /// Starts the proxy and the record. `what` is shown by `larder ps`.
     pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
+        let clamp = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?;
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
         let config = proxy_config::config(settings, env, &project)?;
         let proxy = Proxy::start(config, sink).await.map_err(|error| {
@@ -87,6 +91,7 @@ impl Session {
             record: Arc::new(record),
             dirs,
             host_bundle: Arc::new(host_bundle(env)),
+            clamp,
         })
     }
 

@@ -30,7 +30,10 @@ pub struct BuildOutcome {
 pub async fn run_build(job: BuildJob, cancel: Cancel, options: &RunOptions, events: &Events) -> BuildOutcome {
     let name = job.name.clone();
     let began = Instant::now();
-    events.emit(Some(&name), EventKind::BuildStarted { log: job.log.clone() });
+    events.emit(
+        Some(&name),
+        EventKind::BuildStarted { builder_type: job.context.builder_type.clone(), log: job.log.clone() },
+    );
     let mut run =
         BuildRun { job, cancel, options, tracker: StepTracker::new(events.clone(), name.clone()), started: Vec::new() };
     let (result, left) = run.run().await;
@@ -79,13 +82,13 @@ impl StepTracker {
     fn start(&mut self, name: &str) -> (usize, Instant) {
         let index = self.next;
         self.next += 1;
-        self.events.emit(Some(&self.build), EventKind::StepStarted { index, name: name.to_owned() });
+        self.events.emit(Some(&self.build), EventKind::StepStarted { index, name: name.into() });
         (index, Instant::now())
     }
 
     fn finish(&self, (index, began): (usize, Instant), name: &str, ending: Ending) {
         let seconds = began.elapsed().as_secs_f64();
-        self.events.emit(Some(&self.build), EventKind::StepFinished { index, name: name.to_owned(), ending, seconds });
+        self.events.emit(Some(&self.build), EventKind::StepFinished { index, name: name.into(), ending, seconds });
     }
 }
 

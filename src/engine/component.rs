@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::clamp::Clamp;
+use super::host::Host;
 use crate::error::{Error, Result};
+use crate::event::TraceLine;
 
 /// Exit status that stands for "the connection was lost while the command ran" (Packer's sentinel).
 pub const EXIT_DISCONNECTED: i32 = 2_300_218;
@@ -68,8 +72,27 @@ pub trait Say: Send + Sync {
     fn warn(&self, text: &str);
     /// Progress of something long: `done` of `total` bytes or items, if known. Not kept in logs.
     fn progress(&self, what: &str, done: u64, total: Option<u64>);
+    /// The result of searching an image for traces of the proxy.
+    fn scanned(&self, result: ScanResult) {
+        let _ = result;
+    }
     /// Waits while the consumers of the event stream are far behind. Called by whatever relays much output.
     fn ready(&self) -> futures_util::future::BoxFuture<'_, ()>;
+}
+
+/// What was read of an image to search it for traces of the proxy, and what was found.
+#[derive(Clone, Debug, Default)]
+pub struct ScanResult {
+    /// Files, directories, links and devices seen.
+    pub entries: u64,
+    /// Bytes read, unpacked ones included.
+    pub bytes: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// What was found.
+    pub traces: Vec<TraceLine>,
+    /// What was not read into, each with why.
+    pub skipped: Vec<String>,
 }
 
 /// A shared [`Say`].
@@ -94,10 +117,14 @@ pub struct Context {
     pub debug: bool,
     /// Whether questions can be put to a person (breakpoints).
     pub ask: Option<Arc<dyn Ask>>,
+    /// Starts commands of the host.
+    pub host: Arc<dyn Host>,
     /// Environment that leads a child process of the host (`shell-local`) through the proxy.
     pub host_env: BTreeMap<String, String>,
     /// The `build.*` values, `ID`, `Host` and what the builder generated.
     pub generated: BTreeMap<String, String>,
+    /// The latest time that what is made may hold (`SOURCE_DATE_EPOCH`).
+    pub clamp: Clamp,
     /// Directory for scratch files on the host, shared by the builds of the run and removed at its end.
     pub scratch: PathBuf,
 }

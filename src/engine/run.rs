@@ -19,7 +19,9 @@ pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, cancel: Cancel, event
         None,
         EventKind::RunStarted {
             schema: SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             run: options.run.clone(),
+            uuid: jobs.first().map(|job| job.context.run_uuid.clone()).unwrap_or_default(),
             builds: names.iter().map(ToString::to_string).collect(),
             net: options.net.clone(),
         },

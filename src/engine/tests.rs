@@ -158,7 +158,9 @@ impl Fixture {
             force: false,
             debug: false,
             ask: None,
+            host: Arc::new(crate::communicator::local::Here),
             host_env: BTreeMap::default(),
+            clamp: super::clamp::Clamp::default(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };

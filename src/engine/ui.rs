@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::component::Say;
+use super::component::{Say, ScanResult};
 use crate::event::{EventKind, Events};
 
 /// At most so often is progress told: more than anybody can see would only fill logs of events.
@@ -53,6 +53,11 @@ impl Say for BuildUi {
         }
         *told = Some(Instant::now());
         self.emit(EventKind::Progress { what: what.to_owned(), done, total });
+    }
+
+    fn scanned(&self, result: ScanResult) {
+        let ScanResult { entries, bytes, duration, traces, skipped } = result;
+        self.emit(EventKind::Scan { entries, bytes, seconds: duration.as_secs_f64(), traces, skipped });
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {

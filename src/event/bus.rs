@@ -1,5 +1,6 @@
 //! The way events take from whoever emits them to the one consumer.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +28,40 @@ struct Shared {
 
 struct Sender {
     next: u64,
+    /// The steps each build has begun, and whether the last is under way.
+    steps: HashMap<Arc<str>, Steps>,
     channel: Option<mpsc::UnboundedSender<Event>>,
+}
+
+#[derive(Default)]
+struct Steps {
+    begun: Vec<(usize, Arc<str>)>,
+    under_way: bool,
+}
+
+impl Sender {
+    /// The step an event belongs to, with its place.
+    fn step(&mut self, build: Option<&Arc<str>>, kind: &EventKind) -> Option<(Option<usize>, Arc<str>)> {
+        if let EventKind::Flow { flow } = kind {
+            // It may have outlived the step it began in.
+            let name = flow.identity.step.clone()?;
+            let begun = self.steps.get(&flow.identity.build).map(|steps| &steps.begun);
+            let index = begun.and_then(|begun| begun.iter().rev().find(|(_, known)| *known == name));
+            return Some((index.map(|(index, _)| *index), name));
+        }
+        let build = build?;
+        if let EventKind::StepStarted { index, name } = kind {
+            let steps = self.steps.entry(build.clone()).or_default();
+            steps.begun.push((*index, name.clone()));
+            steps.under_way = true;
+        }
+        let steps = self.steps.get_mut(build)?;
+        let last = steps.begun.last().filter(|_| steps.under_way)?.clone();
+        if let EventKind::StepFinished { .. } = kind {
+            steps.under_way = false;
+        }
+        Some((Some(last.0), last.1))
+    }
 }
 
 /// The consuming end.
@@ -40,7 +74,7 @@ pub struct EventReceiver {
 pub fn stream(redactor: Redactor) -> (Events, EventReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
-        sender: Mutex::new(Sender { next: 1, channel: Some(sender) }),
+        sender: Mutex::new(Sender { next: 1, steps: HashMap::new(), channel: Some(sender) }),
         pending: AtomicUsize::new(0),
         drained: Notify::new(),
         redactor,
@@ -53,8 +87,11 @@ impl Events {
     pub fn emit(&self, build: Option<&Arc<str>>, kind: EventKind) {
         let kind = self.shared.redactor.event(kind);
         let mut sender = self.shared.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = sender.step(build, &kind);
         let Some(channel) = &sender.channel else { return };
-        let event = Event { seq: sender.next, time: jiff::Timestamp::now(), build: build.cloned(), kind };
+        let (step_index, step) = step.map_or((None, None), |(index, name)| (index, Some(name)));
+        let event =
+            Event { seq: sender.next, time: jiff::Timestamp::now(), build: build.cloned(), step, step_index, kind };
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         if channel.send(event).is_ok() {
             sender.next += 1;
@@ -116,6 +153,7 @@ impl Drop for EventReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Ending;
 
     fn message(text: &str) -> EventKind {
         EventKind::Message { text: text.to_owned() }
@@ -132,6 +170,30 @@ mod tests {
         let second = receiver.next_blocking().unwrap();
         assert_eq!((first.seq, second.seq), (1, 2));
         assert!(receiver.next_blocking().is_none());
+    }
+
+    #[test]
+    fn events_tell_the_step_they_belong_to() {
+        let (events, mut receiver) = stream(Redactor::default());
+        let build: Arc<str> = "b".into();
+        let mut told = |kind: EventKind| {
+            events.emit(Some(&build), kind);
+            let event = receiver.next_blocking().unwrap();
+            (event.step_index, event.step.map(|step| step.to_string()))
+        };
+        let started = |index| EventKind::StepStarted { index, name: "shell".into() };
+        let finished =
+            |index| EventKind::StepFinished { index, name: "shell".into(), ending: Ending::Succeeded, seconds: 0.0 };
+        assert_eq!(told(message("before")), (None, None));
+        for index in 0..2 {
+            let step = (Some(index), Some("shell".to_owned()));
+            assert_eq!(told(started(index)), step);
+            assert_eq!(told(message("within")), step);
+            assert_eq!(told(finished(index)), step);
+            assert_eq!(told(message("between")), (None, None));
+        }
+        events.emit(None, message("the run's own"));
+        assert_eq!(receiver.next_blocking().unwrap().step, None);
     }
 
     #[tokio::test]

@@ -78,6 +78,14 @@ impl Redactor {
                 flow.why = self.text(flow.why);
                 EventKind::Flow { flow }
             }
+            EventKind::Scan { entries, bytes, seconds, mut traces, skipped } => {
+                for trace in &mut traces {
+                    trace.description = self.text(std::mem::take(&mut trace.description));
+                    self.path(&mut trace.path);
+                }
+                let skipped = skipped.into_iter().map(|line| self.text(line)).collect();
+                EventKind::Scan { entries, bytes, seconds, traces, skipped }
+            }
             EventKind::BuildFinished { ending, seconds, failure, mut artifacts, left } => {
                 for artifact in &mut artifacts {
                     artifact.id = self.text(std::mem::take(&mut artifact.id));

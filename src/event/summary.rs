@@ -79,9 +79,9 @@ impl Summary {
             EventKind::RunStarted { builds, .. } => {
                 self.builds = builds.iter().map(|name| (name.as_str().into(), BuildSummary::default())).collect();
             }
-            EventKind::BuildStarted { log } => self.with(event, |build| build.log.clone_from(log)),
+            EventKind::BuildStarted { log, .. } => self.with(event, |build| build.log.clone_from(log)),
             EventKind::StepFinished { name, ending, seconds, .. } => self.with(event, |build| {
-                build.steps.push(StepSummary { name: name.clone(), ending: *ending, seconds: *seconds });
+                build.steps.push(StepSummary { name: name.to_string(), ending: *ending, seconds: *seconds });
             }),
             EventKind::BuildFinished { ending, seconds, failure, artifacts, left } => self.with(event, |build| {
                 build.ending = Some(*ending);
@@ -100,7 +100,8 @@ impl Summary {
             | EventKind::Stdout { .. }
             | EventKind::Stderr { .. }
             | EventKind::Warning { .. }
-            | EventKind::Progress { .. } => {}
+            | EventKind::Progress { .. }
+            | EventKind::Scan { .. } => {}
         }
     }
 

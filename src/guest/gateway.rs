@@ -14,9 +14,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use super::host::cause::{Cause, Facts, Kind};
 use super::netlink::Netlink;
 use super::{channel, namespace, reexec};
-use crate::error::{Context as _, Error, Result};
+use crate::error::Error;
 
 /// The gateway's address, as a guest sees it: of a range kept for documentation, which nothing real uses.
 pub const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -73,14 +74,45 @@ pub struct Gateway {
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
     Made { user_namespace: bool },
-    Refused { what: String, error: String },
+    Refused { what: String, error: String, code: Option<i32> },
+}
+
+/// Why there is no gateway.
+#[derive(Debug)]
+pub struct Refused {
+    /// What could not be done.
+    pub what: String,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl Refused {
+    fn new(what: impl Into<String>, error: io::Error) -> Self {
+        Self { what: what.into(), error }
+    }
+
+    /// The cause, as far as it is known.
+    pub fn cause(&self, facts: &Facts) -> Cause {
+        facts.cause(Kind::Network, &self.error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused.cause(&Facts::read()) {
+            Cause::Unknown(_) => Self::new(format!("cannot {}: {}", refused.what, refused.error))
+                .hint("`larder doctor` looks at what this machine allows"),
+            cause => cause.error(&format!("cannot {}: {}", refused.what, refused.error)),
+        }
+    }
 }
 
 impl Gateway {
     /// Makes the namespaces and sockets. Needs root, or a kernel that lets its users make user namespaces; the error
     /// says which step was refused, for the caller to fall back to observed egress.
-    pub async fn create(spec: GatewaySpec) -> Result<Self> {
-        let (ours, theirs) = channel::pair().context(|| "cannot make a socket pair".to_owned())?;
+    pub async fn create(spec: GatewaySpec) -> Result<Self, Refused> {
+        let because = |what: &'static str| move |error| Refused::new(what, error);
+        let (ours, theirs) = channel::pair().map_err(because("make a socket pair"))?;
         let mut helper = Command::new(&spec.program)
             .arg(reexec::GATEWAY)
             .stdin(Stdio::from(theirs))
@@ -88,19 +120,19 @@ impl Gateway {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .context(|| format!("cannot run {} for the build's network", spec.program.display()))?;
-        let status = helper.wait().await.context(|| "cannot wait for the helper of the build's network".to_owned())?;
+            .map_err(because("run the helper that makes the build's network"))?;
+        let status = helper.wait().await.map_err(because("wait for the helper of the build's network"))?;
         // The helper has ended, so its one message has arrived or never will.
-        let received = channel::receive::<Answer>(&ours).context(|| "cannot read what the helper made".to_owned())?;
-        match received {
+        match channel::receive::<Answer>(&ours).map_err(because("read what the helper made"))? {
             Some((Answer::Made { user_namespace }, descriptors)) => Self::from_parts(user_namespace, descriptors)
-                .ok_or_else(|| Error::new("the helper of the build's network handed over too few descriptors")),
-            Some((Answer::Refused { what, error }, _)) => Err(Error::new(format!("cannot {what}: {error}"))
-                .hint("a network of its own needs root, or a kernel that lets its users make user namespaces")
-                .hint(
-                    "the limits user.max_net_namespaces and user.max_user_namespaces (`sysctl`) must not be used up",
-                )),
-            None => Err(Error::new(format!("the helper of the build's network ended early ({status})"))),
+                .ok_or_else(|| Refused::new("take what the helper made", io::ErrorKind::InvalidData.into())),
+            Some((Answer::Refused { what, error, code }, _)) => {
+                let error = code.map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error);
+                Err(Refused::new(what, error))
+            }
+            None => {
+                Err(Refused::new("hear from the helper of the build's network", io::Error::other(status.to_string())))
+            }
         }
     }
 
@@ -161,7 +193,8 @@ pub(super) fn helper_main() -> ExitCode {
             channel::send(&socket, &Answer::Made { user_namespace: made.user_namespace }, &descriptors)
         }
         Err((what, error)) => {
-            channel::send(&socket, &Answer::Refused { what: what.to_owned(), error: error.to_string() }, &[])
+            let (code, error) = (error.raw_os_error(), error.to_string());
+            channel::send(&socket, &Answer::Refused { what: what.to_owned(), error, code }, &[])
         }
     };
     if sent.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use super::root::{self, Root};
-use super::{copy, namespace, reap, reexec};
+use super::{copy, host, reap, reexec};
 use crate::error::{Context as _, Error, Result};
 
 /// How a step's layer relates to those below.
@@ -137,7 +137,7 @@ pub async fn overlay_works(directory: &Path, program: &Path) -> Result<bool> {
 /// Hidden subcommand: mounts an overlay in a mount namespace of its own, and ends with it.
 pub(super) fn overlay_main(arguments: &[OsString]) -> ExitCode {
     let [lower, upper, work, at] = arguments else { return ExitCode::FAILURE };
-    let tried = namespace::private_mounts().is_ok()
+    let tried = host::probe::gain().is_ok()
         && root::mount_overlay(&[lower.into()], upper.as_ref(), work.as_ref(), at.as_ref()).is_ok();
     if tried { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

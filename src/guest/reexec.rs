@@ -17,6 +17,8 @@ pub(super) const INIT: &str = "__guest-init";
 pub(super) const OVERLAY: &str = "__overlay";
 /// Hidden subcommand: enters a gateway's network and runs a command of the host there.
 pub(super) const EXEC: &str = "__exec-init";
+/// Hidden subcommand: tries what this machine allows.
+pub(super) const PROBE: &str = "__probe";
 
 /// Runs a hidden subcommand if `arguments` (with the program's name first) name one. To be called first thing in
 /// `main`, before a thread is started.
@@ -28,6 +30,7 @@ pub fn reexec_main(arguments: &[OsString]) -> Option<ExitCode> {
         INIT => super::init::init_main(),
         OVERLAY => super::layer::overlay_main(&arguments[2..]),
         EXEC => super::exec::exec_main(&arguments[2..]),
+        PROBE => super::host::probe::probe_main(&arguments[2..]),
         _ => return None,
     };
     Some(code)

@@ -14,6 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
+use crate::engine::clamp::Clamp;
+
 /// How links on the way to a file are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
@@ -45,6 +47,12 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// These with no later time than `clamp` lets an image hold.
+    #[must_use]
+    pub fn clamped(self, clamp: Clamp) -> Self {
+        Self { mtime: clamp.time(self.mtime), ..self }
+    }
+
     /// Those of a `stat` result.
     pub fn of(stat: &Stat) -> Self {
         Self {

@@ -42,7 +42,7 @@ impl LogFiles {
 impl Renderer for LogFiles {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let Some(build) = event.build.as_ref().or(flow_build(&event.kind)) else { return Ok(()) };
-        if let EventKind::BuildStarted { log } = &event.kind {
+        if let EventKind::BuildStarted { log, .. } = &event.kind {
             self.open(build, log);
         }
         self.attempt(build, |file| write_event(file, event));
@@ -92,6 +92,9 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
             lines("==>", &format!("build {}", ending.as_str()))?;
             failure.iter().try_for_each(|failure| lines("!!!", &failure.message))
         }
-        EventKind::Progress { .. } | EventKind::RunStarted { .. } | EventKind::RunFinished { .. } => Ok(()),
+        EventKind::Progress { .. }
+        | EventKind::Scan { .. }
+        | EventKind::RunStarted { .. }
+        | EventKind::RunFinished { .. } => Ok(()),
     }
 }

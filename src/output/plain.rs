@@ -133,6 +133,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
             EventKind::BuildStarted { .. }
             | EventKind::StepFinished { .. }
             | EventKind::Flow { .. }
+            | EventKind::Scan { .. }
             | EventKind::RunFinished { .. } => Ok(()),
         }
     }

@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use futures_util::future::OptionFuture;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{environment, lines, shell};
 use crate::engine::component::{Context, Output};
+use crate::engine::host::{HostCommand, HostEnd, HostProcess};
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostics;
@@ -165,45 +162,34 @@ fn made_script(config: &LocalScriptConfig, scratch: &Path) -> Result<Option<temp
 
 /// Runs a program in a process group of its own, relays what it writes, and ends it when the build is cancelled.
 async fn run_program(words: &[String], context: &Context) -> Result<i32> {
-    let (program, arguments) = words.split_first().ok_or_else(|| Error::new("`execute_command` names no program"))?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .envs(&context.host_env)
-        .env("PACKER_RUN_UUID", &context.run_uuid)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .context(|| format!("cannot run {program}"))?;
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let program = words.first().ok_or_else(|| Error::new("`execute_command` names no program"))?;
+    let mut env = context.host_env.clone();
+    env.insert("PACKER_RUN_UUID".to_owned(), context.run_uuid.clone());
+    let HostProcess { stdout, stderr, mut end } = context.host.start(HostCommand { argv: words.to_vec(), env }).await?;
     let (sender, receiver) = mpsc::channel(64);
     let exited = CancellationToken::new();
-    let stdout = child.stdout.take().map(|pipe| read(pipe, Output::Stdout, sender.clone(), exited.clone()));
-    let stderr = child.stderr.take().map(|pipe| read(pipe, Output::Stderr, sender.clone(), exited.clone()));
-    drop(sender);
+    let stdout = read(stdout, Output::Stdout, sender.clone(), exited.clone());
+    let stderr = read(stderr, Output::Stderr, sender, exited.clone());
     let waiting = async {
         let status = tokio::select! {
-            status = child.wait() => Some(status),
+            status = end.wait() => Some(status),
             () = context.cancel.cancelled() => None,
         };
         if status.is_none() {
-            end(&mut child, group).await;
+            stop(&mut *end).await;
         }
         exited.cancel();
         status
     };
-    let reading = async { tokio::join!(OptionFuture::from(stdout), OptionFuture::from(stderr)) };
+    let reading = async { tokio::join!(stdout, stderr) };
     let (status, ends, ()) = tokio::join!(waiting, reading, lines::relay(receiver, &*context.ui));
     let Some(status) = status else {
         return Err(Error::new(format!("cancelled while running {program}")));
     };
-    if ends.0 == Some(PipeEnd::HeldOpen) || ends.1 == Some(PipeEnd::HeldOpen) {
+    if ends.0 == PipeEnd::HeldOpen || ends.1 == PipeEnd::HeldOpen {
         context.ui.warn("the script left a program running in the background; its further output is not shown");
     }
-    let status = status.context(|| format!("cannot wait for {program}"))?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    status
 }
 
 /// How a pipe was left.
@@ -249,12 +235,10 @@ async fn read(
     }
 }
 
-/// Asks a process group to end, then makes it.
-async fn end(child: &mut tokio::process::Child, group: Option<Pid>) {
-    if let Some(group) = group {
-        let _ = kill_process_group(group, Signal::TERM);
-        let _ = tokio::time::timeout(GRACE, child.wait()).await;
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = child.wait().await;
+/// Asks a command and its process group to end, then makes them.
+async fn stop(end: &mut dyn HostEnd) {
+    end.signal(Signal::TERM).await;
+    let _ = tokio::time::timeout(GRACE, end.wait()).await;
+    end.signal(Signal::KILL).await;
+    let _ = end.wait().await;
 }

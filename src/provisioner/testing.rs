@@ -63,7 +63,9 @@ pub(crate) fn context(scratch: &Path) -> (Context, Arc<Heard>) {
         force: false,
         debug: false,
         ask: None,
+        host: Arc::new(crate::communicator::local::Here),
         host_env: BTreeMap::new(),
+        clamp: crate::engine::clamp::Clamp::default(),
         generated: BTreeMap::new(),
         scratch: scratch.to_owned(),
     };

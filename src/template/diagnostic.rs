@@ -124,6 +124,23 @@ impl Diagnostic {
     }
 }
 
+pub(crate) trait MapDiagnostic {
+    fn map_detail(self, detail: impl Into<String>) -> Self;
+    fn map_hint(self, hint: impl Into<String>) -> Self;
+}
+
+impl MapDiagnostic for Box<Diagnostic> {
+    fn map_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    fn map_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 /// Control characters of a template must not reach the terminal.
 fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

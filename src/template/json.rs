@@ -1,3 +1,4 @@
-//! What legacy JSON templates brought: the Go template subset, which HCL2 strings go through as well.
+//! Templates in JSON: legacy ones, with Go templates in their strings, and HCL2's JSON form.
 
 pub mod interpolate;
+pub(crate) mod parse;

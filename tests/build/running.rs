@@ -49,7 +49,7 @@ impl Running {
     /// Reads events up to the start of a step.
     #[track_caller]
     pub(crate) fn wait_for_step(&mut self, name: &str) {
-        self.wait_for(|event| event["type"] == "step-started" && event["name"] == name);
+        self.wait_for(|event| event["type"] == "step-started" && event["step"] == name);
     }
 
     /// Reads events up to a line that a provisioner writes.

@@ -13,6 +13,7 @@ use super::archive::{self, Progress, Written, stop_if};
 use super::gzip::ParallelGzip;
 use super::tar_writer::{Content, TarWriter};
 use super::tree_writer::TreeWriter;
+use crate::engine::clamp::Clamp;
 use crate::error::{Context, Error, Result};
 use crate::guest::layers::{Entry, Layers};
 use crate::guest::rooted::Attributes;
@@ -72,6 +73,8 @@ pub struct Export<'a> {
     pub force: bool,
     /// Paths, relative to the root of the tree, that are left out with all in them.
     pub exclude: &'a [PathBuf],
+    /// The latest time that is written.
+    pub clamp: Clamp,
 }
 
 /// Writes the tree. On an error, or when `cancel` fires, nothing is left and the target is as it was.
@@ -171,7 +174,11 @@ fn tape<W: Write>(
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<(Written, W)> {
-    let mut tape = Tape { writer: TarWriter::new(output), names: HashMap::new(), written: Written::default() };
+    let mut tape = Tape {
+        writer: TarWriter::new(output).clamped(export.clamp),
+        names: HashMap::new(),
+        written: Written::default(),
+    };
     export.tree.walk(&mut |entry| {
         stop_if(cancel)?;
         if export.exclude.contains(&entry.path) {
@@ -259,6 +266,7 @@ fn directory(
         .tempdir_in(parent)
         .context(|| format!("cannot write in {}", parent.display()))?;
     let writer = TreeWriter::new(temporary.path()).context(|| "cannot open the new directory".to_owned())?;
+    let writer = writer.clamped(export.clamp);
     let written = archive::copy(export.tree, writer, export.exclude, None, cancel, progress)?;
     let made = File::open(temporary.path()).context(|| "cannot open the new directory".to_owned())?;
     rustix::fs::syncfs(&made).context(|| "cannot write it to disk".to_owned())?;

@@ -130,7 +130,9 @@ impl Machine {
         let (root, journal, trust_layer) = self.install_trust(root, &below, kind)?;
         let guest = self.guest(root).await?;
         let environment = self.settle(&guest, &below).await;
-        let communicator = RootfsCommunicator::new(guest, environment.as_ref().cloned().unwrap_or_default());
+        let settings = environment.as_ref().cloned().unwrap_or_default();
+        let communicator =
+            RootfsCommunicator::new(guest, settings.into_iter().chain(context.clamp.variable()).collect());
         self.open = Some(Open { communicator: communicator.clone(), layer, below, journal, trust_layer });
         environment?;
         if kind == Kind::Copy {

@@ -1,7 +1,5 @@
 //! Runs a bootstrap's maintainer scripts in a guest.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -26,9 +24,11 @@ impl<'a> GuestRunner<'a> {
 #[async_trait]
 impl RootRunner for GuestRunner<'_> {
     async fn run(&self, argv: &[&str], env: &[(&str, &str)]) -> Result<i32> {
+        let environment = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = environment.chain(self.context.clamp.variable());
         let command = Command {
             argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
-            env: env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
+            env: environment.collect(),
             directory: None,
             uid: 0,
             gid: 0,

@@ -14,9 +14,10 @@ use super::export::{self, Export, Format};
 use super::machine::{Machine, remove_scratch, tell};
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
-use crate::engine::component::{Context, Step};
+use crate::engine::component::{Context, ScanResult, Step};
 use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
+use crate::event::TraceLine;
 use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
 use crate::guest::root::Root;
 use crate::guest::tools;
@@ -274,6 +275,7 @@ impl Step for Scan {
         let mut report =
             blocking(move || trace::scan(&tree, &needles, &Limits::default(), &cancel, &|_, _| {})).await?;
         let accepted = accept(&mut report, &machine.services.allow_trace)?;
+        context.ui.scanned(figures(&report, &accepted));
         for finding in &accepted {
             context.ui.warn(&format!("accepted by --allow-trace: {finding}"));
         }
@@ -282,6 +284,22 @@ impl Step for Scan {
         }
         context.ui.say(&result(&report, accepted.len()));
         report.verdict()
+    }
+}
+
+fn figures(report: &trace::Report, accepted: &[trace::Finding]) -> ScanResult {
+    let line = |finding: &trace::Finding, accepted| TraceLine {
+        path: Path::new("/").join(&finding.path),
+        description: finding.to_string(),
+        accepted,
+    };
+    let found = report.findings.iter().map(|finding| line(finding, false));
+    ScanResult {
+        entries: report.entries,
+        bytes: report.bytes,
+        duration: report.duration,
+        traces: found.chain(accepted.iter().map(|finding| line(finding, true))).collect(),
+        skipped: report.skipped.iter().map(|one| format!("/{}: {}", one.path.display(), one.reason)).collect(),
     }
 }
 
@@ -330,9 +348,9 @@ impl Step for WriteImage {
         let machine = self.machine.lock().await;
         let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
         context.ui.say(&format!("Writing {}", self.output.display()));
-        let (cancel, ui) = (context.cancel.clone(), context.ui.clone());
+        let (cancel, ui, clamp) = (context.cancel.clone(), context.ui.clone(), context.clamp);
         blocking(move || {
-            let export = Export { tree: &tree, target: &output, format, force, exclude: &[] };
+            let export = Export { tree: &tree, target: &output, format, force, exclude: &[], clamp };
             export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
         })
         .await?;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
+use crate::engine::clamp::Clamp;
 use crate::guest::rooted::Attributes;
 
 /// Largest numbers of ustar's octal fields.
@@ -30,11 +31,17 @@ pub(super) enum Content<'a> {
 /// A tar archive being written.
 pub(super) struct TarWriter<W> {
     output: W,
+    clamp: Clamp,
 }
 
 impl<W: Write> TarWriter<W> {
     pub(super) fn new(output: W) -> Self {
-        Self { output }
+        Self { output, clamp: Clamp::default() }
+    }
+
+    /// Holds the times of what is written from now on to `clamp`.
+    pub(super) fn clamped(self, clamp: Clamp) -> Self {
+        Self { clamp, ..self }
     }
 
     /// Writes one entry; `data` is read for a regular file only, and must give exactly its length.
@@ -51,7 +58,7 @@ impl<W: Write> TarWriter<W> {
             name.push(b'/');
         }
         let mut records = Records::default();
-        let header = header(&name, attributes, content, &mut records)?;
+        let header = header(&name, &attributes.clamped(self.clamp), content, &mut records)?;
         for (key, value) in xattrs {
             records.add(&[b"SCHILY.xattr.", key.as_bytes()].concat(), value);
         }

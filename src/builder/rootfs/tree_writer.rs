@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use crate::engine::clamp::Clamp;
 use crate::guest::rooted::{Attributes, Links, Rooted, set_attributes};
 
 /// What an entry of any type has.
@@ -25,6 +26,7 @@ pub(super) struct Meta {
 /// A tree being written.
 pub(super) struct TreeWriter {
     root: Rooted,
+    clamp: Clamp,
     /// Set at the end: writing into a directory changes its time.
     directories: Vec<(PathBuf, Meta)>,
 }
@@ -32,7 +34,12 @@ pub(super) struct TreeWriter {
 impl TreeWriter {
     /// Writes into an existing directory.
     pub(super) fn new(into: &Path) -> io::Result<Self> {
-        Ok(Self { root: Rooted::open(into, Links::InRoot)?, directories: Vec::new() })
+        Ok(Self { root: Rooted::open(into, Links::InRoot)?, clamp: Clamp::default(), directories: Vec::new() })
+    }
+
+    /// Holds the times of what is written from now on to `clamp`.
+    pub(super) fn clamped(self, clamp: Clamp) -> Self {
+        Self { clamp, ..self }
     }
 
     /// Makes a directory. One that is there already stays, also behind a link (`/lib` of a merged `/usr`).
@@ -58,7 +65,7 @@ impl TreeWriter {
     pub(super) fn file(&mut self, path: &Path, meta: &Meta, content: &mut dyn Read) -> io::Result<u64> {
         let mut file = self.create(path)?;
         let length = io::copy(content, &mut file)?;
-        apply(&file, meta)?;
+        apply(&file, meta, self.clamp)?;
         Ok(length)
     }
 
@@ -70,7 +77,7 @@ impl TreeWriter {
             // Between files, this is copy_file_range(2).
             Err(_) => io::copy(source, &mut file)?,
         };
-        apply(&file, meta)?;
+        apply(&file, meta, self.clamp)?;
         Ok(length)
     }
 
@@ -79,7 +86,7 @@ impl TreeWriter {
         self.clear(path)?;
         let (parent, name) = self.root.parent(path)?;
         rustix::fs::symlinkat(target, &parent, &name)?;
-        apply_at(parent.as_fd(), &name, &meta.attributes)
+        apply_at(parent.as_fd(), &name, &meta.attributes.clamped(self.clamp))
     }
 
     /// Gives an entry written before a second name.
@@ -105,7 +112,7 @@ impl TreeWriter {
         let (parent, name) = self.root.parent(path)?;
         rustix::fs::mknodat(&parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
         rustix::fs::chmodat(&parent, &name, Mode::from_raw_mode(meta.attributes.mode), AtFlags::empty())?;
-        apply_at(parent.as_fd(), &name, &meta.attributes)?;
+        apply_at(parent.as_fd(), &name, &meta.attributes.clamped(self.clamp))?;
         // chown clears set-id bits.
         Ok(rustix::fs::chmodat(&parent, &name, Mode::from_raw_mode(meta.attributes.mode), AtFlags::empty())?)
     }
@@ -115,7 +122,7 @@ impl TreeWriter {
         for (path, meta) in self.directories.iter().rev() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
             match self.root.open_file(path, flags, 0) {
-                Ok(directory) => apply(&directory, meta)?,
+                Ok(directory) => apply(&directory, meta, self.clamp)?,
                 // A later entry may have taken its place.
                 Err(error) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {}
                 Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {}
@@ -156,8 +163,8 @@ impl TreeWriter {
 }
 
 /// Owner, mode and times, then attributes: a change of owner would clear a capability.
-fn apply(file: impl AsFd, meta: &Meta) -> io::Result<()> {
-    set_attributes(&file, &meta.attributes)?;
+fn apply(file: impl AsFd, meta: &Meta, clamp: Clamp) -> io::Result<()> {
+    set_attributes(&file, &meta.attributes.clamped(clamp))?;
     for (name, value) in &meta.xattrs {
         if name.as_bytes().starts_with(b"user.overlay.") || name.as_bytes().starts_with(b"trusted.overlay.") {
             continue;

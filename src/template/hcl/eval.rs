@@ -10,7 +10,7 @@ use super::convert::{article, convert, unify};
 use super::functions::{self, FunctionEnv};
 use super::scope::Scope;
 use super::value::{Kind, Type, Value, parse_number};
-use crate::template::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::diagnostic::{Diagnostic, MapDiagnostic, did_you_mean};
 use crate::template::source_map::{FileId, Span};
 
 mod collection;
@@ -263,22 +263,5 @@ impl Evaluator<'_> {
                 .map_hint("are values multiplied in nested loops?"));
         }
         Ok(())
-    }
-}
-
-trait MapDiagnostic {
-    fn map_detail(self, detail: impl Into<String>) -> Self;
-    fn map_hint(self, hint: impl Into<String>) -> Self;
-}
-
-impl MapDiagnostic for Box<Diagnostic> {
-    fn map_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
-    }
-
-    fn map_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
     }
 }

@@ -36,8 +36,14 @@ impl Bench {
     fn export(&self, name: &str, force: bool) -> Result<Written> {
         let target = self.target(name);
         let exclude = [PathBuf::from("etc/excluded")];
-        let what =
-            Export { tree: &self.tree, target: &target, format: Format::of_name(&target), force, exclude: &exclude };
+        let what = Export {
+            tree: &self.tree,
+            target: &target,
+            format: Format::of_name(&target),
+            force,
+            exclude: &exclude,
+            clamp: Clamp::default(),
+        };
         export(&what, &CancellationToken::new(), &mut |_| {})
     }
 
@@ -128,8 +134,14 @@ fn a_cancelled_export_leaves_what_was_there() {
             fs::write(&target, "old").unwrap();
         }
         let cancel = CancellationToken::new();
-        let what =
-            Export { tree: &bench.tree, target: &target, format: Format::of_name(&target), force: true, exclude: &[] };
+        let what = Export {
+            tree: &bench.tree,
+            target: &target,
+            format: Format::of_name(&target),
+            force: true,
+            exclude: &[],
+            clamp: Clamp::default(),
+        };
         let mut stop = |done: Written| {
             if done.entries == 5 {
                 cancel.cancel();
@@ -147,8 +159,14 @@ fn what_is_excluded_is_left_out_with_all_in_it() {
     let bench = bench();
     let target = bench.target("image");
     let exclude = [PathBuf::from("etc"), PathBuf::from("null")];
-    let what =
-        Export { tree: &bench.tree, target: &target, format: Format::Directory, force: false, exclude: &exclude };
+    let what = Export {
+        tree: &bench.tree,
+        target: &target,
+        format: Format::Directory,
+        force: false,
+        exclude: &exclude,
+        clamp: Clamp::default(),
+    };
     export(&what, &CancellationToken::new(), &mut |_| {}).unwrap();
     let mut names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -174,8 +192,14 @@ fn what_does_not_fit_leaves_nothing() {
         let noise: Vec<u8> = (0..2_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         fs::write(bench.directory.path().join("upper/noise"), noise).unwrap();
         let target = small.join(name);
-        let what =
-            Export { tree: &bench.tree, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let what = Export {
+            tree: &bench.tree,
+            target: &target,
+            format: Format::of_name(&target),
+            force: false,
+            exclude: &[],
+            clamp: Clamp::default(),
+        };
         let text = crate::error::chain(&export(&what, &CancellationToken::new(), &mut |_| {}).unwrap_err());
         println!("{text}");
         assert!(text.contains("No space left") && text.contains(name), "{text}");
@@ -194,8 +218,14 @@ fn a_given_tree_survives_every_format() {
     let cancel = CancellationToken::new();
     for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
         let target = directory.path().join(name);
-        let what =
-            Export { tree: &layers, target: &target, format: Format::of_name(&target), force: false, exclude: &[] };
+        let what = Export {
+            tree: &layers,
+            target: &target,
+            format: Format::of_name(&target),
+            force: false,
+            exclude: &[],
+            clamp: Clamp::default(),
+        };
         let started = std::time::Instant::now();
         let written = export(&what, &cancel, &mut |_| {}).unwrap();
         let exported = started.elapsed();
@@ -219,4 +249,48 @@ fn a_given_tree_survives_every_format() {
         assert_eq!(listing(&Layers::new([back.clone()])), expected);
         fs::remove_dir_all(back).unwrap();
     }
+}
+
+#[test]
+fn with_a_clamp_the_image_does_not_tell_when_it_was_made() {
+    let epoch = 1_600_000_000;
+    let mut made = Vec::new();
+    for later in [1_700_000_000, 1_800_000_000] {
+        let bench = bench();
+        let time = |path: &str, seconds| {
+            let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: 5 };
+            let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+            let path = bench.directory.path().join(path);
+            rustix::fs::utimensat(CWD, &path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        };
+        bench
+            .tree
+            .walk(&mut |entry| {
+                time(entry.source.strip_prefix(bench.directory.path()).unwrap().to_str().unwrap(), later);
+                Ok(true)
+            })
+            .unwrap();
+        time("upper/etc/new", epoch - 10);
+        let mut images = Vec::new();
+        for name in ["image", "image.tar", "image.tar.gz", "image.tar.zst"] {
+            let target = bench.target(name);
+            let what = Export {
+                tree: &bench.tree,
+                target: &target,
+                format: Format::of_name(&target),
+                force: false,
+                exclude: &[],
+                clamp: Clamp::at(u32::try_from(epoch).unwrap()),
+            };
+            export(&what, &CancellationToken::new(), &mut |_| {}).unwrap();
+            images.push(match name {
+                "image" => listing(&Layers::new([target.clone()])).join("\n").into_bytes(),
+                _ => fs::read(&target).unwrap(),
+            });
+        }
+        let seconds = |path: &str| fs::metadata(bench.target(path)).unwrap().mtime();
+        assert_eq!([seconds("image/etc/new"), seconds("image"), seconds("image/etc")], [epoch - 10, epoch, epoch]);
+        made.push(images);
+    }
+    assert!(made[0] == made[1]);
 }

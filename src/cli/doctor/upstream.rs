@@ -1,0 +1,152 @@
+//! The way to the outside: whether it answers, what its clock says, and the roots its TLS is checked by.
+//!
+//! Only what the user has configured is asked: the upstream proxy, mirrors, and the package mirror of the host.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Method, Request};
+use larder_proxy::body;
+use larder_proxy::config::Config;
+use larder_proxy::flow::FlowRecorder;
+use larder_proxy::guard::Guard;
+use larder_proxy::identity::Identity;
+use larder_proxy::origin::{Origin as _, Phase, RequestContext};
+use larder_proxy::upstream::client::NetworkOrigin;
+use larder_proxy::upstream::roots::{FileOfRoots, survey};
+
+use crate::builder::rootfs::debian::{DebianOptions, Host};
+use crate::cli::Env;
+use crate::cli::proxy_config;
+use crate::cli::settings::{Net, Settings};
+use crate::error::chain;
+use crate::guest::host::check::Finding;
+
+const ROUTE: &str = "upstream";
+const ROOTS: &str = "roots";
+/// How long the whole question may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// `upstream`, and the time there.
+pub(super) async fn route(settings: &Settings, env: &Env) -> (Finding, Option<SystemTime>) {
+    if settings.net.value == Net::Offline {
+        return (Finding::ok(ROUTE, "not asked: `net` is offline"), None);
+    }
+    let mut config = match proxy_config::config(settings, env, Path::new("/")) {
+        Ok(config) => config,
+        Err(error) => return (Finding::problem(ROUTE, chain(&error)).remedy("correct the setting"), None),
+    };
+    let Some(url) = question(&config) else {
+        return (Finding::ok(ROUTE, "no upstream proxy and no mirror is configured: nothing to ask"), None);
+    };
+    config.timeouts.connect = config.timeouts.connect.min(Duration::from_secs(5));
+    config.timeouts.head = config.timeouts.head.min(LIMIT);
+    ask(&config, &url).await
+}
+
+/// What to ask for: from a mirror of the settings, the host's own package mirror, or else the upstream proxy itself.
+fn question(config: &Config) -> Option<String> {
+    if let Some(mirror) = config.mirrors.first() {
+        return Some(mirror.target().to_string());
+    }
+    let host = Host::read(Path::new("/")).resolve(&DebianOptions::default()).ok();
+    if let Some(spec) = host {
+        return Some(format!("{}/dists/{}/InRelease", spec.mirror.as_str().trim_end_matches('/'), spec.suite));
+    }
+    let proxy = config.upstream_proxy.http.as_ref().or(config.upstream_proxy.https.as_ref())?;
+    Some(format!("{proxy}/"))
+}
+
+async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
+    let request = match Request::builder().method(Method::HEAD).uri(url).body(body::empty()) {
+        Ok(request) => request,
+        Err(error) => return (Finding::problem(ROUTE, format!("{url} is no URL: {error}")), None),
+    };
+    let host = request.uri().host().unwrap_or_default().to_owned();
+    let way = config
+        .upstream_proxy
+        .route(request.uri().scheme_str() == Some("https"), &host, request.uri().port_u16().unwrap_or(80))
+        .map_or_else(|| "directly".to_owned(), |proxy| format!("by way of {proxy}"));
+    let origin = NetworkOrigin::new(config, &Arc::new(Guard::default()));
+    let flow = FlowRecorder::begin(Identity::default(), "HEAD", url.to_owned(), Arc::new(|_| {}));
+    let context = RequestContext { flow, guest: false };
+    let answer = tokio::time::timeout(LIMIT + Duration::from_secs(5), origin.send(request, &context)).await;
+    match answer {
+        Ok(Ok(answer)) => {
+            let found = format!("{host} answers {way} (status {})", answer.status().as_u16());
+            (Finding::ok(ROUTE, found), date(answer.headers()))
+        }
+        Ok(Err(error)) => {
+            let finding = Finding::problem(ROUTE, error.message);
+            let remedy = match error.phase {
+                Phase::Proxy => "larder doctor --upstream-proxy http://USER:PASSWORD@HOST:PORT",
+                Phase::Tls => "larder doctor --ca-file FILE   # the root certificate of your network",
+                Phase::Resolve | Phase::Connect if config.upstream_proxy.http.is_none() => {
+                    "larder doctor --upstream-proxy http://HOST:PORT   # if your network has a proxy"
+                }
+                _ => "check the network; `larder build --net offline` works from the cache alone",
+            };
+            (finding.remedy(remedy), None)
+        }
+        Err(_) => {
+            let found = format!("{host} gives no answer {way} within {} s", LIMIT.as_secs() + 5);
+            (Finding::problem(ROUTE, found).remedy("check the network, and the upstream proxy"), None)
+        }
+    }
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    let text = headers.get(http::header::DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().into())
+}
+
+/// `roots`
+pub(super) async fn roots(settings: &Settings, env: &Env) -> Finding {
+    let files = settings.ca_files.value.clone();
+    let survey = tokio::task::spawn_blocking(move || survey(&files, SystemTime::now())).await;
+    let Ok(survey) = survey else { return Finding::problem(ROOTS, "the look at them was given up") };
+    for (path, found) in &survey.files {
+        let path = path.display();
+        let setting = &settings.ca_files.source;
+        match found {
+            FileOfRoots::Unusable(why) => {
+                return Finding::problem(ROOTS, format!("{path} of `ca_files` ({setting}) cannot be used: {why}"))
+                    .remedy("name a file with certificates in PEM form");
+            }
+            FileOfRoots::Certificates { all, expired } if all == expired => {
+                return Finding::problem(ROOTS, format!("every certificate in {path} of `ca_files` has run out"))
+                    .remedy("ask whoever runs your network for the new one");
+            }
+            FileOfRoots::Certificates { .. } => {}
+        }
+    }
+    let named = env.get("SSL_CERT_FILE").filter(|path| !path.is_empty());
+    let source = named.map_or_else(|| "of the system".to_owned(), |path| format!("of SSL_CERT_FILE ({path})"));
+    let own: usize = survey.files.iter().map(|(_, found)| found.usable()).sum();
+    let found = match own {
+        0 => format!("{} certificates {source}", survey.system),
+        own => format!("{} certificates {source}, {own} of `ca_files`", survey.system),
+    };
+    match (survey.system, own) {
+        (0, 0) => Finding::problem(ROOTS, found)
+            .so("no TLS connection can be checked")
+            .remedy("sudo apt-get install ca-certificates"),
+        (0, _) => Finding::warning(ROOTS, found).remedy("sudo apt-get install ca-certificates"),
+        _ => Finding::ok(ROOTS, found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date(&headers), None);
+        headers.insert(http::header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        let read = date(&headers).unwrap();
+        assert_eq!(read.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 784_111_777);
+    }
+}

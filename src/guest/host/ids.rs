@@ -1,0 +1,104 @@
+//! Subordinate ids: whether the user has any, and whether the programs that map them can.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::cause::Cause;
+
+/// Ids a build needs: those of a Debian system, `nobody` (65534) among them.
+pub const NEEDED: u32 = 65_536;
+
+/// A range of subordinate ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// The first range that is long enough in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)), of a user known by
+/// name or id.
+pub fn range(text: &str, name: &str, uid: u32) -> Option<Range> {
+    ranges(text)
+        .filter(|(owner, range)| (*owner == name || owner.parse() == Ok(uid)) && range.count >= NEEDED)
+        .map(|(_, range)| range)
+        .next()
+}
+
+/// The first id above every range, from 100000 on.
+pub fn free(text: &str) -> u32 {
+    ranges(text).map(|(_, range)| range.first.saturating_add(range.count)).fold(100_000, u32::max)
+}
+
+fn ranges(text: &str) -> impl Iterator<Item = (&str, Range)> {
+    text.lines().filter_map(|line| {
+        let mut parts = line.trim().split(':');
+        let owner = parts.next().filter(|owner| !owner.is_empty() && !owner.starts_with('#'))?;
+        let (first, count) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some((owner, Range { first, count }))
+    })
+}
+
+/// Why the user cannot map subordinate ids, or the ranges (of user and group ids) it can map. `path` is the value of
+/// the variable `PATH`.
+pub fn look(uid: u32, path: &str) -> Result<(Range, Range), Cause> {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let (users, groups) = (read("/etc/subuid"), read("/etc/subgid"));
+    let free = free(&users).max(free(&groups));
+    let of = |text: &str, file| {
+        range(text, &user, uid).ok_or_else(|| Cause::NoSubordinateIds { user: user.clone(), file, free })
+    };
+    let found = (of(&users, "/etc/subuid")?, of(&groups, "/etc/subgid")?);
+    for name in ["newuidmap", "newgidmap"] {
+        let program = find(name, path).ok_or(Cause::NoNewuidmap)?;
+        if !may_map(&program) {
+            return Err(Cause::NewuidmapNotPrivileged { program: program.with_file_name("newuidmap") });
+        }
+    }
+    Ok(found)
+}
+
+/// A program of this name in one of the directories of `path`.
+pub fn find(name: &str, path: &str) -> Option<PathBuf> {
+    let directories = path.split(':').filter(|directory| !directory.is_empty());
+    directories.map(|directory| Path::new(directory).join(name)).find(|program| {
+        program.metadata().is_ok_and(|status| status.is_file() && status.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Set-user-id root, or a file capability (which only its presence is asked of).
+fn may_map(program: &Path) -> bool {
+    let Ok(status) = program.metadata() else { return false };
+    let by_mode = status.uid() == 0 && status.mode() & 0o4000 != 0;
+    by_mode || rustix::fs::getxattr_query(program, "security.capability").is_ok_and(|length| length > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_found_by_name_or_id_and_must_be_long_enough() {
+        let text = "# comment\nbob:100000:65536\n1001:165536:65536\nann:300000:1000\nann:400000:70000\nbroken:x:1\n";
+        assert_eq!(range(text, "bob", 1000), Some(Range { first: 100_000, count: 65_536 }));
+        assert_eq!(range(text, "eve", 1001), Some(Range { first: 165_536, count: 65_536 }));
+        assert_eq!(range(text, "ann", 1002), Some(Range { first: 400_000, count: 70_000 }));
+        assert_eq!(range(text, "broken", 1003), None);
+        assert_eq!(free(text), 470_000);
+        assert_eq!(free(""), 100_000);
+    }
+
+    #[test]
+    fn a_program_is_found_where_it_can_be_run() {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("newuidmap");
+        std::fs::write(&program, "").unwrap();
+        let path = format!("/nowhere::{}", place.path().display());
+        assert_eq!(find("newuidmap", &path), None);
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find("newuidmap", &path), Some(program.clone()));
+        assert!(!may_map(&program));
+    }
+}
