@@ -4,10 +4,11 @@ pub mod archive;
 pub mod config;
 pub mod debian;
 pub mod export;
-mod gzip;
 mod machine;
+mod oci;
 mod runner;
 mod steps;
+mod tape;
 mod tar_reader;
 mod tar_writer;
 mod tree_writer;
@@ -21,12 +22,14 @@ use tokio::sync::Mutex;
 use super::{BuilderType, PreparedBuilder, Surroundings};
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
+use crate::engine::place;
 use crate::engine::registry::Prepared;
 use crate::error::{Error, Result};
 use crate::template::config::Config as _;
 use config::{Base, RootfsConfig};
 use export::Format;
 use machine::Machine;
+use oci::config::OciConfig;
 use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source, WriteImage};
 
 pub use machine::Services;
@@ -41,6 +44,7 @@ pub struct Rootfs {
     checksum: Option<String>,
     output: PathBuf,
     format: Format,
+    oci: OciConfig,
 }
 
 /// The name of the kind in templates.
@@ -65,10 +69,11 @@ impl PreparedBuilder for PreparedRootfs {
         let unsound =
             |message: String| Error::new(format!("the options of {} are not sound: {message}", around.build_name));
         let format = config.format().map_err(unsound)?;
-        export::check_target(&output, format, around.force)?;
+        place::check(&output, format.is_directory(), around.force)?;
         Ok(Box::new(Rootfs {
             base: config.base().map_err(|problem| unsound(problem.message))?,
             format,
+            oci: config.oci.unwrap_or_default(),
             checksum: config.base_checksum,
             machine: Arc::new(Mutex::new(Machine::new(around.services, around.scratch, config.hostname)?)),
             output,
@@ -104,8 +109,8 @@ impl Builder for Rootfs {
         steps
     }
 
-    async fn open(&mut self, _index: usize, _label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
-        Ok(Some(self.machine.lock().await.open(context).await?))
+    async fn open(&mut self, _index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
+        Ok(Some(self.machine.lock().await.open(label, context).await?))
     }
 
     async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()> {
@@ -113,8 +118,8 @@ impl Builder for Rootfs {
     }
 
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {
-        let (machine, output, format) = (self.machine.clone(), self.output.clone(), self.format);
-        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format })]
+        let (machine, output, format, oci) = (self.machine.clone(), self.output.clone(), self.format, self.oci.clone());
+        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format, oci })]
     }
 
     fn artifact(&mut self) -> Option<Artifact> {

@@ -127,7 +127,7 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
     session.proxy.cache().begin_run();
-    let status = in_cage(command, &session).await;
+    let status = in_cage(command, &session, settings, console).await;
     session.drain().await;
     session.finish()?;
     if !args.quiet {
@@ -143,10 +143,17 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     status
 }
 
-async fn in_cage(argv: Vec<String>, session: &Session) -> Result<i32> {
-    let network = Network::enforced(&session.proxy, Client::guest("exec")).await?;
+async fn in_cage(argv: Vec<String>, session: &Session, settings: &Settings, console: &Console) -> Result<i32> {
+    let network = Network::of(settings.egress.value, &session.proxy, Client::guest("exec")).await?;
+    if let Some(why) = network.why_observed() {
+        console.warning(&format!(
+            "Egress is observed: the command has this machine's network, and is led to the proxy by settings that a \
+             program may ignore; {why}"
+        ));
+    }
     let files = HostFiles::write(session)?;
-    let spec = ExecSpec { program: this_program(), argv, env: files.environment(None, &[]) };
+    let env = files.environment(network.proxy_url().as_deref(), &[]);
+    let spec = ExecSpec { program: this_program(), argv, env };
     run_command(network.gateway(), spec).await
 }
 

@@ -3,16 +3,31 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags};
-use rustix::mount::MountPropagationFlags;
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags};
 
 /// Leaves the mount namespace for one of its own, from which nothing reaches back into the first.
 pub(super) fn private_mounts() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
     rustix::mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     Ok(())
+}
+
+/// Changes the flags of the mount at `path`. Those it has already stay: inside a user namespace the kernel lets none be
+/// taken off that were set outside.
+pub(super) fn restrict_mount(path: &Path, add: MountFlags) -> io::Result<()> {
+    let has = rustix::fs::statvfs(path)?.f_flag;
+    let flags = [
+        (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+    ];
+    let kept = flags.into_iter().filter(|(flag, _)| has.contains(*flag)).map(|(_, flag)| flag);
+    Ok(rustix::mount::mount_remount(path, kept.fold(MountFlags::BIND | add, MountFlags::union), "")?)
 }
 
 /// Leaves the network namespace for a new, empty one.

@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::tar_reader::{Entry, Kind, TarReader};
 use super::tree_writer::{Meta, TreeWriter};
+pub(super) use crate::engine::place::stop_if;
 use crate::error::{Context, Error, Result};
 use crate::guest::layers::Layers;
+use crate::guest::mapping;
 use crate::guest::rooted::Attributes;
 use crate::guest::xattr;
 
@@ -119,6 +121,7 @@ pub(super) fn copy(
 
 fn copy_one(writer: &mut TreeWriter, entry: &crate::guest::layers::Entry) -> io::Result<u64> {
     let metadata = &entry.metadata;
+    mapping::check_owner(&entry.source, metadata)?;
     let kind = FileType::from_raw_mode(metadata.mode());
     let mut meta = Meta { attributes: Attributes::from(metadata), xattrs: Vec::new() };
     match kind {
@@ -142,10 +145,6 @@ fn copy_one(writer: &mut TreeWriter, entry: &crate::guest::layers::Entry) -> io:
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
-}
-
-pub(super) fn stop_if(cancel: &CancellationToken) -> Result<()> {
-    if cancel.is_cancelled() { Err(Error::new("cancelled")) } else { Ok(()) }
 }
 
 fn bad_archive(archive: &Path) -> Error {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::debian::{DebianOptions, Variant};
 use super::export::Format;
+use super::oci::config::OciConfig;
 use crate::download::ChecksumSpec;
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostics;
@@ -41,8 +42,10 @@ crate::config! {
         debian: Option<DebianConfig> as block,
         /// Where the image goes.
         output: Option<PathBuf>,
-        /// `directory`, `tar`, `tar.gz` or `tar.zst`; by default what the suffix of `output` says.
+        /// `directory`, `tar`, `tar.gz`, `tar.zst`, `oci` or `oci-archive`; by default what the suffix of `output` says.
         format: Option<String>,
+        /// What a container image says of itself.
+        oci: Option<OciConfig> as block,
         /// Host name of the guest while it is being built.
         hostname: String = "larder".to_owned(),
     }
@@ -84,6 +87,16 @@ pub(super) fn validate(decoded: &Decoded<RootfsConfig>) -> Diagnostics {
     }
     if let (false, Some(name), Err(hint)) = (decoded.is_unknown("format"), &config.format, config.format()) {
         report(problem("format", format!("unknown format {name:?}"), hint));
+    }
+    for found in config.oci.iter().flat_map(OciConfig::problems).filter(|found| !decoded.is_unknown(found.option)) {
+        report(found);
+    }
+    let known = !decoded.is_unknown("format") && !decoded.is_unknown("output");
+    if let (true, Some(_), Ok(format)) = (known, &config.oci, config.format())
+        && !format.is_oci()
+    {
+        let hint = "add `format = \"oci\"` or `format = \"oci-archive\"`, or let `output` end in .oci or .oci.tar";
+        report(problem("oci", "an `oci` block is for container images, and none is written", hint));
     }
     let remote = config.base.as_deref().is_some_and(is_url);
     if remote && config.base_checksum.is_none() && !decoded.is_unknown("base_checksum") {
@@ -137,7 +150,8 @@ impl RootfsConfig {
     pub(super) fn format(&self) -> Result<Format, String> {
         match &self.format {
             Some(name) => {
-                Format::from_option(name).ok_or_else(|| "it is one of directory, tar, tar.gz and tar.zst".to_owned())
+                let known = || format!("it is one of {}", Format::options().collect::<Vec<_>>().join(", "));
+                Format::from_option(name).ok_or_else(known)
             }
             None => Ok(Format::of_name(&self.output_path(""))),
         }

@@ -12,13 +12,15 @@ use super::archive;
 use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
 use super::export::{self, Export, Format};
 use super::machine::{Machine, remove_scratch, tell};
+use super::oci::config::OciConfig;
+use super::oci::{self, Container};
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
 use crate::engine::component::{Context, ScanResult, Step};
 use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
 use crate::event::TraceLine;
-use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
+use crate::guest::mapping;
 use crate::guest::root::Root;
 use crate::guest::tools;
 use crate::guest::trace::{self, Limits, Look, Needles};
@@ -48,7 +50,13 @@ impl Step for Prepare {
         let base = machine.base();
         fs::create_dir(&base).context(|| format!("cannot make {}", base.display()))?;
         machine.join_network().await?;
-        context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else");
+        match machine.network()?.why_observed() {
+            None => context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else"),
+            Some(why) => context.ui.warn(&format!(
+                "Egress is observed: the guest shares this machine's network, and is led to the proxy by settings that \
+                 a program may ignore; {why}"
+            )),
+        }
         Ok(())
     }
 
@@ -262,7 +270,7 @@ impl Step for Scan {
     async fn run(&mut self, context: &Context) -> Result<()> {
         let machine = self.machine.lock().await;
         let services = &machine.services;
-        let addresses = [format!("{GATEWAY_V4}:{PROXY_PORT}"), services.host_address.clone()];
+        let addresses = [machine.network()?.address(), services.host_address.clone()];
         let look = Look {
             authority: Some(machine.authority()),
             canaries: &[services.proxy.ca_canary().to_owned()],
@@ -336,6 +344,7 @@ pub(super) struct WriteImage {
     pub(super) machine: Shared,
     pub(super) output: PathBuf,
     pub(super) format: Format,
+    pub(super) oci: OciConfig,
 }
 
 #[async_trait]
@@ -349,11 +358,28 @@ impl Step for WriteImage {
         let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
         context.ui.say(&format!("Writing {}", self.output.display()));
         let (cancel, ui, clamp) = (context.cancel.clone(), context.ui.clone(), context.clamp);
+        if format.is_oci() {
+            let (stages, config, say) = (machine.stages()?, self.oci.clone(), context.ui.clone());
+            let digest = blocking(move || {
+                let container = Container { config: &config, stages: &stages, now: jiff::Timestamp::now(), clamp };
+                let mut progress = |done: archive::Written| ui.progress("written", done.bytes, None);
+                oci::write(&container, &output, format == Format::OciArchive, force, &cancel, &mut progress)
+            })
+            .await?;
+            say.say(&format!("Manifest {digest}"));
+            return Ok(());
+        }
         blocking(move || {
             let export = Export { tree: &tree, target: &output, format, force, exclude: &[], clamp };
             export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
         })
         .await?;
+        if self.format == Format::Directory && mapping::is_inside() {
+            context.ui.say(&format!(
+                "Its files belong to your subordinate ids; a shell in which they can be packed and removed: \
+                 unshare --map-root-user --map-auto"
+            ));
+        }
         Ok(())
     }
 }

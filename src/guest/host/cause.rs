@@ -79,12 +79,37 @@ pub enum Cause {
         /// First id of a range that is free.
         free: u32,
     },
+    /// The user has subordinate ids, but too few.
+    TooFewSubordinateIds {
+        /// Name of the user, or the id where it has no name.
+        user: String,
+        /// The file: `/etc/subuid` or `/etc/subgid`.
+        file: &'static str,
+        /// How many there are in one range.
+        count: u32,
+        /// First id of a range that is free.
+        free: u32,
+    },
+    /// The user namespace that this process is in, such as a container's, has too few ids itself.
+    OwnMapTooSmall {
+        /// The file that says so: `/proc/self/uid_map` or `/proc/self/gid_map`.
+        file: &'static str,
+        /// The first id that is missing.
+        lacks: u32,
+    },
     /// The programs that map subordinate ids are not installed.
     NoNewuidmap,
     /// They are, but are neither set-user-id root nor carry the capability.
     NewuidmapNotPrivileged {
         /// Path of the program.
         program: PathBuf,
+    },
+    /// They refused to map the ids.
+    MapRefused {
+        /// Path of the program.
+        program: PathBuf,
+        /// What it said.
+        said: String,
     },
     /// None that is known.
     Unknown(String),
@@ -183,6 +208,9 @@ impl Cause {
             Self::ProcCovered(_) => "proc-covered",
             Self::NotInKernel(_) => "not-in-kernel",
             Self::NoSubordinateIds { .. } => "no-subordinate-ids",
+            Self::TooFewSubordinateIds { .. } => "too-few-subordinate-ids",
+            Self::OwnMapTooSmall { .. } => "own-map-too-small",
+            Self::MapRefused { .. } => "map-refused",
             Self::NoNewuidmap => "no-newuidmap",
             Self::NewuidmapNotPrivileged { .. } => "newuidmap-not-privileged",
             Self::Unknown(_) => "unknown",
@@ -207,6 +235,14 @@ impl Cause {
             Self::ProcCovered(_) => "parts of /proc are covered here, so the kernel mounts no other".into(),
             Self::NotInKernel(kind) => format!("this kernel has no {}", kind.name()),
             Self::NoSubordinateIds { user, file, .. } => format!("{file} has no ids for {user}"),
+            Self::TooFewSubordinateIds { user, file, count, .. } => format!(
+                "{file} has only {count} ids in a range for {user}: an image could have no owner above {count}, and \
+                 `nobody` is 65534"
+            ),
+            Self::OwnMapTooSmall { file, lacks } => {
+                format!("the user namespace this runs in (a container?) has no id {lacks}; see {file}")
+            }
+            Self::MapRefused { program, said } => format!("{} refused to map the ids: {said}", program.display()),
             Self::NoNewuidmap => "newuidmap and newgidmap are not installed".into(),
             Self::NewuidmapNotPrivileged { program } => {
                 format!("{} is not set-user-id root, so it may map no ids", program.display())
@@ -231,9 +267,15 @@ impl Cause {
             Self::Container(container) | Self::ProcCovered(container) => container.flags(),
             Self::NotCapable => vec!["run it with CAP_SYS_ADMIN, or as a user that has subordinate ids".into()],
             Self::NotInKernel(_) => vec!["use a kernel that has them".into()],
-            Self::NoSubordinateIds { user, free, .. } => {
+            Self::NoSubordinateIds { user, free, .. } | Self::TooFewSubordinateIds { user, free, .. } => {
                 let last = free.saturating_add(65_535);
                 vec![format!("sudo usermod --add-subuids {free}-{last} --add-subgids {free}-{last} {user}")]
+            }
+            Self::OwnMapTooSmall { .. } => {
+                vec!["run Larder outside of it, or give the container the ids, 65536 of them at least".into()]
+            }
+            Self::MapRefused { .. } => {
+                vec!["compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into()]
             }
             Self::NoNewuidmap => vec!["sudo apt-get install uidmap   # elsewhere: shadow-utils, shadow".into()],
             Self::NewuidmapNotPrivileged { program } => {
