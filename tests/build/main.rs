@@ -34,3 +34,4 @@ mod running;
 mod support;
 mod templates;
 mod trace;
+mod unprivileged;
