@@ -112,6 +112,8 @@ pub enum Cause {
         /// Path of the program.
         program: PathBuf,
     },
+    /// This process may not gain rights by running such a program.
+    NoNewPrivileges,
     /// They refused to map the ids.
     MapRefused {
         /// Path of the program.
@@ -228,6 +230,7 @@ impl Cause {
             Self::NoSubordinateIds { .. } => "no-subordinate-ids",
             Self::TooFewSubordinateIds { .. } => "too-few-subordinate-ids",
             Self::OwnMapTooSmall { .. } => "own-map-too-small",
+            Self::NoNewPrivileges => "no-new-privileges",
             Self::MapRefused { .. } => "map-refused",
             Self::NoNewuidmap => "no-newuidmap",
             Self::NewuidmapNotPrivileged { .. } => "newuidmap-not-privileged",
@@ -261,6 +264,7 @@ impl Cause {
             Self::OwnMapTooSmall { file, lacks } => {
                 format!("the user namespace this runs in (a container?) has no id {lacks}; see {file}")
             }
+            Self::NoNewPrivileges => "newuidmap gains no rights here: no_new_privs is set for this process".into(),
             Self::MapRefused { program, said } => format!("{} refused to map the ids: {said}", program.display()),
             Self::NoNewuidmap => "newuidmap and newgidmap are not installed".into(),
             Self::NewuidmapNotPrivileged { program } => {
@@ -295,6 +299,10 @@ impl Cause {
             Self::OwnMapTooSmall { .. } => {
                 vec!["run Larder outside of it, or give the container the ids, 65536 of them at least".into()]
             }
+            Self::NoNewPrivileges => vec![
+                "start the container without --security-opt no-new-privileges, the service with NoNewPrivileges=no"
+                    .into(),
+            ],
             Self::MapRefused { .. } => {
                 vec!["compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into()]
             }
