@@ -112,7 +112,8 @@ fn can_fence() -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
     let version = (parts.next().unwrap(), parts.next().unwrap());
-    let landlock = std::fs::read_to_string("/proc/kallsyms").is_ok_and(|text| text.contains("hook_unix_stream_connect"));
+    let landlock =
+        std::fs::read_to_string("/proc/kallsyms").is_ok_and(|text| text.contains("hook_unix_stream_connect"));
     version >= (6, 12) && landlock
 }
 
