@@ -375,10 +375,10 @@ impl Step for WriteImage {
         })
         .await?;
         if self.format == Format::Directory && mapping::is_inside() {
-            context.ui.say(&format!(
+            context.ui.say(
                 "Its files belong to your subordinate ids; a shell in which they can be packed and removed: \
-                 unshare --map-root-user --map-auto"
-            ));
+                 unshare --map-root-user --map-auto",
+            );
         }
         Ok(())
     }
