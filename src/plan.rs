@@ -7,6 +7,7 @@ use crate::template::build::Build;
 use crate::template::post_processor::PostProcessorBlock;
 use crate::template::provisioner::ProvisionerBlock;
 use crate::template::source::BuildSource;
+use crate::template::{Language, Template};
 use select::Patterns;
 
 /// What to run.
@@ -31,15 +32,15 @@ pub struct BuildPlan {
     pub post_processors: Vec<Vec<PostProcessorBlock>>,
 }
 
-/// Makes the plan: builds selected by `-only` and `-except` (globs on their ids, as Packer has it for HCL2).
-/// `-except` also takes post-processors by name, with the rest of their chain.
-pub fn plan(builds: &[Build], only: &[String], except: &[String]) -> Result<Plan> {
-    let only_patterns = Patterns::new("-only", only)?;
-    let except_patterns = Patterns::new("-except", except)?;
+/// Makes the plan: builds selected by `-only` and `-except` (globs on their ids for HCL2, exact names for a legacy
+/// template, as Packer has it). `-except` also takes post-processors by name, with the rest of their chain.
+pub fn plan(template: &Template, only: &[String], except: &[String]) -> Result<Plan> {
+    let only_patterns = Patterns::new("-only", only, template.language)?;
+    let except_patterns = Patterns::new("-except", except, template.language)?;
     let selected = |id: &str| (only.is_empty() || only_patterns.matches(id)) && !except_patterns.matches(id);
     let mut planned = Vec::new();
     let mut all = Vec::new();
-    for build in builds {
+    for build in &template.builds {
         for source in &build.sources {
             let id = source.id();
             all.push(id.clone());
@@ -49,7 +50,7 @@ pub fn plan(builds: &[Build], only: &[String], except: &[String]) -> Result<Plan
         }
     }
     if planned.is_empty() {
-        return Err(nothing_to_build(&all, only, except));
+        return Err(nothing_to_build(&all, only, except, template.language));
     }
     disambiguate(&mut planned);
     Ok(Plan { builds: planned })
@@ -87,7 +88,11 @@ fn disambiguate(builds: &mut [BuildPlan]) {
     }
 }
 
-fn nothing_to_build(all: &[String], only: &[String], except: &[String]) -> Error {
+fn nothing_to_build(all: &[String], only: &[String], except: &[String], language: Language) -> Error {
+    if all.is_empty() && language == Language::LegacyJson {
+        return Error::new("no builds to run: the template has no builders")
+            .hint("add \"builders\": [{ \"type\": \"…\" }]");
+    }
     if all.is_empty() {
         return Error::new("no builds to run: the template has no `build` block with a source")
             .hint("add `build { sources = [\"source.TYPE.NAME\"] }`");

@@ -21,4 +21,4 @@ pub mod variable;
 
 pub use body::{ConfigBody, DecodeEnv, TemplateScope};
 pub use build::Build;
-pub use load::{LoadOptions, Loaded, Template, load};
+pub use load::{Depth, Language, LoadOptions, Loaded, Template, load};

@@ -1,31 +1,71 @@
-//! `larder inspect`: what a template consists of.
+//! `larder inspect`: what a template consists of, in Packer's two forms: for people and `-machine-readable`.
+
+use jiff::Timestamp;
 
 use super::Env;
 use super::args::InspectArgs;
 use super::console::Console;
 use super::template::Reading;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Result, chain};
+use crate::output::machine_line::machine_line;
 use crate::template::build::Build;
 use crate::template::hcl::convert::to_json;
 use crate::template::hcl::value::Value;
+use crate::template::{Language, Template};
 
 /// Prints variables, locals and builds.
-pub(super) fn run(args: &InspectArgs, env: &Env, console: &Console) -> Result<()> {
+pub(super) fn run(args: &InspectArgs, machine_readable: bool, env: &Env, console: &Console) -> Result<()> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
-    let (template, _) = reading.template(console)?;
-    console.line("Packer Inspect: HCL2 mode\n")?;
-    console.line("> input-variables:\n")?;
+    let out = Output { console, machine_readable };
+    let template = match reading.template(console) {
+        Ok((template, _)) => template,
+        Err(error) => {
+            if machine_readable {
+                out.machine("ui", &["error", &chain(&error)])?;
+            }
+            return Err(error);
+        }
+    };
+    match template.language {
+        Language::Hcl2 => hcl2(&template, &out),
+        Language::LegacyJson => legacy(&template, &out),
+    }
+}
+
+/// Where things are said; what is for people is a line of data too where programs read.
+struct Output<'a> {
+    console: &'a Console,
+    machine_readable: bool,
+}
+
+impl Output<'_> {
+    fn say(&self, text: &str) -> Result<()> {
+        if self.machine_readable { self.machine("ui", &["say", text]) } else { self.console.line(text) }
+    }
+
+    fn machine(&self, category: &str, data: &[&str]) -> Result<()> {
+        if self.machine_readable {
+            self.console.line(&machine_line(Timestamp::now(), "", category, data))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn hcl2(template: &Template, out: &Output<'_>) -> Result<()> {
+    out.say("Packer Inspect: HCL2 mode\n")?;
+    out.say("> input-variables:\n")?;
     for (name, variable) in &template.variables {
-        console.line(&format!("var.{name}: {}", shown(&variable.value, variable.sensitive)))?;
+        out.say(&format!("var.{name}: {}", shown(&variable.value, variable.sensitive)))?;
     }
-    console.line("\n> local-variables:\n")?;
+    out.say("\n> local-variables:\n")?;
     for (name, value) in &template.locals {
-        console.line(&format!("local.{name}: {}", shown(value, false)))?;
+        out.say(&format!("local.{name}: {}", shown(value, false)))?;
     }
-    console.line("\n> builds:\n")?;
+    out.say("\n> builds:\n")?;
     for (index, build) in template.builds.iter().enumerate() {
-        console.line(&build_lines(index, build))?;
+        out.say(&build_lines(index, build))?;
     }
     Ok(())
 }
@@ -65,4 +105,74 @@ fn build_lines(index: usize, build: &Build) -> String {
 
 fn named(kind: &str, name: Option<&str>) -> String {
     name.map_or_else(|| kind.to_owned(), |name| format!("{kind} ({name})"))
+}
+
+const NOTE: &str = "\nNote: If your build names contain user variables or template\n\
+functions such as 'timestamp', these are processed at build time,\n\
+and therefore only show in their raw form here.";
+
+/// Everything as written: nothing is evaluated.
+fn legacy(template: &Template, out: &Output<'_>) -> Result<()> {
+    out.say("Packer Inspect: JSON mode")?;
+    let build = template.builds.first();
+    if let Some(description) = build.map(|build| &build.description).filter(|text| !text.is_empty()) {
+        out.say("Description:\n")?;
+        out.say(&format!("{description}\n"))?;
+    }
+    legacy_variables(template, out)?;
+    out.say("Builders:\n")?;
+    let sources = build.map(|build| build.sources.as_slice()).unwrap_or_default();
+    if sources.is_empty() {
+        out.say("  <No builders>")?;
+    }
+    let width = sources.iter().map(|source| source.name.len()).max().unwrap_or(0);
+    for source in sources {
+        let (name, kind) = (&source.name, &source.builder_type);
+        out.machine("template-builder", &[name, kind])?;
+        let named = if name == kind { String::new() } else { format!(" ({kind})") };
+        out.say(&format!("  {name}{}{named}", " ".repeat(width - name.len())))?;
+    }
+    out.say("")?;
+    out.say("Provisioners:\n")?;
+    let provisioners = build.map(|build| build.provisioners.as_slice()).unwrap_or_default();
+    if provisioners.is_empty() {
+        out.say("  <No provisioners>")?;
+    }
+    for provisioner in provisioners {
+        out.machine("template-provisioner", &[&provisioner.kind])?;
+        out.say(&format!("  {}", provisioner.kind))?;
+    }
+    out.say(NOTE)
+}
+
+fn legacy_variables(template: &Template, out: &Output<'_>) -> Result<()> {
+    let variables = &template.variables;
+    if variables.is_empty() {
+        out.say("Variables:\n")?;
+        out.say("  <No variables>")?;
+        return out.say("");
+    }
+    // A value that is secret under one name is no less so under another.
+    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+    let secrets: Vec<String> = variables.values().filter(|one| one.sensitive).map(|one| text(&one.default)).collect();
+    let required = |name: &str| variables[name].default.is_none();
+    if variables.keys().any(|name| required(name)) {
+        out.say("Required variables:\n")?;
+        for name in variables.keys().filter(|name| required(name)) {
+            out.machine("template-variable", &[name, "", "1"])?;
+            out.say(&format!("  {name}"))?;
+        }
+        out.say("")?;
+    }
+    out.say("Optional variables and their defaults:\n")?;
+    let width = variables.keys().map(String::len).max().unwrap_or(0);
+    for (name, variable) in variables.iter().filter(|(name, _)| !required(name)) {
+        let mut default = text(&variable.default);
+        if variable.sensitive || (!default.is_empty() && secrets.contains(&default)) {
+            "<sensitive>".clone_into(&mut default);
+        }
+        out.machine("template-variable", &[name, &default, "0"])?;
+        out.say(&format!("  {name}{} = {default}", " ".repeat(width - name.len())))?;
+    }
+    out.say("")
 }

@@ -1,5 +1,6 @@
 //! Reading a template for a command, and telling what is wrong with it.
 
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,13 +9,16 @@ use super::args::TemplateArgs;
 use super::components;
 use super::console::Console;
 use super::version::PACKER_VERSION;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::files::HostFiles;
 use crate::template::source_map::SourceMap;
-use crate::template::{LoadOptions, Loaded, Template, load};
+use crate::template::{Depth, LoadOptions, Loaded, Template, load};
+
+/// Largest template taken from standard input.
+const MAX_STDIN: u64 = 64 << 20;
 
 /// A template free of errors, and what is to be built of it.
 pub(super) struct Ready {
@@ -40,7 +44,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn load(&self, syntax_only: bool) -> Result<Loaded> {
+    fn load(&self, depth: Depth) -> Result<Loaded> {
         let vars = self.args.var.iter().map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(Error::new(format!("-var {pair:?} is not of the form NAME=VALUE"))
@@ -54,28 +58,48 @@ impl Reading<'_> {
             cwd: self.cwd.to_owned(),
             now: jiff::Timestamp::now(),
             packer_version: PACKER_VERSION.to_owned(),
-            syntax_only,
+            depth,
+            stdin: self.stdin()?,
             warn_on_undeclared: self.warn_on_undeclared,
         };
         Ok(load(&options, Arc::new(HostFiles)))
     }
 
+    /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
+    pub(super) fn builders(&self) -> Vec<String> {
+        let plan = self.load(Depth::Whole).ok().and_then(|loaded| self.plan(loaded.template.as_ref()?).ok());
+        plan.into_iter().flat_map(|plan| plan.builds).map(|build| build.source.builder_type).collect()
+    }
+
+    /// The template, if it is to be read from standard input.
+    fn stdin(&self) -> Result<Option<Vec<u8>>> {
+        if self.args.template != Path::new("-") {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        let input = io::stdin().lock().take(MAX_STDIN).read_to_end(&mut content);
+        input
+            .and_then(|_| give_back(&content))
+            .context(|| "cannot read the template from standard input".to_owned())?;
+        Ok(Some(content))
+    }
+
     /// Parses the template, and no more.
     pub(super) fn syntax(&self, console: &Console) -> Result<()> {
-        let loaded = self.load(true)?;
+        let loaded = self.load(Depth::Syntax)?;
         self.tell(&loaded, console)
     }
 
     /// Reads the template and evaluates it.
     pub(super) fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
-        let mut loaded = self.load(false)?;
+        let mut loaded = self.load(Depth::Declared)?;
         self.tell(&loaded, console)?;
         let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
         Ok((template, loaded))
     }
 
     fn plan(&self, template: &Template) -> Result<Plan> {
-        plan::plan(&template.builds, &self.args.only, &self.args.except)
+        plan::plan(template, &self.args.only, &self.args.except)
     }
 
     /// Prints what was found, in the order of the template, as code frames on standard error; fails if there is an
@@ -96,7 +120,10 @@ impl Reading<'_> {
             let frames = ordered.render(&loaded.sources, console.width, console.colour_err);
             console.note(&format!("{}\n", redactor.text(frames)));
         }
-        let template = self.args.template.display();
+        let template = match self.args.template.to_str() {
+            Some("-") => "the template".into(),
+            _ => self.args.template.display().to_string(),
+        };
         match found.errors().count() {
             0 => Ok(()),
             1 => Err(Error::new(format!("{template} has an error"))),
@@ -106,7 +133,7 @@ impl Reading<'_> {
 
     /// Reads the template, selects builds, and checks the options of every component in them.
     pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
-        let mut loaded = self.load(false)?;
+        let mut loaded = self.load(Depth::Whole)?;
         let plan = loaded.template.as_ref().map(|template| self.plan(template));
         // Also of a template with errors, so that all are found at once.
         if let Some(Ok(plan)) = &plan {
@@ -116,6 +143,16 @@ impl Reading<'_> {
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
+}
+
+/// Lets what has been read from standard input be read there once more: by this process, or by the one it starts to do
+/// the work.
+fn give_back(content: &[u8]) -> io::Result<()> {
+    let memory = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(memory);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(nix::unistd::dup2_stdin(&file)?)
 }
 
 /// A single error that is not about a place in the template, without a frame around it.

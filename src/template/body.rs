@@ -15,7 +15,9 @@ use super::hcl::eval::{Evaluator, OPEN_OBJECT, Origin, Work};
 use super::hcl::functions::FunctionEnv;
 use super::hcl::scope::Scope;
 use super::hcl::value::{Type, Value};
+use super::json;
 use super::json::interpolate::{BuildValues, InterpolateContext};
+use super::json::parse::Member;
 use super::secrets::Secrets;
 use super::source_map::Span;
 
@@ -24,6 +26,8 @@ use super::source_map::Span;
 pub struct TemplateScope {
     /// `var`, `local`, `path`, `packer`.
     pub names: BTreeMap<String, Value>,
+    /// The user variables of a legacy template; `None` in HCL2.
+    pub user: Option<BTreeMap<String, String>>,
     /// The files of the host.
     pub files: Arc<dyn FileLoader>,
     /// The directory the program runs in.
@@ -65,9 +69,21 @@ pub struct Override {
 }
 
 #[derive(Clone, Debug)]
-struct Part {
-    body: Arc<Body>,
-    origin: Origin,
+enum Part {
+    Hcl { body: Arc<Body>, origin: Origin },
+    Json(Arc<[Member]>),
+}
+
+impl Part {
+    /// Names set at the top and where.
+    fn names(&self) -> Vec<(String, Span)> {
+        match self {
+            Self::Hcl { body, origin } => {
+                body.attributes().map(|a| (a.key.as_str().to_owned(), origin.span(a.key.span()))).collect()
+            }
+            Self::Json(members) => members.iter().map(|member| (member.name.clone(), member.name_span)).collect(),
+        }
+    }
 }
 
 /// A parsed body. Cheap to clone.
@@ -90,8 +106,19 @@ impl ConfigBody {
         common: &'static [&'static str],
     ) -> Self {
         let header = header_span(block, origin);
-        let parts = vec![Part { body: Arc::new(block.body.clone()), origin }];
+        let parts = vec![Part::Hcl { body: Arc::new(block.body.clone()), origin }];
         Self { owner: owner.into(), header, parts, scope: Arc::clone(scope), common }
+    }
+
+    /// The options of a component of a legacy template.
+    pub(crate) fn json(
+        owner: &str,
+        header: Span,
+        members: &[Member],
+        scope: &Arc<TemplateScope>,
+        common: &'static [&'static str],
+    ) -> Self {
+        Self { owner: owner.into(), header, parts: vec![Part::Json(members.into())], scope: Arc::clone(scope), common }
     }
 
     /// Adds the options of another block.
@@ -102,10 +129,8 @@ impl ConfigBody {
 
     /// Names set at the top of the body and where.
     pub(crate) fn attributes(&self) -> Vec<(String, Span)> {
-        let attributes = self.parts.iter().flat_map(|part| {
-            part.body.attributes().map(|a| (a.key.as_str().to_owned(), part.origin.span(a.key.span())))
-        });
-        attributes.filter(|(name, _)| !self.common.contains(&name.as_str())).collect()
+        let names = self.parts.iter().flat_map(Part::names);
+        names.filter(|(name, _)| !self.common.contains(&name.as_str())).collect()
     }
 
     /// Where the block's header is.
@@ -142,6 +167,7 @@ impl ConfigBody {
             cwd: self.scope.cwd.display().to_string(),
             packer_version: self.scope.packer_version.clone(),
             now: self.scope.now,
+            user: self.scope.user.clone(),
             data: env.data.clone(),
             build: env.build.clone(),
             ..InterpolateContext::default()
@@ -156,8 +182,13 @@ impl ConfigBody {
         let mut diagnostics = Diagnostics::default();
         let mut evaluated = EvaluatedBody { header: self.header, entries: Vec::new() };
         for part in &self.parts {
-            let evaluator = Evaluator { origin: part.origin, env: &functions, work: &work };
-            let entries = body_entries(&evaluator, &part.body, &scope, &mut diagnostics);
+            let entries = match part {
+                Part::Hcl { body, origin } => {
+                    let evaluator = Evaluator { origin: *origin, env: &functions, work: &work };
+                    body_entries(&evaluator, body, &scope, &mut diagnostics)
+                }
+                Part::Json(members) => members.iter().map(json::value::entry).collect(),
+            };
             evaluated.entries.extend(entries.into_iter().filter(|entry| !self.common.contains(&entry.name.as_str())));
         }
         if let Some(overrides) = &env.overrides {

@@ -154,6 +154,7 @@ impl Loading<'_> {
             local_name: source.name.clone(),
             name: source.name,
             build_name: build.name.clone(),
+            legacy_name: None,
             body: source.body,
             span,
         });
@@ -200,6 +201,7 @@ impl Loading<'_> {
             name: source.name,
             local_name,
             build_name: build.name.clone(),
+            legacy_name: None,
             body,
             span,
         });

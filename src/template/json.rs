@@ -1,4 +1,6 @@
 //! Templates in JSON: legacy ones, with Go templates in their strings, and HCL2's JSON form.
 
 pub mod interpolate;
+mod legacy;
 pub(crate) mod parse;
+pub(crate) mod value;

@@ -1,7 +1,7 @@
 //! Files to [`Template`]: everything that can be said about a template without building it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use hcl_edit::Span as _;
@@ -26,14 +26,16 @@ use super::source_map::{FileId, SourceMap, Span};
 use super::variable::Variable;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod variable_files;
 
 /// What to load, and what it is given.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// A file, or a directory whose `*.pkr.hcl` files make one template.
+    /// A file, or a directory whose `*.pkr.hcl` files make one template, or `-` for `stdin`.
     pub path: PathBuf,
+    /// What standard input held, if the path is `-`.
+    pub stdin: Option<Vec<u8>>,
     /// Variables of the command line, in order.
     pub vars: Vec<(String, String)>,
     /// Variable files of the command line, in order.
@@ -46,10 +48,30 @@ pub struct LoadOptions {
     pub now: Timestamp,
     /// Version that templates are told.
     pub packer_version: String,
-    /// Only parse.
-    pub syntax_only: bool,
+    /// How far to go.
+    pub depth: Depth,
     /// Warn of values in variable files for variables that are not declared.
     pub warn_on_undeclared: bool,
+}
+
+/// How far a template is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// It is parsed.
+    Syntax,
+    /// What it declares is known; variables of a legacy template need no values.
+    Declared,
+    /// Everything is evaluated that can be before a build runs.
+    Whole,
+}
+
+/// What a template is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// HCL2, in its own syntax or in JSON.
+    Hcl2,
+    /// JSON with Go templates in its strings.
+    LegacyJson,
 }
 
 /// The result of loading.
@@ -69,6 +91,8 @@ pub struct Loaded {
 /// A template.
 #[derive(Clone, Debug)]
 pub struct Template {
+    /// What it is written in.
+    pub language: Language,
     /// Its variables by name.
     pub variables: BTreeMap<String, Variable>,
     /// Its locals by name.
@@ -108,9 +132,9 @@ pub fn load(options: &LoadOptions, files: Arc<dyn FileLoader>) -> Loaded {
 #[derive(Debug)]
 pub(crate) struct Loading<'a> {
     pub(crate) options: &'a LoadOptions,
-    files: Arc<dyn FileLoader>,
+    pub(crate) files: Arc<dyn FileLoader>,
     pub(crate) diagnostics: Diagnostics,
-    source_map: SourceMap,
+    pub(crate) source_map: SourceMap,
     pub(crate) scope_secrets: Secrets,
     pub(crate) variables: BTreeMap<String, Variable>,
     pub(crate) locals: BTreeMap<String, Local>,
@@ -123,7 +147,16 @@ pub(crate) struct Loading<'a> {
 
 impl Loading<'_> {
     fn load(&mut self) -> Option<Template> {
+        if let Some(content) = &self.options.stdin {
+            let (file, text) = self.add_text("<stdin>".to_owned(), content.clone())?;
+            return self.load_legacy(file, &text, &self.options.cwd.clone());
+        }
         let path = self.options.cwd.join(&self.options.path);
+        if self.files.is_file(&path) && !ends(&path, ".pkr.hcl") && !ends(&path, ".pkr.json") {
+            let (file, text) = self.read(&path)?;
+            let path = clean(&path);
+            return self.load_legacy(file, &text, path.parent().unwrap_or(Path::new("/")));
+        }
         let (paths, directory) = self.template_files(&path)?;
         let mut structures = Vec::new();
         for path in &paths {
@@ -133,7 +166,7 @@ impl Loading<'_> {
         }
         let whole = !self.diagnostics.has_errors();
         let blocks = self.root_blocks(structures);
-        if self.options.syntax_only {
+        if self.options.depth == Depth::Syntax {
             return None;
         }
         Some(self.evaluate_template(&blocks, directory, self.files.is_dir(&path))).filter(|_| whole)
@@ -169,6 +202,7 @@ impl Loading<'_> {
         self.names.insert("local".to_owned(), Value::object(locals.clone()));
         let scope = Arc::new(TemplateScope {
             names: self.names.clone(),
+            user: None,
             files: Arc::clone(&self.files),
             cwd: self.options.cwd.clone(),
             template_dir: directory.clone(),
@@ -188,6 +222,7 @@ impl Loading<'_> {
             .map(|(block, origin)| self.build(block, *origin, &scope))
             .collect();
         Template {
+            language: Language::Hcl2,
             variables: std::mem::take(&mut self.variables),
             locals,
             sources: std::mem::take(&mut self.sources),
@@ -237,20 +272,12 @@ impl Loading<'_> {
             self.report(json_not_supported(&shown));
             return None;
         }
-        if !ends(path, ".pkr.hcl") {
-            self.report(
-                Diagnostic::error(format!("{shown} is a legacy JSON template, and these are not supported yet"))
-                    .detail("HCL2 templates are named *.pkr.hcl; any other name means legacy JSON")
-                    .hint("convert it by `packer hcl2_upgrade`, or name it *.pkr.hcl if it is HCL2"),
-            );
-            return None;
-        }
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         Some((vec![path.to_owned()], directory))
     }
 
     /// Reads a file into the source map.
-    fn read(&mut self, path: &Path) -> Option<(FileId, String)> {
+    pub(crate) fn read(&mut self, path: &Path) -> Option<(FileId, String)> {
         let shown = path.strip_prefix(&self.options.cwd).unwrap_or(path).display().to_string();
         let content = match self.files.read(path) {
             Ok(content) => content,
@@ -259,6 +286,11 @@ impl Loading<'_> {
                 return None;
             }
         };
+        self.add_text(shown, content)
+    }
+
+    /// Adds a text to the source map.
+    fn add_text(&mut self, shown: String, content: Vec<u8>) -> Option<(FileId, String)> {
         match String::from_utf8(content) {
             Ok(text) => Some((self.source_map.add(shown, text.clone()), text)),
             Err(error) => {
@@ -432,6 +464,19 @@ impl Loading<'_> {
 
 fn ends(path: &Path, suffix: &str) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(suffix))
+}
+
+/// The path without `.` and `..`, as Go's `filepath.Clean` has it.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            cleaned.pop();
+        } else {
+            cleaned.push(component);
+        }
+    }
+    cleaned
 }
 
 fn json_not_supported(names: &str) -> Diagnostic {

@@ -41,6 +41,9 @@ pub struct BuildSource {
     pub local_name: String,
     /// Name of the build block.
     pub build_name: Option<String>,
+    /// In a legacy template the name as written, before Go templates in it are rendered: what `only`, `except` and
+    /// `override` there have.
+    pub legacy_name: Option<String>,
     /// Its options.
     pub body: ConfigBody,
     /// Where the build uses it.
@@ -48,16 +51,20 @@ pub struct BuildSource {
 }
 
 impl BuildSource {
-    /// `type.name`, as `only` and `except` in a template have it.
+    /// `type.name`, or the name as written in a legacy template, as `only` and `except` in a template have it.
     pub fn short_id(&self) -> String {
-        format!("{}.{}", self.builder_type, self.local_name)
+        match &self.legacy_name {
+            Some(name) => name.clone(),
+            None => format!("{}.{}", self.builder_type, self.local_name),
+        }
     }
 
-    /// `[build.]type.name`, as the command line's `-only` and `-except` match it.
+    /// `[build.]type.name`, or the name in a legacy template, as the command line's `-only` and `-except` match it.
     pub fn id(&self) -> String {
-        match &self.build_name {
-            Some(build) => format!("{build}.{}", self.short_id()),
-            None => self.short_id(),
+        match (&self.legacy_name, &self.build_name) {
+            (Some(_), _) => self.local_name.clone(),
+            (None, Some(build)) => format!("{build}.{}", self.short_id()),
+            (None, None) => self.short_id(),
         }
     }
 }

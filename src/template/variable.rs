@@ -37,6 +37,23 @@ pub struct Variable {
     validations: Vec<Validation>,
 }
 
+impl Variable {
+    /// A user variable of a legacy template: always text.
+    pub(crate) fn legacy(name: &str, default: Option<&str>, sensitive: bool, span: Span) -> Self {
+        let default = default.map(|text| Value::string(text).mark(sensitive));
+        Self {
+            name: name.to_owned(),
+            ty: Type::String,
+            value: default.clone().unwrap_or_else(|| Value::unknown(Type::String)),
+            default,
+            description: String::new(),
+            sensitive,
+            span,
+            validations: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Validation {
     condition: Expression,

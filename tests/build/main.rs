@@ -20,6 +20,7 @@ mod host;
 mod image;
 mod interception;
 mod kills;
+mod legacy;
 mod mirror;
 mod origin;
 mod outputs;
@@ -29,7 +30,10 @@ mod plain_origin;
 #[path = "../support/repository.rs"]
 mod repository;
 mod running;
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 mod templates;
 mod trace;
+mod unprivileged;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use larder_proxy::identity::Client;
 use larder_proxy::proxy::Proxy;
 
+use super::normalise::{self, Origin};
 use super::oci::Stage;
 use crate::communicator::rootfs::RootfsCommunicator;
 use crate::download::Downloader;
@@ -20,7 +21,7 @@ use crate::guest::journal::Journal;
 use crate::guest::launch::{Guest, GuestSpec, Shutdown};
 use crate::guest::layer::{self, Kind};
 use crate::guest::layers::Layers;
-use crate::guest::network::Network;
+use crate::guest::network::{Egress, Network};
 use crate::guest::record::Record;
 use crate::guest::reexec;
 use crate::guest::root::Root;
@@ -39,6 +40,8 @@ pub struct Services {
     pub record: Arc<Record>,
     /// Bundle of the host, for guests that have none of their own yet.
     pub host_bundle: Arc<Vec<u8>>,
+    /// What is asked of guests' networks.
+    pub egress: Egress,
     /// Paths in the image (globs) whose traces are accepted.
     pub allow_trace: Vec<String>,
     /// `host:port` of the proxy for commands of the host, which must not be in the image either.
@@ -99,7 +102,8 @@ impl Machine {
     }
 
     pub(super) async fn join_network(&mut self) -> Result<()> {
-        self.network = Some(Network::enforced(&self.services.proxy, self.services.client.clone()).await?);
+        let Services { egress, proxy, client, .. } = &self.services;
+        self.network = Some(Network::of(*egress, proxy, client.clone()).await?);
         Ok(())
     }
 
@@ -194,7 +198,14 @@ impl Machine {
 
     /// Writes the files that tools are pointed to, and returns the environment that does so.
     async fn settle(&self, guest: &Guest, below: &Layers) -> Result<BTreeMap<String, String>> {
-        let settings = tools::Settings { directory: tools::GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
+        let proxy = self.network()?.proxy_url();
+        let settings = tools::Settings {
+            directory: tools::GUEST_DIRECTORY,
+            proxy: proxy.as_deref(),
+            no_proxy: &[],
+            // Where connections reach the proxy by themselves, the system's store of certificates is enough.
+            java: proxy.is_some(),
+        };
         let own = trust::guest_bundle(below)?;
         let wgetrc = trust::guest_wgetrc(below)?;
         let sources = tools::Sources {
@@ -220,14 +231,22 @@ impl Machine {
             tokio::task::block_in_place(|| layers.discard())?;
             return ended;
         }
-        let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };
-        let restored = trust::restore(&below, &open.layer, &self.authority, &open.journal)?;
+        let nothing = Layers::new(Vec::new());
+        let below = if open.trust_layer.is_some() { &open.below } else { &nothing };
+        let restored = trust::restore(below, &open.layer, &self.authority, &open.journal)?;
         for (path, why) in &restored.left {
             context.ui.warn(&format!("{}: the CA of the build could not be taken out: {why}", path.display()));
         }
+        let whole = layers.kind() == Kind::Copy;
+        normalise(&open.layer, &open.below, whole, Origin::Written, context)?;
         layers.keep()?;
         self.made_by.push(open.label);
         Ok(())
+    }
+
+    /// Takes out of the base what tells when and where it was made.
+    pub(super) fn normalise_base(&self, origin: Origin, context: &Context) -> Result<()> {
+        normalise(&self.base(), &Layers::new(Vec::new()), false, origin, context)
     }
 
     /// Ends whatever is running, for a build that is given up.
@@ -251,6 +270,14 @@ fn packed(files: &[tools::RunFile]) -> std::io::Result<fs::File> {
     let mut file = archive.into_inner()?;
     file.rewind()?;
     Ok(file)
+}
+
+fn normalise(layer: &Path, below: &Layers, whole: bool, origin: Origin, context: &Context) -> Result<()> {
+    let told = tokio::task::block_in_place(|| normalise::normalise(layer, below, whole, origin, context.clamp))?;
+    for told in &told {
+        context.ui.warn(told);
+    }
+    Ok(())
 }
 
 /// Says what was left running in a guest that was shut down.

@@ -12,6 +12,7 @@ use super::oci::{self, Container};
 use super::steps::{Shared, blocking};
 use crate::engine::component::{Context, Step};
 use crate::error::Result;
+use crate::guest::mapping;
 
 /// What is said of the image.
 #[derive(Clone)]
@@ -61,6 +62,12 @@ impl Step for WriteImage {
         });
         if let Some(digest) = digest.await? {
             context.ui.say(&format!("Manifest {digest}"));
+        }
+        if self.format == Format::Directory && mapping::is_inside() {
+            context.ui.say(
+                "Its files belong to your subordinate ids; a shell in which they can be packed and removed: \
+                 unshare --map-root-user --map-auto",
+            );
         }
         Ok(())
     }

@@ -25,8 +25,11 @@ pub fn user(facts: &Facts, program: &Path) -> Finding {
 /// `subordinate-ids`: `path` is the value of the variable `PATH`.
 pub fn subordinate_ids(facts: &Facts, path: &str) -> Finding {
     const NAME: &str = "subordinate-ids";
-    if facts.capable {
-        return Finding::ok(NAME, "not needed: this is root");
+    if facts.root_id {
+        return match ids::look_as_root() {
+            Ok(()) => Finding::ok(NAME, "not needed: this is root"),
+            Err(cause) => Finding::of(NAME, Status::Problem, &cause),
+        };
     }
     match ids::look(rustix::process::geteuid().as_raw(), path) {
         Ok((users, groups)) => {
@@ -99,9 +102,14 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     if name != "user-namespace" && what == "make a user namespace" {
         return Finding { status, ..Finding::warning(name, "not tried: it takes a user namespace, see above") };
     }
-    let cause = match facts.cause(kind, error) {
-        Cause::Unknown(error) => Cause::Unknown(format!("cannot {what}: {error}")),
-        cause => cause,
-    };
-    Finding::of(name, status, &cause)
+    let cause = facts.cause(kind, error);
+    let mut finding = Finding::of(name, status, &cause);
+    match cause {
+        Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
+        Cause::Container { .. } | Cause::NotCapable | Cause::NoNetAdmin(_) => {
+            finding.found = format!("cannot {what}: {}", finding.found)
+        }
+        _ => {}
+    }
+    finding
 }

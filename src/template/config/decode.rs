@@ -160,7 +160,11 @@ impl Decoder<'_> {
         let mut diagnostic = Diagnostic::error(format!("wrong type for `{name}`"))
             .at(item.span)
             .detail(format!("expected {expected}, found {}", item.describe()));
-        if expected == "block" {
+        if self.context.interpolate.is_legacy() {
+            if expected == "block" {
+                diagnostic = diagnostic.hint(format!("write it as an object: \"{name}\": {{ … }}"));
+            }
+        } else if expected == "block" {
             diagnostic = diagnostic.hint(format!("write it as a block: {name} {{ … }}"));
         } else if !matches!(item.content, Content::Value(_)) {
             diagnostic = diagnostic.hint(format!("write it as an attribute: {name} = …"));
@@ -204,10 +208,15 @@ impl Decoder<'_> {
     }
 
     fn missing(&mut self, header: Span, name: &str) {
+        let hint = if self.context.interpolate.is_legacy() {
+            format!("add \"{name}\": … to its object")
+        } else {
+            format!("add {name} = … to the block")
+        };
         let diagnostic = Diagnostic::error(format!("`{name}` is required, but not set"))
             .at(header)
             .detail(format!("{} needs it", self.context.owner))
-            .hint(format!("add {name} = … to the block"));
+            .hint(hint);
         self.report(diagnostic);
     }
 

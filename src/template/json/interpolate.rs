@@ -2,7 +2,7 @@
 //!
 //! Packer runs it over almost every string of both template languages, with functions of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -10,6 +10,7 @@ mod execute;
 mod format;
 mod functions;
 mod parse;
+mod references;
 #[cfg(test)]
 mod tests;
 pub mod time_layout;
@@ -32,9 +33,11 @@ pub struct InterpolateContext {
     pub packer_version: String,
     /// Start of the run: `isotime`, `strftime`, `timestamp`.
     pub now: Timestamp,
-    /// Variables of a legacy template: `user`.
-    pub user: BTreeMap<String, String>,
-    /// Environment `env` reads; `None` where it may not be used, which is everywhere but in defaults of variables.
+    /// Variables of a legacy template: `user`; `None` in HCL2, which has none. One that is not there is empty, as in
+    /// Packer.
+    pub user: Option<BTreeMap<String, String>>,
+    /// Environment `env` reads; `None` where it may not be used, which is everywhere but in values of variables. In
+    /// these, `user` fails if there is no such variable, and fields stay as they are.
     pub env: Option<BTreeMap<String, String>>,
     /// Fields: `.Path`.
     pub data: BTreeMap<String, String>,
@@ -77,6 +80,12 @@ pub enum InterpolateError {
         /// The function.
         name: String,
     },
+    /// There is no such variable, or it has no value yet.
+    #[error("there is no user variable `{name}`")]
+    NoVariable {
+        /// The variable.
+        name: String,
+    },
     /// The value is known only when the build runs.
     #[error("`{name}` is known only when the build runs")]
     NotKnownYet {
@@ -107,8 +116,24 @@ impl InterpolateError {
                     || "to keep the braces, write {{`{{`}}".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 ),
-            _ => "this is a Go template: {{ function argument }} or {{ .Field }}".to_owned(),
+            Self::Function { function, .. } => match function.as_str() {
+                "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
+                    "read the value before, and give it as a variable: -var, a -var-file, or {{env `NAME`}}".to_owned()
+                }
+                "sed" => "use replace or replace_all".to_owned(),
+                _ => GO_TEMPLATE.to_owned(),
+            },
+            _ => GO_TEMPLATE.to_owned(),
         }
+    }
+}
+
+const GO_TEMPLATE: &str = "this is a Go template: {{ function argument }} or {{ .Field }}";
+
+impl InterpolateContext {
+    /// Whether the template is a legacy one, in JSON.
+    pub fn is_legacy(&self) -> bool {
+        self.user.is_some()
     }
 }
 
@@ -118,6 +143,17 @@ pub fn render(text: &str, context: &InterpolateContext) -> Result<String, Interp
         return Ok(text.to_owned());
     }
     execute::execute(&parse::parse(text)?, context, MAX_OUTPUT)
+}
+
+/// Names of the user variables a template uses; none if it is not a template.
+pub fn user_references(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    if text.contains("{{") {
+        for node in parse::parse(text).unwrap_or_default() {
+            references::in_node(&node, &mut found);
+        }
+    }
+    found
 }
 
 /// Whether a text holds template actions.

@@ -60,6 +60,13 @@ impl Run<'_> {
         match node {
             Node::Text(text) => self.write(text),
             Node::Output(pipeline) => {
+                // In the value of a variable a field is left for where the variable is used.
+                if let ([command], true) = (pipeline.as_slice(), self.context.env.is_some())
+                    && let [Operand::Field(names)] = command.as_slice()
+                    && !names.is_empty()
+                {
+                    return self.write(&format!("{{{{.{}}}}}", names.join(".")));
+                }
                 let value = self.pipeline(pipeline, dot)?;
                 self.write(&value.text())
             }
@@ -130,6 +137,8 @@ impl Run<'_> {
                 let name = names.join(".");
                 if let Some(text) = self.context.data.get(&name) {
                     Go::Text(text.clone())
+                } else if self.context.env.is_some() {
+                    Go::Nil
                 } else {
                     let known = self.context.data.keys().cloned().collect();
                     return Err(InterpolateError::UnknownField { name, known });

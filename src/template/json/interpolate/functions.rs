@@ -63,10 +63,7 @@ pub(super) fn call(name: &str, arguments: &[Go], context: &InterpolateContext) -
             Some(env) => Ok(Go::Text(env.get(call.text(0)?).cloned().unwrap_or_default())),
             None => Err(call.fail("may only be used in the default of a variable")),
         },
-        "user" => match context.user.get(call.text(0)?) {
-            Some(value) => Ok(Go::Text(value.clone())),
-            None => Err(call.fail(format!("there is no user variable `{}`", call.text(0)?))),
-        },
+        "user" => user(&call, context),
         "upper" => Ok(Go::Text(call.text(0)?.to_uppercase())),
         "lower" => Ok(Go::Text(call.text(0)?.to_lowercase())),
         "clean_resource_name" | "clean_ami_name" | "clean_image_name" => Ok(Go::Text(clean(call.text(0)?))),
@@ -79,7 +76,10 @@ pub(super) fn call(name: &str, arguments: &[Go], context: &InterpolateContext) -
         "printf" => Ok(Go::Text(format::sprintf(call.text(0)?, &arguments[1..]).map_err(|error| call.fail(error))?)),
         "print" => Ok(Go::Text(print(arguments))),
         "println" => Ok(Go::Text(arguments.iter().map(Go::text).collect::<Vec<_>>().join(" ") + "\n")),
-        "vault" | "consul_key" | "aws_secretsmanager" | "sed" => Err(call.fail("is not supported")),
+        "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
+            Err(call.fail("Larder does not read secrets from other programs"))
+        }
+        "sed" => Err(call.fail("this function is no more")),
         _ => logic(&call),
     }
 }
@@ -119,6 +119,18 @@ fn compare(call: &Call<'_>) -> Result<Go, InterpolateError> {
         "gt" => order.is_gt(),
         _ => order.is_ge(),
     }))
+}
+
+fn user(call: &Call<'_>, context: &InterpolateContext) -> Result<Go, InterpolateError> {
+    let name = call.text(0)?;
+    let Some(user) = &context.user else {
+        return Err(call.fail(format!("HCL2 has no user variables; write ${{var.{name}}}")));
+    };
+    match user.get(name) {
+        Some(value) => Ok(Go::Text(value.clone())),
+        None if context.env.is_some() => Err(InterpolateError::NoVariable { name: name.to_owned() }),
+        None => Ok(Go::Text(String::new())),
+    }
 }
 
 fn build(call: &Call<'_>, context: &InterpolateContext) -> Result<Go, InterpolateError> {
