@@ -107,7 +107,7 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     match cause {
         Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
         Cause::Container { .. } | Cause::NotCapable | Cause::NoNetAdmin(_) => {
-            finding.found = format!("cannot {what}: {}", finding.found)
+            finding.found = format!("cannot {what}: {}", finding.found);
         }
         _ => {}
     }
