@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
@@ -34,9 +34,11 @@ use crate::event::summary::Summary;
 use crate::event::{Ending, EventKind, Events, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
+use crate::guest::record::Entry;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
+use crate::output::machine::Machine;
 use crate::output::plain::{Look, Plain};
 use crate::output::quiet::Quiet;
 use crate::output::renderer::Renderer;
@@ -53,7 +55,8 @@ pub(super) async fn run(
     console: &Console,
     inside: Option<Inside>,
 ) -> Result<Exit> {
-    let outside = Outside::of(inside)?;
+    let outside = Outside::of(inside, settings, env)?;
+    let console = &console.machine(settings.ui.value == Ui::Machine);
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
@@ -70,7 +73,9 @@ pub(super) async fn run(
     let (events, receiver) = bus::stream(redactor);
     let consumer = consumer::spawn(receiver, renderers(args, settings, console))
         .context(|| "cannot start the thread for output".to_owned())?;
-    let result = run_builds(args, settings, env, &ready, &events, console, outside).await;
+    // What is said beside the events goes to standard error, where it splits no line of theirs.
+    let aside = console.machine(false);
+    let result = run_builds(args, settings, env, &ready, &events, &aside, outside).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -84,6 +89,7 @@ fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Bo
     let shown: Box<dyn Renderer> = match settings.ui.value {
         Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
+        Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
     };
     vec![Box::new(LogFiles::default()), shown]
@@ -94,15 +100,18 @@ struct Outside {
     ask: Option<Arc<dyn Ask>>,
     commands: Arc<dyn Host>,
     signals: Option<UnboundedReceiver<i32>>,
+    /// The process to signal, where it is not this one.
+    pid: Option<u32>,
 }
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
-    fn of(inside: Option<Inside>) -> Result<Self> {
-        let ask: Option<Arc<dyn Ask>> = ask::terminal();
-        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None }) };
+    fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
+        let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
+        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
+        let pid = Some(inside.outside());
         let (outside, signals) = inside.listen()?;
-        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals) })
+        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals), pid })
     }
 }
 
@@ -133,6 +142,9 @@ async fn run_builds(
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
+    if let Some(pid) = outside.pid {
+        session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
+    }
     session.proxy.cache().begin_run();
     if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
         console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");

@@ -67,7 +67,7 @@ impl Reading<'_> {
 
     /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
     pub(super) fn builders(&self) -> Vec<String> {
-        let plan = self.load(false).ok().and_then(|loaded| self.plan(loaded.template.as_ref()?).ok());
+        let plan = self.load(Depth::Whole).ok().and_then(|loaded| self.plan(loaded.template.as_ref()?).ok());
         plan.into_iter().flat_map(|plan| plan.builds).map(|build| build.source.builder_type).collect()
     }
 

@@ -26,7 +26,7 @@ use super::source_map::{FileId, SourceMap, Span};
 use super::variable::Variable;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod variable_files;
 
 /// What to load, and what it is given.

@@ -20,6 +20,7 @@ mod host;
 mod image;
 mod interception;
 mod kills;
+mod legacy;
 mod mirror;
 mod origin;
 mod outputs;

@@ -27,7 +27,7 @@ impl Setup {
 
     fn load(&self, flags: &[(&str, &str)]) -> Result<Settings> {
         let flags: Vec<(&str, String)> = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-        load(Inputs { env: &self.env, cwd: &self.path("project/deep"), flags: &flags })
+        load(Inputs { env: &self.env, cwd: &self.path("project/deep"), flags: &flags, home: None })
     }
 
     fn error(&self) -> String {

@@ -26,6 +26,7 @@ use crate::guest::{channel, namespace, raw};
 #[derive(Debug)]
 pub struct Inside {
     socket: OwnedFd,
+    outside: u32,
 }
 
 /// Becomes root of a user namespace. The first argument is the number of the socket. Fails when that was refused and
@@ -50,7 +51,8 @@ pub(in crate::guest) fn enter(arguments: &[OsString]) -> Result<Inside, ExitCode
         return Err(ExitCode::FAILURE);
     }
     tell(&Made::Root)?;
-    Ok(Inside { socket })
+    let outside = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+    Ok(Inside { socket, outside })
 }
 
 /// Whether a mount namespace can be made; tried by a child, so that this process keeps its own.
@@ -89,6 +91,11 @@ struct Waiting {
 }
 
 impl Inside {
+    /// The process outside, which is the one to signal.
+    pub fn outside(&self) -> u32 {
+        self.outside
+    }
+
     /// Begins to listen to the process outside. The receiver gets the numbers of signals that it passes on, and closes
     /// when it has gone: nobody then waits for what is done here. To be called in a runtime.
     pub fn listen(self) -> Result<(Outside, mpsc::UnboundedReceiver<i32>)> {

@@ -21,6 +21,8 @@ use crate::template::variable::Variable;
 use outline::{Component, Outline};
 
 mod outline;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 const BUILDER: &[&str] = &["type", "name"];

@@ -17,7 +17,7 @@ crate::config! {
 }
 
 #[derive(Debug, Default)]
-struct Memory(BTreeMap<PathBuf, Vec<u8>>);
+pub(crate) struct Memory(BTreeMap<PathBuf, Vec<u8>>);
 
 impl FileLoader for Memory {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -37,12 +37,12 @@ impl FileLoader for Memory {
     }
 }
 
-struct Case {
-    options: LoadOptions,
+pub(crate) struct Case {
+    pub(crate) options: LoadOptions,
     files: Memory,
 }
 
-fn case(text: &str) -> Case {
+pub(crate) fn case(text: &str) -> Case {
     let options = LoadOptions {
         path: "t.pkr.hcl".into(),
         vars: Vec::new(),
@@ -59,28 +59,28 @@ fn case(text: &str) -> Case {
 }
 
 impl Case {
-    fn file(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
         self.files.0.insert(Path::new("/w").join(name), text.into());
         self
     }
 
-    fn var(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn var(mut self, name: &str, value: &str) -> Self {
         self.options.vars.push((name.into(), value.into()));
         self
     }
 
-    fn load(self) -> Loaded {
+    pub(crate) fn load(self) -> Loaded {
         load(&self.options, Arc::new(self.files))
     }
 
     #[track_caller]
-    fn template(self) -> Template {
+    pub(crate) fn template(self) -> Template {
         let loaded = self.load();
         let rendered = loaded.diagnostics.render(&loaded.sources, 100, false);
         loaded.template.unwrap_or_else(|| panic!("{rendered}"))
     }
 
-    fn errors(self) -> Vec<String> {
+    pub(crate) fn errors(self) -> Vec<String> {
         let loaded = self.load();
         loaded.diagnostics.iter().map(|diagnostic| diagnostic.one_line(&loaded.sources)).collect()
     }
@@ -257,14 +257,22 @@ fn validation_and_undeclared_variables_are_reported() {
 
 #[test]
 fn other_kinds_of_templates_are_refused_clearly() {
-    let mut json = case("").file("t.json", "{}");
-    json.options.path = "t.json".into();
-    assert!(json.errors()[0].contains("legacy JSON"));
-    let mut missing = case("");
-    missing.options.path = "nope.pkr.hcl".into();
-    assert!(missing.errors()[0].contains("there is no template nope.pkr.hcl"));
+    let named = |path: &str, text: &str| {
+        let mut case = case("").file(path, text);
+        case.options.path = path.into();
+        case.errors()
+    };
+    assert_eq!(
+        named("a.hcl", "source \"null\" \"a\" {}"),
+        [
+            "a.hcl:1:1: error: a value is expected here: a template of this name is JSON, and begins with `{` (a template in HCL2 must be in a file named *.pkr.hcl)"
+        ]
+    );
     assert!(case("data \"http\" \"x\" {}").errors()[0].contains("data sources are not supported yet"));
     assert!(case("packer { required_version = \">= 9\" }").errors()[0].contains(">= 9"));
+    let mut missing = case("");
+    missing.options.path = "b.json".into();
+    assert_eq!(missing.errors(), ["error: there is no template b.json (name a file or a directory that exists)"]);
 }
 
 #[test]

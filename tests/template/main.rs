@@ -1,0 +1,7 @@
+//! Templates as the real program reads them: what `inspect` and `validate` make of them.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
+
+mod corpus;
+mod inspect;
+#[path = "../support/larder.rs"]
+mod support;
