@@ -127,9 +127,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
     // What needs no settings, and so works also where they are broken.
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
-        Command::Diff(args) => return diff::run(args, console),
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
+        Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
     let settings = settings(cli, env)?;
@@ -163,7 +163,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
-        Command::Version(_) | Command::Diff(_) | Command::Completion(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

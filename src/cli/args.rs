@@ -230,6 +230,10 @@ pub struct TemplateArgs {
     pub ignore_prerelease_plugins: bool,
 }
 
+fn socket_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:3142 or [::1]:3142".to_owned())
+}
+
 fn whole_number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
 }
@@ -324,7 +328,7 @@ pub struct ExecArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
     pub listen: std::net::SocketAddr,
     /// Write one JSON object a line for each request
     #[arg(long)]

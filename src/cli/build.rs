@@ -45,7 +45,7 @@ use crate::output::renderer::Renderer;
 use crate::plan::BuildPlan;
 
 /// How long undoing the steps of one build may take.
-const CLEANUP_LIMIT: Duration = Duration::from_mins(1);
+const CLEANUP_LIMIT: Duration = Duration::from_mins(5);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
 pub(super) async fn run(

@@ -30,7 +30,10 @@ mod plain_origin;
 #[path = "../support/repository.rs"]
 mod repository;
 mod running;
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 mod templates;
 mod trace;
+mod unprivileged;

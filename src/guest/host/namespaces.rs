@@ -106,7 +106,9 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     let mut finding = Finding::of(name, status, &cause);
     match cause {
         Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
-        Cause::Container(_) | Cause::NotCapable => finding.found = format!("cannot {what}: {}", finding.found),
+        Cause::Container { .. } | Cause::NotCapable | Cause::NoNetAdmin(_) => {
+            finding.found = format!("cannot {what}: {}", finding.found)
+        }
         _ => {}
     }
     finding
