@@ -233,6 +233,19 @@ impl Loading<'_> {
         }
     }
 
+    /// The directories right below one that hold templates.
+    fn directories_of_templates(&self, path: &Path) -> Vec<String> {
+        let holds = |directory: &PathBuf| {
+            let files = self.files.is_dir(directory).then(|| self.files.list(directory).ok()).flatten();
+            files.is_some_and(|files| files.iter().any(|file| ends(file, ".pkr.hcl")))
+        };
+        let below = self.files.list(path).unwrap_or_default().into_iter().filter(holds);
+        let mut names: Vec<String> = below.map(|directory| directory.display().to_string()).collect();
+        names.sort();
+        names.truncate(10);
+        names
+    }
+
     /// The files of the template and its directory.
     fn template_files(&mut self, path: &Path) -> Option<(Vec<PathBuf>, PathBuf)> {
         let shown = self.options.path.display().to_string();
@@ -252,10 +265,14 @@ impl Loading<'_> {
             }
             found.retain(|path| ends(path, ".pkr.hcl") && self.files.is_file(path));
             if found.is_empty() {
+                let hint = match self.directories_of_templates(path).as_slice() {
+                    [] => "name a template file, or another directory".to_owned(),
+                    found => format!("there are some in {}", found.join(", ")),
+                };
                 self.report(
                     Diagnostic::error(format!("there is no template in {shown}"))
                         .detail("none of its files is named *.pkr.hcl")
-                        .hint("name a template file, or another directory"),
+                        .hint(hint),
                 );
                 return None;
             }
