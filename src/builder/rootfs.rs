@@ -1,11 +1,14 @@
 //! Builds root file systems: a base, provisioners each in a layer of its own, and an image of it all.
 
 pub mod archive;
+pub mod compare;
 pub mod config;
 pub mod debian;
 pub mod export;
 mod machine;
+mod normalise;
 mod oci;
+mod pyc;
 mod runner;
 mod steps;
 mod tape;

@@ -8,6 +8,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod config;
+mod diff;
 mod examples;
 mod shipped;
 
@@ -17,6 +18,7 @@ use examples::{
 };
 
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use diff::DiffArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -169,6 +171,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Compare two images, file by file
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(DiffArgs),
     /// Run a command whose every download goes through the proxy
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),

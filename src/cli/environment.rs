@@ -81,11 +81,12 @@ pub static VARIABLES: &[Variable] = &[
     ignored("CHECKPOINT_DISABLE", "Larder never looks for updates, and tells nobody of its use."),
     ignored("HCP_CLIENT_ID, HCP_CLIENT_SECRET, HCP_PACKER_REGISTRY", "Larder does not talk to HCP."),
     heeded(
-        "http_proxy, https_proxy, HTTPS_PROXY, no_proxy, NO_PROXY",
+        "http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY, no_proxy, NO_PROXY",
         "The proxy upstream, where the setting \
-         upstream_proxy is not given. What a guest sees of a proxy is Larder's own.",
+         upstream_proxy is not given. HTTP_PROXY is \
+         not heeded beside REQUEST_METHOD, which a web server sets. What a guest sees of a proxy is Larder's own.",
     ),
-    heeded("SSL_CERT_FILE", "The host's certificates, trusted upstream."),
+    heeded("SSL_CERT_FILE, SSL_CERT_DIR", "The host's certificates, trusted upstream."),
     heeded("NO_COLOR", "Any value: no colour, whatever else is set, but for the option --color."),
     heeded("CLICOLOR_FORCE", "Any value but 0: colour, also where output is no terminal."),
     heeded("CLICOLOR", "0: no colour."),

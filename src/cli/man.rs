@@ -195,8 +195,7 @@ fn environment(parent: Option<&str>) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["ENVIRONMENT"]);
     if parent.is_some() {
-        roff.text([roman("See ")]);
-        roff.text([bold("larder"), roman("(1).")]);
+        roff.text([roman("See "), bold("larder"), roman("(1).")]);
         return roff;
     }
     roff.text(inline("An option goes before a variable, and a variable before a file."));

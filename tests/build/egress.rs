@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::image::{script, template};
 use crate::origin;
+use crate::schema::assert_valid_events;
 use crate::support::{Larder, is_root};
 
 const CURL: &str = r#"#!/bin/sh
@@ -103,7 +104,10 @@ fn programs_that_know_of_no_proxy_are_answered_by_it_and_listed() {
     larder.write("tls.py", PYTHON);
     larder.write("t.pkr.hcl", &template(&(script("curl", "curl.sh") + &script("python", "tls.py"))));
     let run = larder.run(["build", "--ui=json", "--mirror", &mirror, "t.pkr.hcl"]).expect(0);
+    assert_valid_events(&run);
     let events = run.events();
+    let scan = events.iter().find(|event| event["type"] == "scan").unwrap();
+    assert!(scan["entries"].as_u64() > Some(0) && scan["traces"].as_array().unwrap().is_empty(), "{scan}");
     for (url, step) in [
         ("http://public.example.org/plain", "shell (curl)"),
         ("https://public.example.org/tls", "shell (curl)"),

@@ -30,6 +30,8 @@ mod plain_origin;
 #[path = "../support/repository.rs"]
 mod repository;
 mod running;
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 mod templates;

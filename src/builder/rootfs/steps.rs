@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::archive;
 use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
 use super::export::{self, Export, Format};
 use super::machine::{Machine, remove_scratch, tell};
+use super::normalise::Origin;
 use super::oci::config::OciConfig;
 use super::oci::{self, Container};
 use super::runner::GuestRunner;
@@ -48,7 +50,10 @@ impl Step for Prepare {
         let mut machine = self.machine.lock().await;
         machine.services.record.make_tree(&machine.scratch)?;
         let base = machine.base();
-        fs::create_dir(&base).context(|| format!("cannot make {}", base.display()))?;
+        // It is the image's root, whatever the umask of whoever builds it.
+        let readable = fs::Permissions::from_mode(0o755);
+        let made = fs::create_dir(&base).and_then(|()| fs::set_permissions(&base, readable));
+        made.context(|| format!("cannot make {}", base.display()))?;
         machine.join_network().await?;
         match machine.network()?.why_observed() {
             None => context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else"),
@@ -91,6 +96,7 @@ impl Step for FromDirectory {
             archive::copy_directory(&source, &base, &cancel, &mut |done| ui.progress("copied", done.bytes, None))
         })
         .await?;
+        machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
     }
 }
@@ -150,6 +156,7 @@ impl Step for FromArchive {
             archive::unpack(&file, &base, &archive::Limits::default(), &cancel, &mut progress)
         })
         .await?;
+        machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
     }
 }
@@ -245,6 +252,7 @@ impl Step for Debian {
                 let shutdown = guest.shutdown().await;
                 configured?;
                 tell(&shutdown?, context);
+                machine.normalise_base(Origin::Written, context)?;
                 machine.stack().await?;
             }
         }
