@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::body::{ConfigBody, TemplateScope, header_span};
 use super::build::Build;
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::files::FileLoader;
+use super::files::{self, FileLoader};
 use super::hcl::eval::{Eval, Evaluator, Origin, Work};
 use super::hcl::functions::FunctionEnv;
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
@@ -233,19 +233,6 @@ impl Loading<'_> {
         }
     }
 
-    /// The directories right below one that hold templates.
-    fn directories_of_templates(&self, path: &Path) -> Vec<String> {
-        let holds = |directory: &PathBuf| {
-            let files = self.files.is_dir(directory).then(|| self.files.list(directory).ok()).flatten();
-            files.is_some_and(|files| files.iter().any(|file| ends(file, ".pkr.hcl")))
-        };
-        let below = self.files.list(path).unwrap_or_default().into_iter().filter(holds);
-        let mut names: Vec<String> = below.map(|directory| directory.display().to_string()).collect();
-        names.sort();
-        names.truncate(10);
-        names
-    }
-
     /// The files of the template and its directory.
     fn template_files(&mut self, path: &Path) -> Option<(Vec<PathBuf>, PathBuf)> {
         let shown = self.options.path.display().to_string();
@@ -265,7 +252,7 @@ impl Loading<'_> {
             }
             found.retain(|path| ends(path, ".pkr.hcl") && self.files.is_file(path));
             if found.is_empty() {
-                let hint = match self.directories_of_templates(path).as_slice() {
+                let hint = match files::directories_with(&*self.files, path, ".pkr.hcl").as_slice() {
                     [] => "name a template file, or another directory".to_owned(),
                     found => format!("there are some in {}", found.join(", ")),
                 };
