@@ -119,10 +119,11 @@ fn can_fence() -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_hosts_network_a_guest_gets_no_low_port_and_no_abstract_socket() {
+    use std::os::linux::net::SocketAddrExt as _;
+
     if !possible() {
         return;
     }
-    use std::os::linux::net::SocketAddrExt as _;
     let name = format!("larder-test-{}", std::process::id());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
