@@ -74,7 +74,7 @@ pub fn try_ids(program: &Path, path: &str) -> Result<(), Cause> {
     let mapped = if said == 1 {
         ids.map(Pid::from_raw(i32::try_from(held.id()).unwrap_or_default()))
     } else {
-        Err(Cause::Unknown("no user namespace could be made".to_owned()))
+        Err(Cause::Unknown("not tried: it takes a user namespace".to_owned()))
     };
     drop(held.stdin.take());
     held.wait().map_err(unknown)?;

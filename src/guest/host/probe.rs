@@ -101,9 +101,13 @@ pub(in crate::guest) fn gain() -> Result<(), (&'static str, io::Error)> {
 
 /// Makes a user namespace for somebody else to map ids into, and keeps it until its standard input ends.
 fn held() -> ExitCode {
-    let made = nix::sched::unshare(CloneFlags::CLONE_NEWUSER).is_ok() && io::stdout().write_all(b"r").is_ok();
-    let waited = io::stdout().flush().and_then(|()| io::copy(&mut io::stdin(), &mut io::sink()));
-    if made && waited.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Who waits to hear of it learns of a refusal by this process's end.
+    if nix::sched::unshare(CloneFlags::CLONE_NEWUSER).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let said = io::stdout().write_all(b"r").and_then(|()| io::stdout().flush());
+    let waited = said.and_then(|()| io::copy(&mut io::stdin(), &mut io::sink()));
+    if waited.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn user() -> Tried {
