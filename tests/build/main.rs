@@ -22,6 +22,7 @@ mod interception;
 mod kills;
 mod legacy;
 mod mirror;
+mod observed;
 mod origin;
 mod outputs;
 mod parallel;

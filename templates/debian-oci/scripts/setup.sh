@@ -7,7 +7,7 @@ rm -rf /tmp/files
 
 /usr/sbin/nginx -c /etc/web/nginx.conf &
 nginx=$!
-curl -sS --fail --retry 20 --retry-connrefused --retry-delay 1 --noproxy '*' http://127.0.0.1:8080/
+curl -s --fail --retry 20 --retry-connrefused --retry-delay 1 --noproxy '*' http://127.0.0.1:8080/
 kill -QUIT "$nginx"
 wait "$nginx"
 # What it made as it ran, and a container makes again.
