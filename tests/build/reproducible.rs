@@ -50,7 +50,7 @@ fn digest(path: &Path) -> String {
 
 fn diff(a: &Path, b: &Path, options: &[&str]) -> Run {
     let larder = Larder::new();
-    let paths = [a, b].map(|path| path.as_os_str());
+    let paths = [a, b].map(Path::as_os_str);
     larder.run(["diff".as_ref()].into_iter().chain(options.iter().map(AsRef::as_ref)).chain(paths))
 }
 
