@@ -9,6 +9,7 @@ mod completion;
 mod components;
 mod config;
 mod console;
+mod diff;
 mod doctor;
 pub mod environment;
 mod exec;
@@ -71,15 +72,21 @@ pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> Exit
             return ExitCode::from(Exit::Failure as u8);
         }
     };
+    let normalised: Vec<OsString> = normalised.collect();
+    let failure = match normalised.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
+        // 1 means that images differ.
+        Some(command) if command == "diff" => Exit::Trouble,
+        _ => Exit::Failure,
+    };
     match Cli::try_parse_from(normalised) {
         Ok(cli) => dispatch(&cli, call, env, console),
-        Err(error) => usage(&error),
+        Err(error) => usage(&error, failure),
     }
 }
 
 /// Shows what clap has to say, with Packer's exit codes: 0 for help and version, 127 for no or an unknown command,
-/// 1 for anything else.
-fn usage(error: &clap::Error) -> ExitCode {
+/// `failure` for anything else, which is 1 for all but `diff`.
+fn usage(error: &clap::Error, failure: Exit) -> ExitCode {
     use clap::error::ErrorKind;
     let _ = error.print();
     let exit = match error.kind() {
@@ -87,7 +94,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Usage,
-        _ => Exit::Failure,
+        _ => failure,
     };
     ExitCode::from(exit as u8)
 }
@@ -122,6 +129,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Version(args) => return version::run(args, console).map(done),
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
+        Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
     let settings = settings(cli, env)?;
@@ -155,7 +163,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
-        Command::Version(_) | Command::Completion(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -3,11 +3,14 @@
 
 mod blocks;
 mod deflate;
+mod watched;
 mod xz;
+pub mod zip;
 
 use std::io::{self, Write};
 
 use blocks::{Blocks, Form};
+pub use watched::Watched;
 
 /// A way to pack bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

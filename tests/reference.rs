@@ -12,6 +12,7 @@ use larder::cli::args::Cli;
 use larder::cli::environment::{Use, VARIABLES};
 use larder::cli::exit_codes::EXIT_CODES;
 use larder::cli::settings::{KEYS, Key, Kind};
+use larder::guest::host::check::CHECKS;
 use larder::template::schema::{Mode, Schema};
 use larder::{builder, post_processor, provisioner};
 use serde_json::Value;
@@ -103,6 +104,16 @@ fn value(kind: Kind) -> String {
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table; `from=to,from=to` in a variable".to_owned(),
     }
+}
+
+#[test]
+fn doctor() {
+    let mut table = "| check | at worst | what is looked at |\n|---|---|---|\n".to_owned();
+    for check in CHECKS {
+        let worst = format!("{:?}", check.worst).to_lowercase();
+        writeln!(table, "| `{}` | {worst} | {} |", check.name, check.help).unwrap();
+    }
+    hold("doctor.md", &[("checks".to_owned(), table)]);
 }
 
 #[test]

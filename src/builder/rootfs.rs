@@ -1,17 +1,22 @@
 //! Builds root file systems: a base, provisioners each in a layer of its own, and an image of it all.
 
 pub mod archive;
+pub mod compare;
 pub mod config;
 pub mod debian;
 pub mod export;
+mod filesystem;
 mod machine;
+mod normalise;
 mod oci;
+mod pyc;
 mod runner;
 mod steps;
-mod tape;
+pub(crate) mod tape;
 mod tar_reader;
 mod tar_writer;
 mod tree_writer;
+mod write_image;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,8 +34,8 @@ use crate::template::config::Config as _;
 use config::{Base, RootfsConfig};
 use export::Format;
 use machine::Machine;
-use oci::config::OciConfig;
-use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source, WriteImage};
+use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source};
+use write_image::{ImageConfig, WriteImage};
 
 pub use machine::Services;
 
@@ -44,7 +49,7 @@ pub struct Rootfs {
     checksum: Option<String>,
     output: PathBuf,
     format: Format,
-    oci: OciConfig,
+    image: ImageConfig,
 }
 
 /// The name of the kind in templates.
@@ -70,10 +75,15 @@ impl PreparedBuilder for PreparedRootfs {
             |message: String| Error::new(format!("the options of {} are not sound: {message}", around.build_name));
         let format = config.format().map_err(unsound)?;
         place::check(&output, format.is_directory(), around.force)?;
+        filesystem::check_program(format)?;
         Ok(Box::new(Rootfs {
             base: config.base().map_err(|problem| unsound(problem.message))?,
             format,
-            oci: config.oci.unwrap_or_default(),
+            image: ImageConfig {
+                name: around.build_name,
+                oci: config.oci.unwrap_or_default(),
+                filesystem: config.filesystem.unwrap_or_default(),
+            },
             checksum: config.base_checksum,
             machine: Arc::new(Mutex::new(Machine::new(around.services, around.scratch, config.hostname)?)),
             output,
@@ -118,8 +128,9 @@ impl Builder for Rootfs {
     }
 
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {
-        let (machine, output, format, oci) = (self.machine.clone(), self.output.clone(), self.format, self.oci.clone());
-        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format, oci })]
+        let (machine, output, format, image) =
+            (self.machine.clone(), self.output.clone(), self.format, self.image.clone());
+        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format, image })]
     }
 
     fn artifact(&mut self) -> Option<Artifact> {

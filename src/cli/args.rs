@@ -8,6 +8,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod config;
+mod diff;
 mod examples;
 mod shipped;
 
@@ -17,6 +18,7 @@ use examples::{
 };
 
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use diff::DiffArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -169,6 +171,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Compare two images, file by file
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(DiffArgs),
     /// Run a command whose every download goes through the proxy
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
@@ -223,6 +228,10 @@ pub struct TemplateArgs {
     /// Concerns Packer's plugins, of which Larder has none.
     #[arg(long, hide = true)]
     pub ignore_prerelease_plugins: bool,
+}
+
+fn socket_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:3142 or [::1]:3142".to_owned())
 }
 
 fn whole_number(text: &str) -> Result<usize, String> {
@@ -319,7 +328,7 @@ pub struct ExecArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
     pub listen: std::net::SocketAddr,
     /// Write one JSON object a line for each request
     #[arg(long)]

@@ -45,7 +45,7 @@ use crate::output::renderer::Renderer;
 use crate::plan::BuildPlan;
 
 /// How long undoing the steps of one build may take.
-const CLEANUP_LIMIT: Duration = Duration::from_mins(1);
+const CLEANUP_LIMIT: Duration = Duration::from_mins(5);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
 pub(super) async fn run(
@@ -146,6 +146,9 @@ async fn run_builds(
         session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
     }
     session.proxy.cache().begin_run();
+    if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
+        console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
+    }
     let job = |build| job(build, args, settings, ready, &session, events, &outside);
     // The listeners for commands of the host live as long as the builds.
     let host_scratch = session.host_scratch();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use larder_proxy::flow::{Flow, FlowSink, Outcome};
@@ -99,11 +100,13 @@ impl HostProxy {
 struct Downloads {
     totals: Mutex<Totals>,
     refused: Mutex<Vec<String>>,
+    missed_offline: AtomicBool,
 }
 
 impl FlowSink for Downloads {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&flow);
+        self.missed_offline.fetch_or(flow.offline_miss, Ordering::Relaxed);
         if matches!(flow.outcome, Outcome::Denied | Outcome::Error) {
             let line = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -131,6 +134,9 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
         let totals = downloads.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for line in downloads.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             console.note(line);
+        }
+        if downloads.missed_offline.load(Ordering::Relaxed) {
+            console.note("hint: run it once without `--net offline` where there is a network, on this cache");
         }
         console.note(report::totals_table(&totals).trim_end());
     }

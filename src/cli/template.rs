@@ -1,6 +1,6 @@
 //! Reading a template for a command, and telling what is wrong with it.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,7 +78,9 @@ impl Reading<'_> {
         }
         let mut content = Vec::new();
         let input = io::stdin().lock().take(MAX_STDIN).read_to_end(&mut content);
-        input.context(|| "cannot read the template from standard input".to_owned())?;
+        input
+            .and_then(|_| give_back(&content))
+            .context(|| "cannot read the template from standard input".to_owned())?;
         Ok(Some(content))
     }
 
@@ -141,6 +143,16 @@ impl Reading<'_> {
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
+}
+
+/// Lets what has been read from standard input be read there once more: by this process, or by the one it starts to do
+/// the work.
+fn give_back(content: &[u8]) -> io::Result<()> {
+    let memory = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(memory);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(nix::unistd::dup2_stdin(&file)?)
 }
 
 /// A single error that is not about a place in the template, without a frame around it.

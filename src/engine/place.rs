@@ -45,8 +45,8 @@ pub fn file<T>(
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(parent)
         .context(|| format!("cannot write in {}", parent.display()))?;
-    let done = write(&temporary).context(|| cannot_write(target))?;
-    temporary.as_file().sync_all().context(|| cannot_write(target))?;
+    let done = write(&temporary).map_err(|error| cannot_write(target, error))?;
+    temporary.as_file().sync_all().map_err(|error| cannot_write(target, error))?;
     stop_if(cancel)?;
     let renamed = if force { temporary.persist(target) } else { temporary.persist_noclobber(target) };
     renamed.map_err(|error| error.error).context(|| format!("cannot put {} in its place", target.display()))?;
@@ -68,9 +68,9 @@ pub fn directory<T>(
         .prefix(&prefix(target))
         .tempdir_in(parent)
         .context(|| format!("cannot write in {}", parent.display()))?;
-    let done = write(temporary.path()).context(|| cannot_write(target))?;
+    let done = write(temporary.path()).map_err(|error| cannot_write(target, error))?;
     let made = File::open(temporary.path()).context(|| "cannot open the new directory".to_owned())?;
-    rustix::fs::syncfs(&made).context(|| cannot_write(target))?;
+    rustix::fs::syncfs(&made).map_err(|error| cannot_write(target, io::Error::from(error)))?;
     stop_if(cancel)?;
     let flags = if fs::symlink_metadata(target).is_ok() {
         // Where this came from is then where the old one is, which goes with the temporary directory.
@@ -96,8 +96,12 @@ pub fn stop_if(cancel: &CancellationToken) -> Result<()> {
     if cancel.is_cancelled() { Err(Error::new("cancelled")) } else { Ok(()) }
 }
 
-fn cannot_write(target: &Path) -> String {
-    format!("cannot write {}", target.display())
+fn cannot_write(target: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let mut kinds = causes.filter_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()));
+    let full = kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    let shown = Error::new(format!("cannot write {}", target.display())).caused_by(error);
+    if full { shown.hint("free some space on that file system, or set `output` to a path on another") } else { shown }
 }
 
 /// The directory of the target, made where it is missing.

@@ -186,7 +186,7 @@ impl Guest {
             stdout: receiver(output.0)?,
             stderr: receiver(error.0)?,
             control: ProcessControl { id, line: Arc::clone(&self.line) },
-            exit: Exit { receiver: exit, status: None },
+            exit: Exit { receiver: Some(exit), status: None },
         })
     }
 
@@ -309,7 +309,8 @@ impl ProcessControl {
 /// The end of a command of a guest.
 #[derive(Debug)]
 pub struct Exit {
-    receiver: oneshot::Receiver<i32>,
+    /// Until there is an answer.
+    receiver: Option<oneshot::Receiver<i32>>,
     status: Option<i32>,
 }
 
@@ -317,12 +318,11 @@ impl Exit {
     /// Waits for the command (not for what it left in the background) to end: its exit status, or 128 + signal. May be
     /// dropped and called again.
     pub async fn wait(&mut self) -> Result<i32> {
-        if let Some(status) = self.status {
-            return Ok(status);
+        if let Some(receiver) = &mut self.receiver {
+            self.status = receiver.await.ok();
+            self.receiver = None;
         }
-        let status = (&mut self.receiver).await.map_err(|_| ended())?;
-        self.status = Some(status);
-        Ok(status)
+        self.status.ok_or_else(ended)
     }
 }
 

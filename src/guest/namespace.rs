@@ -57,12 +57,28 @@ pub(super) fn new_user() -> io::Result<OwnedFd> {
 }
 
 /// Sets a kernel parameter of the current network namespace, such as `ipv4/icmp_ratelimit`. One that this kernel does
-/// not have is passed over.
+/// not have is passed over; so is one that cannot be written since a container has `/proc/sys` mounted read-only, and
+/// gives no leave to mount: none of those set here decides on what is reached.
 pub(super) fn set_network_parameter(name: &str, value: &str) -> io::Result<()> {
-    match fs::write(format!("/proc/sys/net/{name}"), value) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    let write = || fs::write(format!("/proc/sys/net/{name}"), value);
+    let result = match write() {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => writable_parameters().and_then(|()| write()),
+        result => result,
+    };
+    match result {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            let read_only = rustix::fs::statvfs("/proc/sys")?.f_flag.contains(StatVfsMountFlags::RDONLY);
+            if read_only || error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+        }
         result => result,
     }
+}
+
+/// Makes `/proc/sys` writable for this process alone, where a container's runtime has mounted it read-only.
+fn writable_parameters() -> io::Result<()> {
+    private_mounts()?;
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(rustix::mount::mount_remount("/proc/sys", flags, "")?)
 }
 
 fn open(path: &str) -> io::Result<OwnedFd> {

@@ -15,7 +15,6 @@ use super::deflate;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// A raw stream of RFC 1951.
-    #[expect(dead_code, reason = "for zip")]
     Deflate {
         level: u32,
     },
@@ -117,7 +116,6 @@ struct Job {
 }
 
 /// What was packed, when all of it is.
-#[expect(dead_code, reason = "for zip")]
 pub(super) struct Finished<W> {
     pub(super) output: W,
     /// CRC-32 of the bytes before they were packed.

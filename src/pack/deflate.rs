@@ -13,6 +13,12 @@ pub(super) const LAST_PART: [u8; 2] = [3, 0];
 /// How much one member of BGZF holds, so that it fits in 64 KiB also when it does not pack.
 pub(super) const BGZF_BLOCK: usize = 65_280;
 
+/// What the parts of a stream that is not packed add at most.
+const BGZF_STORED: usize = 64;
+
+/// The header of a member, with the field that tells its size.
+const BGZF_HEADER: usize = 18;
+
 /// An empty member ends a file.
 pub(super) const BGZF_END: [u8; 28] =
     [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -26,8 +32,12 @@ pub(super) fn part(block: &[u8], level: u32) -> io::Result<Vec<u8>> {
 pub(super) fn bgzf(block: &[u8], level: u32) -> io::Result<Vec<u8>> {
     let mut members = Vec::with_capacity(block.len() / 2);
     for content in block.chunks(BGZF_BLOCK) {
-        let packed = deflate(content, level, FlushCompress::Finish)?;
-        let size = u16::try_from(BGZF_END.len() - 2 + packed.len() - 1)
+        let mut packed = deflate(content, level, FlushCompress::Finish)?;
+        if packed.len() > BGZF_BLOCK + BGZF_STORED {
+            // At low levels, what does not pack grows; as it is, it does not.
+            packed = deflate(content, 0, FlushCompress::Finish)?;
+        }
+        let size = u16::try_from(BGZF_HEADER + packed.len() + 8 - 1)
             .map_err(|_| io::Error::other("a block of BGZF does not fit"))?;
         let mut crc = Crc::new();
         crc.update(content);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::body::{ConfigBody, TemplateScope, header_span};
 use super::build::Build;
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::files::FileLoader;
+use super::files::{self, FileLoader};
 use super::hcl::eval::{Eval, Evaluator, Origin, Work};
 use super::hcl::functions::FunctionEnv;
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
@@ -252,10 +252,14 @@ impl Loading<'_> {
             }
             found.retain(|path| ends(path, ".pkr.hcl") && self.files.is_file(path));
             if found.is_empty() {
+                let hint = match files::directories_with(&*self.files, path, ".pkr.hcl").as_slice() {
+                    [] => "name a template file, or another directory".to_owned(),
+                    found => format!("there are some in {}", found.join(", ")),
+                };
                 self.report(
                     Diagnostic::error(format!("there is no template in {shown}"))
                         .detail("none of its files is named *.pkr.hcl")
-                        .hint("name a template file, or another directory"),
+                        .hint(hint),
                 );
                 return None;
             }

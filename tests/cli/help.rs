@@ -22,6 +22,7 @@ fn help_fits_80_columns() {
         "cache verify",
         "cache gc",
         "cache explain",
+        "doctor",
         "ps",
         "cleanup",
         "config",

@@ -7,6 +7,7 @@ mod schema;
 mod support;
 
 mod config;
+mod doctor;
 mod errors;
 mod events;
 mod help;

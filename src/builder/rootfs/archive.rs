@@ -152,7 +152,7 @@ fn bad_archive(archive: &Path) -> Error {
 }
 
 /// The archive's bytes without their packing, ending in an error after `limit`.
-fn decoder<'a>(mut input: impl io::BufRead + 'a, limit: u64) -> Result<Box<dyn Read + 'a>> {
+pub(super) fn decoder<'a>(mut input: impl io::BufRead + 'a, limit: u64) -> Result<Box<dyn Read + 'a>> {
     let start = input.fill_buf().context(|| "cannot read it".to_owned())?;
     let unknown = || {
         Error::new("it is neither a tar archive nor one packed with gzip, xz or zstd")
@@ -252,7 +252,7 @@ impl<R: Read> Unpacking<'_, R> {
 }
 
 /// The name of an entry as a path in the tree: a leading `/` or `./` counts for nothing, `..` is refused.
-fn inside(name: &[u8]) -> io::Result<PathBuf> {
+pub(super) fn inside(name: &[u8]) -> io::Result<PathBuf> {
     if name.contains(&0) {
         return Err(refused("a name with a NUL in it"));
     }

@@ -30,16 +30,22 @@ pub enum Format {
     Oci,
     /// An OCI image layout in a tar archive.
     OciArchive,
+    /// An image of a squashfs file system.
+    Squashfs,
+    /// An image of an ext4 file system, without partitions.
+    Ext4,
 }
 
 /// Formats by the name they have as an option, with the endings of file names that stand for them.
-const FORMATS: [(Format, &str, &[&str]); 6] = [
+const FORMATS: [(Format, &str, &[&str]); 8] = [
     // Before `tar`, whose ending it shares.
     (Format::OciArchive, "oci-archive", &[".oci.tar"]),
     (Format::Oci, "oci", &[".oci"]),
     (Format::TarGz, "tar.gz", &[".tar.gz", ".tgz"]),
     (Format::TarZst, "tar.zst", &[".tar.zst", ".tar.zstd", ".tzst"]),
     (Format::Tar, "tar", &[".tar"]),
+    (Format::Squashfs, "squashfs", &[".squashfs", ".sqfs"]),
+    (Format::Ext4, "ext4", &[".ext4"]),
     (Format::Directory, "directory", &[]),
 ];
 
@@ -69,6 +75,11 @@ impl Format {
     /// Whether it is a container image.
     pub fn is_oci(self) -> bool {
         matches!(self, Self::Oci | Self::OciArchive)
+    }
+
+    /// Whether it is an image of a file system.
+    pub fn is_filesystem(self) -> bool {
+        matches!(self, Self::Squashfs | Self::Ext4)
     }
 }
 

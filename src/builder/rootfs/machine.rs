@@ -10,6 +10,7 @@ use std::sync::Arc;
 use larder_proxy::identity::Client;
 use larder_proxy::proxy::Proxy;
 
+use super::normalise::{self, Origin};
 use super::oci::Stage;
 use crate::communicator::rootfs::RootfsCommunicator;
 use crate::download::Downloader;
@@ -230,14 +231,22 @@ impl Machine {
             tokio::task::block_in_place(|| layers.discard())?;
             return ended;
         }
-        let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };
-        let restored = trust::restore(&below, &open.layer, &self.authority, &open.journal)?;
+        let nothing = Layers::new(Vec::new());
+        let below = if open.trust_layer.is_some() { &open.below } else { &nothing };
+        let restored = trust::restore(below, &open.layer, &self.authority, &open.journal)?;
         for (path, why) in &restored.left {
             context.ui.warn(&format!("{}: the CA of the build could not be taken out: {why}", path.display()));
         }
+        let whole = layers.kind() == Kind::Copy;
+        normalise(&open.layer, &open.below, whole, Origin::Written, context)?;
         layers.keep()?;
         self.made_by.push(open.label);
         Ok(())
+    }
+
+    /// Takes out of the base what tells when and where it was made.
+    pub(super) fn normalise_base(&self, origin: Origin, context: &Context) -> Result<()> {
+        normalise(&self.base(), &Layers::new(Vec::new()), false, origin, context)
     }
 
     /// Ends whatever is running, for a build that is given up.
@@ -261,6 +270,14 @@ fn packed(files: &[tools::RunFile]) -> std::io::Result<fs::File> {
     let mut file = archive.into_inner()?;
     file.rewind()?;
     Ok(file)
+}
+
+fn normalise(layer: &Path, below: &Layers, whole: bool, origin: Origin, context: &Context) -> Result<()> {
+    let told = tokio::task::block_in_place(|| normalise::normalise(layer, below, whole, origin, context.clamp))?;
+    for told in &told {
+        context.ui.warn(told);
+    }
+    Ok(())
 }
 
 /// Says what was left running in a guest that was shut down.

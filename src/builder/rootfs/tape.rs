@@ -11,7 +11,9 @@ use rustix::fs::FileType;
 
 use super::archive::{self, Written};
 use super::tar_writer::{Content, TarWriter};
-use crate::guest::layers::Entry;
+use crate::engine::clamp::Clamp;
+use crate::error::{Context as _, Result};
+use crate::guest::layers::{Entry, Layers};
 use crate::guest::rooted::Attributes;
 use crate::guest::xattr;
 
@@ -106,4 +108,18 @@ impl<W: Write> Tape<W> {
             self.names.insert(identity, path.to_owned());
         }
     }
+}
+
+/// Writes files, and directories with all that is in them, as a tar archive. Each has a name in it, and a path.
+pub(crate) fn archive<W: Write>(files: &[(PathBuf, PathBuf)], clamp: Clamp, output: W) -> Result<W> {
+    let mut tape = Tape::new(TarWriter::new(output).clamped(clamp), "");
+    for (name, source) in files {
+        let source = source.canonicalize().context(|| format!("cannot read {}", source.display()))?;
+        Layers::new([source]).walk(&mut |entry| {
+            let path = if entry.path.as_os_str().is_empty() { name.clone() } else { name.join(&entry.path) };
+            tape.add(&Entry { path, ..entry.clone() }).context(|| format!("cannot add {}", entry.source.display()))?;
+            Ok(true)
+        })?;
+    }
+    tape.finish().context(|| "cannot write the end of it".to_owned())
 }

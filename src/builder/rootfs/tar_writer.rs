@@ -58,10 +58,13 @@ impl<W: Write> TarWriter<W> {
         data: &mut dyn Read,
     ) -> io::Result<()> {
         let device = Device::of(xattrs).filter(|_| self.stand_ins && matches!(content, Content::File(_)));
-        let content = device.map_or(content, |Device { block, number: (major, minor) }| match block {
-            true => Content::Block(major, minor),
-            false => Content::Character(major, minor),
-        });
+        let content =
+            device.map_or(
+                content,
+                |Device { block, number: (major, minor) }| {
+                    if block { Content::Block(major, minor) } else { Content::Character(major, minor) }
+                },
+            );
         let mut name = path.as_os_str().as_bytes().to_vec();
         if matches!(content, Content::Directory) {
             name.push(b'/');

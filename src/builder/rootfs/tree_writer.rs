@@ -164,7 +164,10 @@ impl TreeWriter {
             return Ok(());
         }
         self.parents(parent)?;
-        self.root.make_dir(parent, 0o755)
+        self.root.make_dir(parent, 0o700)?;
+        // The umask has no say.
+        let directory = self.root.open_file(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
+        Ok(rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?)
     }
 
     fn leads_to_directory(&self, path: &Path) -> bool {

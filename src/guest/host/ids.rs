@@ -58,6 +58,9 @@ pub fn look(uid: u32, path: &str) -> Result<(Range, Range), Cause> {
     let found = (of(&users, "/etc/subuid", UID_MAP)?, of(&groups, "/etc/subgid", GID_MAP)?);
     for name in ["newuidmap", "newgidmap"] {
         let program = find(name, path).ok_or(Cause::NoNewuidmap)?;
+        if rustix::thread::no_new_privs().unwrap_or(false) {
+            return Err(Cause::NoNewPrivileges);
+        }
         if !may_map(&program) {
             return Err(Cause::NewuidmapNotPrivileged { program: program.with_file_name("newuidmap") });
         }
@@ -111,8 +114,12 @@ pub fn find(name: &str, path: &str) -> Option<PathBuf> {
     })
 }
 
-/// Set-user-id root, or a file capability (which only its presence is asked of).
+/// Set-user-id root, or a file capability (which only its presence is asked of), on a mount that heeds them.
 fn may_map(program: &Path) -> bool {
+    let flags = rustix::fs::statvfs(program).map(|status| status.f_flag);
+    if flags.is_ok_and(|flags| flags.contains(rustix::fs::StatVfsMountFlags::NOSUID)) {
+        return false;
+    }
     let Ok(status) = program.metadata() else { return false };
     let by_mode = status.uid() == 0 && status.mode() & 0o4000 != 0;
     by_mode || rustix::fs::getxattr_query(program, "security.capability").is_ok_and(|length| length > 0)

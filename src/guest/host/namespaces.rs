@@ -43,7 +43,7 @@ pub fn subordinate_ids(facts: &Facts, path: &str) -> Finding {
 pub fn mount(facts: &Facts, program: &Path) -> Finding {
     const NAME: &str = "mount-namespace";
     match Trial::Mount.run(program) {
-        Outcome::Works(_) => Finding::ok(NAME, "can be made, and mounted in"),
+        Outcome::Works(_) => Finding::ok(NAME, "can be made, mounted in, and given a root"),
         Outcome::Refused(what, error) => refused(NAME, Status::Problem, facts, Kind::Mount, &what, &error),
     }
 }
@@ -106,7 +106,9 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     let mut finding = Finding::of(name, status, &cause);
     match cause {
         Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
-        Cause::Container(_) | Cause::NotCapable => finding.found = format!("cannot {what}: {}", finding.found),
+        Cause::Container { .. } | Cause::NotCapable | Cause::NoNetAdmin(_) => {
+            finding.found = format!("cannot {what}: {}", finding.found);
+        }
         _ => {}
     }
     finding

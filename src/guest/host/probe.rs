@@ -16,7 +16,7 @@ use crate::guest::{namespace, raw, reexec};
 pub enum Trial {
     /// A user namespace with one's own id mapped, and a mount namespace in it.
     User,
-    /// A mount namespace, with a tmpfs mounted in it.
+    /// A mount namespace, with a tmpfs mounted in it that becomes its root.
     Mount,
     /// `/proc`, mounted anew for a process namespace of its own.
     Proc,
@@ -108,6 +108,8 @@ fn mount() -> Tried {
     gain()?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "/tmp", "tmpfs", flags, c"size=64k").map_err(what("mount a tmpfs"))?;
+    rustix::process::chdir("/tmp").map_err(what("enter a tmpfs"))?;
+    rustix::process::pivot_root(".", ".").map_err(what("move into a root (pivot_root)"))?;
     Ok("")
 }
 

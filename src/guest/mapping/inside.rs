@@ -178,7 +178,7 @@ impl Host for Outside {
             }
             None => return Err(gone()),
         }
-        let end = Box::new(End { id, line: Arc::clone(&self.line), receiver: has_ended, status: None });
+        let end = Box::new(End { id, line: Arc::clone(&self.line), receiver: Some(has_ended), status: None });
         let request = Request::Run { id, argv: command.argv, env: command.env };
         self.line.send(&request, &[stdout.1.as_fd(), stderr.1.as_fd()]).await?;
         match has_started.await {
@@ -205,19 +205,19 @@ fn receiver(end: OwnedFd) -> Result<pipe::Receiver> {
 struct End {
     id: u64,
     line: Arc<Line>,
-    receiver: oneshot::Receiver<i32>,
+    /// Until there is an answer.
+    receiver: Option<oneshot::Receiver<i32>>,
     status: Option<i32>,
 }
 
 #[async_trait]
 impl HostEnd for End {
     async fn wait(&mut self) -> Result<i32> {
-        if let Some(status) = self.status {
-            return Ok(status);
+        if let Some(receiver) = &mut self.receiver {
+            self.status = receiver.await.ok();
+            self.receiver = None;
         }
-        let status = (&mut self.receiver).await.map_err(|_| gone())?;
-        self.status = Some(status);
-        Ok(status)
+        self.status.ok_or_else(gone)
     }
 
     async fn signal(&mut self, signal: Signal) {
