@@ -149,7 +149,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
                 .map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
-        Command::Inspect(args) => inspect::run(args, cli.global.machine_readable, env, console).map(done),
+        Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Key, Net, Settings, Source, Ui, key};
+use super::{Egress, Key, Net, Settings, Source, Ui, key};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -28,6 +28,7 @@ impl Settings {
                 (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
             }
             "tunnel" => (json!(self.tunnel.value), &self.tunnel.source),
+            "egress" => (json!(egress_word(self.egress.value)), &self.egress.source),
             "parallel_builds" => (json!(self.parallel_builds.value), &self.parallel_builds.source),
             "ui" => (json!(ui_word(self.ui.value)), &self.ui.source),
             "log" => (json!(self.log.value), &self.log.source),
@@ -54,6 +55,15 @@ fn net_word(net: Net) -> &'static str {
     match net {
         Net::Cache => "cache",
         Net::Offline => "offline",
+    }
+}
+
+/// Nothing for the best that can be had.
+fn egress_word(egress: Egress) -> Option<&'static str> {
+    match egress {
+        Egress::Best => None,
+        Egress::Enforced => Some("enforced"),
+        Egress::Observed => Some("observed"),
     }
 }
 

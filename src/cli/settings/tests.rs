@@ -145,3 +145,21 @@ fn variables_are_checked() {
     setup.env.insert("LARDER_MIRRORS".into(), "a=b,c".into());
     assert_eq!(setup.error(), "cannot use the variable LARDER_MIRRORS: c is not of the form FROM=TO ()");
 }
+
+/// A key that `config` does not know would be shown as the default of nothing.
+#[test]
+fn every_key_is_shown() {
+    let setup = Setup::new("", "");
+    for key in KEYS {
+        let given = match key.kind {
+            Kind::Word(words) => words[words.len() - 1],
+            Kind::Count => "7",
+            Kind::Size => "7G",
+            Kind::Map => "from.example.org=http://to.example.org",
+            Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
+        };
+        let settings = setup.load(&[(key.name, given)]).unwrap();
+        let (value, source) = settings.shown(key);
+        assert!(!value.is_null() && *source == Source::Flag(key.flag()), "{}: {value} {source}", key.name);
+    }
+}
