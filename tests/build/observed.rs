@@ -56,7 +56,8 @@ fn a_build_falls_back_to_it_and_says_why_and_what_mends_it() {
     let larder = Larder::new();
     template(&larder, "env | grep ^http_proxy=; echo $(cat /proc/self/mounts | grep -c ' /sys ')");
     let run = in_namespace(&larder, NO_NETWORKS, &["build", "--ui=json", "t.pkr.hcl"]).expect(0);
-    let warned = run.stdout.lines().find(|line| line.contains("Egress is observed")).unwrap_or_else(|| panic!("{run:?}"));
+    let warned =
+        run.stdout.lines().find(|line| line.contains("Egress is observed")).unwrap_or_else(|| panic!("{run:?}"));
     assert!(warned.contains("user.max_net_namespaces is 0"), "{warned}");
     assert!(warned.contains("sudo sysctl user.max_net_namespaces=15000"), "{warned}");
     assert!(run.stdout.contains("http_proxy=http://127.0.0.1:"), "{run:?}");

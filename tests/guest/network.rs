@@ -112,16 +112,18 @@ fn can_fence() -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
     let version = (parts.next().unwrap(), parts.next().unwrap());
-    let landlock = std::fs::read_to_string("/proc/kallsyms").is_ok_and(|text| text.contains("hook_unix_stream_connect"));
+    let landlock =
+        std::fs::read_to_string("/proc/kallsyms").is_ok_and(|text| text.contains("hook_unix_stream_connect"));
     version >= (6, 12) && landlock
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_hosts_network_a_guest_gets_no_low_port_and_no_abstract_socket() {
+    use std::os::linux::net::SocketAddrExt as _;
+
     if !possible() {
         return;
     }
-    use std::os::linux::net::SocketAddrExt as _;
     let name = format!("larder-test-{}", std::process::id());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();

@@ -2,6 +2,7 @@ use std::io;
 
 use super::*;
 use crate::template::body::DecodeEnv;
+use crate::template::files::HostFiles;
 use crate::template::json::interpolate::BuildValues;
 
 crate::config! {
