@@ -39,7 +39,14 @@ fn differ(args: &DiffArgs, console: &Console) -> Result<bool> {
     } else {
         lines(&found, console)?;
     }
-    if found.equal() && args.a.is_file() && args.b.is_file() && !same_bytes(args)? {
+    let layers = found.other_layers();
+    if found.equal() && !layers.is_empty() {
+        let names: Vec<String> = layers.iter().map(usize::to_string).collect();
+        console.note(&format!(
+            "note: the images hold the same once their layers are applied, but not layer by layer: {}",
+            names.join(", ")
+        ));
+    } else if found.equal() && args.a.is_file() && args.b.is_file() && !same_bytes(args)? {
         console.note(
             "note: the images hold the same, but the files are not the same byte for byte: their order, headers or \
              packing differ, or what was left out does",

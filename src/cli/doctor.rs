@@ -44,7 +44,7 @@ async fn look(settings: &Settings, env: &Env) -> Vec<Finding> {
         machine::kernel(),
         machine::open_files(),
         namespaces::user(&facts, &program),
-        namespaces::subordinate_ids(&facts, path),
+        namespaces::subordinate_ids(&facts, &program, path),
         namespaces::mount(&facts, &program),
         namespaces::network(&facts, &program).await,
         namespaces::proc(&facts, &program),

@@ -56,6 +56,31 @@ pub fn look(path: &str) -> Result<(), Cause> {
     ids::look(rustix::process::getuid().as_raw(), path).map(drop)
 }
 
+/// Maps the ids of a process that waits for it and does nothing else: whether a build could.
+pub fn try_ids(program: &Path, path: &str) -> Result<(), Cause> {
+    use std::io::Read as _;
+    let unknown = |error: std::io::Error| Cause::Unknown(error.to_string());
+    let ids = Ids::find(path)?;
+    let mut held = Command::new(program)
+        .args([super::reexec::PROBE, "held"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(unknown)?;
+    // It says so when its namespace is there, and ends when its standard input does.
+    let mut ready = [0];
+    let said = held.stdout.take().map_or(Ok(0), |mut stdout| stdout.read(&mut ready)).map_err(unknown)?;
+    let mapped = if said == 1 {
+        ids.map(Pid::from_raw(i32::try_from(held.id()).unwrap_or_default()))
+    } else {
+        Err(Cause::Unknown("not tried: it takes a user namespace".to_owned()))
+    };
+    drop(held.stdin.take());
+    held.wait().map_err(unknown)?;
+    mapped
+}
+
 /// The ids that are given to the process inside.
 struct Ids {
     uids: Range,

@@ -30,6 +30,7 @@ mod parallel;
 mod plain_origin;
 #[path = "../support/repository.rs"]
 mod repository;
+mod reproducible;
 mod running;
 #[path = "../support/schema.rs"]
 mod schema;

@@ -23,7 +23,10 @@ fn in_namespace(larder: &Larder, before: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new("unshare");
     larder.settle(&mut command);
     let mut child = command
-        .args(["-U", "sh", "-euc", &format!("echo ready; read go; {before}\nexec \"$@\""), "sh"])
+        // The shell gets the rights of the root it has become when it is run anew.
+        .args(["-U", "sh", "-euc", "echo ready; read go; exec sh -euc \"$@\"", "sh"])
+        .arg(format!("{before}\nexec \"$@\""))
+        .arg("sh")
         .arg(env!("CARGO_BIN_EXE_larder"))
         .args(arguments)
         .stdin(Stdio::piped())

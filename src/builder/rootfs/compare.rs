@@ -48,6 +48,8 @@ pub struct Side {
     pub entries: usize,
     /// What made each layer of an OCI image, the lowest first.
     pub layers: Vec<String>,
+    /// The digest of each layer's blob.
+    pub digests: Vec<String>,
 }
 
 /// What was found.
@@ -64,6 +66,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Places, from 1, of layers whose blobs are not the same, where both images have as many.
+    pub fn other_layers(&self) -> Vec<usize> {
+        let (a, b) = (&self.a.digests, &self.b.digests);
+        if a.len() != b.len() {
+            return Vec::new();
+        }
+        a.iter().zip(b).enumerate().filter(|(_, (a, b))| a != b).map(|(index, _)| index + 1).collect()
+    }
+
     /// Whether the images hold the same.
     pub fn equal(&self) -> bool {
         self.differences.is_empty() && self.config.is_none()
@@ -163,6 +174,7 @@ pub fn compare(a: &Path, b: &Path, options: &Options, cancel: &CancellationToken
         form: image.form(),
         entries: tree.nodes.len(),
         layers: image.layers(),
+        digests: image.digests(),
     };
     Ok(Comparison {
         a: side(a, &images[0], &trees[0]),

@@ -303,9 +303,12 @@ impl Cause {
                 "start the container without --security-opt no-new-privileges, the service with NoNewPrivileges=no"
                     .into(),
             ],
-            Self::MapRefused { .. } => {
-                vec!["compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into()]
-            }
+            Self::MapRefused { .. } => vec![
+                "compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into(),
+                "in a container without CAP_SYS_ADMIN: give newuidmap and newgidmap of its image the capabilities \
+                 cap_setuid=ep and cap_setgid=ep (setcap) in place of the set-user-id bit"
+                    .into(),
+            ],
             Self::NoNewuidmap => vec!["sudo apt-get install uidmap   # elsewhere: shadow-utils, shadow".into()],
             Self::NewuidmapNotPrivileged { program } => {
                 let group = program.with_file_name("newgidmap");

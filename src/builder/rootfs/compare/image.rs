@@ -73,6 +73,11 @@ impl Image {
         if let Self::Oci(oci) = self { oci.layers() } else { Vec::new() }
     }
 
+    /// The digests of those layers.
+    pub(super) fn digests(&self) -> Vec<String> {
+        if let Self::Oci(oci) = self { oci.digests() } else { Vec::new() }
+    }
+
     /// The image's own configuration, as text to compare.
     pub(super) fn config(&self) -> String {
         if let Self::Oci(oci) = self { oci.config_text() } else { String::new() }

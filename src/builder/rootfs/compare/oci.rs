@@ -110,6 +110,11 @@ impl Oci {
             .collect()
     }
 
+    /// The digest of each layer's blob.
+    pub(super) fn digests(&self) -> Vec<String> {
+        self.manifest.layers.iter().map(|layer| layer.digest.clone()).collect()
+    }
+
     /// The configuration without what only repeats what the layers are.
     pub(super) fn config_text(&self) -> String {
         let mut config = self.config.clone();
