@@ -304,7 +304,8 @@ fn set(inode: &str, kind: u32, attributes: &Attributes) -> String {
 /// Commands of debugfs that make a device.
 fn make(node: &Node) -> Result<String> {
     let unsound = || {
-        Error::new(format!("the device {:?} cannot be in an ext4 image: its name is not plain text", node.path))
+        let path = node.path.to_string_lossy();
+        Error::new(format!("the device {path:?} cannot be in an ext4 image: its name is not plain text"))
             .hint("rename it in a provisioner, or choose another `format`")
     };
     let text = node.path.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(unsound)?;
