@@ -42,6 +42,11 @@ pub struct Surroundings {
     pub services: rootfs::Services,
 }
 
+/// Whether builders of a kind make files of several owners, and so need ids besides the user's own.
+pub fn needs_ids(kind: &str) -> bool {
+    kind == rootfs::KIND
+}
+
 /// Kinds Packer has plugins for.
 const ABSENT: &[&str] = &[
     "amazon-chroot",

@@ -5,12 +5,18 @@ pub mod argv;
 mod ask;
 mod build;
 mod cache;
+mod completion;
 mod components;
 mod config;
 mod console;
+mod diff;
 mod doctor;
+pub mod environment;
 mod exec;
+pub mod exit_codes;
 mod inspect;
+mod man;
+mod mapped;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -27,21 +33,36 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, ProxyArgs};
+use args::{Cli, Color, Command, Global, ProxyArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
 use settings::Settings;
 
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::guest::mapping::Inside;
 
 /// The environment, as it was when the program started.
 pub type Env = BTreeMap<String, String>;
 
-/// Runs the command line, and returns the program's exit code.
-pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
+/// How the program was called.
+struct Call {
+    /// Arguments after the program's name.
+    arguments: Vec<OsString>,
+    /// The mapping of ids this process is root of, if there is one.
+    inside: Option<Inside>,
+}
+
+/// Runs the command line, and returns the program's exit code. `inside` is the mapping of ids that this process is root
+/// of, where Larder has run itself again.
+pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> ExitCode {
     let console = Console::new(Color::Auto, env);
+    if environment::is_on(env, "PACKER_NO_COLOR") {
+        // clap's own output, which knows the other variables.
+        anstream::ColorChoice::Never.write_global();
+    }
     let table = FlagTable::of(&Cli::command());
+    let call = Call { arguments: arguments.iter().skip(1).cloned().collect(), inside };
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| "larder".into());
     let normalised = match argv::normalise(arguments, &table) {
@@ -51,15 +72,21 @@ pub fn main(arguments: Vec<OsString>, env: &Env) -> ExitCode {
             return ExitCode::from(Exit::Failure as u8);
         }
     };
+    let normalised: Vec<OsString> = normalised.collect();
+    let failure = match normalised.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
+        // 1 means that images differ.
+        Some(command) if command == "diff" => Exit::Trouble,
+        _ => Exit::Failure,
+    };
     match Cli::try_parse_from(normalised) {
-        Ok(cli) => dispatch(&cli, env, console),
-        Err(error) => usage(&error),
+        Ok(cli) => dispatch(&cli, call, env, console),
+        Err(error) => usage(&error, failure),
     }
 }
 
 /// Shows what clap has to say, with Packer's exit codes: 0 for help and version, 127 for no or an unknown command,
-/// 1 for anything else.
-fn usage(error: &clap::Error) -> ExitCode {
+/// `failure` for anything else, which is 1 for all but `diff`.
+fn usage(error: &clap::Error, failure: Exit) -> ExitCode {
     use clap::error::ErrorKind;
     let _ = error.print();
     let exit = match error.kind() {
@@ -67,17 +94,23 @@ fn usage(error: &clap::Error) -> ExitCode {
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Usage,
-        _ => Exit::Failure,
+        _ => failure,
     };
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
+fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
     let console = match &cli.command {
-        Command::Build(args) => Console::new(args.color.unwrap_or_default(), env),
+        Command::Build(args) => {
+            let asked = args
+                .ui
+                .or_else(|| (env.get("LARDER_UI").map(String::as_str) == Some("machine")).then_some(Ui::Machine));
+            Console::new(args.color.unwrap_or_default(), env).machine(asked == Some(Ui::Machine))
+        }
         _ => console,
     };
-    match run(cli, env, &console) {
+    let console = if cli.global.machine_readable { console.machine(true) } else { console };
+    match run(cli, call, env, &console) {
         Ok(code) => code,
         Err(error) => {
             if error.exit_code() != Exit::ClosedPipe {
@@ -88,29 +121,35 @@ fn dispatch(cli: &Cli, env: &Env, console: Console) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
+fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
-    if cli.global.machine_readable && !matches!(cli.command, Command::Inspect(_)) {
-        return Err(Error::new("Packer's -machine-readable output is not supported yet")
-            .hint("`larder build --ui=json` prints each event of a run as a JSON object on a line"));
-    }
+    machine_readable(cli)?;
+    // What needs no settings, and so works also where they are broken.
     match &cli.command {
         Command::Version(args) => return version::run(args, console).map(done),
-        Command::Validate(args) => return validate::run(args, env, console).map(done),
-        Command::Inspect(args) => return inspect::run(args, cli.global.machine_readable, env, console).map(done),
+        Command::Completion(args) => return completion::run(args, console).map(done),
+        Command::Man(args) => return man::run(args, console).map(done),
+        Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
     let settings = settings(cli, env)?;
-    // Whoever is just about to trust a file need not be told that it is not trusted.
-    let trusting = matches!(cli.command, Command::Config(_));
-    for warning in settings.warnings.iter().filter(|_| !trusting) {
+    // `config` tells of files that are not trusted in its own way.
+    let telling = matches!(cli.command, Command::Config(_));
+    for warning in settings.warnings.iter().filter(|_| !telling) {
         console.warning(warning);
     }
-    log(&settings, cli.global.verbose);
+    environment::start_log(&settings, cli.global.verbose, env)?;
     match &cli.command {
         Command::Build(args) => {
-            runtime()?.block_on(build::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+            if mapped::is_needed_to_build(args, &call, env)? {
+                return mapped::run(call, env);
+            }
+            runtime()?
+                .block_on(build::run(args, &settings, env, console, call.inside))
+                .map(|exit| ExitCode::from(exit as u8))
         }
+        Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
@@ -119,25 +158,37 @@ fn run(cli: &Cli, env: &Env, console: &Console) -> Result<ExitCode> {
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::Cleanup(_) if mapped::is_needed_to_clean(&call, &StateDirs::of(&settings).runs, env, console) => {
+            mapped::run(call, env)
+        }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
-        Command::Config(command) => config::run(command, &settings, console).map(done),
-        Command::Version(_) | Command::Validate(_) | Command::Inspect(_) => Ok(ExitCode::SUCCESS),
+        Command::Config(args) => config::run(args, &settings, env, console).map(done),
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Says so where `-machine-readable` has no meaning: it is a promise about the form of output.
+fn machine_readable(cli: &Cli) -> Result<()> {
+    if !cli.global.machine_readable {
+        return Ok(());
+    }
+    match &cli.command {
+        Command::Build(args) if args.debug => {
+            Err(Error::new("-debug waits for a person, and -machine-readable is for programs")
+                .hint("leave one of them out"))
+        }
+        Command::Build(args) if args.ui.is_some_and(|ui| ui != Ui::Machine) => {
+            Err(Error::new("-machine-readable and --ui ask for different forms of output")
+                .hint("leave one of them out"))
+        }
+        Command::Build(_) | Command::Validate(_) | Command::Inspect(_) | Command::Version(_) => Ok(()),
+        _ => Err(Error::new("-machine-readable is for build, validate, inspect and version")
+            .hint("other commands print JSON with --json where they have something to tell programs")),
     }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context(|| "cannot start the runtime".to_owned())
-}
-
-/// What is to be said of the inner workings, on standard error.
-fn log(settings: &Settings, verbose: u8) {
-    let filter = match verbose {
-        0 => settings.log.value.clone(),
-        1 => "info".to_owned(),
-        _ => "debug".to_owned(),
-    };
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// The settings in force for a command.
@@ -149,14 +200,20 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Build(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
-            flags.extend(args.ui.map(|ui| ("ui", word(&ui))));
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+            let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
+            flags.extend(ui.map(|ui| ("ui", word(&ui))));
         }
-        Command::Exec(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Exec(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+        }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }
-    settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags })
+    let home = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
+    settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags, home: home.as_deref() })
 }
 
 fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Result<()> {

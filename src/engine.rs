@@ -8,6 +8,7 @@ pub mod component;
 pub mod host;
 pub mod job;
 pub mod on_error;
+pub mod place;
 mod post_process;
 mod provision;
 pub mod registry;

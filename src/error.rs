@@ -10,6 +10,8 @@ pub enum Exit {
     /// Any error: build, template, option, interruption.
     #[default]
     Failure = 1,
+    /// `diff` could not compare (1 means that there are differences).
+    Trouble = 2,
     /// An offline run asked for something the cache does not hold.
     OfflineMiss = 4,
     /// The finished image holds a trace of the proxy, or a verification failed.

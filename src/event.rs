@@ -83,7 +83,7 @@ pub struct Failure {
 
 /// An artifact as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Artifact"))]
 pub struct ArtifactLine {
     /// Id of the component that made it, such as `packer.file` or `larder.rootfs`.
     pub builder_id: String,
@@ -97,7 +97,7 @@ pub struct ArtifactLine {
 
 /// A trace of the proxy in an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Trace"))]
 pub struct TraceLine {
     /// Path in the image.
     pub path: PathBuf,

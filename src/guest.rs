@@ -7,6 +7,7 @@
 //! what it left running.
 
 pub mod authority;
+pub mod device;
 pub mod exec;
 pub mod gateway;
 pub mod host;
@@ -15,6 +16,7 @@ pub mod journal;
 pub mod launch;
 pub mod layer;
 pub mod layers;
+pub mod mapping;
 pub mod network;
 pub mod reap;
 pub mod record;

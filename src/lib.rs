@@ -11,6 +11,7 @@ pub mod error;
 pub mod event;
 pub mod guest;
 pub mod output;
+pub mod pack;
 pub mod plan;
 pub mod post_processor;
 pub mod provisioner;

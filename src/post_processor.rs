@@ -6,6 +6,7 @@ use crate::template::diagnostic::Diagnostic;
 
 pub mod artifice;
 pub mod checksum;
+pub mod compress;
 pub mod manifest;
 pub mod shell_local;
 
@@ -13,13 +14,13 @@ pub mod shell_local;
 pub type PostProcessorType = ComponentType<dyn PostProcessor>;
 
 /// The kinds there are.
-pub static TYPES: &[PostProcessorType] = &[artifice::TYPE, checksum::TYPE, manifest::TYPE, shell_local::TYPE];
+pub static TYPES: &[PostProcessorType] =
+    &[artifice::TYPE, checksum::TYPE, compress::TYPE, manifest::TYPE, shell_local::TYPE];
 
 /// Kinds Packer has, in its core or in common plugins.
 const ABSENT: &[&str] = &[
     "alicloud-import",
     "amazon-import",
-    "compress",
     "digitalocean-import",
     "docker-import",
     "docker-push",

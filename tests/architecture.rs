@@ -15,7 +15,7 @@ const ORDER: [&[&str]; 10] = [
     &["template"],
     &["plan"],
     &["event"],
-    &["download"],
+    &["download", "pack"],
     &["engine"],
     &["guest", "communicator", "provisioner", "post_processor", "data_source", "builder", "plugin"],
     &["history", "output", "tui"],

@@ -9,9 +9,13 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use larder::cli::args::Cli;
+use larder::cli::environment::{Use, VARIABLES};
+use larder::cli::exit_codes::EXIT_CODES;
 use larder::cli::settings::{KEYS, Key, Kind};
+use larder::guest::host::check::CHECKS;
 use larder::template::schema::{Mode, Schema};
 use larder::{builder, post_processor, provisioner};
+use serde_json::Value;
 
 /// Replaces what is between `<!-- NAME -->` and `<!-- end -->` in a page, or checks that it is so.
 fn hold(page: &str, parts: &[(String, String)]) {
@@ -103,6 +107,16 @@ fn value(kind: Kind) -> String {
 }
 
 #[test]
+fn doctor() {
+    let mut table = "| check | at worst | what is looked at |\n|---|---|---|\n".to_owned();
+    for check in CHECKS {
+        let worst = format!("{:?}", check.worst).to_lowercase();
+        writeln!(table, "| `{}` | {worst} | {} |", check.name, check.help).unwrap();
+    }
+    hold("doctor.md", &[("checks".to_owned(), table)]);
+}
+
+#[test]
 fn settings() {
     let mut table = "| key | option | variable | value | what it is |\n|---|---|---|---|---|\n".to_owned();
     for key in KEYS {
@@ -112,4 +126,105 @@ fn settings() {
         writeln!(table, "| `{name}`{trust} | {flag} | `{variable}` | {} | {help} |", value(key.kind)).unwrap();
     }
     hold("settings.md", &[("settings".to_owned(), table)]);
+}
+
+#[test]
+fn exit_codes() {
+    let mut table = "| code | commands | meaning |\n|---|---|---|\n".to_owned();
+    for code in EXIT_CODES {
+        let meaning = code.meaning.replace('|', "\\|");
+        writeln!(table, "| {} | {} | {meaning} |", code.code as u8, code.commands).unwrap();
+    }
+    hold("exit-codes.md", &[("exit codes".to_owned(), table)]);
+}
+
+#[test]
+fn variables() {
+    let mut own = "| variable | setting | what it is |\n|---|---|---|\n".to_owned();
+    for key in KEYS {
+        writeln!(own, "| `{}` | `{}` | {} |", key.variable(), key.name, key.help).unwrap();
+    }
+    let part = |name: &str, wanted: &dyn Fn(Use) -> bool, head: &str| {
+        let mut table = format!("| variable | {head} |\n|---|---|\n");
+        for variable in VARIABLES.iter().filter(|variable| wanted(variable.usage)) {
+            let names = variable.name.split(", ").map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            writeln!(table, "| {names} | {} |", variable.meaning).unwrap();
+        }
+        (name.to_owned(), table)
+    };
+    let heeded = part("heeded", &|usage| usage != Use::Ignored, "how it is heeded");
+    let ignored = part("ignored", &|usage| usage == Use::Ignored, "why it is ignored");
+    hold("environment.md", &[("settings".to_owned(), own), heeded, ignored]);
+}
+
+/// The type of a property, in words; links to the objects below.
+fn type_of(property: &Value) -> String {
+    if let Some(reference) = property["$ref"].as_str() {
+        let name = reference.trim_start_matches("#/$defs/");
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if let Some(any) = property["anyOf"].as_array() {
+        return any.iter().map(type_of).collect::<Vec<_>>().join(" or ");
+    }
+    let one = |name: &str| match name {
+        "array" => format!("list of {}", type_of(&property["items"])),
+        "object" if property["additionalProperties"].is_object() => {
+            format!("object of {} by name", type_of(&property["additionalProperties"]))
+        }
+        name => name.to_owned(),
+    };
+    match &property["type"] {
+        Value::String(name) => one(name),
+        Value::Array(names) => names.iter().map(|name| one(name.as_str().unwrap())).collect::<Vec<_>>().join(" or "),
+        _ => "any".to_owned(),
+    }
+}
+
+fn fields(object: &Value, text: &mut String) {
+    let required = |name: &str| object["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
+    let properties: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
+    if properties.iter().all(|(name, _)| *name == "type") {
+        text.push_str("It has no fields of its own.\n\n");
+        return;
+    }
+    text.push_str("| field | type | what it is |\n|---|---|---|\n");
+    for (name, property) in properties.iter().filter(|(name, _)| *name != "type") {
+        let description = property["description"].as_str().unwrap().replace('\n', " ");
+        let kind = type_of(property);
+        // Of what may be absent, null is never written.
+        let kind = if required(name) { kind } else { format!("{}, may be absent", kind.replace(" or null", "")) };
+        writeln!(text, "| `{name}` | {kind} | {description} |").unwrap();
+    }
+    text.push('\n');
+}
+
+/// The tables of events come from their schema, which a test beside the types holds equal to them.
+#[test]
+fn events() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/events.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let mut every = String::new();
+    fields(&schema, &mut every);
+    let mut kinds = String::new();
+    for kind in schema["oneOf"].as_array().unwrap() {
+        let name = kind["properties"]["type"]["const"].as_str().unwrap();
+        writeln!(kinds, "### `{name}`\n\n{}\n", kind["description"].as_str().unwrap().replace('\n', " ")).unwrap();
+        fields(kind, &mut kinds);
+    }
+    let mut objects = String::new();
+    for (name, object) in schema["$defs"].as_object().unwrap() {
+        writeln!(objects, "### {name}\n\n{}\n", object["description"].as_str().unwrap().replace('\n', " ")).unwrap();
+        if object["properties"].is_object() {
+            fields(object, &mut objects);
+        } else {
+            let words = object["oneOf"].as_array().unwrap();
+            for word in words {
+                writeln!(objects, "- `{}`: {}", word["const"].as_str().unwrap(), word["description"].as_str().unwrap())
+                    .unwrap();
+            }
+            objects.push('\n');
+        }
+    }
+    let parts = [("every event", every), ("kinds", kinds), ("objects", objects)];
+    hold("events.md", &parts.map(|(name, text)| (name.to_owned(), text.trim_end().to_owned() + "\n")));
 }

@@ -1,16 +1,22 @@
 //! Builds root file systems: a base, provisioners each in a layer of its own, and an image of it all.
 
 pub mod archive;
+pub mod compare;
 pub mod config;
 pub mod debian;
 pub mod export;
-mod gzip;
+mod filesystem;
 mod machine;
+mod normalise;
+mod oci;
+mod pyc;
 mod runner;
 mod steps;
+pub(crate) mod tape;
 mod tar_reader;
 mod tar_writer;
 mod tree_writer;
+mod write_image;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,13 +27,15 @@ use tokio::sync::Mutex;
 use super::{BuilderType, PreparedBuilder, Surroundings};
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
+use crate::engine::place;
 use crate::engine::registry::Prepared;
 use crate::error::{Error, Result};
 use crate::template::config::Config as _;
 use config::{Base, RootfsConfig};
 use export::Format;
 use machine::Machine;
-use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source, WriteImage};
+use steps::{BootstrapState, Debian, FromArchive, FromDirectory, Phase, Prepare, Scan, Shared, Source};
+use write_image::{ImageConfig, WriteImage};
 
 pub use machine::Services;
 
@@ -41,6 +49,7 @@ pub struct Rootfs {
     checksum: Option<String>,
     output: PathBuf,
     format: Format,
+    image: ImageConfig,
 }
 
 /// The name of the kind in templates.
@@ -65,10 +74,16 @@ impl PreparedBuilder for PreparedRootfs {
         let unsound =
             |message: String| Error::new(format!("the options of {} are not sound: {message}", around.build_name));
         let format = config.format().map_err(unsound)?;
-        export::check_target(&output, format, around.force)?;
+        place::check(&output, format.is_directory(), around.force)?;
+        filesystem::check_program(format)?;
         Ok(Box::new(Rootfs {
             base: config.base().map_err(|problem| unsound(problem.message))?,
             format,
+            image: ImageConfig {
+                name: around.build_name,
+                oci: config.oci.unwrap_or_default(),
+                filesystem: config.filesystem.unwrap_or_default(),
+            },
             checksum: config.base_checksum,
             machine: Arc::new(Mutex::new(Machine::new(around.services, around.scratch, config.hostname)?)),
             output,
@@ -104,8 +119,8 @@ impl Builder for Rootfs {
         steps
     }
 
-    async fn open(&mut self, _index: usize, _label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
-        Ok(Some(self.machine.lock().await.open(context).await?))
+    async fn open(&mut self, _index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
+        Ok(Some(self.machine.lock().await.open(label, context).await?))
     }
 
     async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()> {
@@ -113,8 +128,9 @@ impl Builder for Rootfs {
     }
 
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {
-        let (machine, output, format) = (self.machine.clone(), self.output.clone(), self.format);
-        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format })]
+        let (machine, output, format, image) =
+            (self.machine.clone(), self.output.clone(), self.format, self.image.clone());
+        vec![Box::new(Scan { machine: machine.clone() }), Box::new(WriteImage { machine, output, format, image })]
     }
 
     fn artifact(&mut self) -> Option<Artifact> {

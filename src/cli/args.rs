@@ -7,6 +7,20 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod config;
+mod diff;
+mod examples;
+mod shipped;
+
+use examples::{
+    BUILD_EXAMPLES, CACHE_EXAMPLES, CLEANUP_EXAMPLES, COMPLETION_EXAMPLES, CONFIG_EXAMPLES, DOCTOR_EXAMPLES,
+    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
+};
+
+pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use diff::DiffArgs;
+pub use shipped::{CompletionArgs, ManArgs};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -54,7 +68,7 @@ pub struct Global {
     /// Directory of logs, run records and the CA
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Packer's form of output for machines; `--ui=json` stands in for it.
+    /// Packer's form of output for programs: of build (where it is `--ui=machine`), validate, inspect and version.
     #[arg(long, global = true, hide = true)]
     pub machine_readable: bool,
 }
@@ -92,6 +106,15 @@ pub enum Net {
     Offline,
 }
 
+/// How guests are held to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Egress {
+    /// They reach nothing else, or the build fails.
+    Enforced,
+    /// They share the host's network, and are led to the proxy by settings.
+    Observed,
+}
+
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
@@ -102,6 +125,8 @@ pub enum Ui {
     Plain,
     /// One JSON object a line for each event.
     Json,
+    /// Packer's form of output for programs.
+    Machine,
     /// Only failures, and the files made.
     Quiet,
 }
@@ -134,31 +159,6 @@ pub enum OnErrorArg {
     Ask,
 }
 
-const BUILD_EXAMPLES: &str = "\
-Examples:
-  larder build templates/debian-rootfs
-  larder build -force -var version=1.2 -only='*.tarball' image.pkr.hcl
-  larder build --ui=json --net offline image.pkr.hcl
-
-Exit codes: 0 all built; 1 an error; 4 --net offline and something was not in the \
-cache; 5 the image holds a trace of the proxy.";
-
-const EXEC_EXAMPLES: &str = "\
-Everything after the first word of COMMAND belongs to it. The exit code is the \
-command's own.
-
-Examples:
-  larder exec pip download requests
-  larder exec -- packer build -only=qemu template.json";
-
-const PROXY_EXAMPLES: &str = "\
-Example:
-  larder proxy --listen 127.0.0.1:0 --json";
-
-const DOCTOR_EXAMPLES: &str = "\
-Exit codes: 0 builds work here (warnings are about what is less, or slower); 1 they \
-do not.";
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -166,9 +166,14 @@ pub enum Command {
     #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<BuildArgs>),
     /// Check that a template is valid
+    #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
     /// Show what a template consists of
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Compare two images, file by file
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(DiffArgs),
     /// Run a command whose every download goes through the proxy
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
@@ -176,7 +181,7 @@ pub enum Command {
     #[command(after_help = PROXY_EXAMPLES)]
     Proxy(ServeArgs),
     /// Look at the cache, check it, and make room
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
     /// Look at what this machine lets Larder do, with a remedy for what it does not
     #[command(after_help = DOCTOR_EXAMPLES)]
@@ -184,10 +189,17 @@ pub enum Command {
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
+    #[command(after_help = CLEANUP_EXAMPLES)]
     Cleanup(CleanupArgs),
-    /// Trust a project's settings
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    /// Show settings and where they come from, and trust a project's
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArgs),
+    /// Print what makes a shell complete larder's commands and options
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion(CompletionArgs),
+    /// Print manual pages
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -216,6 +228,10 @@ pub struct TemplateArgs {
     /// Concerns Packer's plugins, of which Larder has none.
     #[arg(long, hide = true)]
     pub ignore_prerelease_plugins: bool,
+}
+
+fn socket_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:3142 or [::1]:3142".to_owned())
 }
 
 fn whole_number(text: &str) -> Result<usize, String> {
@@ -247,7 +263,7 @@ pub struct BuildArgs {
     /// Run at most N builds at a time; 0, the default, for no limit
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,
-    /// Show the run as: auto (the default), plain, json (an event a line) or quiet
+    /// Show the run as: auto (the default), plain, json (an event a line), machine (also -machine-readable) or quiet
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub ui: Option<Ui>,
     /// Use colour: auto (the default), always or never; -color=false as with Packer
@@ -259,6 +275,9 @@ pub struct BuildArgs {
     /// Warn of values in variable files for undeclared variables
     #[arg(long)]
     pub warn_on_undeclared_var: bool,
+    /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
@@ -298,6 +317,9 @@ pub struct ExecArgs {
     /// Do not print what was downloaded at the end
     #[arg(long, short)]
     pub quiet: bool,
+    /// Hold the command to the proxy: enforced fails where it cannot be cut off from all else, observed does not try
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
+    pub egress: Option<Egress>,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
@@ -306,7 +328,7 @@ pub struct ExecArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
     pub listen: std::net::SocketAddr,
     /// Write one JSON object a line for each request
     #[arg(long)]
@@ -412,21 +434,6 @@ pub struct CleanupArgs {
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `larder config`
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Trust a project's `larder.toml` as it is now
-    Trust(TrustArgs),
-}
-
-/// `larder config trust`
-#[derive(Args, Clone, Debug)]
-pub struct TrustArgs {
-    /// The project's `larder.toml`
-    #[arg(value_name = "FILE", default_value = "larder.toml")]
-    pub path: PathBuf,
 }
 
 /// `larder version`

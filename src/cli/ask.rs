@@ -7,12 +7,15 @@ use async_trait::async_trait;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::Mutex;
 
+use super::Env;
+use super::environment::is_unattended;
 use crate::engine::component::Ask;
 use crate::error::{Context as _, Error, Result};
 
-/// Somebody to ask, if standard input and output are a terminal.
-pub(super) fn terminal() -> Option<Arc<dyn Ask>> {
-    (io::stdin().is_terminal() && io::stdout().is_terminal()).then(|| Arc::new(Terminal::default()) as Arc<dyn Ask>)
+/// Somebody to ask, if standard input and output are a terminal and `CI` does not say that nobody is there.
+pub(super) fn terminal(env: &Env) -> Option<Arc<dyn Ask>> {
+    (!is_unattended(env) && io::stdin().is_terminal() && io::stdout().is_terminal())
+        .then(|| Arc::new(Terminal::default()) as Arc<dyn Ask>)
 }
 
 /// Asks on the terminal, one question at a time.

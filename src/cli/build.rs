@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::stats::Totals;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
@@ -22,6 +23,7 @@ use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::Cancel;
 use crate::engine::component::{Ask, Context};
+use crate::engine::host::Host;
 use crate::engine::job::{BuildJob, RunOptions};
 use crate::engine::on_error::OnError;
 use crate::engine::run::run as run_jobs;
@@ -30,20 +32,31 @@ use crate::error::{Context as _, Error, Exit, Result, chain};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{Ending, EventKind, Events, bus};
+use crate::guest::mapping::Inside;
 use crate::guest::reap;
+use crate::guest::record::Entry;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
+use crate::output::machine::Machine;
 use crate::output::plain::{Look, Plain};
 use crate::output::quiet::Quiet;
 use crate::output::renderer::Renderer;
 use crate::plan::BuildPlan;
 
 /// How long undoing the steps of one build may take.
-const CLEANUP_LIMIT: Duration = Duration::from_mins(1);
+const CLEANUP_LIMIT: Duration = Duration::from_mins(5);
 
 /// Builds what is selected of a template. Returns the exit code; failures of builds have been shown by then.
-pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
+pub(super) async fn run(
+    args: &BuildArgs,
+    settings: &Settings,
+    env: &Env,
+    console: &Console,
+    inside: Option<Inside>,
+) -> Result<Exit> {
+    let outside = Outside::of(inside, settings, env)?;
+    let console = &console.machine(settings.ui.value == Ui::Machine);
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
@@ -60,7 +73,9 @@ pub(super) async fn run(args: &BuildArgs, settings: &Settings, env: &Env, consol
     let (events, receiver) = bus::stream(redactor);
     let consumer = consumer::spawn(receiver, renderers(args, settings, console))
         .context(|| "cannot start the thread for output".to_owned())?;
-    let result = run_builds(args, settings, env, &ready, &events, console).await;
+    // What is said beside the events goes to standard error, where it splits no line of theirs.
+    let aside = console.machine(false);
+    let result = run_builds(args, settings, env, &ready, &events, &aside, outside).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -74,9 +89,30 @@ fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Bo
     let shown: Box<dyn Renderer> = match settings.ui.value {
         Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
+        Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
     };
     vec![Box::new(LogFiles::default()), shown]
+}
+
+/// What is around the builds: who answers, who runs commands of the host, and who passes signals on.
+struct Outside {
+    ask: Option<Arc<dyn Ask>>,
+    commands: Arc<dyn Host>,
+    signals: Option<UnboundedReceiver<i32>>,
+    /// The process to signal, where it is not this one.
+    pid: Option<u32>,
+}
+
+impl Outside {
+    /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
+    fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
+        let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
+        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
+        let pid = Some(inside.outside());
+        let (outside, signals) = inside.listen()?;
+        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals), pid })
+    }
 }
 
 /// Puts flows into the event stream, and counts them.
@@ -100,20 +136,26 @@ async fn run_builds(
     ready: &Ready,
     events: &Events,
     console: &Console,
+    outside: Outside,
 ) -> Result<Vec<BuildOutcome>> {
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
+    if let Some(pid) = outside.pid {
+        session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
+    }
     session.proxy.cache().begin_run();
-    let asking: Option<Arc<dyn Ask>> = ask::terminal();
-    let job = |build| job(build, args, settings, ready, &session, events, asking.clone());
+    if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
+        console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
+    }
+    let job = |build| job(build, args, settings, ready, &session, events, &outside);
     // The listeners for commands of the host live as long as the builds.
     let host_scratch = session.host_scratch();
     let jobs: Result<(Vec<_>, Vec<_>)> =
         session.record.make_tree(&host_scratch).and_then(|()| ready.plan.builds.iter().map(job).collect());
     let (jobs, served) = jobs.map_or_else(|error| (Err(error), Vec::new()), |(jobs, served)| (Ok(jobs), served));
-    let cancel = Cancel::root();
+    let (cancel, signals) = (Cancel::root(), outside.signals);
     let outcomes = match jobs {
         Ok(jobs) => {
             let options = options(args, settings, &session);
@@ -121,7 +163,7 @@ async fn run_builds(
             let id = session.id.clone();
             tokio::select! {
                 outcomes = run_jobs(jobs, options, cancel.clone(), events.clone()) => Ok(outcomes),
-                error = signals::watch(cancel.clone(), |cause| tell_cancel(console, &cause.to_string()), || leave(&runs, &id, console)) => {
+                error = signals::watch(cancel.clone(), signals, |cause| tell_cancel(console, &cause.to_string()), || leave(&runs, &id, console)) => {
                     Err(error.err().unwrap_or_else(|| Error::new("left at once")))
                 }
             }
@@ -194,7 +236,7 @@ fn job(
     ready: &Ready,
     session: &Session,
     events: &Events,
-    ask: Option<Arc<dyn Ask>>,
+    outside: &Outside,
 ) -> Result<(BuildJob, exec::HostProxy)> {
     let name: Arc<str> = build.id.as_str().into();
     let client = Client::guest(&name);
@@ -209,6 +251,7 @@ fn job(
         downloader: session.downloader(&own),
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
+        egress: settings.egress.value,
         allow_trace: args.allow_trace.clone(),
         host_address,
         host_directory,
@@ -222,8 +265,8 @@ fn job(
         run_uuid: session.uuid.clone(),
         force: args.force,
         debug: args.debug,
-        ask,
-        host: Arc::new(Here),
+        ask: outside.ask.clone(),
+        host: outside.commands.clone(),
         host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
         clamp: session.clamp,

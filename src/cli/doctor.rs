@@ -44,7 +44,7 @@ async fn look(settings: &Settings, env: &Env) -> Vec<Finding> {
         machine::kernel(),
         machine::open_files(),
         namespaces::user(&facts, &program),
-        namespaces::subordinate_ids(&facts, path),
+        namespaces::subordinate_ids(&facts, &program, path),
         namespaces::mount(&facts, &program),
         namespaces::network(&facts, &program).await,
         namespaces::proc(&facts, &program),
@@ -73,11 +73,14 @@ pub(super) fn before_build(settings: &Settings) -> Result<()> {
         machine::open_files(),
         place::look(&place::STATE, &settings.state_dir.value),
         place::look(&place::CACHE, &settings.cache_dir.value),
+        namespaces::user(&facts, &program),
         namespaces::mount(&facts, &program),
         namespaces::proc(&facts, &program),
         namespaces::devices(&facts, &program),
     ];
-    let Some(problem) = place::problem(findings) else { return Ok(()) };
+    let Some(problem) = findings.into_iter().find(|finding| finding.status == Status::Problem) else {
+        return Ok(());
+    };
     let error =
         Error::new(format!("this machine does not let a guest be built ({}): {}", problem.check, problem.found));
     let error = problem.remedies.into_iter().fold(error, Error::hint);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use larder_proxy::flow::{Flow, FlowSink, Outcome};
@@ -99,11 +100,13 @@ impl HostProxy {
 struct Downloads {
     totals: Mutex<Totals>,
     refused: Mutex<Vec<String>>,
+    missed_offline: AtomicBool,
 }
 
 impl FlowSink for Downloads {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&flow);
+        self.missed_offline.fetch_or(flow.offline_miss, Ordering::Relaxed);
         if matches!(flow.outcome, Outcome::Denied | Outcome::Error) {
             let line = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -124,7 +127,7 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
     session.proxy.cache().begin_run();
-    let status = in_cage(command, &session).await;
+    let status = in_cage(command, &session, settings, console).await;
     session.drain().await;
     session.finish()?;
     if !args.quiet {
@@ -132,15 +135,25 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
         for line in downloads.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             console.note(line);
         }
+        if downloads.missed_offline.load(Ordering::Relaxed) {
+            console.note("hint: run it once without `--net offline` where there is a network, on this cache");
+        }
         console.note(report::totals_table(&totals).trim_end());
     }
     status
 }
 
-async fn in_cage(argv: Vec<String>, session: &Session) -> Result<i32> {
-    let network = Network::enforced(&session.proxy, Client::guest("exec")).await?;
+async fn in_cage(argv: Vec<String>, session: &Session, settings: &Settings, console: &Console) -> Result<i32> {
+    let network = Network::of(settings.egress.value, &session.proxy, Client::guest("exec")).await?;
+    if let Some(why) = network.why_observed() {
+        console.warning(&format!(
+            "Egress is observed: the command has this machine's network, and is led to the proxy by settings that a \
+             program may ignore; {why}"
+        ));
+    }
     let files = HostFiles::write(session)?;
-    let spec = ExecSpec { program: this_program(), argv, env: files.environment(None, &[]) };
+    let env = files.environment(network.proxy_url().as_deref(), &[]);
+    let spec = ExecSpec { program: this_program(), argv, env };
     run_command(network.gateway(), spec).await
 }
 

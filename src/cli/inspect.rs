@@ -1,32 +1,21 @@
 //! `larder inspect`: what a template consists of, in Packer's two forms: for people and `-machine-readable`.
 
-use jiff::Timestamp;
-
 use super::Env;
 use super::args::InspectArgs;
 use super::console::Console;
 use super::template::Reading;
-use crate::error::{Context as _, Result, chain};
-use crate::output::machine_line::machine_line;
+use crate::error::{Context as _, Result};
 use crate::template::build::Build;
 use crate::template::hcl::convert::to_json;
 use crate::template::hcl::value::Value;
 use crate::template::{Language, Template};
 
 /// Prints variables, locals and builds.
-pub(super) fn run(args: &InspectArgs, machine_readable: bool, env: &Env, console: &Console) -> Result<()> {
+pub(super) fn run(args: &InspectArgs, env: &Env, console: &Console) -> Result<()> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
-    let out = Output { console, machine_readable };
-    let template = match reading.template(console) {
-        Ok((template, _)) => template,
-        Err(error) => {
-            if machine_readable {
-                out.machine("ui", &["error", &chain(&error)])?;
-            }
-            return Err(error);
-        }
-    };
+    let (template, _) = reading.template(console)?;
+    let out = Output { console };
     match template.language {
         Language::Hcl2 => hcl2(&template, &out),
         Language::LegacyJson => legacy(&template, &out),
@@ -36,20 +25,16 @@ pub(super) fn run(args: &InspectArgs, machine_readable: bool, env: &Env, console
 /// Where things are said; what is for people is a line of data too where programs read.
 struct Output<'a> {
     console: &'a Console,
-    machine_readable: bool,
 }
 
 impl Output<'_> {
     fn say(&self, text: &str) -> Result<()> {
-        if self.machine_readable { self.machine("ui", &["say", text]) } else { self.console.line(text) }
+        self.console.line(text)
     }
 
+    /// A line for programs alone.
     fn machine(&self, category: &str, data: &[&str]) -> Result<()> {
-        if self.machine_readable {
-            self.console.line(&machine_line(Timestamp::now(), "", category, data))
-        } else {
-            Ok(())
-        }
+        if self.console.machine { self.console.machine_line(category, data) } else { Ok(()) }
     }
 }
 

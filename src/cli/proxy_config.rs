@@ -46,13 +46,37 @@ fn upstream(settings: &Settings, env: &Env) -> Result<UpstreamProxy> {
     match &settings.upstream_proxy.value {
         Some(url) => UpstreamProxy::all(url, &settings.no_proxy.value.join(","))
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
-        None => UpstreamProxy::from_env(|name| env.get(name).cloned())
+        None => UpstreamProxy::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
+}
+
+/// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server
+/// could have set it from a request's header.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    let capitals = || env.get("HTTP_PROXY").filter(|_| name == "http_proxy" && !env.contains_key("REQUEST_METHOD"));
+    env.get(name).or_else(capitals).cloned()
 }
 
 /// One CA for a project: who trusts it in one does not trust it in another.
 fn ca_dir(state_dir: &Path, project: &Path) -> PathBuf {
     let digest = Sha256::digest(project.as_os_str().as_encoded_bytes());
     state_dir.join("ca").join(&hex::encode(digest)[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capitals_are_heeded_where_no_web_server_sets_them() {
+        let mut env = Env::from([("HTTP_PROXY".to_owned(), "http://a:1".to_owned())]);
+        assert_eq!(variable(&env, "http_proxy").as_deref(), Some("http://a:1"));
+        assert_eq!(variable(&env, "https_proxy"), None);
+        env.insert("http_proxy".to_owned(), "http://b:1".to_owned());
+        assert_eq!(variable(&env, "http_proxy").as_deref(), Some("http://b:1"));
+        env.remove("http_proxy");
+        env.insert("REQUEST_METHOD".to_owned(), "GET".to_owned());
+        assert_eq!(variable(&env, "http_proxy"), None);
+    }
 }

@@ -20,6 +20,7 @@ use super::session::Session;
 use super::settings::Settings;
 use super::signals::Signals;
 use crate::error::{Context as _, Error, Result};
+use crate::event::flow_record::FlowRecord;
 use crate::guest::network::raise_loopback;
 use crate::output::text::{bytes, printable};
 
@@ -146,7 +147,7 @@ fn usage(address: SocketAddr, directory: &Path) -> [String; 5] {
 
 fn line(flow: &Flow, json: bool) -> String {
     if json {
-        return serde_json::to_string(flow).unwrap_or_default();
+        return serde_json::to_string(&FlowRecord::from(flow)).unwrap_or_default();
     }
     format!(
         "{:<11} {} {} {} {} ({})",

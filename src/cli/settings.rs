@@ -9,16 +9,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Context as _, Error, Result};
+use crate::guest::network::Egress;
 use crate::template::diagnostic::did_you_mean;
 
 mod file;
 mod key;
+pub mod report;
 #[cfg(test)]
 mod tests;
 pub mod trust;
 
 pub use key::{KEYS, Key, Kind, size as parse_bytes};
 use trust::Trust;
+
+/// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
+const PACKER_LOG: &str = "info,larder=debug,larder_proxy=debug";
 
 /// Name of a project's settings file.
 pub const PROJECT_FILE: &str = "larder.toml";
@@ -78,6 +83,8 @@ pub enum Ui {
     Plain,
     /// A JSON object a line.
     Json,
+    /// Packer's lines for programs.
+    Machine,
     /// Errors only.
     Quiet,
 }
@@ -103,6 +110,8 @@ pub struct Settings {
     pub upstream_timeout: Sourced<Option<Duration>>,
     /// Patterns of hosts whose TLS is passed on unread.
     pub tunnel: Sourced<Vec<String>>,
+    /// How guests are held to the proxy.
+    pub egress: Sourced<Egress>,
     /// Most builds at a time; 0 for no limit.
     pub parallel_builds: Sourced<usize>,
     /// How to show what happens.
@@ -111,8 +120,32 @@ pub struct Settings {
     pub log: Sourced<String>,
     /// Most bytes the cache may hold; `None` for no limit.
     pub cache_max_size: Sourced<Option<u64>>,
+    /// The files looked at.
+    pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
     pub warnings: Vec<String>,
+}
+
+/// The settings files of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Where the user's is, or would be.
+    pub user: PathBuf,
+    /// Whether it is there.
+    pub user_exists: bool,
+    /// The project's, if there is one.
+    pub project: Option<ProjectFile>,
+}
+
+/// A project's settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it stands with the user.
+    pub trust: Trust,
+    /// Keys of it that were not taken because it is not trusted, and their values as shown.
+    pub not_taken: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// Where settings come from.
@@ -124,6 +157,8 @@ pub struct Inputs<'a> {
     pub cwd: &'a Path,
     /// Settings given by flags, as text: name of the [`Key`] and value.
     pub flags: &'a [(&'a str, String)],
+    /// Home directory of the user database, for when `HOME` is not set.
+    pub home: Option<&'a Path>,
 }
 
 /// Finds, reads and merges all settings.
@@ -131,10 +166,18 @@ pub struct Inputs<'a> {
 /// # Errors
 /// A file that cannot be read, and a key or value that makes no sense, with its file, line and column or its variable.
 pub fn load(inputs: Inputs<'_>) -> Result<Settings> {
-    let base = BaseDirs::of(inputs.env)?;
+    let base = BaseDirs::of(inputs.env, inputs.home)?;
     let mut layers = Layers::default();
+    if let Some(directory) = inputs.env.get("PACKER_CACHE_DIR").filter(|directory| !directory.is_empty()) {
+        // Below its files, which mean Larder in particular.
+        let directory = inputs.cwd.join(directory).join("larder");
+        let value = key::Value::Text(directory.to_string_lossy().into_owned());
+        layers.set("cache_dir", value, Source::Env("PACKER_CACHE_DIR".to_owned()));
+    }
     let user = base.config.join("config.toml");
+    let mut files = Files { user: user.clone(), ..Files::default() };
     if let Some(text) = read(&user)? {
+        files.user_exists = true;
         layers.add(file::parse(&user, &text, &base.home)?, &Source::User(user.clone()));
     }
     let mut above = Layers::default();
@@ -149,31 +192,43 @@ pub fn load(inputs: Inputs<'_>) -> Result<Settings> {
         let state_dir = above.path("state_dir").or(layers.path("state_dir")).unwrap_or_else(|| base.state.clone());
         let standing = trust::standing(&state_dir, &path, text.as_bytes())?;
         let mut settings = file::parse(&path, &text, &base.home)?;
+        let mut not_taken = Vec::new();
         if standing != Trust::Trusted {
-            layers.warnings.extend(drop_unsafe(&mut settings, &path, standing));
+            not_taken = drop_unsafe(&mut settings);
+            layers.warnings.extend(untrusted(&path, standing, &not_taken));
         }
-        layers.add(settings, &Source::Project(path));
+        layers.add(settings, &Source::Project(path.clone()));
+        files.project = Some(ProjectFile { path, trust: standing, not_taken });
     }
     layers.over(above);
-    Ok(layers.finish(&base))
+    let mut settings = layers.finish(&base);
+    settings.files = files;
+    Ok(settings)
 }
 
-/// Takes out what only a trusted file may set, and says so.
-fn drop_unsafe(settings: &mut BTreeMap<&'static str, key::Value>, path: &Path, standing: Trust) -> Option<String> {
-    let refused: Vec<&str> =
-        settings.keys().copied().filter(|name| Key::named(name).is_some_and(|key| !key.harmless)).collect();
-    settings.retain(|name, _| !refused.contains(name));
-    if refused.is_empty() {
+/// Takes out what only a trusted file may set.
+fn drop_unsafe(settings: &mut BTreeMap<&'static str, key::Value>) -> Vec<(&'static str, serde_json::Value)> {
+    let unsafe_key = |name: &str| Key::named(name).is_some_and(|key| !key.harmless);
+    let (refused, kept) = std::mem::take(settings).into_iter().partition(|(name, _)| unsafe_key(name));
+    *settings = kept;
+    let refused: BTreeMap<&'static str, key::Value> = refused;
+    refused.into_iter().map(|(name, value)| (name, report::of_value(&value))).collect()
+}
+
+/// What is said of a project's file that is not trusted.
+fn untrusted(path: &Path, trust: Trust, not_taken: &[(&'static str, serde_json::Value)]) -> Option<String> {
+    let names: Vec<&str> = not_taken.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
         return None;
     }
-    let why = match standing {
+    let why = match trust {
         Trust::Changed => "it has changed since it was trusted",
         _ => "it is not trusted",
     };
     Some(format!(
         "{} sets {}, which is not taken: {why}. Read the file; if you agree with it, run `larder config trust {}`",
         path.display(),
-        refused.join(", "),
+        names.join(", "),
         path.display(),
     ))
 }
@@ -200,6 +255,9 @@ fn read(path: &Path) -> Result<Option<String>> {
 }
 
 fn env_layer(env: &BTreeMap<String, String>, layer: &mut Layers) -> Result<()> {
+    if super::environment::is_on(env, "PACKER_LOG") {
+        layer.set("log", key::Value::Text(PACKER_LOG.to_owned()), Source::Env("PACKER_LOG".to_owned()));
+    }
     let variables = || KEYS.iter().map(Key::variable);
     for (name, text) in env.iter().filter(|(name, _)| name.starts_with("LARDER_")) {
         let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
@@ -230,9 +288,10 @@ struct BaseDirs {
 
 impl BaseDirs {
     /// Relative paths are invalid, and ignored.
-    fn of(env: &BTreeMap<String, String>) -> Result<Self> {
+    fn of(env: &BTreeMap<String, String>, user_home: Option<&Path>) -> Result<Self> {
         let absolute = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = absolute("HOME").or_else(|| {
+        let user_home = || user_home.filter(|path| path.is_absolute()).map(Path::to_owned);
+        let home = absolute("HOME").or_else(user_home).or_else(|| {
             ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"]
                 .iter()
                 .all(|name| absolute(name).is_some())
@@ -302,16 +361,23 @@ impl Layers {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
             tunnel: self.get("tunnel", Vec::new(), key::Value::into_list),
+            egress: self.get("egress", Egress::Best, |value| match value.text() {
+                "enforced" => Egress::Enforced,
+                "observed" => Egress::Observed,
+                _ => Egress::Best,
+            }),
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
                 "plain" => Ui::Plain,
                 "json" => Ui::Json,
+                "machine" => Ui::Machine,
                 "quiet" => Ui::Quiet,
                 _ => Ui::Auto,
             }),
             log: self.get("log", "warn".to_owned(), text),
             cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };
         debug_assert!(self.values.is_empty(), "a key has no place in Settings: {:?}", self.values.keys());

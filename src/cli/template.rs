@@ -1,6 +1,6 @@
 //! Reading a template for a command, and telling what is wrong with it.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,6 +65,12 @@ impl Reading<'_> {
         Ok(load(&options, Arc::new(HostFiles)))
     }
 
+    /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
+    pub(super) fn builders(&self) -> Vec<String> {
+        let plan = self.load(Depth::Whole).ok().and_then(|loaded| self.plan(loaded.template.as_ref()?).ok());
+        plan.into_iter().flat_map(|plan| plan.builds).map(|build| build.source.builder_type).collect()
+    }
+
     /// The template, if it is to be read from standard input.
     fn stdin(&self) -> Result<Option<Vec<u8>>> {
         if self.args.template != Path::new("-") {
@@ -72,7 +78,9 @@ impl Reading<'_> {
         }
         let mut content = Vec::new();
         let input = io::stdin().lock().take(MAX_STDIN).read_to_end(&mut content);
-        input.context(|| "cannot read the template from standard input".to_owned())?;
+        input
+            .and_then(|_| give_back(&content))
+            .context(|| "cannot read the template from standard input".to_owned())?;
         Ok(Some(content))
     }
 
@@ -135,6 +143,16 @@ impl Reading<'_> {
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
+}
+
+/// Lets what has been read from standard input be read there once more: by this process, or by the one it starts to do
+/// the work.
+fn give_back(content: &[u8]) -> io::Result<()> {
+    let memory = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(memory);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(nix::unistd::dup2_stdin(&file)?)
 }
 
 /// A single error that is not about a place in the template, without a frame around it.

@@ -15,6 +15,13 @@ pub(super) fn run(args: &VersionArgs, console: &Console) -> Result<()> {
     if args.json.json {
         console.json(&serde_json::json!({ "version": VERSION, "packer_version": PACKER_VERSION }))
     } else {
+        if console.machine {
+            // Packer's categories, its misspelling included; the version of Packer that templates are told is one more.
+            console.machine_line("version", &[VERSION])?;
+            console.machine_line("version-prelease", &[""])?;
+            console.machine_line("version-commit", &[""])?;
+            console.machine_line("packer-version", &[PACKER_VERSION])?;
+        }
         console.line(&format!("Larder v{VERSION}"))
     }
 }

@@ -105,6 +105,13 @@ fn file_hint(source: &io::Error) -> Option<String> {
     }
 }
 
+impl DownloadError {
+    /// Whether it is a matter of this machine's files, and not of where they come from.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+}
+
 impl From<DownloadError> for Error {
     fn from(error: DownloadError) -> Self {
         let mut shown = Self::new(error.to_string());

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::artifact::Artifact;
 use super::cancel::{Cancel, Cause};
 use super::component::{Builder, Communicator, Context, PostProcessed, PostProcessor, Provisioner, Step};
+use super::host::{Host, HostCommand, HostProcess};
 use super::job::{BuildJob, Make, PostProcessorJob, ProvisionerJob, RunOptions};
 use super::on_error::OnError;
 use super::run::run;
@@ -29,6 +30,15 @@ impl Journal {
 
     fn taken(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+struct NoHost;
+
+#[async_trait]
+impl Host for NoHost {
+    async fn start(&self, _: HostCommand) -> Result<HostProcess> {
+        Err(Error::new("no commands of the host here"))
     }
 }
 
@@ -158,7 +168,7 @@ impl Fixture {
             force: false,
             debug: false,
             ask: None,
-            host: Arc::new(crate::communicator::local::Here),
+            host: Arc::new(NoHost),
             host_env: BTreeMap::default(),
             clamp: super::clamp::Clamp::default(),
             generated: BTreeMap::default(),

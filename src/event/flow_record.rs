@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 /// A request through the proxy and its answer. The build and the step that asked are the event's own.
 #[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Flow"))]
 pub struct FlowRecord {
     /// Number of the request, unique within the run.
     pub id: u64,

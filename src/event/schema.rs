@@ -11,6 +11,7 @@ use super::{Event, SCHEMA_VERSION};
 
 /// Sums over requests.
 #[derive(JsonSchema)]
+#[schemars(rename = "Sums")]
 #[expect(dead_code, reason = "stands for the proxy's type, which knows nothing of schemas")]
 struct SumsRecord {
     /// Requests.
@@ -35,6 +36,7 @@ struct SumsRecord {
 
 /// Sums over all requests of the run, and by class.
 #[derive(JsonSchema)]
+#[schemars(rename = "Totals")]
 #[expect(dead_code, reason = "stands for the proxy's type, which knows nothing of schemas")]
 pub(super) struct TotalsRecord {
     /// All requests.
@@ -45,7 +47,7 @@ pub(super) struct TotalsRecord {
 
 #[test]
 fn the_schema_is_the_one_promised() {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Event>();
+    let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Event>();
     schema.insert("title".to_owned(), "An event of a run of Larder".into());
     schema.insert("$comment".to_owned(), format!("schema version {SCHEMA_VERSION}").into());
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";

@@ -24,26 +24,28 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::AUDIT_WRITE);
 
 /// Gives up everything a guest must not have, for good, for this process and all it will run, and becomes the given
-/// user. `no_new_privs` stays off, so that `su` and `sudo` work.
-pub(super) fn enter(uid: u32, gid: u32) -> io::Result<()> {
+/// user. `no_new_privs` stays off, so that `su` and `sudo` work. Without a network of its own it may not listen on the
+/// low ports of the host.
+pub(super) fn enter(uid: u32, gid: u32, own_network: bool) -> io::Result<()> {
+    let kept = if own_network { KEPT } else { KEPT.difference(CapabilitySet::NET_BIND_SERVICE) };
     // First: it needs CAP_SYS_ADMIN where no_new_privs is off.
     raw::install_filter(&seccomp::program())?;
-    drop_bounding_set()?;
+    drop_bounding_set(kept)?;
     nix::unistd::setgroups(&[])?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)?;
     if uid.is_root() {
-        let sets = CapabilitySets { effective: KEPT, permitted: KEPT, inheritable: CapabilitySet::empty() };
+        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
         rustix::thread::set_capabilities(None, sets)?;
     }
     Ok(())
 }
 
-fn drop_bounding_set() -> io::Result<()> {
+fn drop_bounding_set(kept: CapabilitySet) -> io::Result<()> {
     for bit in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << bit);
-        if KEPT.contains(capability) {
+        if kept.contains(capability) {
             continue;
         }
         match rustix::thread::remove_capability_from_bounding_set(capability) {

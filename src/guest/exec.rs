@@ -33,12 +33,13 @@ pub struct ExecSpec {
     pub env: BTreeMap<String, String>,
 }
 
-/// What the helper needs to know. Comes with the network namespace, and the user namespace if there is one.
+/// What the helper needs to know. Comes with the network namespace, and the user namespace, if there are such.
 #[derive(Debug, Serialize, Deserialize)]
 struct Order {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
-    resolver: IpAddr,
+    /// Whom to ask names of in the network namespace; without one the command stays in the host's.
+    resolver: Option<IpAddr>,
     user_namespace: bool,
 }
 
@@ -53,11 +54,11 @@ enum Answer {
     },
 }
 
-/// Runs a command in the network of `gateway` with the caller's standard input, output and error, and returns its exit
+/// Runs a command in the network of `gateway` (or, without one, of the host) with the caller's standard input, output and error, and returns its exit
 /// status (128 + signal when killed by one; 126 and 127 as a shell has them). Signals from the terminal reach the
 /// command by themselves; SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 to this process are passed on. When this process ends,
 /// so does the command.
-pub async fn run(gateway: &Gateway, spec: ExecSpec) -> Result<i32> {
+pub async fn run(gateway: Option<&Gateway>, spec: ExecSpec) -> Result<i32> {
     let (ours, theirs) = channel::pair().context(|| "cannot make a socket pair".to_owned())?;
     // Standard input is the command's, so the socket is inherited under its own number.
     rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context(|| "cannot hand over a socket".to_owned())?;
@@ -85,11 +86,11 @@ pub async fn run(gateway: &Gateway, spec: ExecSpec) -> Result<i32> {
     let order = Order {
         argv: spec.argv,
         env: spec.env,
-        resolver: gateway.resolver(),
-        user_namespace: gateway.user_namespace().is_some(),
+        resolver: gateway.map(Gateway::resolver),
+        user_namespace: gateway.is_some_and(|gateway| gateway.user_namespace().is_some()),
     };
-    let mut descriptors = vec![gateway.network()];
-    descriptors.extend(gateway.user_namespace());
+    let mut descriptors: Vec<_> = gateway.map(Gateway::network).into_iter().collect();
+    descriptors.extend(gateway.and_then(Gateway::user_namespace));
     channel::send(&ours, &order, &descriptors).context(|| "cannot tell the helper what to run".to_owned())?;
     let id = helper.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let pass_on = |signal| {

@@ -61,7 +61,7 @@ fn launch() -> Result<ExitCode, (&'static str, io::Error)> {
 fn read_only_program() -> io::Result<std::path::PathBuf> {
     let program = fs::read_link("/proc/self/exe")?;
     rustix::mount::mount_bind(&program, &program)?;
-    rustix::mount::mount_remount(&program, MountFlags::BIND | MountFlags::RDONLY, "")?;
+    namespace::restrict_mount(&program, MountFlags::RDONLY)?;
     Ok(program)
 }
 
@@ -98,7 +98,7 @@ fn run(control: &OwnedFd) -> io::Result<()> {
         return Ok(());
     };
     let Some(targets) = make(control, &start, descriptors)? else { return Ok(()) };
-    let mut init = Init::new(control, targets)?;
+    let mut init = Init::new(control, targets, start.own_network)?;
     channel::send(control, &Reply::Ready, &[])?;
     init.serve()
 }
@@ -106,18 +106,20 @@ fn run(control: &OwnedFd) -> io::Result<()> {
 /// Makes the guest around this process. `None` when that failed and Larder has been told.
 fn make(control: &OwnedFd, start: &Start, descriptors: Vec<OwnedFd>) -> io::Result<Option<Targets>> {
     let mut descriptors = descriptors.into_iter();
-    let network = descriptors.next().ok_or(io::ErrorKind::InvalidData)?;
+    let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);
+    let network = if start.own_network { Some(next()?) } else { None };
     if start.user_namespace {
-        namespace::enter_user(descriptors.next().ok_or(io::ErrorKind::InvalidData)?)?;
+        namespace::enter_user(next()?)?;
     }
-    namespace::enter_network(&network)?;
-    drop(network);
+    if let Some(network) = network {
+        namespace::enter_network(&network)?;
+    }
     let own = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWCGROUP;
     nix::sched::unshare(own)?;
     namespace::private_mounts()?;
     rustix::system::sethostname(start.hostname.as_bytes())?;
     rustix::process::umask(Mode::empty());
-    let targets = match root::enter(&start.root, &start.mount_at, start.resolver) {
+    let targets = match root::enter(&start.root, &start.mount_at, &start.resolv_conf) {
         Ok(targets) => targets,
         Err(root::RootError { what, error, overlay_refused }) => {
             let reply = Reply::Failed { what, error: error.to_string(), overlay_refused };
@@ -128,12 +130,17 @@ fn make(control: &OwnedFd, start: &Start, descriptors: Vec<OwnedFd>) -> io::Resu
     rustix::process::umask(Mode::from_raw_mode(0o022));
     // Nobody in the guest may look into init, nor into what it forks before that runs a program of the guest.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    if !start.own_network {
+        // Abstract Unix sockets belong to the network. Best effort: older kernels have no such fence.
+        let _ = raw::fence_abstract_sockets();
+    }
     Ok(Some(targets))
 }
 
 struct Init<'a> {
     control: &'a OwnedFd,
     targets: Targets,
+    own_network: bool,
     /// Tells of children that have ended.
     signals: SignalFd,
     /// What runs at Larder's request, by process.
@@ -141,12 +148,12 @@ struct Init<'a> {
 }
 
 impl<'a> Init<'a> {
-    fn new(control: &'a OwnedFd, targets: Targets) -> io::Result<Self> {
+    fn new(control: &'a OwnedFd, targets: Targets, own_network: bool) -> io::Result<Self> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None)?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { control, targets, signals, running: HashMap::new() })
+        Ok(Self { control, targets, own_network, signals, running: HashMap::new() })
     }
 
     /// Serves until told to shut down or left alone.
@@ -168,8 +175,9 @@ impl<'a> Init<'a> {
     }
 
     fn handle(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        let own_network = self.own_network;
         let (id, forked) = match request {
-            Request::Spawn { id, command } => (id, raw::fork(|| run_command(&command, &descriptors))),
+            Request::Spawn { id, command } => (id, raw::fork(|| run_command(&command, &descriptors, own_network))),
             Request::File { id, operation } => (id, raw::fork(|| move_file(&operation, descriptors))),
             Request::Signal { id, signal } => {
                 self.signal(id, signal);
@@ -275,8 +283,8 @@ fn others() -> io::Result<Vec<Leftover>> {
 }
 
 /// In the forked child: becomes the command. Returns an exit status only if that fails, as a shell would.
-fn run_command(command: &Command, descriptors: &[OwnedFd]) -> i32 {
-    match become_command(command, descriptors) {
+fn run_command(command: &Command, descriptors: &[OwnedFd], own_network: bool) -> i32 {
+    match become_command(command, descriptors, own_network) {
         Ok(never) => match never {},
         Err(error) => {
             let name = command.argv.first().map_or("", String::as_str);
@@ -286,7 +294,11 @@ fn run_command(command: &Command, descriptors: &[OwnedFd]) -> i32 {
     }
 }
 
-fn become_command(command: &Command, descriptors: &[OwnedFd]) -> io::Result<std::convert::Infallible> {
+fn become_command(
+    command: &Command,
+    descriptors: &[OwnedFd],
+    own_network: bool,
+) -> io::Result<std::convert::Infallible> {
     let [input, output, error] = descriptors else { return Err(io::ErrorKind::InvalidInput.into()) };
     let (name, arguments) = command.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     nix::unistd::dup2_stdin(input)?;
@@ -294,7 +306,7 @@ fn become_command(command: &Command, descriptors: &[OwnedFd]) -> io::Result<std:
     nix::unistd::dup2_stderr(error)?;
     raw::reset_signals()?;
     nix::unistd::setsid()?;
-    containment::enter(command.uid, command.gid)?;
+    containment::enter(command.uid, command.gid, own_network)?;
     rustix::process::chdir(command.directory.as_deref().unwrap_or(Path::new("/")))?;
     let error = std::process::Command::new(name).args(arguments).env_clear().envs(&command.env).exec();
     Err(error)
@@ -305,7 +317,7 @@ fn move_file(operation: &FileOperation, descriptors: Vec<OwnedFd>) -> i32 {
     let Ok([data, report]) = <[OwnedFd; 2]>::try_from(descriptors) else { return 125 };
     let result = raw::reset_signals()
         .and_then(|()| nix::unistd::setsid().map(drop).map_err(io::Error::from))
-        .and_then(|()| containment::enter(0, 0))
+        .and_then(|()| containment::enter(0, 0, false))
         .and_then(|()| file::perform(operation, data));
     match result {
         Ok(()) => 0,

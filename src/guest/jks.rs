@@ -84,6 +84,22 @@ impl KeyStore {
         self.entries.len() != before
     }
 
+    /// Makes no entry later than `milliseconds` since 1970; tells whether one was.
+    pub fn clamp_dates(&mut self, milliseconds: u64) -> bool {
+        let mut changed = false;
+        for entry in &mut self.entries {
+            // Behind the tag and the alias, which `parse` has found to be there.
+            let alias = entry.bytes.get(4..6).and_then(|length| length.try_into().ok()).map_or(0, u16::from_be_bytes);
+            let at = 6 + usize::from(alias);
+            let Some(date) = entry.bytes.get_mut(at..at + 8) else { continue };
+            if u64::from_be_bytes((&*date).try_into().unwrap_or_default()) > milliseconds {
+                date.copy_from_slice(&milliseconds.to_be_bytes());
+                changed = true;
+            }
+        }
+        changed
+    }
+
     /// The trusted certificates in DER, sorted.
     pub fn certificates(&self) -> Vec<&[u8]> {
         let mut certificates: Vec<_> = self.entries.iter().filter_map(|entry| entry.trusted.as_deref()).collect();

@@ -134,8 +134,9 @@ struct Waiting {
 }
 
 impl Guest {
-    /// Starts a guest in the network of `gateway`.
-    pub async fn start(gateway: &Gateway, spec: GuestSpec) -> Result<Self, StartError> {
+    /// Starts a guest in the network of `gateway`; without one it shares the host's network.
+    pub async fn start(gateway: impl Into<Option<&Gateway>>, spec: GuestSpec) -> Result<Self, StartError> {
+        let gateway = gateway.into();
         let (line, launcher) = launch(&spec).map_err(StartError::Other)?;
         if let (Some(record), Some(pid)) = (&spec.record, launcher.id()) {
             record.add(&Entry::process(pid, "guest")).map_err(StartError::Other)?;
@@ -144,11 +145,13 @@ impl Guest {
             root: spec.root,
             mount_at: spec.mount_at,
             hostname: spec.hostname,
-            resolver: gateway.resolver(),
-            user_namespace: gateway.user_namespace().is_some(),
+            resolv_conf: gateway
+                .map_or_else(host_resolv_conf, |gateway| format!("nameserver {}\n", gateway.resolver())),
+            own_network: gateway.is_some(),
+            user_namespace: gateway.is_some_and(|gateway| gateway.user_namespace().is_some()),
         };
-        let mut descriptors = vec![gateway.guest_network()];
-        descriptors.extend(gateway.user_namespace());
+        let mut descriptors: Vec<_> = gateway.map(Gateway::guest_network).into_iter().collect();
+        descriptors.extend(gateway.and_then(Gateway::user_namespace));
         line.send(&Request::Start(start), &descriptors).await.map_err(StartError::Other)?;
         match line.receive().await {
             Ok(Some(Reply::Ready)) => {}
@@ -183,7 +186,7 @@ impl Guest {
             stdout: receiver(output.0)?,
             stderr: receiver(error.0)?,
             control: ProcessControl { id, line: Arc::clone(&self.line) },
-            exit: Exit { receiver: exit, status: None },
+            exit: Exit { receiver: Some(exit), status: None },
         })
     }
 
@@ -306,7 +309,8 @@ impl ProcessControl {
 /// The end of a command of a guest.
 #[derive(Debug)]
 pub struct Exit {
-    receiver: oneshot::Receiver<i32>,
+    /// Until there is an answer.
+    receiver: Option<oneshot::Receiver<i32>>,
     status: Option<i32>,
 }
 
@@ -314,12 +318,11 @@ impl Exit {
     /// Waits for the command (not for what it left in the background) to end: its exit status, or 128 + signal. May be
     /// dropped and called again.
     pub async fn wait(&mut self) -> Result<i32> {
-        if let Some(status) = self.status {
-            return Ok(status);
+        if let Some(receiver) = &mut self.receiver {
+            self.status = receiver.await.ok();
+            self.receiver = None;
         }
-        let status = (&mut self.receiver).await.map_err(|_| ended())?;
-        self.status = Some(status);
-        Ok(status)
+        self.status.ok_or_else(ended)
     }
 }
 
@@ -418,6 +421,11 @@ fn launch(spec: &GuestSpec) -> Result<(Line, tokio::process::Child)> {
         .and_then(|()| UnixStream::from_std(socket))
         .context(|| "cannot watch the guest's socket".to_owned())?;
     Ok((Line { socket, next: AtomicU64::new(1), waiting: Mutex::default() }, launcher))
+}
+
+/// For guests in the host's network, where its resolvers answer too.
+fn host_resolv_conf() -> String {
+    std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
 }
 
 fn ended() -> Error {

@@ -105,12 +105,13 @@ impl Layers {
     }
 }
 
-/// Makes a directory with the owner and permissions of another: those of an overlay's root are its upper layer's.
+/// Makes a directory with the owner, permissions and time of another: those of an overlay's root are its upper layer's.
 pub(crate) fn make_like(model: &Path, path: &Path) -> std::io::Result<()> {
     let metadata = fs::metadata(model)?;
     fs::create_dir(path)?;
     chown(path, Some(metadata.uid()), Some(metadata.gid()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(metadata.mode() & 0o7777))
+    fs::set_permissions(path, fs::Permissions::from_mode(metadata.mode() & 0o7777))?;
+    fs::File::open(path)?.set_modified(metadata.modified()?)
 }
 
 /// Whether the kernel mounts overlays whose upper layer is in `directory`.

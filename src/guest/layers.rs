@@ -19,7 +19,7 @@ pub struct Layers {
 }
 
 /// Something in the merged tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Path in the tree, relative to its root; empty for the root itself.
     pub path: PathBuf,
@@ -101,11 +101,7 @@ impl Layers {
     /// Calls `visit` for the root and everything below it, parents before children, names in byte order.
     /// Where `visit` answers `false` for a directory, what is in it is passed over.
     pub fn walk(&self, visit: &mut dyn FnMut(&Entry) -> Result<bool>) -> Result<()> {
-        let mut root = Merged::Open(Vec::new());
-        for directory in self.directories.iter().rev() {
-            let metadata = fs::symlink_metadata(directory).context(|| cannot_read(directory))?;
-            root.add(directory.clone(), &metadata).context(|| cannot_read(directory))?;
-        }
+        let root = self.merged_root()?;
         // A stack of its own: a guest can nest directories deeper than a thread's stack is high.
         let mut levels = vec![BTreeMap::from([(OsString::new(), root)]).into_iter()];
         let mut path = PathBuf::new();
@@ -126,6 +122,42 @@ impl Layers {
             }
         }
         Ok(())
+    }
+}
+
+impl Layers {
+    /// The root of the merged tree.
+    pub fn root(&self) -> Result<Node> {
+        Ok(Node(self.merged_root()?.into_paths()))
+    }
+
+    fn merged_root(&self) -> Result<Merged> {
+        let mut root = Merged::Open(Vec::new());
+        for directory in self.directories.iter().rev() {
+            let metadata = fs::symlink_metadata(directory).context(|| cannot_read(directory))?;
+            root.add(directory.clone(), &metadata).context(|| cannot_read(directory))?;
+        }
+        Ok(root)
+    }
+}
+
+/// A name in the merged tree, by where it lies on the host: several places for a directory that layers share, the
+/// uppermost first. Two that lie in the same places are the same, with all in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node(Vec<PathBuf>);
+
+impl Node {
+    /// What is there, as an entry at `path`.
+    pub fn entry(&self, path: PathBuf) -> Result<Entry> {
+        let source = self.0.first().cloned().unwrap_or_default();
+        let metadata = fs::symlink_metadata(&source).context(|| cannot_read(&source))?;
+        Ok(Entry { path, source, metadata })
+    }
+
+    /// The names in it, if it is a directory, without those that a layer has removed.
+    pub fn children(&self) -> Result<BTreeMap<OsString, Self>> {
+        let merged = children(&self.0)?.into_iter().map(|(name, merged)| (name, Self(merged.into_paths())));
+        Ok(merged.filter(|(_, node)| !node.0.is_empty()).collect())
     }
 }
 
@@ -152,6 +184,12 @@ enum Merged {
 
 impl Merged {
     fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::Open(paths) | Self::Closed(paths) => paths,
+        }
+    }
+
+    fn into_paths(self) -> Vec<PathBuf> {
         match self {
             Self::Open(paths) | Self::Closed(paths) => paths,
         }

@@ -9,7 +9,7 @@ use super::root::Root;
 /// From Larder to init. Descriptors that come along are named in the comments.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// Make the guest. With the network namespace.
+    /// Make the guest. With the network namespace, if it has one of its own.
     Start(Start),
     /// Run a command. With its standard input, output and error.
     Spawn { id: u64, command: super::launch::Command },
@@ -27,8 +27,11 @@ pub(super) struct Start {
     /// Empty directory of the host to mount the root on, seen by the guest's mount namespace only.
     pub(super) mount_at: PathBuf,
     pub(super) hostname: String,
-    pub(super) resolver: std::net::IpAddr,
-    /// Whether a user namespace comes along, after the network namespace.
+    /// What `/etc/resolv.conf` is to hold.
+    pub(super) resolv_conf: String,
+    /// Whether a network namespace comes along; without one the guest shares the host's network.
+    pub(super) own_network: bool,
+    /// Whether a user namespace comes along, after the network namespace if there is one.
     pub(super) user_namespace: bool,
 }
 

@@ -1,8 +1,11 @@
 //! The system calls of guests that neither `rustix` nor `nix` wraps safely.
-#![expect(unsafe_code, reason = "fork, _exit and seccomp have no safe wrapper; this module is all there is of them")]
+#![expect(
+    unsafe_code,
+    reason = "fork, _exit, seccomp and landlock have no safe wrapper; this module is all there is of them"
+)]
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
@@ -55,6 +58,37 @@ pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
     Ok(descriptor)
+}
+
+/// Keeps the calling process and all it will run from the abstract Unix sockets of everybody else (landlock(7), Linux
+/// 6.12). Needs CAP_SYS_ADMIN. Says whether the kernel could.
+pub(super) fn fence_abstract_sockets() -> io::Result<bool> {
+    /// `struct landlock_ruleset_attr`.
+    #[repr(C)]
+    struct Ruleset {
+        handled_access_fs: u64,
+        handled_access_net: u64,
+        scoped: u64,
+    }
+    const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
+    let ruleset = Ruleset { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPE_ABSTRACT_UNIX_SOCKET };
+    // SAFETY: the kernel copies the structure, of the size that is named, and returns a descriptor or an error.
+    let made = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const ruleset, size_of::<Ruleset>(), 0) };
+    let Ok(descriptor @ 0..) = i32::try_from(made) else {
+        let error = io::Error::last_os_error();
+        let unknown = matches!(
+            error.raw_os_error(),
+            Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::E2BIG | libc::EINVAL | libc::ENOMSG)
+        );
+        return if unknown { Ok(false) } else { Err(error) };
+    };
+    // SAFETY: it was made a moment ago, and nothing else has it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    // SAFETY: takes a descriptor and flags, and changes nothing of this program's memory.
+    match unsafe { libc::syscall(libc::SYS_landlock_restrict_self, descriptor.as_raw_fd(), 0) } {
+        0 => Ok(true),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Installs a seccomp filter for the calling process and all it will run. Needs CAP_SYS_ADMIN.

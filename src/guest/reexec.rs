@@ -17,8 +17,37 @@ pub(super) const INIT: &str = "__guest-init";
 pub(super) const OVERLAY: &str = "__overlay";
 /// Hidden subcommand: enters a gateway's network and runs a command of the host there.
 pub(super) const EXEC: &str = "__exec-init";
+/// Hidden subcommand: goes on as the root of an id mapping, with the arguments after the first, a socket's number.
+pub(super) const MAPPED: &str = "__mapped";
 /// Hidden subcommand: tries what this machine allows.
 pub(super) const PROBE: &str = "__probe";
+
+/// What the program is to do.
+#[derive(Debug)]
+pub enum Start {
+    /// End: a hidden subcommand has been run.
+    End(ExitCode),
+    /// Run a command of the user's, with these arguments (the program's name first), and inside a mapping if there is one.
+    Command(Vec<OsString>, Option<super::mapping::Inside>),
+}
+
+/// Runs a hidden subcommand, or enters an id mapping, if `arguments` (with the program's name first) say so. To be
+/// called first thing in `main`, before a thread is started.
+pub fn start(mut arguments: Vec<OsString>) -> Start {
+    if let Some(code) = reexec_main(&arguments) {
+        return Start::End(code);
+    }
+    if arguments.get(1).is_none_or(|name| name != MAPPED) {
+        return Start::Command(arguments, None);
+    }
+    match super::mapping::enter(&arguments[2..]) {
+        Ok(inside) => {
+            arguments.drain(1..3);
+            Start::Command(arguments, Some(inside))
+        }
+        Err(code) => Start::End(code),
+    }
+}
 
 /// Runs a hidden subcommand if `arguments` (with the program's name first) name one. To be called first thing in
 /// `main`, before a thread is started.

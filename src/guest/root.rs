@@ -6,7 +6,6 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +14,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde::{Deserialize, Serialize};
+
+use super::namespace;
 
 /// Where a guest's root comes from and where what it writes goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,18 +65,24 @@ impl<T, E: Into<io::Error>> What<T> for Result<T, E> {
 
 /// Mounts the root at `mount_at`, fills it and moves into it. The calling process is alone in its mount namespace,
 /// its umask is 0, and it is already in the guest's process, network and IPC namespaces.
-pub(super) fn enter(root: &Root, mount_at: &Path, resolver: IpAddr) -> Outcome<Targets> {
+pub(super) fn enter(root: &Root, mount_at: &Path, resolv_conf: &str) -> Outcome<Targets> {
     mount_root(root, mount_at)?;
     let top = open_directory(CWD, mount_at).what(|| format!("open {}", mount_at.display()))?;
     let mut targets = Targets::default();
     let hide = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     targets.mount(&top, "proc", "proc", hide, "")?;
-    targets.mount(&top, "sys", "sysfs", hide | MountFlags::RDONLY, "")?;
+    match targets.mount(&top, "sys", "sysfs", hide | MountFlags::RDONLY, "") {
+        // It shows a network, and so is refused to a user namespace that does not own the one it is in.
+        Err(refused) if refused.error.kind() == io::ErrorKind::PermissionDenied => {
+            targets.mount(&top, "sys", "tmpfs", hide | MountFlags::RDONLY, "mode=0755,size=64k")?;
+        }
+        mounted => drop(mounted?),
+    }
     let dev = targets.mount(&top, "dev", "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, "mode=0755,size=64k")?;
     fill_dev(&dev).what(|| "fill /dev".to_owned())?;
     let run = targets.mount(&top, "run", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, "mode=0755")?;
     fill_run(&run).what(|| "fill /run".to_owned())?;
-    targets.name_service(&top, &run, resolver).what(|| "set up name resolution".to_owned())?;
+    targets.name_service(&top, &run, resolv_conf).what(|| "set up name resolution".to_owned())?;
     pivot(&top).what(|| "move into the root".to_owned())?;
     guard_proc().what(|| "guard /proc".to_owned())?;
     guard_sys().what(|| "guard /sys".to_owned())?;
@@ -87,8 +94,7 @@ fn mount_root(root: &Root, mount_at: &Path) -> Outcome<()> {
         Root::Overlay { lowers, upper, work } => mount_overlay(lowers, upper, work, mount_at),
         Root::Plain { directory } => {
             rustix::mount::mount_bind(directory, mount_at).what(|| format!("bind {}", directory.display()))?;
-            rustix::mount::mount_remount(mount_at, MountFlags::BIND | MountFlags::NODEV, "")
-                .what(|| format!("remount {}", mount_at.display()))
+            namespace::restrict_mount(mount_at, MountFlags::NODEV).what(|| format!("remount {}", mount_at.display()))
         }
     }
 }
@@ -139,10 +145,10 @@ impl Targets {
         open_directory(top, Path::new(name))
     }
 
-    /// Gives the root a resolv.conf that names the gateway, and a hosts file if it has none, without changing it.
-    fn name_service(&mut self, top: &OwnedFd, run: &OwnedFd, resolver: IpAddr) -> io::Result<()> {
+    /// Gives the root a resolv.conf, and a hosts file if it has none, without changing it.
+    fn name_service(&mut self, top: &OwnedFd, run: &OwnedFd, resolv_conf: &str) -> io::Result<()> {
         self.directory(top, "etc")?;
-        self.bind_file(top, run, "resolv.conf", &format!("nameserver {resolver}\n"))?;
+        self.bind_file(top, run, "resolv.conf", resolv_conf)?;
         if matches!(rustix::fs::statat(top, "etc/hosts", AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
             let name = rustix::system::uname();
             let name = name.nodename().to_string_lossy();
@@ -321,7 +327,7 @@ fn is_writable(path: &Path) -> io::Result<bool> {
 fn make_read_only(path: &Path) -> io::Result<()> {
     rustix::mount::mount_bind(path, path)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    Ok(rustix::mount::mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | flags, "")?)
+    namespace::restrict_mount(path, MountFlags::RDONLY | flags)
 }
 
 /// Covers what `/sys` shows of the host's firmware and power meters.

@@ -215,9 +215,23 @@ impl From<&std::fs::Metadata> for Attributes {
 
 /// Sets owner first: changing it clears the set-id bits that the mode then sets.
 pub fn set_attributes(fd: impl rustix::fd::AsFd, attributes: &Attributes) -> io::Result<()> {
-    rustix::fs::fchown(&fd, Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)))?;
+    let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
+    rustix::fs::fchown(&fd, Some(uid), Some(gid)).map_err(|error| no_owner(error, attributes))?;
     rustix::fs::fchmod(&fd, Mode::from_raw_mode(attributes.mode))?;
     Ok(rustix::fs::futimens(&fd, &attributes.times())?)
+}
+
+/// What a refused change of owner means.
+pub fn no_owner(error: Errno, attributes: &Attributes) -> io::Error {
+    if error != Errno::INVAL {
+        return error.into();
+    }
+    let Attributes { uid, gid, .. } = attributes;
+    let text = format!(
+        "there is no owner {uid}:{gid} in this user namespace, which has the ids of /proc/self/uid_map and gid_map \
+         (as an ordinary user: 0, and one for each id of /etc/subuid and /etc/subgid)"
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 fn replace_in(parent: &OwnedFd, name: &OsStr, content: &[u8], attributes: &Attributes) -> io::Result<()> {

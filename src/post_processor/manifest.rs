@@ -121,7 +121,7 @@ impl Manifest {
         Build {
             name: context.build_name.clone(),
             builder_type: context.builder_type.clone(),
-            build_time: if config.strip_time { 0 } else { now },
+            build_time: if config.strip_time { 0 } else { context.clamp.time((now, 0)).0 },
             files: (!input.files.is_empty()).then(|| input.files.iter().map(file).collect()),
             artifact_id: input.id.clone(),
             packer_run_uuid: context.run_uuid.clone(),

@@ -15,6 +15,19 @@ pub trait FileLoader: Send + Sync + std::fmt::Debug {
     fn is_file(&self, path: &Path) -> bool;
 }
 
+/// The directories right below one that hold files of a suffix; the first ten.
+pub(super) fn directories_with(files: &dyn FileLoader, path: &Path, suffix: &str) -> Vec<String> {
+    let holds = |directory: &PathBuf| {
+        let listed = files.is_dir(directory).then(|| files.list(directory).ok()).flatten();
+        listed.is_some_and(|listed| listed.iter().any(|file| file.to_string_lossy().ends_with(suffix)))
+    };
+    let below = files.list(path).unwrap_or_default().into_iter().filter(holds);
+    let mut names: Vec<String> = below.map(|directory| directory.display().to_string()).collect();
+    names.sort();
+    names.truncate(10);
+    names
+}
+
 /// The files of the host.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostFiles;

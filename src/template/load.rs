@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::body::{ConfigBody, TemplateScope, header_span};
 use super::build::Build;
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
-use super::files::FileLoader;
+use super::files::{self, FileLoader};
 use super::hcl::eval::{Eval, Evaluator, Origin, Work};
 use super::hcl::functions::FunctionEnv;
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
@@ -255,10 +255,14 @@ impl Loading<'_> {
             // As in Packer: first all files of the one kind.
             found.sort_by_key(|path| ends(path, ".json"));
             if found.is_empty() {
+                let hint = match files::directories_with(&*self.files, path, ".pkr.hcl").as_slice() {
+                    [] => "name a template file, or another directory".to_owned(),
+                    found => format!("there are some in {}", found.join(", ")),
+                };
                 self.report(
                     Diagnostic::error(format!("there is no template in {shown}"))
                         .detail("none of its files is named *.pkr.hcl or *.pkr.json")
-                        .hint("name a template file, or another directory"),
+                        .hint(hint),
                 );
                 return None;
             }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::image::{script, template};
 use crate::origin;
+use crate::schema::assert_valid_events;
 use crate::support::{Larder, is_root};
 
 const CURL: &str = r#"#!/bin/sh
@@ -86,10 +87,10 @@ fn own_address() -> String {
 #[track_caller]
 fn assert_listed(events: &[Value], url: &str, step: &str) {
     let flow = events.iter().find(|event| event["type"] == "flow" && event["flow"]["url"] == url);
-    let flow = &flow.unwrap_or_else(|| panic!("{url} is not listed: {events:#?}"))["flow"];
-    assert_eq!(flow["identity"]["build"], "rootfs.t", "{flow:#?}");
-    assert_eq!(flow["identity"]["step"], step, "{flow:#?}");
-    assert_eq!(flow["status"], 200, "{flow:#?}");
+    let flow = flow.unwrap_or_else(|| panic!("{url} is not listed: {events:#?}"));
+    assert_eq!(flow["build"], "rootfs.t", "{flow:#?}");
+    assert_eq!(flow["step"], step, "{flow:#?}");
+    assert_eq!(flow["flow"]["status"], 200, "{flow:#?}");
 }
 
 #[test]
@@ -103,7 +104,10 @@ fn programs_that_know_of_no_proxy_are_answered_by_it_and_listed() {
     larder.write("tls.py", PYTHON);
     larder.write("t.pkr.hcl", &template(&(script("curl", "curl.sh") + &script("python", "tls.py"))));
     let run = larder.run(["build", "--ui=json", "--mirror", &mirror, "t.pkr.hcl"]).expect(0);
+    assert_valid_events(&run);
     let events = run.events();
+    let scan = events.iter().find(|event| event["type"] == "scan").unwrap();
+    assert!(scan["entries"].as_u64() > Some(0) && scan["traces"].as_array().unwrap().is_empty(), "{scan}");
     for (url, step) in [
         ("http://public.example.org/plain", "shell (curl)"),
         ("https://public.example.org/tls", "shell (curl)"),

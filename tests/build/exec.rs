@@ -162,7 +162,7 @@ fn a_user_without_privileges_has_the_same_or_is_told_why_not() {
 }
 
 #[test]
-fn where_no_namespace_can_be_had_it_says_so() {
+fn where_a_namespace_is_demanded_and_not_to_be_had_it_says_so() {
     if !is_root() {
         return;
     }
@@ -171,7 +171,7 @@ fn where_no_namespace_can_be_had_it_says_so() {
     larder.settle(&mut command);
     // The limit is the new user namespace's own.
     command.args(["-Ur", "sh", "-c", "echo 0 >/proc/sys/user/max_net_namespaces && exec \"$@\"", "sh"]);
-    command.arg(env!("CARGO_BIN_EXE_larder")).args(["exec", "-q", "--", "touch", "ran"]);
+    command.arg(env!("CARGO_BIN_EXE_larder")).args(["exec", "-q", "--egress=enforced", "--", "touch", "ran"]);
     let run = Run::of(command.output().unwrap()).expect(1);
     assert!(run.stderr.contains("network namespace"), "{run:?}");
     assert!(run.stderr.contains("user.max_net_namespaces"), "{run:?}");

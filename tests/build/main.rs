@@ -22,6 +22,7 @@ mod interception;
 mod kills;
 mod legacy;
 mod mirror;
+mod observed;
 mod origin;
 mod outputs;
 mod parallel;
@@ -29,8 +30,12 @@ mod parallel;
 mod plain_origin;
 #[path = "../support/repository.rs"]
 mod repository;
+mod reproducible;
 mod running;
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 mod templates;
 mod trace;
+mod unprivileged;

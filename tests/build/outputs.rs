@@ -8,7 +8,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::busybox::{host, root};
-use crate::support::{Larder, is_root};
+use crate::support::{Larder, Run, is_root};
 
 /// A user's machine with the small root in `base`.
 fn larder() -> Larder {
@@ -196,4 +196,69 @@ fn directories_are_uploaded_and_downloaded_as_packer_does() {
          diff -r tree back
          diff tree/deep/two single/two",
     );
+}
+
+/// What is in a tree: types, modes, owners, times, links, and the content of files.
+const LOOK: &str = "{ find . -printf '%P %y %m %U:%G %Ts %l %n\\n' | sort; find . -type f | sort | xargs sha256sum; }";
+
+#[test]
+fn a_container_image_unpacks_to_the_tree_of_the_archive() {
+    if !is_root() {
+        return;
+    }
+    let larder = larder();
+    host(
+        larder.dir(),
+        "mkdir -p base/opt/d base/opt/full; echo gone >base/opt/d/gone; echo a >base/opt/d/a; ln base/opt/d/a base/opt/b
+         echo f >base/opt/f; echo 1 >base/opt/full/1; chmod 2755 base/opt/d; chown 7:8 base/opt/f",
+    );
+    let shell = |name: &str, lines: &str| {
+        format!("  provisioner \"shell\" {{\n    name = \"{name}\"\n    inline = [\"{lines}\"]\n  }}\n")
+    };
+    let provisioners = [
+        shell(
+            "first",
+            "rm /opt/d/gone /opt/f && mkdir /opt/f && echo in >/opt/f/in && echo x >/opt/x && ln /opt/x /opt/y",
+        ),
+        "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n  }\n".to_owned(),
+        shell("second", "rm -r /opt/f /opt/full && echo back >/opt/f && mkdir /opt/full && echo 2 >/opt/full/2"),
+    ]
+    .concat();
+    let oci = "oci {\n  tag = \"app:1.0\"\n  cmd = [\"/bin/sh\"]\n  env = { A = \"b\" }\n}\n";
+    for (name, output, oci) in [("a", "a.oci", oci), ("b", "b.oci.tar", oci), ("c", "c.tar", "")] {
+        let options = format!("base = \"base\"\noutput = \"{output}\"\n{oci}");
+        larder.write(&format!("{name}.pkr.hcl"), &template(&options, &provisioners));
+        let mut command = larder.command(["build", &format!("{name}.pkr.hcl")]);
+        let _ = Run::of(command.env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap()).expect(0);
+    }
+    host(
+        larder.dir(),
+        &format!(
+            "skopeo inspect oci:a.oci:app:1.0 >one; skopeo inspect oci-archive:b.oci.tar >other; cmp one other
+             skopeo inspect --config oci:a.oci >config; grep -q 'larder: shell (first)' config; grep -q A=b config
+             test \"$(grep -c empty_layer config)\" = 1; test \"$(grep -c '^ *\"sha256:' config)\" = 3
+             skopeo copy -q oci:a.oci:app:1.0 oci:plain:x; umoci --log=error unpack --image plain:x bundle
+             mkdir tree; tar --numeric-owner -xpf c.tar -C tree
+             (cd tree; {LOOK}) >expected; (cd bundle/rootfs; {LOOK}) >found; cmp expected found
+             grep -q 'opt/f f 644' found; grep -q 'opt/b f 644 0:0 .* 2' found"
+        ),
+    );
+}
+
+#[test]
+fn options_of_images_are_checked_before_anything_begins() {
+    let larder = larder();
+    for (options, says) in [
+        ("output = \"x.oci\"\noci {\n  exposed_ports = [\"http\"]\n}", "\"http\" is no port"),
+        ("output = \"x.oci\"\noci {\n  cmd = \"echo hello\"\n}", "is one word"),
+        ("output = \"x.oci\"\noci {\n  entry_point = [\"x\"]\n}", "did you mean `entrypoint`?"),
+        ("output = \"x.tar\"\noci {}", "none is written"),
+        ("output = \"x.ext4\"\nfilesystem {\n  size = \"big\"\n}", "\"big\" is no size"),
+        ("output = \"x\"\nformat = \"iso\"", "unknown format"),
+    ] {
+        larder.write("x.pkr.hcl", &template(&format!("base = \"base\"\n{options}"), ""));
+        let run = larder.run(["validate", "x.pkr.hcl"]).expect(1);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert!(all.contains(says) && all.contains("x.pkr.hcl:"), "{options}: {all}");
+    }
 }

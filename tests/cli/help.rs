@@ -22,10 +22,17 @@ fn help_fits_80_columns() {
         "cache verify",
         "cache gc",
         "cache explain",
+        "doctor",
         "ps",
         "cleanup",
         "config",
+        "config show",
+        "config get",
+        "config path",
         "config trust",
+        "config distrust",
+        "completion",
+        "man",
         "version",
     ];
     let mut all = String::new();
@@ -64,17 +71,6 @@ fn mistyped_options_are_named() {
     assert_shown!("no_value", larder, ["build", "demo.pkr.hcl", "-only"]);
     assert_shown!("no_template_named", larder, ["validate"]);
     assert_shown!("two_templates_named", larder, ["validate", "demo.pkr.hcl", "demo.pkr.hcl"]);
-}
-
-/// Packer's `-machine-readable` would be a promise about the form of output; it must not be taken in silence.
-#[test]
-fn machine_readable_is_refused_wherever_it_stands() {
-    let larder = super::demo();
-    for args in [["-machine-readable", "build", "demo.pkr.hcl"], ["build", "demo.pkr.hcl", "-machine-readable"]] {
-        let run = larder.run(args).expect(1);
-        assert!(run.stderr.contains("-machine-readable output is not supported yet"), "{}", run.stderr);
-        assert!(run.stderr.contains("hint: `larder build --ui=json`"), "{}", run.stderr);
-    }
 }
 
 #[test]

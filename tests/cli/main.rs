@@ -1,14 +1,21 @@
 //! The command line as a user meets it: the real binary, in a home of its own.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 
+mod config;
+mod doctor;
 mod errors;
+mod events;
 mod help;
+mod machine;
 mod run;
 mod secrets;
 mod settings;
+mod shipped;
 
 use support::{Larder, Run};
 
@@ -70,6 +77,7 @@ fn shown(larder: &Larder, run: &Run) -> String {
         (r"\d{8}T\d{6}-[0-9a-f]{6}", "[RUN]"),
         (r"\d+\.\d+ s\b", "[TIME]"),
         (r"shell-local-\w{6}", "shell-local-[RANDOM]"),
+        (r"(?m)^1\d{9},", "[NOW],"),
     ] {
         text = regex::Regex::new(pattern).unwrap().replace_all(&text, replacement).into_owned();
     }

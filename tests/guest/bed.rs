@@ -79,6 +79,14 @@ impl Bed {
         Guest::start(&self.gateway, spec).await.unwrap()
     }
 
+    /// A communicator on a guest that shares the host's network.
+    pub(crate) async fn in_host_network(&mut self) -> Arc<RootfsCommunicator> {
+        let root = self.layers.begin().await.unwrap();
+        let mut spec = GuestSpec::new(root, self.directory.join("mnt"));
+        spec.program = program();
+        RootfsCommunicator::new(Guest::start(None, spec).await.unwrap(), BTreeMap::new())
+    }
+
     /// A communicator on a new guest.
     pub(crate) async fn communicator(&mut self) -> Arc<RootfsCommunicator> {
         RootfsCommunicator::new(self.guest().await, BTreeMap::new())

@@ -12,7 +12,7 @@ async fn caged(line: &str) -> i32 {
     let gateway = Gateway::create(GatewaySpec { program: program() }).await.unwrap();
     let argv = ["/bin/sh", "-c", line].map(str::to_owned).to_vec();
     let env = BTreeMap::from([("http_proxy".to_owned(), gateway.proxy_url())]);
-    exec::run(&gateway, ExecSpec { program: program(), argv, env }).await.unwrap()
+    exec::run(Some(&gateway), ExecSpec { program: program(), argv, env }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,3 +106,45 @@ async fn guest_script(guest: &larder::communicator::rootfs::RootfsCommunicator) 
     use larder::engine::component::{Communicator as _, Content};
     guest.upload(Content::Bytes(TRY.as_bytes()), "/tmp/try", 0o644).await.unwrap();
 }
+
+/// Whether the kernel can keep processes from abstract sockets: Linux 6.12, with Landlock switched on.
+fn can_fence() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
+    let version = (parts.next().unwrap(), parts.next().unwrap());
+    let landlock =
+        std::fs::read_to_string("/proc/kallsyms").is_ok_and(|text| text.contains("hook_unix_stream_connect"));
+    version >= (6, 12) && landlock
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_hosts_network_a_guest_gets_no_low_port_and_no_abstract_socket() {
+    use std::os::linux::net::SocketAddrExt as _;
+
+    if !possible() {
+        return;
+    }
+    let name = format!("larder-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let _abstract = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut bed = Bed::new().await;
+    let guest = bed.in_host_network().await;
+    // It is the host's network.
+    let port = tcp.local_addr().unwrap().port();
+    let line = format!("python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}))'");
+    assert_eq!(run(&guest, &line).await, (0, String::new()));
+    let (status, said) = run(&guest, "python3 -c 'import socket; socket.socket().bind((\"127.0.0.1\", 81))'").await;
+    assert!(status != 0 && said.contains("PermissionError"), "{said}");
+    let line = format!("python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0{name}\")'");
+    let (status, said) = run(&guest, &line).await;
+    if can_fence() {
+        assert!(status != 0 && said.contains("PermissionError"), "{said}");
+    } else {
+        eprintln!("skipped: this kernel has no fence around abstract sockets");
+    }
+    // Sockets of its own it reaches.
+    let line = "python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"\\0own\"); s.listen(); \
+                socket.socket(socket.AF_UNIX).connect(\"\\0own\")'";
+    assert_eq!(run(&guest, line).await, (0, String::new()));
+}

@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::tar_reader::{Entry, Kind, TarReader};
 use super::tree_writer::{Meta, TreeWriter};
+pub(super) use crate::engine::place::stop_if;
 use crate::error::{Context, Error, Result};
 use crate::guest::layers::Layers;
+use crate::guest::mapping;
 use crate::guest::rooted::Attributes;
 use crate::guest::xattr;
 
@@ -119,6 +121,7 @@ pub(super) fn copy(
 
 fn copy_one(writer: &mut TreeWriter, entry: &crate::guest::layers::Entry) -> io::Result<u64> {
     let metadata = &entry.metadata;
+    mapping::check_owner(&entry.source, metadata)?;
     let kind = FileType::from_raw_mode(metadata.mode());
     let mut meta = Meta { attributes: Attributes::from(metadata), xattrs: Vec::new() };
     match kind {
@@ -144,16 +147,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-pub(super) fn stop_if(cancel: &CancellationToken) -> Result<()> {
-    if cancel.is_cancelled() { Err(Error::new("cancelled")) } else { Ok(()) }
-}
-
 fn bad_archive(archive: &Path) -> Error {
     Error::new(format!("cannot unpack {}", archive.display()))
 }
 
 /// The archive's bytes without their packing, ending in an error after `limit`.
-fn decoder<'a>(mut input: impl io::BufRead + 'a, limit: u64) -> Result<Box<dyn Read + 'a>> {
+pub(super) fn decoder<'a>(mut input: impl io::BufRead + 'a, limit: u64) -> Result<Box<dyn Read + 'a>> {
     let start = input.fill_buf().context(|| "cannot read it".to_owned())?;
     let unknown = || {
         Error::new("it is neither a tar archive nor one packed with gzip, xz or zstd")
@@ -253,7 +252,7 @@ impl<R: Read> Unpacking<'_, R> {
 }
 
 /// The name of an entry as a path in the tree: a leading `/` or `./` counts for nothing, `..` is refused.
-fn inside(name: &[u8]) -> io::Result<PathBuf> {
+pub(super) fn inside(name: &[u8]) -> io::Result<PathBuf> {
     if name.contains(&0) {
         return Err(refused("a name with a NUL in it"));
     }

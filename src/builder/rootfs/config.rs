@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::debian::{DebianOptions, Variant};
 use super::export::Format;
+use super::filesystem::FilesystemConfig;
+use super::oci::config::OciConfig;
 use crate::download::ChecksumSpec;
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostics;
@@ -41,8 +43,13 @@ crate::config! {
         debian: Option<DebianConfig> as block,
         /// Where the image goes.
         output: Option<PathBuf>,
-        /// `directory`, `tar`, `tar.gz` or `tar.zst`; by default what the suffix of `output` says.
+        /// `directory`, `tar`, `tar.gz`, `tar.zst`, `oci`, `oci-archive`, `squashfs` or `ext4`; by default what the suffix
+        /// of `output` says.
         format: Option<String>,
+        /// What a container image says of itself.
+        oci: Option<OciConfig> as block,
+        /// How an image of a file system is made.
+        filesystem: Option<FilesystemConfig> as block,
         /// Host name of the guest while it is being built.
         hostname: String = "larder".to_owned(),
     }
@@ -84,6 +91,24 @@ pub(super) fn validate(decoded: &Decoded<RootfsConfig>) -> Diagnostics {
     }
     if let (false, Some(name), Err(hint)) = (decoded.is_unknown("format"), &config.format, config.format()) {
         report(problem("format", format!("unknown format {name:?}"), hint));
+    }
+    for found in config.images().into_iter().filter(|found| !decoded.is_unknown(found.option)) {
+        report(found);
+    }
+    let known = !decoded.is_unknown("format") && !decoded.is_unknown("output");
+    if let (true, Ok(format)) = (known, config.format()) {
+        if config.oci.is_some() && !format.is_oci() {
+            let hint = "add `format = \"oci\"` or `format = \"oci-archive\"`, or let `output` end in .oci or .oci.tar";
+            report(problem("oci", "an `oci` block is for container images, and none is written", hint));
+        }
+        if config.filesystem.is_some() && !format.is_filesystem() {
+            let hint = "add `format = \"squashfs\"` or `format = \"ext4\"`, or let `output` end in .squashfs or .ext4";
+            report(problem(
+                "filesystem",
+                "a `filesystem` block is for images of file systems, and none is written",
+                hint,
+            ));
+        }
     }
     let remote = config.base.as_deref().is_some_and(is_url);
     if remote && config.base_checksum.is_none() && !decoded.is_unknown("base_checksum") {
@@ -133,11 +158,18 @@ impl RootfsConfig {
         }
     }
 
+    /// What is wrong with what is said of the image.
+    fn images(&self) -> Vec<Problem> {
+        let oci = self.oci.iter().flat_map(OciConfig::problems);
+        oci.chain(self.filesystem.iter().flat_map(FilesystemConfig::problems)).collect()
+    }
+
     /// The form of the image; the error lists the forms there are.
     pub(super) fn format(&self) -> Result<Format, String> {
         match &self.format {
             Some(name) => {
-                Format::from_option(name).ok_or_else(|| "it is one of directory, tar, tar.gz and tar.zst".to_owned())
+                let known = || format!("it is one of {}", Format::options().collect::<Vec<_>>().join(", "));
+                Format::from_option(name).ok_or_else(known)
             }
             None => Ok(Format::of_name(&self.output_path(""))),
         }

@@ -1,23 +1,19 @@
 //! The finished tree as a directory or an archive, written beside its place and put there in one step.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, RenameFlags};
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{self, Progress, Written, stop_if};
-use super::gzip::ParallelGzip;
-use super::tar_writer::{Content, TarWriter};
+use super::tape::Tape;
+use super::tar_writer::TarWriter;
 use super::tree_writer::TreeWriter;
 use crate::engine::clamp::Clamp;
-use crate::error::{Context, Error, Result};
-use crate::guest::layers::{Entry, Layers};
-use crate::guest::rooted::Attributes;
-use crate::guest::xattr;
+use crate::engine::place;
+use crate::error::{Context, Result};
+use crate::guest::layers::Layers;
+use crate::pack::{self, Codec, Packer};
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +26,60 @@ pub enum Format {
     TarGz,
     /// A tar archive packed with zstd.
     TarZst,
+    /// An OCI image layout: a directory.
+    Oci,
+    /// An OCI image layout in a tar archive.
+    OciArchive,
+    /// An image of a squashfs file system.
+    Squashfs,
+    /// An image of an ext4 file system, without partitions.
+    Ext4,
 }
 
+/// Formats by the name they have as an option, with the endings of file names that stand for them.
+const FORMATS: [(Format, &str, &[&str]); 8] = [
+    // Before `tar`, whose ending it shares.
+    (Format::OciArchive, "oci-archive", &[".oci.tar"]),
+    (Format::Oci, "oci", &[".oci"]),
+    (Format::TarGz, "tar.gz", &[".tar.gz", ".tgz"]),
+    (Format::TarZst, "tar.zst", &[".tar.zst", ".tar.zstd", ".tzst"]),
+    (Format::Tar, "tar", &[".tar"]),
+    (Format::Squashfs, "squashfs", &[".squashfs", ".sqfs"]),
+    (Format::Ext4, "ext4", &[".ext4"]),
+    (Format::Directory, "directory", &[]),
+];
+
 impl Format {
-    /// The format that goes by the ending of a name: a directory if it has none of an archive's.
+    /// The format that goes by the ending of a name: a directory if it has none of the others'.
     pub fn of_name(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-        if ends(&[".tar.gz", ".tgz"]) {
-            Self::TarGz
-        } else if ends(&[".tar.zst", ".tar.zstd", ".tzst"]) {
-            Self::TarZst
-        } else if ends(&[".tar"]) {
-            Self::Tar
-        } else {
-            Self::Directory
-        }
+        let found = FORMATS.iter().find(|(_, _, endings)| endings.iter().any(|ending| name.ends_with(ending)));
+        found.map_or(Self::Directory, |(format, ..)| *format)
     }
 
-    /// The format of a `format` option: `directory`, `tar`, `tar.gz`, `tar.zst`.
+    /// The format of a `format` option.
     pub fn from_option(value: &str) -> Option<Self> {
-        Some(match value {
-            "directory" => Self::Directory,
-            "tar" => Self::Tar,
-            "tar.gz" => Self::TarGz,
-            "tar.zst" => Self::TarZst,
-            _ => return None,
-        })
+        FORMATS.iter().find(|(_, name, _)| *name == value).map(|(format, ..)| *format)
+    }
+
+    /// The values of a `format` option.
+    pub fn options() -> impl Iterator<Item = &'static str> {
+        FORMATS.iter().map(|(_, name, _)| *name)
+    }
+
+    /// Whether it is a directory that is written.
+    pub fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::Oci)
+    }
+
+    /// Whether it is a container image.
+    pub fn is_oci(self) -> bool {
+        matches!(self, Self::Oci | Self::OciArchive)
+    }
+
+    /// Whether it is an image of a file system.
+    pub fn is_filesystem(self) -> bool {
+        matches!(self, Self::Squashfs | Self::Ext4)
     }
 }
 
@@ -79,92 +102,35 @@ pub struct Export<'a> {
 
 /// Writes the tree. On an error, or when `cancel` fires, nothing is left and the target is as it was.
 pub fn export(export: &Export<'_>, cancel: &CancellationToken, progress: Progress<'_>) -> Result<Written> {
-    let target = export.target;
-    check_target(target, export.format, export.force)?;
-    let parent = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).context(|| format!("cannot make {}", parent.display()))?;
-    if export.format == Format::Directory {
-        directory(export, parent, cancel, progress)
-    } else {
-        file(export, parent, cancel, progress)
+    if export.format.is_directory() {
+        return place::directory(export.target, export.force, cancel, |temporary| {
+            let writer = TreeWriter::new(temporary).context(|| "cannot open the new directory".to_owned())?;
+            archive::copy(export.tree, writer.clamped(export.clamp), export.exclude, None, cancel, progress)
+        });
     }
-    .context(|| format!("cannot write {}", target.display()))
-}
-
-/// Refuses a target that would be replaced without leave, before any work is done. [`export()`] asks this too.
-pub fn check_target(target: &Path, format: Format, force: bool) -> Result<()> {
-    match fs::symlink_metadata(target) {
-        Ok(_) if !force => Err(Error::new(format!("{} exists already", target.display()))
-            .hint("use -force to replace it, or set `output` to another path")),
-        Ok(metadata) if format != Format::Directory && metadata.is_dir() => {
-            Err(Error::new(format!("{} is a directory, and an archive is to be written", target.display()))
-                .hint("remove it or choose another output"))
-        }
-        Ok(metadata) if format == Format::Directory && !metadata.is_dir() => {
-            Err(Error::new(format!("{} is not a directory", target.display()))
-                .hint("remove it or choose another output"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::new(format!("cannot look at {}", target.display())).caused_by(error)),
-    }
-}
-
-/// The start of a temporary name: hidden, and telling what it is.
-fn prefix(target: &Path) -> String {
-    let name: String = target.file_name().unwrap_or_default().to_string_lossy().chars().take(48).collect();
-    format!(".{name}.larder-")
-}
-
-fn file(export: &Export<'_>, parent: &Path, cancel: &CancellationToken, progress: Progress<'_>) -> Result<Written> {
-    let temporary = tempfile::Builder::new()
-        .prefix(&prefix(export.target))
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(parent)
-        .context(|| format!("cannot write in {}", parent.display()))?;
-    let output = BufWriter::with_capacity(1 << 20, temporary.as_file());
-    let written = packed(export, output, cancel, progress)?;
-    temporary.as_file().sync_all().context(|| "cannot write it to disk".to_owned())?;
-    stop_if(cancel)?;
-    let renamed =
-        if export.force { temporary.persist(export.target) } else { temporary.persist_noclobber(export.target) };
-    renamed.map_err(|error| error.error).context(|| "cannot put it in its place".to_owned())?;
-    sync_directory(parent)?;
-    Ok(written)
+    place::file(export.target, export.force, cancel, |temporary| {
+        let output = BufWriter::with_capacity(1 << 20, temporary.as_file());
+        packed(export, output, cancel, progress)
+    })
 }
 
 fn packed(
     export: &Export<'_>,
-    output: impl Write + Send,
+    output: impl Write,
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<Written> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let flushed = |result: io::Result<()>| result.context(|| "cannot write the end of it".to_owned());
-    match export.format {
-        Format::TarGz => std::thread::scope(|scope| {
-            let (written, packer) = tape(export, ParallelGzip::new(scope, output, threads), cancel, progress)?;
-            flushed(packer.finish().and_then(|mut output| output.flush()))?;
-            Ok(written)
-        }),
-        Format::TarZst => {
-            let mut packer = zstd::Encoder::new(output, 3).context(|| "cannot start zstd".to_owned())?;
-            packer.include_checksum(true).context(|| "cannot start zstd".to_owned())?;
-            let workers = u32::try_from(threads).unwrap_or(1).max(2);
-            packer.multithread(workers).context(|| "cannot start zstd".to_owned())?;
-            let (written, packer) = tape(export, packer, cancel, progress)?;
-            flushed(packer.finish().and_then(|mut output| output.flush()))?;
-            Ok(written)
-        }
-        Format::Tar | Format::Directory => {
-            let (written, mut output) = tape(export, output, cancel, progress)?;
-            flushed(output.flush())?;
-            Ok(written)
-        }
-    }
+    let codec = match export.format {
+        Format::TarGz => Some(Codec::Gzip),
+        Format::TarZst => Some(Codec::Zstd),
+        _ => None,
+    };
+    let level = codec.map_or(0, |codec| codec.level(None));
+    let packer = Packer::new(output, codec, level, pack::threads()).context(|| "cannot start to pack it".to_owned())?;
+    let (written, packer) = tape(export, packer, cancel, progress)?;
+    let flushed = packer.finish().and_then(|mut output| output.flush());
+    flushed.context(|| "cannot write the end of it".to_owned())?;
+    Ok(written)
 }
 
 /// The tree as a tar archive, sorted.
@@ -174,11 +140,7 @@ fn tape<W: Write>(
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<(Written, W)> {
-    let mut tape = Tape {
-        writer: TarWriter::new(output).clamped(export.clamp),
-        names: HashMap::new(),
-        written: Written::default(),
-    };
+    let mut tape = Tape::new(TarWriter::new(output).clamped(export.clamp), "./");
     export.tree.walk(&mut |entry| {
         stop_if(cancel)?;
         if export.exclude.contains(&entry.path) {
@@ -188,128 +150,8 @@ fn tape<W: Write>(
         progress(tape.written);
         Ok(true)
     })?;
-    let output = tape.writer.finish().context(|| "cannot write the end of it".to_owned())?;
-    Ok((tape.written, output))
-}
-
-struct Tape<W> {
-    writer: TarWriter<W>,
-    /// The first name of each file that has several.
-    names: HashMap<(u64, u64), PathBuf>,
-    written: Written,
-}
-
-impl<W: Write> Tape<W> {
-    fn add(&mut self, entry: &Entry) -> io::Result<()> {
-        let metadata = &entry.metadata;
-        let kind = FileType::from_raw_mode(metadata.mode());
-        let path =
-            if entry.path.as_os_str().is_empty() { PathBuf::from(".") } else { Path::new("./").join(&entry.path) };
-        let attributes = Attributes::from(metadata);
-        let identity = (metadata.dev(), metadata.ino());
-        let mut nothing = io::empty();
-        if let Some(first) = self.names.get(&identity) {
-            self.writer.entry(&path, &attributes, &[], Content::HardLink(first), &mut nothing)?;
-        } else {
-            let device = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
-            let content = match kind {
-                FileType::RegularFile => return self.add_file(&path, entry),
-                FileType::Symlink => {
-                    let target = fs::read_link(&entry.source)?;
-                    self.remember(identity, metadata, &path);
-                    self.writer.entry(&path, &attributes, &[], Content::Symlink(&target), &mut nothing)?;
-                    self.written.entries += 1;
-                    return Ok(());
-                }
-                FileType::Directory => Content::Directory,
-                FileType::CharacterDevice => Content::Character(device.0, device.1),
-                FileType::BlockDevice => Content::Block(device.0, device.1),
-                FileType::Fifo => Content::Fifo,
-                // A socket is nothing without the program that listens; tar cannot hold one.
-                _ => return Ok(()),
-            };
-            let xattrs = if kind.is_dir() { xattr::list(&entry.source)? } else { Vec::new() };
-            self.writer.entry(&path, &attributes, &xattrs, content, &mut nothing)?;
-            self.remember(identity, metadata, &path);
-        }
-        self.written.entries += 1;
-        Ok(())
-    }
-
-    fn add_file(&mut self, path: &Path, entry: &Entry) -> io::Result<()> {
-        let metadata = &entry.metadata;
-        let mut file = archive::open(&entry.source)?;
-        let xattrs = xattr::list(&entry.source)?;
-        let content = Content::File(metadata.len());
-        self.writer.entry(path, &Attributes::from(metadata), &xattrs, content, &mut file)?;
-        self.remember((metadata.dev(), metadata.ino()), metadata, path);
-        self.written.entries += 1;
-        self.written.bytes += metadata.len();
-        Ok(())
-    }
-
-    fn remember(&mut self, identity: (u64, u64), metadata: &fs::Metadata, path: &Path) {
-        if metadata.nlink() > 1 && !metadata.is_dir() {
-            self.names.insert(identity, path.to_owned());
-        }
-    }
-}
-
-fn directory(
-    export: &Export<'_>,
-    parent: &Path,
-    cancel: &CancellationToken,
-    progress: Progress<'_>,
-) -> Result<Written> {
-    let temporary = tempfile::Builder::new()
-        .prefix(&prefix(export.target))
-        .tempdir_in(parent)
-        .context(|| format!("cannot write in {}", parent.display()))?;
-    let writer = TreeWriter::new(temporary.path()).context(|| "cannot open the new directory".to_owned())?;
-    let writer = writer.clamped(export.clamp);
-    let written = archive::copy(export.tree, writer, export.exclude, None, cancel, progress)?;
-    let made = File::open(temporary.path()).context(|| "cannot open the new directory".to_owned())?;
-    rustix::fs::syncfs(&made).context(|| "cannot write it to disk".to_owned())?;
-    stop_if(cancel)?;
-    let flags = if fs::symlink_metadata(export.target).is_ok() {
-        // Where this came from is then where the old one is, which goes with the temporary directory.
-        no_mount_in(export.target)?;
-        RenameFlags::EXCHANGE
-    } else {
-        RenameFlags::NOREPLACE
-    };
-    rustix::fs::renameat_with(CWD, temporary.path(), CWD, export.target, flags)
-        .context(|| "cannot put it in its place".to_owned())?;
-    if flags == RenameFlags::NOREPLACE {
-        // Nothing is left to remove.
-        let _ = temporary.keep();
-    } else {
-        temporary.close().context(|| "cannot remove what was there before".to_owned())?;
-    }
-    sync_directory(parent)?;
-    Ok(written)
-}
-
-/// Refuses to replace a directory that something is mounted in: removing it would reach into what is mounted.
-fn no_mount_in(directory: &Path) -> Result<()> {
-    let directory = directory.canonicalize().context(|| format!("cannot look at {}", directory.display()))?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").context(|| "cannot read the mount table".to_owned())?;
-    // mountinfo writes space, tab, newline and backslash in octal.
-    let unescape = |text: &str| {
-        [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-            .iter()
-            .fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain))
-    };
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    match points.into_iter().find(|point| Path::new(point).starts_with(&directory)) {
-        Some(point) => Err(Error::new(format!("{} is replaced by nothing: {point} is mounted", directory.display()))
-            .hint(format!("run `umount {point}` first"))),
-        None => Ok(()),
-    }
-}
-
-fn sync_directory(directory: &Path) -> Result<()> {
-    File::open(directory).and_then(|directory| directory.sync_all()).context(|| "cannot write it to disk".to_owned())
+    let written = tape.written;
+    Ok((written, tape.finish().context(|| "cannot write the end of it".to_owned())?))
 }
 
 #[cfg(test)]

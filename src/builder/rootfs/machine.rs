@@ -10,6 +10,8 @@ use std::sync::Arc;
 use larder_proxy::identity::Client;
 use larder_proxy::proxy::Proxy;
 
+use super::normalise::{self, Origin};
+use super::oci::Stage;
 use crate::communicator::rootfs::RootfsCommunicator;
 use crate::download::Downloader;
 use crate::engine::component::{Communicator, Context};
@@ -19,7 +21,7 @@ use crate::guest::journal::Journal;
 use crate::guest::launch::{Guest, GuestSpec, Shutdown};
 use crate::guest::layer::{self, Kind};
 use crate::guest::layers::Layers;
-use crate::guest::network::Network;
+use crate::guest::network::{Egress, Network};
 use crate::guest::record::Record;
 use crate::guest::reexec;
 use crate::guest::root::Root;
@@ -38,6 +40,8 @@ pub struct Services {
     pub record: Arc<Record>,
     /// Bundle of the host, for guests that have none of their own yet.
     pub host_bundle: Arc<Vec<u8>>,
+    /// What is asked of guests' networks.
+    pub egress: Egress,
     /// Paths in the image (globs) whose traces are accepted.
     pub allow_trace: Vec<String>,
     /// `host:port` of the proxy for commands of the host, which must not be in the image either.
@@ -55,12 +59,16 @@ pub(super) struct Machine {
     network: Option<Network>,
     layers: Option<layer::Layers>,
     open: Option<Open>,
+    /// What made each layer.
+    made_by: Vec<String>,
     next_mount: u32,
 }
 
 /// A guest with a provisioner in it.
 struct Open {
     communicator: Arc<RootfsCommunicator>,
+    /// Names the provisioner.
+    label: String,
     /// What the provisioner writes to.
     layer: PathBuf,
     /// Layers below the trust layer.
@@ -72,7 +80,17 @@ struct Open {
 impl Machine {
     pub(super) fn new(services: Services, scratch: PathBuf, hostname: String) -> Result<Self> {
         let authority = Authority::from_pem(services.proxy.ca_certificate_pem())?;
-        Ok(Self { services, scratch, hostname, authority, network: None, layers: None, open: None, next_mount: 0 })
+        Ok(Self {
+            services,
+            scratch,
+            hostname,
+            authority,
+            network: None,
+            layers: None,
+            open: None,
+            made_by: vec!["base".to_owned()],
+            next_mount: 0,
+        })
     }
 
     pub(super) fn base(&self) -> PathBuf {
@@ -84,7 +102,8 @@ impl Machine {
     }
 
     pub(super) async fn join_network(&mut self) -> Result<()> {
-        self.network = Some(Network::enforced(&self.services.proxy, self.services.client.clone()).await?);
+        let Services { egress, proxy, client, .. } = &self.services;
+        self.network = Some(Network::of(*egress, proxy, client.clone()).await?);
         Ok(())
     }
 
@@ -106,6 +125,22 @@ impl Machine {
         Ok(view(layers))
     }
 
+    /// The image after the base and after each provisioner.
+    pub(super) fn stages(&self) -> Result<Vec<Stage>> {
+        let layers = self.layers.as_ref().ok_or_else(no_layers)?;
+        let finished = layers.finished();
+        let tree = |index: usize| match layers.kind() {
+            Kind::Overlay => Layers::new(&finished[..=index]),
+            Kind::Copy => Layers::new(&finished[index..=index]),
+        };
+        Ok(self
+            .made_by
+            .iter()
+            .enumerate()
+            .map(|(index, made_by)| Stage { tree: tree(index), made_by: made_by.clone() })
+            .collect())
+    }
+
     /// Starts a guest on `root`.
     pub(super) async fn guest(&mut self, root: Root) -> Result<Guest> {
         self.next_mount += 1;
@@ -117,8 +152,8 @@ impl Machine {
         Guest::start(self.network()?.gateway(), spec).await.map_err(Into::into)
     }
 
-    /// Opens a layer and a guest on it, which trusts the proxy's CA.
-    pub(super) async fn open(&mut self, context: &Context) -> Result<Arc<dyn Communicator>> {
+    /// Opens a layer and a guest on it, which trusts the proxy's CA. `label` names the provisioner.
+    pub(super) async fn open(&mut self, label: &str, context: &Context) -> Result<Arc<dyn Communicator>> {
         let layers = self.layers.as_mut().ok_or_else(no_layers)?;
         let below = view(layers);
         let kind = layers.kind();
@@ -133,7 +168,8 @@ impl Machine {
         let settings = environment.as_ref().cloned().unwrap_or_default();
         let communicator =
             RootfsCommunicator::new(guest, settings.into_iter().chain(context.clamp.variable()).collect());
-        self.open = Some(Open { communicator: communicator.clone(), layer, below, journal, trust_layer });
+        let label = label.to_owned();
+        self.open = Some(Open { communicator: communicator.clone(), label, layer, below, journal, trust_layer });
         environment?;
         if kind == Kind::Copy {
             context.ui.warn("overlay mounts are refused here, so each provisioner works on a whole copy of the image");
@@ -162,7 +198,14 @@ impl Machine {
 
     /// Writes the files that tools are pointed to, and returns the environment that does so.
     async fn settle(&self, guest: &Guest, below: &Layers) -> Result<BTreeMap<String, String>> {
-        let settings = tools::Settings { directory: tools::GUEST_DIRECTORY, proxy: None, no_proxy: &[], java: false };
+        let proxy = self.network()?.proxy_url();
+        let settings = tools::Settings {
+            directory: tools::GUEST_DIRECTORY,
+            proxy: proxy.as_deref(),
+            no_proxy: &[],
+            // Where connections reach the proxy by themselves, the system's store of certificates is enough.
+            java: proxy.is_some(),
+        };
         let own = trust::guest_bundle(below)?;
         let wgetrc = trust::guest_wgetrc(below)?;
         let sources = tools::Sources {
@@ -188,12 +231,22 @@ impl Machine {
             tokio::task::block_in_place(|| layers.discard())?;
             return ended;
         }
-        let below = if open.trust_layer.is_some() { open.below } else { Layers::new(Vec::new()) };
-        let restored = trust::restore(&below, &open.layer, &self.authority, &open.journal)?;
+        let nothing = Layers::new(Vec::new());
+        let below = if open.trust_layer.is_some() { &open.below } else { &nothing };
+        let restored = trust::restore(below, &open.layer, &self.authority, &open.journal)?;
         for (path, why) in &restored.left {
             context.ui.warn(&format!("{}: the CA of the build could not be taken out: {why}", path.display()));
         }
-        layers.keep()
+        let whole = layers.kind() == Kind::Copy;
+        normalise(&open.layer, &open.below, whole, Origin::Written, context)?;
+        layers.keep()?;
+        self.made_by.push(open.label);
+        Ok(())
+    }
+
+    /// Takes out of the base what tells when and where it was made.
+    pub(super) fn normalise_base(&self, origin: Origin, context: &Context) -> Result<()> {
+        normalise(&self.base(), &Layers::new(Vec::new()), false, origin, context)
     }
 
     /// Ends whatever is running, for a build that is given up.
@@ -217,6 +270,14 @@ fn packed(files: &[tools::RunFile]) -> std::io::Result<fs::File> {
     let mut file = archive.into_inner()?;
     file.rewind()?;
     Ok(file)
+}
+
+fn normalise(layer: &Path, below: &Layers, whole: bool, origin: Origin, context: &Context) -> Result<()> {
+    let told = tokio::task::block_in_place(|| normalise::normalise(layer, below, whole, origin, context.clamp))?;
+    for told in &told {
+        context.ui.warn(told);
+    }
+    Ok(())
 }
 
 /// Says what was left running in a guest that was shut down.

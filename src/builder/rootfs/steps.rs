@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,15 +11,14 @@ use tokio::sync::Mutex;
 
 use super::archive;
 use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
-use super::export::{self, Export, Format};
 use super::machine::{Machine, remove_scratch, tell};
+use super::normalise::Origin;
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
 use crate::engine::component::{Context, ScanResult, Step};
 use crate::engine::ui::duration;
 use crate::error::{Context as _, Error, Result, chain};
 use crate::event::TraceLine;
-use crate::guest::gateway::{GATEWAY_V4, PROXY_PORT};
 use crate::guest::root::Root;
 use crate::guest::tools;
 use crate::guest::trace::{self, Limits, Look, Needles};
@@ -27,7 +27,7 @@ use crate::guest::trace::{self, Limits, Look, Needles};
 pub(super) type Shared = Arc<Mutex<Machine>>;
 
 /// Runs blocking work off the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.context(|| "the work was given up".to_owned())?
 }
 
@@ -46,9 +46,18 @@ impl Step for Prepare {
         let mut machine = self.machine.lock().await;
         machine.services.record.make_tree(&machine.scratch)?;
         let base = machine.base();
-        fs::create_dir(&base).context(|| format!("cannot make {}", base.display()))?;
+        // It is the image's root, whatever the umask of whoever builds it.
+        let readable = fs::Permissions::from_mode(0o755);
+        let made = fs::create_dir(&base).and_then(|()| fs::set_permissions(&base, readable));
+        made.context(|| format!("cannot make {}", base.display()))?;
         machine.join_network().await?;
-        context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else");
+        match machine.network()?.why_observed() {
+            None => context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else"),
+            Some(why) => context.ui.warn(&format!(
+                "Egress is observed: the guest shares this machine's network, and is led to the proxy by settings that \
+                 a program may ignore; {why}"
+            )),
+        }
         Ok(())
     }
 
@@ -83,6 +92,7 @@ impl Step for FromDirectory {
             archive::copy_directory(&source, &base, &cancel, &mut |done| ui.progress("copied", done.bytes, None))
         })
         .await?;
+        machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
     }
 }
@@ -142,6 +152,7 @@ impl Step for FromArchive {
             archive::unpack(&file, &base, &archive::Limits::default(), &cancel, &mut progress)
         })
         .await?;
+        machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
     }
 }
@@ -237,6 +248,7 @@ impl Step for Debian {
                 let shutdown = guest.shutdown().await;
                 configured?;
                 tell(&shutdown?, context);
+                machine.normalise_base(Origin::Written, context)?;
                 machine.stack().await?;
             }
         }
@@ -262,7 +274,7 @@ impl Step for Scan {
     async fn run(&mut self, context: &Context) -> Result<()> {
         let machine = self.machine.lock().await;
         let services = &machine.services;
-        let addresses = [format!("{GATEWAY_V4}:{PROXY_PORT}"), services.host_address.clone()];
+        let addresses = [machine.network()?.address(), services.host_address.clone()];
         let look = Look {
             authority: Some(machine.authority()),
             canaries: &[services.proxy.ca_canary().to_owned()],
@@ -329,31 +341,4 @@ fn accept(report: &mut trace::Report, allowed: &[String]) -> Result<Vec<trace::F
     let (accepted, found) = std::mem::take(&mut report.findings).into_iter().partition(|f| globs.is_match(&f.path));
     report.findings = found;
     Ok(accepted)
-}
-
-/// Writes the image.
-pub(super) struct WriteImage {
-    pub(super) machine: Shared,
-    pub(super) output: PathBuf,
-    pub(super) format: Format,
-}
-
-#[async_trait]
-impl Step for WriteImage {
-    fn name(&self) -> String {
-        "export".to_owned()
-    }
-
-    async fn run(&mut self, context: &Context) -> Result<()> {
-        let machine = self.machine.lock().await;
-        let (tree, output, format, force) = (machine.tree()?, self.output.clone(), self.format, context.force);
-        context.ui.say(&format!("Writing {}", self.output.display()));
-        let (cancel, ui, clamp) = (context.cancel.clone(), context.ui.clone(), context.clamp);
-        blocking(move || {
-            let export = Export { tree: &tree, target: &output, format, force, exclude: &[], clamp };
-            export::export(&export, &cancel, &mut |done| ui.progress("written", done.bytes, None))
-        })
-        .await?;
-        Ok(())
-    }
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 use crate::engine::clamp::Clamp;
+use crate::guest::device::{ATTRIBUTE, Device};
+use crate::guest::mapping;
 use crate::guest::rooted::Attributes;
 
 /// Largest numbers of ustar's octal fields.
@@ -32,11 +34,13 @@ pub(super) enum Content<'a> {
 pub(super) struct TarWriter<W> {
     output: W,
     clamp: Clamp,
+    /// Whether files may stand for devices.
+    stand_ins: bool,
 }
 
 impl<W: Write> TarWriter<W> {
     pub(super) fn new(output: W) -> Self {
-        Self { output, clamp: Clamp::default() }
+        Self { output, clamp: Clamp::default(), stand_ins: !mapping::can_make_devices() }
     }
 
     /// Holds the times of what is written from now on to `clamp`.
@@ -53,13 +57,21 @@ impl<W: Write> TarWriter<W> {
         content: Content<'_>,
         data: &mut dyn Read,
     ) -> io::Result<()> {
+        let device = Device::of(xattrs).filter(|_| self.stand_ins && matches!(content, Content::File(_)));
+        let content =
+            device.map_or(
+                content,
+                |Device { block, number: (major, minor) }| {
+                    if block { Content::Block(major, minor) } else { Content::Character(major, minor) }
+                },
+            );
         let mut name = path.as_os_str().as_bytes().to_vec();
         if matches!(content, Content::Directory) {
             name.push(b'/');
         }
         let mut records = Records::default();
         let header = header(&name, &attributes.clamped(self.clamp), content, &mut records)?;
-        for (key, value) in xattrs {
+        for (key, value) in xattrs.iter().filter(|(key, _)| device.is_none() || key != ATTRIBUTE) {
             records.add(&[b"SCHILY.xattr.", key.as_bytes()].concat(), value);
         }
         self.records(&records)?;

@@ -13,7 +13,9 @@ use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, OFlags, Timespec, Timestamps
 use rustix::io::Errno;
 
 use crate::engine::clamp::Clamp;
-use crate::guest::rooted::{Attributes, Links, Rooted, set_attributes};
+use crate::guest::device::Device;
+use crate::guest::mapping;
+use crate::guest::rooted::{Attributes, Links, Rooted, no_owner, set_attributes};
 
 /// What an entry of any type has.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Meta {
 pub(super) struct TreeWriter {
     root: Rooted,
     clamp: Clamp,
+    /// Whether device nodes can be made.
+    devices: bool,
     /// Set at the end: writing into a directory changes its time.
     directories: Vec<(PathBuf, Meta)>,
 }
@@ -34,7 +38,8 @@ pub(super) struct TreeWriter {
 impl TreeWriter {
     /// Writes into an existing directory.
     pub(super) fn new(into: &Path) -> io::Result<Self> {
-        Ok(Self { root: Rooted::open(into, Links::InRoot)?, clamp: Clamp::default(), directories: Vec::new() })
+        let (root, devices) = (Rooted::open(into, Links::InRoot)?, mapping::can_make_devices());
+        Ok(Self { root, devices, clamp: Clamp::default(), directories: Vec::new() })
     }
 
     /// Holds the times of what is written from now on to `clamp`.
@@ -106,8 +111,13 @@ impl TreeWriter {
         Ok(rustix::fs::linkat(&from, &from_name, &to, &to_name, AtFlags::empty())?)
     }
 
-    /// Makes a device, named pipe or socket.
+    /// Makes a device, named pipe or socket; or, for a device that cannot be made here, a file that stands for it.
     pub(super) fn node(&mut self, path: &Path, kind: FileType, device: Dev, meta: &Meta) -> io::Result<()> {
+        if let (Some(device), false) = (Device::new(kind, device), self.devices) {
+            let file = self.create(path)?;
+            device.mark(&file)?;
+            return apply(&file, meta, self.clamp);
+        }
         self.clear(path)?;
         let (parent, name) = self.root.parent(path)?;
         rustix::fs::mknodat(&parent, &name, kind, Mode::from_raw_mode(0o600), device)?;
@@ -154,7 +164,10 @@ impl TreeWriter {
             return Ok(());
         }
         self.parents(parent)?;
-        self.root.make_dir(parent, 0o755)
+        self.root.make_dir(parent, 0o700)?;
+        // The umask has no say.
+        let directory = self.root.open_file(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
+        Ok(rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?)
     }
 
     fn leads_to_directory(&self, path: &Path) -> bool {
@@ -185,7 +198,7 @@ fn apply(file: impl AsFd, meta: &Meta, clamp: Clamp) -> io::Result<()> {
 fn apply_at(parent: rustix::fd::BorrowedFd<'_>, name: &std::ffi::OsStr, attributes: &Attributes) -> io::Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
-    rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags)?;
+    rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags).map_err(|error| no_owner(error, attributes))?;
     let time = Timespec { tv_sec: attributes.mtime.0, tv_nsec: attributes.mtime.1 };
     Ok(rustix::fs::utimensat(parent, name, &Timestamps { last_access: time, last_modification: time }, flags)?)
 }

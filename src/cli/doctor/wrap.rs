@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn commands_break_outside_of_quotes_and_can_be_pasted() {
-        assert_eq!(remedy("sudo a 'b c d e' f", 12), ["sudo a \\", "'b c d e' f"]);
+        assert_eq!(remedy("sudo a 'b c d e' f", 14), ["sudo a \\", "'b c d e' f"]);
         assert_eq!(remedy("use a newer kernel", 10), ["use a", "newer", "kernel"]);
         let long = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ann";
         let joined = remedy(long, 40).join("\n").replace("\\\n", "");

@@ -53,8 +53,14 @@ pub static KEYS: &[Key] = &[
     key("mirrors", Kind::Map, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
+    key(
+        "egress",
+        Kind::Word(&["enforced", "observed"]),
+        false,
+        "Whether guests must be cut off from all but the proxy (`enforced`), or share the host's network (`observed`); by default cut off where that can be had",
+    ),
     key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
-    key("ui", Kind::Word(&["auto", "plain", "json", "quiet"]), true, "How to show what happens"),
+    key("ui", Kind::Word(&["auto", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
 ];

@@ -27,7 +27,7 @@ impl Setup {
 
     fn load(&self, flags: &[(&str, &str)]) -> Result<Settings> {
         let flags: Vec<(&str, String)> = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-        load(Inputs { env: &self.env, cwd: &self.path("project/deep"), flags: &flags })
+        load(Inputs { env: &self.env, cwd: &self.path("project/deep"), flags: &flags, home: None })
     }
 
     fn error(&self) -> String {
@@ -144,4 +144,22 @@ fn variables_are_checked() {
     assert_eq!(warnings, ["the variable LARDER_PARALLEL_BUILD is not known; did you mean LARDER_PARALLEL_BUILDS?"]);
     setup.env.insert("LARDER_MIRRORS".into(), "a=b,c".into());
     assert_eq!(setup.error(), "cannot use the variable LARDER_MIRRORS: c is not of the form FROM=TO ()");
+}
+
+/// A key that `config` does not know would be shown as the default of nothing.
+#[test]
+fn every_key_is_shown() {
+    let setup = Setup::new("", "");
+    for key in KEYS {
+        let given = match key.kind {
+            Kind::Word(words) => words[words.len() - 1],
+            Kind::Count => "7",
+            Kind::Size => "7G",
+            Kind::Map => "from.example.org=http://to.example.org",
+            Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
+        };
+        let settings = setup.load(&[(key.name, given)]).unwrap();
+        let (value, source) = settings.shown(key);
+        assert!(!value.is_null() && *source == Source::Flag(key.flag()), "{}: {value} {source}", key.name);
+    }
 }

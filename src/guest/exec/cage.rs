@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -63,8 +64,10 @@ fn run(control: &OwnedFd) -> Result<i32, Refused> {
     let what = |what: &'static str| move |error| (what, error);
     let received = channel::receive::<Order>(control).map_err(what("hear what to run"))?;
     let (order, descriptors) = received.ok_or(("hear what to run", io::ErrorKind::UnexpectedEof.into()))?;
-    enter(&order, descriptors).map_err(what("enter the proxy's network"))?;
-    own_name_service(&order).map_err(what("set up name resolution"))?;
+    if let Some(resolver) = order.resolver {
+        enter(&order, descriptors).map_err(what("enter the proxy's network"))?;
+        own_name_service(resolver).map_err(what("set up name resolution"))?;
+    }
 
     // What the command leaves behind becomes a child of this process, and so can be ended with it.
     nix::sys::prctl::set_child_subreaper(true).map_err(|error| ("adopt processes", error.into()))?;
@@ -87,8 +90,8 @@ fn enter(order: &Order, descriptors: Vec<OwnedFd>) -> io::Result<()> {
 
 /// Gives the command name resolution by the gateway alone: files of its own bound over the host's, and the sockets of
 /// resolver services covered. All in this process's mount namespace.
-fn own_name_service(order: &Order) -> io::Result<()> {
-    let resolver = format!("nameserver {}\n", order.resolver);
+fn own_name_service(resolver: IpAddr) -> io::Result<()> {
+    let resolver = format!("nameserver {resolver}\n");
     let switch = name_service_switch(&fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default());
     // What /etc/resolv.conf leads to may be about to be covered.
     let resolver_file = fs::canonicalize("/etc/resolv.conf").ok();

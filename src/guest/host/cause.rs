@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nix::libc;
+use rustix::thread::CapabilitySet;
 
 use crate::error::Error;
 
@@ -63,7 +64,14 @@ pub enum Cause {
         program: PathBuf,
     },
     /// A container's filter of system calls, or its missing capabilities.
-    Container(Container),
+    Container {
+        /// What runs it.
+        container: Container,
+        /// Whether this process is its root, or another user of it.
+        root: bool,
+    },
+    /// Root without CAP_NET_ADMIN, which a network of its own takes.
+    NoNetAdmin(Option<Container>),
     /// Root without CAP_SYS_ADMIN, outside of a known container.
     NotCapable,
     /// The file system `/proc` cannot be mounted, since parts of this one are covered.
@@ -79,12 +87,39 @@ pub enum Cause {
         /// First id of a range that is free.
         free: u32,
     },
+    /// The user has subordinate ids, but too few.
+    TooFewSubordinateIds {
+        /// Name of the user, or the id where it has no name.
+        user: String,
+        /// The file: `/etc/subuid` or `/etc/subgid`.
+        file: &'static str,
+        /// How many there are in one range.
+        count: u32,
+        /// First id of a range that is free.
+        free: u32,
+    },
+    /// The user namespace that this process is in, such as a container's, has too few ids itself.
+    OwnMapTooSmall {
+        /// The file that says so: `/proc/self/uid_map` or `/proc/self/gid_map`.
+        file: &'static str,
+        /// The first id that is missing.
+        lacks: u32,
+    },
     /// The programs that map subordinate ids are not installed.
     NoNewuidmap,
     /// They are, but are neither set-user-id root nor carry the capability.
     NewuidmapNotPrivileged {
         /// Path of the program.
         program: PathBuf,
+    },
+    /// This process may not gain rights by running such a program.
+    NoNewPrivileges,
+    /// They refused to map the ids.
+    MapRefused {
+        /// Path of the program.
+        program: PathBuf,
+        /// What it said.
+        said: String,
     },
     /// None that is known.
     Unknown(String),
@@ -99,6 +134,8 @@ pub struct Facts {
     program: PathBuf,
     /// Whether the process may do what root may: it has CAP_SYS_ADMIN.
     pub capable: bool,
+    /// Whether it may set networks up: it has CAP_NET_ADMIN.
+    pub net_capable: bool,
     /// Whether the user is root by id.
     pub root_id: bool,
 }
@@ -110,6 +147,7 @@ impl Facts {
             root: PathBuf::from("/"),
             program: std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| PathBuf::from("larder")),
             capable: is_capable(),
+            net_capable: has(CapabilitySet::NET_ADMIN),
             root_id: rustix::process::geteuid().is_root(),
         }
     }
@@ -142,6 +180,9 @@ impl Facts {
         match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EUSERS) => Cause::UsedUp(kind, self.number(kind.limit()).unwrap_or_default()),
             Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT) => Cause::NotInKernel(kind),
+            Some(libc::EPERM | libc::EACCES) if kind == Kind::Network && self.capable && !self.net_capable => {
+                Cause::NoNetAdmin(self.container())
+            }
             Some(libc::EPERM | libc::EACCES | libc::EROFS) => self.refused(error),
             _ => Cause::Unknown(error.to_string()),
         }
@@ -152,7 +193,7 @@ impl Facts {
             return Cause::UnprivilegedClone;
         }
         if let Some(container) = self.container() {
-            return Cause::Container(container);
+            return Cause::Container { container, root: self.root_id };
         }
         if !self.capable && self.number("kernel.apparmor_restrict_unprivileged_userns") == Some(1) {
             return Cause::AppArmor { program: self.program.clone() };
@@ -166,8 +207,11 @@ impl Facts {
 
 /// Whether this process has CAP_SYS_ADMIN.
 pub fn is_capable() -> bool {
-    rustix::thread::capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN))
+    has(CapabilitySet::SYS_ADMIN)
+}
+
+fn has(capability: CapabilitySet) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
 }
 
 impl Cause {
@@ -178,11 +222,16 @@ impl Cause {
             Self::UsedUp(..) => "used-up",
             Self::UnprivilegedClone => "unprivileged-userns-clone",
             Self::AppArmor { .. } => "apparmor",
-            Self::Container(_) => "container",
+            Self::Container { .. } => "container",
+            Self::NoNetAdmin(_) => "no-net-admin",
             Self::NotCapable => "not-capable",
             Self::ProcCovered(_) => "proc-covered",
             Self::NotInKernel(_) => "not-in-kernel",
             Self::NoSubordinateIds { .. } => "no-subordinate-ids",
+            Self::TooFewSubordinateIds { .. } => "too-few-subordinate-ids",
+            Self::OwnMapTooSmall { .. } => "own-map-too-small",
+            Self::NoNewPrivileges => "no-new-privileges",
+            Self::MapRefused { .. } => "map-refused",
             Self::NoNewuidmap => "no-newuidmap",
             Self::NewuidmapNotPrivileged { .. } => "newuidmap-not-privileged",
             Self::Unknown(_) => "unknown",
@@ -202,11 +251,21 @@ impl Cause {
             Self::AppArmor { .. } => "AppArmor gives this program no rights in a user namespace \
                  (kernel.apparmor_restrict_unprivileged_userns is 1)"
                 .into(),
-            Self::Container(_) => "this container may not make namespaces or mounts".into(),
+            Self::Container { .. } => "this container may not make namespaces or mounts".into(),
+            Self::NoNetAdmin(_) => "this root lacks CAP_NET_ADMIN".into(),
             Self::NotCapable => "this root lacks CAP_SYS_ADMIN".into(),
             Self::ProcCovered(_) => "parts of /proc are covered here, so the kernel mounts no other".into(),
             Self::NotInKernel(kind) => format!("this kernel has no {}", kind.name()),
             Self::NoSubordinateIds { user, file, .. } => format!("{file} has no ids for {user}"),
+            Self::TooFewSubordinateIds { user, file, count, .. } => format!(
+                "{file} has only {count} ids in a range for {user}: an image could have no owner above {count}, and \
+                 `nobody` is 65534"
+            ),
+            Self::OwnMapTooSmall { file, lacks } => {
+                format!("the user namespace this runs in (a container?) has no id {lacks}; see {file}")
+            }
+            Self::NoNewPrivileges => "newuidmap gains no rights here: no_new_privs is set for this process".into(),
+            Self::MapRefused { program, said } => format!("{} refused to map the ids: {said}", program.display()),
             Self::NoNewuidmap => "newuidmap and newgidmap are not installed".into(),
             Self::NewuidmapNotPrivileged { program } => {
                 format!("{} is not set-user-id root, so it may map no ids", program.display())
@@ -228,13 +287,28 @@ impl Cause {
                 ),
                 "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0".into(),
             ],
-            Self::Container(container) | Self::ProcCovered(container) => container.flags(),
+            Self::Container { container, root: true } | Self::NoNetAdmin(Some(container)) => container.flags_for_root(),
+            Self::Container { container, root: false } | Self::ProcCovered(container) => container.flags_for_users(),
+            Self::NoNetAdmin(None) => vec!["run it with CAP_NET_ADMIN".into()],
             Self::NotCapable => vec!["run it with CAP_SYS_ADMIN, or as a user that has subordinate ids".into()],
             Self::NotInKernel(_) => vec!["use a kernel that has them".into()],
-            Self::NoSubordinateIds { user, free, .. } => {
+            Self::NoSubordinateIds { user, free, .. } | Self::TooFewSubordinateIds { user, free, .. } => {
                 let last = free.saturating_add(65_535);
                 vec![format!("sudo usermod --add-subuids {free}-{last} --add-subgids {free}-{last} {user}")]
             }
+            Self::OwnMapTooSmall { .. } => {
+                vec!["run Larder outside of it, or give the container the ids, 65536 of them at least".into()]
+            }
+            Self::NoNewPrivileges => vec![
+                "start the container without --security-opt no-new-privileges, the service with NoNewPrivileges=no"
+                    .into(),
+            ],
+            Self::MapRefused { .. } => vec![
+                "compare `id` with the user's line in /etc/passwd, and `getsubids $USER` with /etc/subuid".into(),
+                "in a container without CAP_SYS_ADMIN: give newuidmap and newgidmap of its image the capabilities \
+                 cap_setuid=ep and cap_setgid=ep (setcap) in place of the set-user-id bit"
+                    .into(),
+            ],
             Self::NoNewuidmap => vec!["sudo apt-get install uidmap   # elsewhere: shadow-utils, shadow".into()],
             Self::NewuidmapNotPrivileged { program } => {
                 let group = program.with_file_name("newgidmap");
@@ -252,13 +326,26 @@ impl Cause {
 }
 
 impl Container {
-    /// Options that give a container what a build needs.
-    fn flags(self) -> Vec<String> {
-        let narrow = "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined";
+    /// Options that let the root of a container build.
+    fn flags_for_root(self) -> Vec<String> {
+        let narrow = "--cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --security-opt \
+                      apparmor=unconfined";
         match self {
             Self::Docker => vec![format!("docker run {narrow} …"), "docker run --privileged …".into()],
             Self::Podman => vec![format!("podman run {narrow} …"), "podman run --privileged …".into()],
-            Self::Other => vec!["give the container CAP_SYS_ADMIN, and take its filter of system calls off".into()],
+            Self::Other => {
+                vec!["give it CAP_SYS_ADMIN and CAP_NET_ADMIN, and take its filter of system calls off".into()]
+            }
+        }
+    }
+
+    /// Options that let other users of it build, and users of user namespaces in it.
+    fn flags_for_users(self) -> Vec<String> {
+        let open = "--security-opt seccomp=unconfined --security-opt apparmor=unconfined";
+        match self {
+            Self::Docker => vec![format!("docker run {open} --security-opt systempaths=unconfined …")],
+            Self::Podman => vec![format!("podman run {open} --security-opt unmask=ALL …")],
+            Self::Other => vec!["take its filter of system calls off, and leave /proc uncovered".into()],
         }
     }
 }
@@ -266,7 +353,7 @@ impl Container {
 /// Facts of a machine that exists only below `root`.
 #[cfg(test)]
 pub(super) fn facts_below(root: &std::path::Path, root_id: bool, capable: bool) -> Facts {
-    Facts { root: root.to_owned(), program: "/usr/bin/larder".into(), capable, root_id }
+    Facts { root: root.to_owned(), program: "/usr/bin/larder".into(), capable, net_capable: capable, root_id }
 }
 
 #[cfg(test)]
@@ -308,8 +395,14 @@ mod tests {
         let found = user(&[ubuntu], Kind::User, libc::EACCES);
         assert_eq!(found.name(), "apparmor");
         assert!(found.remedies()[0].contains("'/usr/bin/larder'"), "{found:?}");
-        assert_eq!(user(&[(".dockerenv", "")], Kind::User, libc::EPERM), Cause::Container(Container::Docker));
-        assert_eq!(user(&[("run/.containerenv", "")], Kind::User, libc::EPERM), Cause::Container(Container::Podman));
+        assert_eq!(
+            user(&[(".dockerenv", "")], Kind::User, libc::EPERM),
+            Cause::Container { container: Container::Docker, root: false }
+        );
+        assert_eq!(
+            user(&[("run/.containerenv", "")], Kind::User, libc::EPERM),
+            Cause::Container { container: Container::Podman, root: false }
+        );
         assert_eq!(user(&[], Kind::User, libc::EINVAL), Cause::NotInKernel(Kind::User));
         assert_eq!(user(&[], Kind::User, libc::EPERM).name(), "unknown");
     }
@@ -333,7 +426,8 @@ mod tests {
             Cause::Forbidden(Kind::User),
             Cause::UsedUp(Kind::Mount, 1),
             Cause::UnprivilegedClone,
-            Cause::Container(Container::Other),
+            Cause::Container { container: Container::Other, root: true },
+            Cause::NoNetAdmin(None),
             Cause::NotCapable,
             Cause::ProcCovered(Container::Docker),
             Cause::NotInKernel(Kind::Network),

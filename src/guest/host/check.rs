@@ -61,7 +61,7 @@ pub static CHECKS: &[Check] = &[
         Status::Problem,
         "As root not needed; as a user: 65536 ids in /etc/subuid and /etc/subgid, newuidmap and newgidmap",
     ),
-    check("mount-namespace", Status::Problem, "A mount namespace is made, and a tmpfs mounted in it"),
+    check("mount-namespace", Status::Problem, "A mount namespace is made, a tmpfs mounted in it, and made its root"),
     check(
         "network-namespace",
         Status::Warning,

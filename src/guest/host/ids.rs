@@ -18,12 +18,10 @@ pub struct Range {
 }
 
 /// The first range that is long enough in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)), of a user known by
-/// name or id.
+/// name or id; where none is, the longest.
 pub fn range(text: &str, name: &str, uid: u32) -> Option<Range> {
-    ranges(text)
-        .filter(|(owner, range)| (*owner == name || owner.parse() == Ok(uid)) && range.count >= NEEDED)
-        .map(|(_, range)| range)
-        .next()
+    let own = || ranges(text).filter(|(owner, _)| *owner == name || owner.parse() == Ok(uid)).map(|(_, range)| range);
+    own().find(|range| range.count >= NEEDED).or_else(|| own().max_by_key(|range| range.count))
 }
 
 /// The first id above every range, from 100000 on.
@@ -47,17 +45,65 @@ pub fn look(uid: u32, path: &str) -> Result<(Range, Range), Cause> {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let (users, groups) = (read("/etc/subuid"), read("/etc/subgid"));
     let free = free(&users).max(free(&groups));
-    let of = |text: &str, file| {
-        range(text, &user, uid).ok_or_else(|| Cause::NoSubordinateIds { user: user.clone(), file, free })
+    let of = |text: &str, file, map: &'static str| match range(text, &user, uid) {
+        None => Err(Cause::NoSubordinateIds { user: user.clone(), file, free }),
+        Some(Range { count, .. }) if count < NEEDED => {
+            Err(Cause::TooFewSubordinateIds { user: user.clone(), file, count, free })
+        }
+        Some(range) => match missing(&read(map), range) {
+            Some(lacks) => Err(Cause::OwnMapTooSmall { file: map, lacks }),
+            None => Ok(range),
+        },
     };
-    let found = (of(&users, "/etc/subuid")?, of(&groups, "/etc/subgid")?);
+    let found = (of(&users, "/etc/subuid", UID_MAP)?, of(&groups, "/etc/subgid", GID_MAP)?);
     for name in ["newuidmap", "newgidmap"] {
         let program = find(name, path).ok_or(Cause::NoNewuidmap)?;
+        if rustix::thread::no_new_privs().unwrap_or(false) {
+            return Err(Cause::NoNewPrivileges);
+        }
         if !may_map(&program) {
             return Err(Cause::NewuidmapNotPrivileged { program: program.with_file_name("newuidmap") });
         }
     }
     Ok(found)
+}
+
+/// The map of user ids of the namespace this process is in; see user_namespaces(7).
+const UID_MAP: &str = "/proc/self/uid_map";
+/// The map of its group ids.
+const GID_MAP: &str = "/proc/self/gid_map";
+
+/// Why root cannot build here: the user namespace it is root of, such as a container's, has too few ids.
+pub fn look_as_root() -> Result<(), Cause> {
+    for file in [UID_MAP, GID_MAP] {
+        let map = std::fs::read_to_string(file).unwrap_or_default();
+        if let Some(lacks) = missing(&map, Range { first: 0, count: NEEDED }) {
+            return Err(Cause::OwnMapTooSmall { file, lacks });
+        }
+    }
+    Ok(())
+}
+
+/// The first id of a range that a user namespace with this map does not have.
+fn missing(map: &str, range: Range) -> Option<u32> {
+    let mut lines: Vec<(u64, u64)> = map
+        .lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().ok());
+            let (first, _, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+            Some((first, first + count))
+        })
+        .collect();
+    lines.sort_unstable();
+    let end = u64::from(range.first) + u64::from(range.count);
+    let reached =
+        lines.iter().fold(
+            u64::from(range.first),
+            |reached, (first, after)| {
+                if *first <= reached { reached.max(*after) } else { reached }
+            },
+        );
+    (reached < end).then(|| u32::try_from(reached).unwrap_or(u32::MAX))
 }
 
 /// A program of this name in one of the directories of `path`.
@@ -68,8 +114,12 @@ pub fn find(name: &str, path: &str) -> Option<PathBuf> {
     })
 }
 
-/// Set-user-id root, or a file capability (which only its presence is asked of).
+/// Set-user-id root, or a file capability (which only its presence is asked of), on a mount that heeds them.
 fn may_map(program: &Path) -> bool {
+    let flags = rustix::fs::statvfs(program).map(|status| status.f_flag);
+    if flags.is_ok_and(|flags| flags.contains(rustix::fs::StatVfsMountFlags::NOSUID)) {
+        return false;
+    }
     let Ok(status) = program.metadata() else { return false };
     let by_mode = status.uid() == 0 && status.mode() & 0o4000 != 0;
     by_mode || rustix::fs::getxattr_query(program, "security.capability").is_ok_and(|length| length > 0)
@@ -85,9 +135,21 @@ mod tests {
         assert_eq!(range(text, "bob", 1000), Some(Range { first: 100_000, count: 65_536 }));
         assert_eq!(range(text, "eve", 1001), Some(Range { first: 165_536, count: 65_536 }));
         assert_eq!(range(text, "ann", 1002), Some(Range { first: 400_000, count: 70_000 }));
+        assert_eq!(range("ann:300000:1000\nann:1:2\n", "ann", 1), Some(Range { first: 300_000, count: 1000 }));
         assert_eq!(range(text, "broken", 1003), None);
         assert_eq!(free(text), 470_000);
         assert_eq!(free(""), 100_000);
+    }
+
+    #[test]
+    fn ids_that_a_namespace_lacks_are_named() {
+        let whole = "         0          0 4294967295\n";
+        let range = |first, count| Range { first, count };
+        assert_eq!(missing(whole, range(0, NEEDED)), None);
+        assert_eq!(missing("0 1000 1\n", range(0, NEEDED)), Some(1));
+        assert_eq!(missing("0 1000 1\n1 100000 65536\n", range(0, NEEDED)), None);
+        assert_eq!(missing("1 100000 65536\n0 1000 1\n", range(100_000, NEEDED)), Some(100_000));
+        assert_eq!(missing("", range(0, 1)), Some(0));
     }
 
     #[test]

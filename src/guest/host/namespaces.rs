@@ -8,13 +8,17 @@ use super::check::{Finding, Status};
 use super::ids;
 use super::probe::{Outcome, Trial};
 use crate::guest::gateway::{Gateway, GatewaySpec};
-use crate::guest::layer;
+use crate::guest::{layer, mapping};
 
 /// `user-namespace`
 pub fn user(facts: &Facts, program: &Path) -> Finding {
     const NAME: &str = "user-namespace";
     if facts.capable {
         return Finding::ok(NAME, "not needed: this is root");
+    }
+    if facts.root_id {
+        let error = io::Error::from_raw_os_error(nix::libc::EPERM);
+        return refused(NAME, Status::Problem, facts, Kind::Mount, "make namespaces as this root", &error);
     }
     match Trial::User.run(program) {
         Outcome::Works(_) => Finding::ok(NAME, "can be made by this user"),
@@ -23,12 +27,16 @@ pub fn user(facts: &Facts, program: &Path) -> Finding {
 }
 
 /// `subordinate-ids`: `path` is the value of the variable `PATH`.
-pub fn subordinate_ids(facts: &Facts, path: &str) -> Finding {
+pub fn subordinate_ids(facts: &Facts, program: &Path, path: &str) -> Finding {
     const NAME: &str = "subordinate-ids";
-    if facts.capable {
-        return Finding::ok(NAME, "not needed: this is root");
+    if facts.root_id {
+        return match ids::look_as_root() {
+            Ok(()) => Finding::ok(NAME, "not needed: this is root"),
+            Err(cause) => Finding::of(NAME, Status::Problem, &cause),
+        };
     }
-    match ids::look(rustix::process::geteuid().as_raw(), path) {
+    let tried = |ids| mapping::try_ids(program, path).map(|()| ids);
+    match ids::look(rustix::process::geteuid().as_raw(), path).and_then(tried) {
         Ok((users, groups)) => {
             Finding::ok(NAME, format!("{} user ids from {}, {} group ids", users.count, users.first, groups.count))
         }
@@ -40,7 +48,7 @@ pub fn subordinate_ids(facts: &Facts, path: &str) -> Finding {
 pub fn mount(facts: &Facts, program: &Path) -> Finding {
     const NAME: &str = "mount-namespace";
     match Trial::Mount.run(program) {
-        Outcome::Works(_) => Finding::ok(NAME, "can be made, and mounted in"),
+        Outcome::Works(_) => Finding::ok(NAME, "can be made, mounted in, and given a root"),
         Outcome::Refused(what, error) => refused(NAME, Status::Problem, facts, Kind::Mount, &what, &error),
     }
 }
@@ -99,9 +107,14 @@ fn refused(name: &'static str, status: Status, facts: &Facts, kind: Kind, what: 
     if name != "user-namespace" && what == "make a user namespace" {
         return Finding { status, ..Finding::warning(name, "not tried: it takes a user namespace, see above") };
     }
-    let cause = match facts.cause(kind, error) {
-        Cause::Unknown(error) => Cause::Unknown(format!("cannot {what}: {error}")),
-        cause => cause,
-    };
-    Finding::of(name, status, &cause)
+    let cause = facts.cause(kind, error);
+    let mut finding = Finding::of(name, status, &cause);
+    match cause {
+        Cause::Unknown(_) => finding.found = format!("cannot {what}: {error}"),
+        Cause::Container { .. } | Cause::NotCapable | Cause::NoNetAdmin(_) => {
+            finding.found = format!("cannot {what}: {}", finding.found);
+        }
+        _ => {}
+    }
+    finding
 }

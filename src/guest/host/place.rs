@@ -6,7 +6,7 @@ use std::path::Path;
 
 use larder_proxy::store::network_file_system;
 
-use super::check::{Finding, Status};
+use super::check::Finding;
 
 /// What a directory is for, and what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -73,11 +73,6 @@ fn free(path: &Path) -> io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// The worst of several findings, if it is a problem: what a build must not begin with.
-pub fn problem(findings: Vec<Finding>) -> Option<Finding> {
-    findings.into_iter().find(|finding| finding.status == Status::Problem)
-}
-
 /// Bytes for people. (`output::text` is to the right of this module.)
 fn bytes(bytes: u64) -> String {
     match bytes {
@@ -89,6 +84,7 @@ fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::Status;
     use super::*;
 
     #[test]

@@ -16,7 +16,7 @@ use crate::guest::{namespace, raw, reexec};
 pub enum Trial {
     /// A user namespace with one's own id mapped, and a mount namespace in it.
     User,
-    /// A mount namespace, with a tmpfs mounted in it.
+    /// A mount namespace, with a tmpfs mounted in it that becomes its root.
     Mount,
     /// `/proc`, mounted anew for a process namespace of its own.
     Proc,
@@ -75,6 +75,7 @@ pub(in crate::guest) fn probe_main(arguments: &[OsString]) -> ExitCode {
         Some("mount") => mount(),
         Some("proc") => proc(),
         Some("device") => device(),
+        Some("held") => return held(),
         _ => return ExitCode::FAILURE,
     };
     let text = match tried {
@@ -91,10 +92,22 @@ fn what<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> (&'static str, 
 
 /// Gains what root would have, as a build does: a mount namespace, and a user namespace where that takes one.
 pub(in crate::guest) fn gain() -> Result<(), (&'static str, io::Error)> {
-    if !super::cause::is_capable() {
+    // A root without the capability builds as root all the same, and is refused.
+    if !rustix::process::geteuid().is_root() {
         namespace::new_user().map_err(what("make a user namespace"))?;
     }
     namespace::private_mounts().map_err(what("make a mount namespace"))
+}
+
+/// Makes a user namespace for somebody else to map ids into, and keeps it until its standard input ends.
+fn held() -> ExitCode {
+    // Who waits to hear of it learns of a refusal by this process's end.
+    if nix::sched::unshare(CloneFlags::CLONE_NEWUSER).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let said = io::stdout().write_all(b"r").and_then(|()| io::stdout().flush());
+    let waited = said.and_then(|()| io::copy(&mut io::stdin(), &mut io::sink()));
+    if waited.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn user() -> Tried {
@@ -108,6 +121,8 @@ fn mount() -> Tried {
     gain()?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "/tmp", "tmpfs", flags, c"size=64k").map_err(what("mount a tmpfs"))?;
+    rustix::process::chdir("/tmp").map_err(what("enter a tmpfs"))?;
+    rustix::process::pivot_root(".", ".").map_err(what("move into a root (pivot_root)"))?;
     Ok("")
 }
 
@@ -140,6 +155,8 @@ fn device() -> Tried {
         std::fs::write("/tmp/null", "").map_err(what("make a file"))?;
         rustix::mount::mount_bind("/dev/null", "/tmp/null").map_err(what("bind /dev/null"))?;
     }
-    std::fs::write("/tmp/null", "x").map_err(what("write to a device"))?;
+    // Not `fs::write`: to create what is there already is refused for the devices of others in such a directory.
+    let opened = std::fs::OpenOptions::new().write(true).open("/tmp/null");
+    opened.and_then(|mut null| null.write_all(b"x")).map_err(what("write to a device"))?;
     Ok(if is_made { "made by mknod" } else { "bound from /dev" })
 }

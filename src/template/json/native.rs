@@ -165,7 +165,7 @@ impl Writer<'_> {
                 match &member.value.kind {
                     // A type is an expression in a string.
                     Kind::String(text) if within == "variable" && member.name == "type" => {
-                        self.checked(text.replace('\n', " "), member.value.span);
+                        self.checked(&text.replace('\n', " "), member.value.span);
                     }
                     _ => self.expression(&member.value),
                 }
@@ -179,7 +179,7 @@ impl Writer<'_> {
             Kind::Null => self.piece("null", node.span),
             Kind::Bool(value) => self.piece(if *value { "true" } else { "false" }, node.span),
             Kind::Number(text) => self.piece(text, node.span),
-            Kind::String(text) => self.checked(quoted(text), node.span),
+            Kind::String(text) => self.checked(&quoted(text), node.span),
             Kind::Array(elements) => {
                 self.piece("[", Span { end: node.span.start + 1, ..node.span });
                 for element in elements {
@@ -193,7 +193,7 @@ impl Writer<'_> {
                 self.native.text.push('\n');
                 for member in members {
                     self.native.text.push('(');
-                    self.checked(quoted(&member.name), member.name_span);
+                    self.checked(&quoted(&member.name), member.name_span);
                     self.native.text.push_str(") = ");
                     self.expression(&member.value);
                     self.native.text.push('\n');
@@ -204,9 +204,9 @@ impl Writer<'_> {
     }
 
     /// Writes an expression made of a string, if it is one: what is wrong with it must not spoil what follows.
-    fn checked(&mut self, text: String, span: Span) {
+    fn checked(&mut self, text: &str, span: Span) {
         match text.parse::<Expression>() {
-            Ok(_) if !text.contains('\n') => self.piece(&text, span),
+            Ok(_) if !text.contains('\n') => self.piece(text, span),
             result => {
                 let why = result.err().map(|error| error.message().trim().replace('\n', ", ")).unwrap_or_default();
                 self.diagnostics.push(

@@ -2,6 +2,7 @@ use std::io;
 
 use super::*;
 use crate::template::body::DecodeEnv;
+use crate::template::files::HostFiles;
 use crate::template::json::interpolate::BuildValues;
 
 crate::config! {
@@ -321,7 +322,7 @@ fn the_corpus_is_parsed() {
                 options.cwd = path.parent().expect("in a directory").to_owned();
                 options.path = path.file_name().expect("a file").into();
                 options.depth = Depth::Syntax;
-                let result = load(&options, Arc::new(crate::template::files::HostFiles));
+                let result = load(&options, Arc::new(HostFiles));
                 let text = result.diagnostics.render(&result.sources, 80, true);
                 if result.diagnostics.has_errors() {
                     failed.push((path.clone(), text));
@@ -329,7 +330,7 @@ fn the_corpus_is_parsed() {
                     parsed += 1;
                 }
                 options.depth = Depth::Whole;
-                let full = load(&options, Arc::new(crate::template::files::HostFiles));
+                let full = load(&options, Arc::new(HostFiles));
                 let _ = full.diagnostics.render(&full.sources, 80, true);
                 loaded += usize::from(full.template.is_some());
             }

@@ -67,7 +67,10 @@ async fn one(
     let path = scratch.join(format!("{}.deb", package.name));
     let download = downloader.get_to_file_within(&url, &path, Some(&checksum), package.size).await;
     let download = download.map_err(|error| {
-        Error::from(error).hint("the mirror may be in the middle of an update: try again, then try another `mirror`")
+        let local = error.is_local();
+        let shown = Error::from(error);
+        let hint = "the mirror may be in the middle of an update: try again, then try another `mirror`";
+        if local { shown } else { shown.hint(hint) }
     })?;
     if download.bytes != package.size {
         return Err(Error::new(format!(

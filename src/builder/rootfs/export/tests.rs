@@ -1,10 +1,13 @@
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
-use rustix::fs::{Mode, makedev, mknodat};
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::super::archive::tests::{listing, sample};
 use super::*;
+use crate::guest::xattr;
 
 struct Bench {
     directory: tempfile::TempDir,
@@ -177,8 +180,10 @@ fn what_is_excluded_is_left_out_with_all_in_it() {
 fn formats_go_by_name_or_option() {
     let of = |name: &str| Format::of_name(Path::new(name));
     assert_eq!([of("a.tar"), of("a.TGZ"), of("a.tar.zst")], [Format::Tar, Format::TarGz, Format::TarZst]);
+    assert_eq!([of("a.oci"), of("a.oci.tar")], [Format::Oci, Format::OciArchive]);
     assert_eq!([of("a"), of("a.tar/"), of("v1.2")], [Format::Directory, Format::Tar, Format::Directory]);
     assert_eq!(Format::from_option("tar.gz"), Some(Format::TarGz));
+    assert_eq!(Format::from_option("oci-archive"), Some(Format::OciArchive));
     assert_eq!(Format::from_option("zip"), None);
 }
 

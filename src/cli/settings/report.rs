@@ -1,0 +1,132 @@
+//! Settings as they are shown: values as JSON, passwords left out.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Egress, Key, Net, Settings, Source, Ui, key};
+
+impl Settings {
+    /// The value of a setting as shown, and where it came from.
+    pub fn shown(&self, key: &Key) -> (Value, &Source) {
+        let path = |path: &Path| json!(path.to_string_lossy());
+        match key.name {
+            "cache_dir" => (path(&self.cache_dir.value), &self.cache_dir.source),
+            "state_dir" => (path(&self.state_dir.value), &self.state_dir.source),
+            "net" => (json!(net_word(self.net.value)), &self.net.source),
+            "upstream_proxy" => {
+                (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
+            }
+            "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
+            "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
+            "mirrors" => {
+                let shown = self.mirrors.value.iter().map(|(from, to)| (from.clone(), json!(without_password(to))));
+                (Value::Object(shown.collect()), &self.mirrors.source)
+            }
+            "upstream_timeout" => {
+                (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
+            }
+            "tunnel" => (json!(self.tunnel.value), &self.tunnel.source),
+            "egress" => (json!(egress_word(self.egress.value)), &self.egress.source),
+            "parallel_builds" => (json!(self.parallel_builds.value), &self.parallel_builds.source),
+            "ui" => (json!(ui_word(self.ui.value)), &self.ui.source),
+            "log" => (json!(self.log.value), &self.log.source),
+            "cache.max_size" => (json!(self.cache_max_size.value), &self.cache_max_size.source),
+            _ => (Value::Null, &Source::Default),
+        }
+    }
+}
+
+impl Source {
+    /// What kind of source it is, in a word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::User(_) => "user",
+            Self::Project(_) => "project",
+            Self::Env(_) => "variable",
+            Self::Flag(_) => "option",
+        }
+    }
+}
+
+fn net_word(net: Net) -> &'static str {
+    match net {
+        Net::Cache => "cache",
+        Net::Offline => "offline",
+    }
+}
+
+/// Nothing for the best that can be had.
+fn egress_word(egress: Egress) -> Option<&'static str> {
+    match egress {
+        Egress::Best => None,
+        Egress::Enforced => Some("enforced"),
+        Egress::Observed => Some("observed"),
+    }
+}
+
+fn ui_word(ui: Ui) -> &'static str {
+    match ui {
+        Ui::Auto => "auto",
+        Ui::Plain => "plain",
+        Ui::Json => "json",
+        Ui::Machine => "machine",
+        Ui::Quiet => "quiet",
+    }
+}
+
+/// A value of a file as shown.
+pub(super) fn of_value(value: &key::Value) -> Value {
+    match value {
+        key::Value::Text(text) => json!(without_password(text)),
+        key::Value::Number(number) => json!(number),
+        key::Value::List(list) => json!(list),
+        key::Value::Map(map) => {
+            Value::Object(map.iter().map(|(from, to)| (from.clone(), json!(without_password(to)))).collect())
+        }
+    }
+}
+
+/// A URL with another word in place of its password; other text as it is.
+fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) => match url.password() {
+            Some(password) => text.replacen(&format!(":{password}@"), ":<sensitive>@", 1),
+            None => text.to_owned(),
+        },
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// A value on one line for people.
+pub fn line(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) if list.is_empty() => "-".to_owned(),
+        Value::Array(list) => list.iter().map(line).collect::<Vec<_>>().join(", "),
+        Value::Object(map) if map.is_empty() => "-".to_owned(),
+        Value::Object(map) => {
+            map.iter().map(|(from, to)| format!("{from}={}", line(to))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (text, shown) in [
+            ("http://user:p%40ss@proxy.example.org:3128", "http://user:<sensitive>@proxy.example.org:3128"),
+            ("http://proxy.example.org:3128", "http://proxy.example.org:3128"),
+            ("info,larder=debug", "info,larder=debug"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
+}

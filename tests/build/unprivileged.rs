@@ -1,0 +1,394 @@
+//! Builds of an ordinary user, by subordinate ids.
+//!
+//! The user exists only in a mount namespace of each command, where files that name it lie over those of `/etc`.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::busybox;
+use crate::host::{self, assert_nothing_left};
+use crate::running::Running;
+use crate::support::{Larder, Run, is_root};
+
+/// Ids that nothing else here has.
+const ID: u32 = 54_321;
+const RANGE: &str = "lardertest:700000:65536";
+
+/// A user's machine with a base in `base.tar`.
+struct User {
+    larder: Larder,
+    program: PathBuf,
+}
+
+impl User {
+    fn new() -> Self {
+        let larder = Larder::new();
+        // Of a place the user can reach.
+        let program = larder.dir().join("larder");
+        fs::copy(env!("CARGO_BIN_EXE_larder"), &program).unwrap();
+        base(&larder);
+        Self { larder, program }
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        self.larder.write(name, content);
+    }
+
+    /// What `larder` with these arguments is as the user, with these lines in `/etc/subuid` and `/etc/subgid`, and the
+    /// words of `wrapper` before it.
+    fn command_with(&self, ranges: (&str, &str), wrapper: &[&str], arguments: &[&str]) -> Command {
+        let etc = self.larder.dir().join("etc");
+        let _ = fs::create_dir(&etc);
+        let account = |file: &str, line: &str| {
+            let path = format!("/etc/{file}");
+            fs::write(etc.join(file), fs::read_to_string(path).unwrap_or_default() + line + "\n").unwrap();
+        };
+        account("passwd", &format!("lardertest:x:{ID}:{ID}::{}:/bin/sh", self.larder.dir().display()));
+        account("group", &format!("lardertest:x:{ID}:"));
+        account("subuid", ranges.0);
+        account("subgid", ranges.1);
+        self.own();
+        let before = format!(
+            "for file in passwd group subuid subgid; do mount --bind etc/$file /etc/$file; done\n\
+             exec setpriv --reuid {ID} --regid {ID} --clear-groups {} \"$@\"",
+            wrapper.join(" ")
+        );
+        let mut command = host::with_mounts(&self.larder, &before, &[]);
+        command.env("SOURCE_DATE_EPOCH", "1700000000");
+        // The program in the user's reach takes the place of the one of the tests.
+        let mut own = Command::new(command.get_program());
+        let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+        own.args(&words[..words.len() - 1]).arg(&self.program).args(arguments);
+        own.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        own.current_dir(self.larder.dir());
+        own
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with((RANGE, RANGE), &[], arguments)
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Gives the user what root has made for it.
+    fn own(&self) {
+        let mut pending = vec![self.larder.dir().to_owned()];
+        while let Some(path) = pending.pop() {
+            let status = path.symlink_metadata().unwrap();
+            if status.uid() == 0 {
+                chown(&path, Some(ID), Some(ID)).unwrap();
+            }
+            if status.is_dir() {
+                pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+    }
+}
+
+/// A small root with what only root can make: devices, a file capability, several owners.
+fn base(larder: &Larder) {
+    let tree = larder.dir().join("base");
+    busybox::root(&tree);
+    let mut archive = tar::Builder::new(fs::File::create(larder.dir().join("base.tar")).unwrap());
+    archive.follow_symlinks(false);
+    archive.mode(tar::HeaderMode::Deterministic);
+    archive.append_dir_all(".", &tree).unwrap();
+    fs::remove_dir_all(tree).unwrap();
+    let mut add = |name: &str, kind, owner: u64, mode, device: (u32, u32), data: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_uid(owner);
+        header.set_gid(owner);
+        header.set_mode(mode);
+        header.set_size(data.len() as u64);
+        header.set_mtime(1);
+        header.set_device_major(device.0).unwrap();
+        header.set_device_minor(device.1).unwrap();
+        archive.append_data(&mut header, name, data).unwrap();
+    };
+    let (file, directory) = (tar::EntryType::Regular, tar::EntryType::Directory);
+    add("dev/null", tar::EntryType::Char, 0, 0o666, (1, 3), b"");
+    add("srv", directory, 33, 0o2750, (0, 0), b"");
+    add("srv/disk", tar::EntryType::Block, 6, 0o660, (8, 0), b"");
+    add("srv/random", tar::EntryType::Char, 0, 0o644, (1, 9), b"");
+    add("srv/pipe", tar::EntryType::Fifo, 1000, 0o600, (0, 0), b"");
+    add("srv/nobody", file, 65_534, 0o4755, (0, 0), b"nobody's");
+    // cap_net_raw+ep, version 2.
+    let capability: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    archive.append_pax_extensions([("SCHILY.xattr.security.capability", capability)]).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(1);
+    header.set_size(4);
+    archive.append_data(&mut header, "srv/ping", &b"ping"[..]).unwrap();
+    archive.into_inner().unwrap().flush().unwrap();
+}
+
+const TEMPLATE: &str = r#"
+source "rootfs" "t" {
+  base   = "base.tar"
+  output = "out/t.tar"
+}
+
+build {
+  sources = ["source.rootfs.t"]
+
+  provisioner "shell" {
+    inline = [
+      "id -u", "cat /srv/nobody >/dev/null",
+      "echo made >/etc/made", "chown 1234:4321 /etc/made", "chmod 4755 /etc/made",
+      "mkdir -m 700 /secret", "chown 65535 /secret", "mv /srv/random /srv/renamed", "mv /srv/ping /secret/ping",
+      "rm /bin/false"
+    ]
+  }
+
+  provisioner "shell-local" {
+    inline = ["echo local $(id -u) $(id -g) $(cat /proc/self/uid_map)", "echo wrong >&2", "exit 0"]
+  }
+
+  post-processor "checksum" {}
+}
+"#;
+
+#[test]
+fn the_image_of_a_user_is_that_of_root() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write("t.pkr.hcl", TEMPLATE);
+    let before = host::state(&user.larder);
+    // A private umask is nobody's business but the user's.
+    let wrapper = ["sh", "-c", "'umask 077; exec \"$@\"'", "sh"];
+    let run = user.command_with((RANGE, RANGE), &wrapper, &["build", "t.pkr.hcl"]).output().unwrap();
+    let run = Run::of(run).expect(0);
+    let host_map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let host_map = host_map.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(run.stdout.contains(&format!("rootfs.t: local {ID} {ID} {host_map}\n")), "{}", run.stdout);
+    assert!(run.stdout.contains("rootfs.t: 0\n"), "{}", run.stdout);
+    assert_nothing_left(&user.larder);
+    assert_eq!(host::state(&user.larder), before);
+    assert_all_are_the_users(user.larder.dir());
+    let theirs = fs::read(user.larder.dir().join("out/t.tar")).unwrap();
+
+    let root = Larder::new();
+    base(&root);
+    root.write("t.pkr.hcl", TEMPLATE);
+    let run = root.command(["build", "t.pkr.hcl"]).env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap();
+    let _ = Run::of(run).expect(0);
+    let image = fs::read(root.dir().join("out/t.tar")).unwrap();
+    assert!(image == theirs, "{:#?}", list(&image).iter().zip(list(&theirs)).find(|(a, b)| **a != *b));
+
+    let all = list(&image).join("\n");
+    for entry in [
+        "./dev/null Char 0:0 666 1,3",
+        "./srv/renamed Char",
+        "./srv/disk Block 6:6 660 8,0",
+        "./secret/ Directory 65535",
+    ] {
+        assert!(all.contains(entry), "{entry}\n{all}");
+    }
+    assert!(all.contains("./secret/ping Regular 0:0 755 0,0 1 4 Ok(SCHILY.xattr.security.capability"), "{all}");
+    assert!(!all.contains("larder"), "{all}");
+}
+
+#[track_caller]
+fn assert_all_are_the_users(directory: &Path) {
+    let mut pending = vec![directory.to_owned()];
+    while let Some(path) = pending.pop() {
+        let status = path.symlink_metadata().unwrap();
+        assert_eq!((status.uid(), status.gid()), (ID, ID), "{}", path.display());
+        if status.is_dir() {
+            pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+}
+
+/// What an archive holds, a line an entry.
+fn list(archive: &[u8]) -> Vec<String> {
+    let mut archive = tar::Archive::new(archive);
+    let line = |entry: tar::Entry<'_, &[u8]>| {
+        let mut entry = entry;
+        let extensions: Vec<String> = entry.pax_extensions().unwrap().map_or_else(Vec::new, |all| {
+            all.map(|one| one.map(|one| format!("{:?}={:?}", one.key(), one.value_bytes())).unwrap()).collect()
+        });
+        let header = entry.header();
+        let device = (header.device_major().unwrap().unwrap_or(0), header.device_minor().unwrap().unwrap_or(0));
+        format!(
+            "{} {:?} {}:{} {:o} {},{} {} {} {}",
+            entry.path().unwrap().display(),
+            header.entry_type(),
+            header.uid().unwrap(),
+            header.gid().unwrap(),
+            header.mode().unwrap(),
+            device.0,
+            device.1,
+            header.mtime().unwrap(),
+            header.size().unwrap(),
+            extensions.join(" ").replace("\"SCHILY", "SCHILY")
+        )
+    };
+    archive.entries().unwrap().map(|entry| line(entry.unwrap())).collect()
+}
+
+const SLOW: &str = r#"
+source "rootfs" "t" {
+  base   = "base.tar"
+  output = "out/t.tar"
+}
+
+build {
+  sources = ["source.rootfs.t"]
+
+  provisioner "shell" {
+    inline = ["mkdir -m 700 /sub", "chown 1000:1000 /sub", "echo x >/sub/x", "chown 33:33 /sub/x"]
+  }
+
+  provisioner "shell-local" {
+    inline = ["echo ready", "sleep 1000 & sleep 1000"]
+  }
+}
+"#;
+
+/// The process of Larder's that works inside the mapping: a child of `outside`.
+fn inside(outside: u32) -> u32 {
+    let parent = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let mapped = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(9).any(|part| part == b"\0__mapped"))
+    };
+    all.filter(|pid: &u32| parent(*pid) == Some(outside)).find(mapped).expect("there is a process inside")
+}
+
+fn kill(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_user_whose_builds_are_killed() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write("t.pkr.hcl", SLOW);
+    let begun = || {
+        let mut running = Running::start(&mut user.command(&["build", "--ui=json", "t.pkr.hcl"]));
+        running.wait_for_line("ready");
+        running
+    };
+    // Interrupted as by a terminal: both processes get the signal, and clean up once.
+    let running = begun();
+    kill(inside(running.pid()), Signal::INT);
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert_nothing_left(&user.larder);
+
+    // The one outside is gone: the one inside cleans up by itself.
+    let running = begun();
+    running.signal(Signal::KILL);
+    let ended = running.wait();
+    assert_eq!(ended.code, None);
+    wait_until("processes are left", || host::processes(&user.larder).is_empty());
+    assert_nothing_left(&user.larder);
+
+    // The one inside is gone: the files of many owners are left, and removed on request.
+    let running = begun();
+    kill(inside(running.pid()), Signal::KILL);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("larder cleanup"), "{}", ended.stderr);
+    let run = user.run(&["ps"]).expect(0);
+    assert!(run.stdout.contains("dead") && run.stdout.contains("scratch"), "{run:?}");
+    let run = user.run(&["cleanup"]).expect(0);
+    assert!(run.stdout.contains("removed"), "{run:?}");
+    wait_until("processes are left", || host::processes(&user.larder).is_empty());
+    assert_nothing_left(&user.larder);
+}
+
+#[test]
+fn what_keeps_a_user_from_building_is_said_before_anything_starts() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write("t.pkr.hcl", TEMPLATE);
+    user.write("file.pkr.hcl", "source \"file\" \"f\" {\n  content = \"x\"\n  target = \"f\"\n}\nbuild {\n  sources = [\"source.file.f\"]\n}\n");
+    let inside = ["unshare", "--map-root-user", "--map-auto"];
+    let forbidden = "sh -euc 'echo 0 >/proc/sys/user/max_user_namespaces; exec setpriv --reuid 5 --regid 5 --clear-groups \"$@\"' sh";
+    let forbidden: Vec<&str> = inside.into_iter().chain([forbidden]).collect();
+    let (both, few) = ((RANGE, RANGE), (RANGE, "lardertest:9:1000"));
+    let cases = [
+        (("", RANGE), &[][..], "/etc/subuid has no ids for lardertest", "usermod --add-subuids"),
+        (few, &[], "/etc/subgid has only 1000 ids", "usermod --add-subuids"),
+        (both, &["env", "PATH=/nowhere"], "newuidmap and newgidmap are not installed", "install uidmap"),
+        (both, &["setpriv", "--no-new-privs"], "no_new_privs", "no-new-privileges"),
+        (both, &["unshare", "--map-root-user"], "has no id 1", "65536"),
+        (both, &forbidden, "user.max_user_namespaces is 0", "sysctl user.max_user_namespaces="),
+    ];
+    for (ranges, wrapper, cause, remedy) in cases {
+        let run = Run::of(user.command_with(ranges, wrapper, &["build", "t.pkr.hcl"]).output().unwrap());
+        assert_eq!(run.code, 1, "{cause}: {run:?}");
+        assert!(run.stderr.contains(cause) && run.stderr.contains(remedy), "{cause}: {run:?}");
+        assert_eq!(run.stdout, "", "{cause}");
+        assert!(!user.larder.dir().join("out").exists());
+    }
+    // What needs no ids needs none of this.
+    let run = user.command_with(("", ""), &["setpriv", "--no-new-privs"], &["build", "file.pkr.hcl"]).output().unwrap();
+    let _ = Run::of(run).expect(0);
+    let run = user.command_with(("", ""), &[], &["validate", "t.pkr.hcl"]).output().unwrap();
+    let _ = Run::of(run).expect(0);
+}
+
+#[test]
+fn a_directory_of_a_user_is_replaced_and_built_on() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write(
+        "t.pkr.hcl",
+        &TEMPLATE.replace("out/t.tar", "out/tree").replace("  post-processor \"checksum\" {}\n", ""),
+    );
+    let run = user.run(&["build", "t.pkr.hcl"]).expect(0);
+    assert!(run.stdout.contains("unshare --map-root-user --map-auto"), "{}", run.stdout);
+    let tree = user.larder.dir().join("out/tree");
+    let owner = |path: &str| tree.join(path).symlink_metadata().unwrap().uid();
+    assert_eq!((owner("etc/passwd"), owner("etc/made"), owner("secret")), (ID, 701_233, 765_534));
+    let _ = user.run(&["build", "--force", "t.pkr.hcl"]).expect(0);
+
+    let again = "source \"rootfs\" \"t\" {\n  base = \"out/tree\"\n  output = \"again.tar\"\n}\n\
+                 build {\n  sources = [\"source.rootfs.t\"]\n}\n";
+    user.write("again.pkr.hcl", again);
+    let _ = user.run(&["build", "again.pkr.hcl"]).expect(0);
+    let all = list(&fs::read(user.larder.dir().join("again.tar")).unwrap()).join("\n");
+    assert!(all.contains("./etc/made Regular 1234:4321 4755") && all.contains("./srv/disk Block 6:6"), "{all}");
+
+    // A tree of somebody else's would become nobody's.
+    user.write("other.pkr.hcl", &again.replace("out/tree", "/usr/share/doc/bash"));
+    let run = user.run(&["build", "--force", "other.pkr.hcl"]).expect(1);
+    assert!(run.stdout.contains("its owner is not one of the user's ids"), "{run:?}");
+}
