@@ -164,7 +164,7 @@ impl Loading<'_> {
             let Some((file, text)) = self.read(path) else { continue };
             if !ends(path, ".json") {
                 structures.extend(parse::parse(file, &text, &mut self.diagnostics));
-            } else if let Some(root) = json::parse::parse(file, &text, &mut self.diagnostics) {
+            } else if let Some(root) = json::parse::parse_repeated(file, &text, &mut self.diagnostics) {
                 let made = native::to_native(&root, &mut self.diagnostics);
                 let file = self.source_map.add_made(made.text.clone(), made.made_of);
                 structures.extend(parse::parse(file, &made.text, &mut self.diagnostics));

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use hcl_edit::expr::Expression;
 
-use super::parse::{Kind, Member, Node};
+use super::parse::{Kind, Member, Node, repeated};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::source_map::Span;
 
@@ -156,6 +156,9 @@ impl Writer<'_> {
     }
 
     fn body(&mut self, members: &[Member], shape: &Shape, within: &str) {
+        // A block may be there several times, an option once.
+        let is_block = |member: &&Member| shape.blocks.iter().any(|(name, _)| *name == member.name);
+        repeated(members.iter().filter(|member| member.name != "//" && !is_block(member)), self.diagnostics);
         for member in members.iter().filter(|member| member.name != "//") {
             if let Some((_, shape)) = shape.blocks.iter().find(|(name, _)| *name == member.name) {
                 self.block(member, &member.value, shape, &mut Vec::new());
@@ -189,6 +192,7 @@ impl Writer<'_> {
                 self.piece("]", Span { start: node.span.end - 1, ..node.span });
             }
             Kind::Object(members) => {
+                repeated(members.iter(), self.diagnostics);
                 self.piece("{", Span { end: node.span.start + 1, ..node.span });
                 self.native.text.push('\n');
                 for member in members {

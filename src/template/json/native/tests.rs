@@ -76,6 +76,7 @@ fn places_are_those_in_the_json() {
         ("{\"variable\": {\"a\": {\"type\": \"sting\"}}}", "1:29: error: `sting` is not a type"),
         ("{\"variable\": {\"a\": {}}}", "1:2: error: the variable `a` has no value"),
         ("{\"locals\": {\"a b\": 1}}", "1:13: error: this cannot be the name of an option or block"),
+        ("{\"locals\": {\"a\": 1, \"a\": 2}}", "1:21: error: `a` is given twice"),
         ("{\"locals\": 1,}", "1:13: error: there is a comma after the last value"),
     ] {
         let errors = json(text).errors();
@@ -96,6 +97,14 @@ fn frames_show_the_json() {
     3 |     "a": "${upper(1, 2)}"
       |             ^^^^^^^^^^^ it takes 1 arguments, got 2
     "#);
+}
+
+#[test]
+fn a_block_may_be_given_several_times() {
+    let text = r#"{"build": {"provisioner": {"shell": {}, "shell": {}}, "provisioner": {"file": {}}}, "build": {}}"#;
+    let template = json(text).template();
+    let kinds: Vec<&str> = template.builds[0].provisioners.iter().map(|block| block.kind.as_str()).collect();
+    assert_eq!((kinds, template.builds.len()), (vec!["shell", "shell", "file"], 2));
 }
 
 #[test]
