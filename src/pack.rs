@@ -10,7 +10,7 @@ pub mod zip;
 use std::io::{self, Write};
 
 use blocks::{Blocks, Form};
-pub use watched::Watched;
+pub use watched::{Stoppable, Watched};
 
 /// A way to pack bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
