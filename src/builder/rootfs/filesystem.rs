@@ -304,16 +304,21 @@ fn set(inode: &str, kind: u32, attributes: &Attributes) -> String {
 /// Commands of debugfs that make a device.
 fn make(node: &Node) -> Result<String> {
     let unsound = || {
-        Error::new(format!("the device {:?} cannot be in an ext4 image: its name is not plain text", node.path))
+        let path = node.path.to_string_lossy();
+        Error::new(format!("the device {path:?} cannot be in an ext4 image: its name is not plain text"))
             .hint("rename it in a provisioner, or choose another `format`")
     };
     let text = node.path.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(unsound)?;
     let (parent, name) = text.rsplit_once('/').unwrap_or(("", text));
     // Quotes are doubled (ss of e2fsprogs).
-    let [parent, name] = [parent, name].map(|text| text.replace('"', "\"\""));
+    let [path, parent, name] = [text, parent, name].map(|text| text.replace('"', "\"\""));
     let Device { block, number: (major, minor) } = node.device;
+    if major.max(minor) > 65_535 {
+        return Err(Error::new(format!("the device /{text} ({major}:{minor}) cannot be in an ext4 image made here"))
+            .hint("its number is above 65535: build as root, or choose another `format`"));
+    }
     let (letter, kind) = if block { ('b', 0o060_000) } else { ('c', 0o020_000) };
-    let path = format!("\"/{parent}/{name}\"");
+    let path = format!("\"/{path}\"");
     let time = node.attributes.mtime.0;
     let times = ["atime", "ctime", "crtime"].map(|field| format!("sif {path} {field} @{time}\n")).concat();
     let made = format!("cd \"/{parent}\"\nmknod \"{name}\" {letter} {major} {minor}\n");

@@ -210,7 +210,8 @@ fn entry(header: &tar::Header, kind: u8, size: u64, extended: Extended) -> Resul
 
 fn apply(entry: &mut Entry, key: &str, value: Vec<u8>) -> Result<(), TarError> {
     if let Some(name) = key.strip_prefix(XATTR) {
-        entry.xattrs.push((name.into(), value));
+        // As GNU tar writes what would end the key.
+        entry.xattrs.push((name.replace("%3D", "=").replace("%25", "%").into(), value));
         return Ok(());
     }
     let number = || std::str::from_utf8(&value).map_err(|_| TarError::Number);
