@@ -132,13 +132,13 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Diff(args) => return diff::run(args, console),
         _ => {}
     }
-    let settings = settings(cli, env)?;
-    // `config` tells of files that are not trusted in its own way.
-    let telling = matches!(cli.command, Command::Config(_));
-    for warning in settings.warnings.iter().filter(|_| !telling) {
+    let settings = settings(cli, call.inside.as_ref(), env)?;
+    // `config` tells of files that are not trusted in its own way, and the process outside of a mapping has told.
+    let told = call.inside.is_some() || matches!(cli.command, Command::Config(_));
+    for warning in settings.warnings.iter().filter(|_| !told) {
         console.warning(warning);
     }
-    environment::start_log(&settings, cli.global.verbose, env)?;
+    environment::start_log(&settings, cli.global.verbose, env, call.inside.is_some())?;
     match &cli.command {
         Command::Build(args) => {
             if mapped::is_needed_to_build(args, &call, env)? {
@@ -192,7 +192,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// The settings in force for a command.
-fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
+fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let mut flags = Vec::new();
     global_flags(&cli.global, &mut flags)?;
@@ -212,7 +212,8 @@ fn settings(cli: &Cli, env: &Env) -> Result<Settings> {
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }
-    let home = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
+    let user = inside.and_then(Inside::user).map_or_else(nix::unistd::geteuid, nix::unistd::Uid::from_raw);
+    let home = nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.dir);
     settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags, home: home.as_deref() })
 }
 

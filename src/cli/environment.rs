@@ -115,8 +115,9 @@ pub(super) fn is_unattended(env: &Env) -> bool {
     is_on(env, "CI") && env.get("CI").is_some_and(|value| value != "false")
 }
 
-/// Begins the log, on standard error or in the file that `PACKER_LOG_PATH` names, and says which variables are ignored.
-pub(super) fn start_log(settings: &Settings, verbose: u8, env: &Env) -> Result<()> {
+/// Begins the log, on standard error or in the file that `PACKER_LOG_PATH` names, and says which variables are ignored;
+/// or goes on with one that another process of this command has begun and may still write to.
+pub(super) fn start_log(settings: &Settings, verbose: u8, env: &Env, goes_on: bool) -> Result<()> {
     let filter = match verbose {
         0 => settings.log.value.clone(),
         1 => "info".to_owned(),
@@ -126,13 +127,19 @@ pub(super) fn start_log(settings: &Settings, verbose: u8, env: &Env) -> Result<(
     let path = env.get("PACKER_LOG_PATH").filter(|path| asked_for && !path.is_empty());
     let writer = match path {
         Some(path) => {
-            let file = File::create(path).context(|| format!("cannot write the log to {path} (PACKER_LOG_PATH)"))?;
-            BoxMakeWriter::new(Mutex::new(file))
+            let begun = if goes_on { Ok(()) } else { File::create(path).map(drop) };
+            let file = begun.and_then(|()| File::options().append(true).create(true).open(path));
+            BoxMakeWriter::new(Mutex::new(
+                file.context(|| format!("cannot write the log to {path} (PACKER_LOG_PATH)"))?,
+            ))
         }
         None => BoxMakeWriter::new(std::io::stderr),
     };
     let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
     let _ = log.with_ansi(false).try_init();
+    if goes_on {
+        return Ok(());
+    }
     tracing::info!("Larder {VERSION}, for templates of Packer {PACKER_VERSION}");
     for key in KEYS {
         let (value, source) = settings.shown(key);

@@ -11,30 +11,40 @@ use larder_proxy::flow::{Flow, FlowSink, Outcome};
 use larder_proxy::identity::Client;
 use larder_proxy::listener::{ListenerHandle, Role};
 use larder_proxy::stats::Totals;
+use uuid::Uuid;
 
 use super::Env;
 use super::args::ExecArgs;
 use super::console::Console;
 use super::session::Session;
 use super::settings::Settings;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, chain};
 use crate::guest::exec::{ExecSpec, run as run_command};
 use crate::guest::network::{Network, raise_loopback};
+use crate::guest::record::Record;
 use crate::guest::tools;
 use crate::output::report;
 
 /// The files that tools of the host are pointed to, removed when dropped.
 struct HostFiles {
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    record: Arc<Record>,
+}
+
+impl Drop for HostFiles {
+    fn drop(&mut self) {
+        if let Err(error) = self.record.remove_tree(&self.directory) {
+            tracing::warn!("{}", chain(&error));
+        }
+    }
 }
 
 impl HostFiles {
     fn write(session: &Session) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("larder-")
-            .tempdir()
-            .context(|| "cannot make a directory for certificates".to_owned())?;
-        let path = directory.path();
+        let directory = std::env::temp_dir().join(format!("larder-{}", Uuid::new_v4().simple()));
+        session.record.make_tree(&directory).context(|| "cannot make a directory for certificates".to_owned())?;
+        let files = Self { directory, record: session.record.clone() };
+        let path = files.directory.as_path();
         // Commands may change their user; what is in here is no secret.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
             .context(|| format!("cannot open {} to others", path.display()))?;
@@ -47,11 +57,11 @@ impl HostFiles {
             let path = path.join(file.name);
             std::fs::write(&path, &file.content).context(|| format!("cannot write {}", path.display()))?;
         }
-        Ok(Self { directory })
+        Ok(files)
     }
 
     fn environment(&self, proxy: Option<&str>, no_proxy: &[String]) -> BTreeMap<String, String> {
-        let directory = self.directory.path().to_string_lossy().into_owned();
+        let directory = self.directory.to_string_lossy().into_owned();
         tools::environment(&tools::Settings { directory: &directory, proxy, no_proxy, java: true })
     }
 }
@@ -91,7 +101,7 @@ impl HostProxy {
     /// What of it a command of the host could write into an image: the proxy's address, and the directory of the files.
     pub(super) fn traces(&self) -> (String, String) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        (address, format!("{}/", self.files.directory.path().display()))
+        (address, format!("{}/", self.files.directory.display()))
     }
 }
 

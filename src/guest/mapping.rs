@@ -83,8 +83,8 @@ pub fn try_ids(program: &Path, path: &str) -> Result<(), Cause> {
 
 /// The ids that are given to the process inside.
 struct Ids {
-    uids: Range,
-    gids: Range,
+    uids: Vec<Range>,
+    gids: Vec<Range>,
     path: String,
 }
 
@@ -98,14 +98,17 @@ impl Ids {
     /// Gives them to a process that has just made a user namespace.
     fn map(&self, process: Pid) -> Result<(), Cause> {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        self.write("newuidmap", process, uid, self.uids)?;
-        self.write("newgidmap", process, gid, self.gids)
+        self.write("newuidmap", process, uid, &self.uids)?;
+        self.write("newgidmap", process, gid, &self.gids)
     }
 
-    fn write(&self, name: &str, process: Pid, own: u32, range: Range) -> Result<(), Cause> {
+    fn write(&self, name: &str, process: Pid, own: u32, ranges: &[Range]) -> Result<(), Cause> {
         let program = ids::find(name, &self.path).ok_or(Cause::NoNewuidmap)?;
-        let numbers = [0, own, 1, 1, range.first, range.count].map(|number| number.to_string());
-        let output = Command::new(&program).arg(process.to_string()).args(numbers).stdin(Stdio::null()).output();
+        let output = Command::new(&program)
+            .arg(process.to_string())
+            .args(map_arguments(own, ranges))
+            .stdin(Stdio::null())
+            .output();
         let said = match output {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -113,6 +116,17 @@ impl Ids {
         };
         Err(Cause::MapRefused { program, said })
     }
+}
+
+/// What `newuidmap` is told: the user's own id is 0, and those of the ranges follow it without a gap.
+fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
+    let mut next = 1;
+    let mut numbers = vec![0, own, 1];
+    for range in ranges {
+        numbers.extend([next, range.first, range.count]);
+        next = range.count.saturating_add(next);
+    }
+    numbers.into_iter().map(|number| number.to_string()).collect()
 }
 
 /// The first words: from the process inside, about the namespace it has made.
@@ -179,7 +193,15 @@ pub fn is_inside() -> bool {
 /// What the kernel shows for an owner that this user namespace has no id for.
 const NOBODY: u32 = 65_534;
 
-/// Refuses a file or directory whose owner has no id here: it would become `nobody`'s. (Of a group this cannot be told.)
+/// Whether a file of the user's own seems to have a group without an id here, which would become `nogroup`. The kernel
+/// shows the same of one that is `nogroup`'s indeed; files of the user's that are come from a build, and are rare.
+pub fn seems_of_foreign_group(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.gid() == NOBODY && metadata.uid() == 0 && is_inside()
+}
+
+/// Refuses a file or directory whose owner has no id here: it would become `nobody`'s. Of a group this cannot be told,
+/// see [`seems_of_foreign_group`].
 pub fn check_owner(path: &Path, metadata: &std::fs::Metadata) -> std::io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     if metadata.uid() != NOBODY || !is_inside() || !(metadata.is_file() || metadata.is_dir()) {
@@ -195,5 +217,18 @@ pub fn check_owner(path: &Path, metadata: &std::fs::Metadata) -> std::io::Result
         )),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_follow_each_other_in_the_map() {
+        let range = |first, count| Range { first, count };
+        assert_eq!(map_arguments(1000, &[range(100_000, 65_536)]).join(" "), "0 1000 1 1 100000 65536");
+        let two = [range(500_000, 30_000), range(100_000, 40_000)];
+        assert_eq!(map_arguments(7, &two).join(" "), "0 7 1 1 500000 30000 30001 100000 40000");
     }
 }

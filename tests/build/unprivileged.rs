@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -294,8 +295,11 @@ fn nothing_is_left_of_a_user_whose_builds_are_killed() {
     }
     let user = User::new();
     user.write("t.pkr.hcl", SLOW);
+    let temporary = user.larder.dir().join("temporary");
+    fs::create_dir(&temporary).unwrap();
     let begun = || {
-        let mut running = Running::start(&mut user.command(&["build", "--ui=json", "t.pkr.hcl"]));
+        let mut command = user.command(&["build", "--ui=json", "t.pkr.hcl"]);
+        let mut running = Running::start(command.env("TMPDIR", &temporary));
         running.wait_for_line("ready");
         running
     };
@@ -325,6 +329,7 @@ fn nothing_is_left_of_a_user_whose_builds_are_killed() {
     assert!(run.stdout.contains("dead") && run.stdout.contains("scratch"), "{run:?}");
     let run = user.run(&["cleanup"]).expect(0);
     assert!(run.stdout.contains("removed"), "{run:?}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{run:?}");
     wait_until("processes are left", || host::processes(&user.larder).is_empty());
     assert_nothing_left(&user.larder);
 }
@@ -383,12 +388,68 @@ fn a_directory_of_a_user_is_replaced_and_built_on() {
     let again = "source \"rootfs\" \"t\" {\n  base = \"out/tree\"\n  output = \"again.tar\"\n}\n\
                  build {\n  sources = [\"source.rootfs.t\"]\n}\n";
     user.write("again.pkr.hcl", again);
-    let _ = user.run(&["build", "again.pkr.hcl"]).expect(0);
+    let again_run = user.run(&["build", "again.pkr.hcl"]).expect(0);
     let all = list(&fs::read(user.larder.dir().join("again.tar")).unwrap()).join("\n");
     assert!(all.contains("./etc/made Regular 1234:4321 4755") && all.contains("./srv/disk Block 6:6"), "{all}");
+
+    // A group that is not the user's becomes `nogroup`, and that is said.
+    assert!(!again_run.stdout.contains("nogroup"), "{again_run:?}");
+    chown(tree.join("etc/passwd"), Some(ID), Some(ID + 1)).unwrap();
+    let run = user.run(&["build", "--force", "again.pkr.hcl"]).expect(0);
+    assert!(run.stdout.contains("1 files or directories of") && run.stdout.contains("nogroup"), "{run:?}");
 
     // A tree of somebody else's would become nobody's.
     user.write("other.pkr.hcl", &again.replace("out/tree", "/usr/share/doc/bash"));
     let run = user.run(&["build", "--force", "other.pkr.hcl"]).expect(1);
     assert!(run.stdout.contains("its owner is not one of the user's ids"), "{run:?}");
+}
+
+#[test]
+fn ranges_of_ids_are_joined_and_a_log_and_warnings_are_of_both_processes() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write("t.pkr.hcl", TEMPLATE);
+    user.write("larder.toml", "net = \"offline\"\nupstream_proxy = \"http://127.0.0.1:9\"\n");
+    let halves = "lardertest:700000:32768\nlardertest:900000:32768";
+    let mut command = user.command_with((halves, halves), &[], &["build", "t.pkr.hcl"]);
+    command.envs([("LARDER_LOG", "debug"), ("PACKER_LOG_PATH", "larder.log")]);
+    let run = Run::of(command.output().unwrap()).expect(0);
+    let owners = list(&fs::read(user.larder.dir().join("out/t.tar")).unwrap()).join("\n");
+    assert!(
+        owners.contains("./etc/made Regular 1234:4321") && owners.contains("./secret/ Directory 65535"),
+        "{owners}"
+    );
+    assert_eq!(run.stderr.matches("is not trusted").count(), 1, "{}", run.stderr);
+    let log = fs::read(user.larder.dir().join("larder.log")).unwrap();
+    assert!(log.starts_with(b"20") && !log.contains(&0), "{}", String::from_utf8_lossy(&log));
+    assert_eq!(String::from_utf8_lossy(&log).matches("for templates of Packer").count(), 1);
+}
+
+#[test]
+fn an_interruption_while_ids_are_mapped_is_called_one() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.write("t.pkr.hcl", TEMPLATE);
+    let programs = user.larder.dir().join("programs");
+    fs::create_dir(&programs).unwrap();
+    for name in ["newuidmap", "newgidmap"] {
+        // What a terminal does: all of the process group.
+        fs::write(programs.join(name), "#!/bin/sh\nkill -INT 0\nsleep 10\n").unwrap();
+        chown(programs.join(name), Some(0), Some(0)).unwrap();
+    }
+    let path = format!("PATH={}:/usr/bin:/bin", programs.display());
+    let mut command = user.command_with((RANGE, RANGE), &["env", &path], &["build", "t.pkr.hcl"]);
+    for name in ["newuidmap", "newgidmap"] {
+        chown(programs.join(name), Some(0), Some(0)).unwrap();
+        fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o4755)).unwrap();
+    }
+    command.process_group(0);
+    let run = Run::of(command.output().unwrap()).expect(1);
+    assert!(run.stderr.contains("interrupted before the work had begun"), "{run:?}");
+    assert!(!run.stderr.contains("refused") && !run.stderr.contains("ended early"), "{run:?}");
+    assert_nothing_left(&user.larder);
 }

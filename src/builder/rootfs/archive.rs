@@ -45,6 +45,8 @@ pub struct Written {
     pub entries: u64,
     /// Bytes of regular files.
     pub bytes: u64,
+    /// Of a copy: those with a group that the mapping of ids has none for.
+    pub foreign_groups: u64,
 }
 
 /// Called now and then with what has been done so far.
@@ -110,6 +112,7 @@ pub(super) fn copy(
         };
         written.bytes += result.context(|| format!("cannot copy {}", entry.source.display()))?;
         written.entries += 1;
+        written.foreign_groups += u64::from(mapping::seems_of_foreign_group(metadata));
         if metadata.nlink() > 1 && !metadata.is_dir() {
             names.entry(identity).or_insert_with(|| entry.path.clone());
         }

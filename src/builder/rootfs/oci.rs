@@ -136,7 +136,7 @@ impl Container<'_> {
             let mut written = Written::default();
             let mut note = |done: Written| {
                 written = done;
-                progress(Written { entries: before.entries + done.entries, bytes: before.bytes + done.bytes });
+                progress(Written { entries: before.entries + done.entries, bytes: before.bytes + done.bytes, ..done });
             };
             let layer = self.layer(blobs, below, &stage.tree, cancel, &mut note)?;
             before.entries += written.entries;

@@ -88,10 +88,18 @@ impl Step for FromDirectory {
         let (source, base, cancel) = (self.source.clone(), machine.base(), context.cancel.clone());
         let ui = context.ui.clone();
         context.ui.say(&format!("Copying {}", source.display()));
-        blocking(move || {
+        let written = blocking(move || {
             archive::copy_directory(&source, &base, &cancel, &mut |done| ui.progress("copied", done.bytes, None))
         })
         .await?;
+        if written.foreign_groups > 0 {
+            context.ui.warn(&format!(
+                "{} files or directories of {} have a group that is not one of the user's ids: in the image it is \
+                 `nogroup` (as a base, an archive may have any groups)",
+                written.foreign_groups,
+                self.source.display()
+            ));
+        }
         machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
     }

@@ -93,7 +93,7 @@ pub enum Cause {
         user: String,
         /// The file: `/etc/subuid` or `/etc/subgid`.
         file: &'static str,
-        /// How many there are in one range.
+        /// How many there are.
         count: u32,
         /// First id of a range that is free.
         free: u32,
@@ -258,7 +258,7 @@ impl Cause {
             Self::NotInKernel(kind) => format!("this kernel has no {}", kind.name()),
             Self::NoSubordinateIds { user, file, .. } => format!("{file} has no ids for {user}"),
             Self::TooFewSubordinateIds { user, file, count, .. } => format!(
-                "{file} has only {count} ids in a range for {user}: an image could have no owner above {count}, and \
+                "{file} has only {count} ids for {user}: an image could have no owner above {count}, and \
                  `nobody` is 65534"
             ),
             Self::OwnMapTooSmall { file, lacks } => {

@@ -17,19 +17,54 @@ pub struct Range {
     pub count: u32,
 }
 
-/// The first range that is long enough in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)), of a user known by
-/// name or id; where none is, the longest.
-pub fn range(text: &str, name: &str, uid: u32) -> Option<Range> {
-    let own = || ranges(text).filter(|(owner, _)| *owner == name || owner.parse() == Ok(uid)).map(|(_, range)| range);
-    own().find(|range| range.count >= NEEDED).or_else(|| own().max_by_key(|range| range.count))
+impl Range {
+    fn end(self) -> u64 {
+        u64::from(self.first) + u64::from(self.count)
+    }
+
+    fn has(self, id: u32) -> bool {
+        id >= self.first && u64::from(id) < self.end()
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        u64::from(self.first) < other.end() && u64::from(other.first) < self.end()
+    }
+}
+
+/// Most ranges that are joined; a kernel takes 340 lines in a map, the user's own among them.
+const MOST_RANGES: usize = 300;
+
+/// The ranges to map, by the text of `/etc/subuid` or `/etc/subgid` (subuid(5)), of a user known by name or id: the first
+/// that is long enough by itself, else as many as are long enough together, or all there are.
+pub fn ranges(text: &str, name: &str, uid: u32) -> Vec<Range> {
+    let own = || lines(text).filter(|(owner, _)| *owner == name || owner.parse() == Ok(uid)).map(|(_, range)| range);
+    if let Some(range) = own().find(|range| range.count >= NEEDED) {
+        return vec![range];
+    }
+    let mut joined: Vec<Range> = Vec::new();
+    for range in own().filter(|range| range.count > 0).take(MOST_RANGES) {
+        if total(&joined) >= NEEDED {
+            break;
+        }
+        // An id is mapped once.
+        if !range.has(uid) && !joined.iter().any(|other| other.overlaps(range)) {
+            joined.push(range);
+        }
+    }
+    joined
+}
+
+/// How many ids there are in ranges.
+pub fn total(ranges: &[Range]) -> u32 {
+    ranges.iter().fold(0, |total, range| total.saturating_add(range.count))
 }
 
 /// The first id above every range, from 100000 on.
 pub fn free(text: &str) -> u32 {
-    ranges(text).map(|(_, range)| range.first.saturating_add(range.count)).fold(100_000, u32::max)
+    lines(text).map(|(_, range)| range.first.saturating_add(range.count)).fold(100_000, u32::max)
 }
 
-fn ranges(text: &str) -> impl Iterator<Item = (&str, Range)> {
+fn lines(text: &str) -> impl Iterator<Item = (&str, Range)> {
     text.lines().filter_map(|line| {
         let mut parts = line.trim().split(':');
         let owner = parts.next().filter(|owner| !owner.is_empty() && !owner.starts_with('#'))?;
@@ -40,20 +75,25 @@ fn ranges(text: &str) -> impl Iterator<Item = (&str, Range)> {
 
 /// Why the user cannot map subordinate ids, or the ranges (of user and group ids) it can map. `path` is the value of
 /// the variable `PATH`.
-pub fn look(uid: u32, path: &str) -> Result<(Range, Range), Cause> {
+pub fn look(uid: u32, path: &str) -> Result<(Vec<Range>, Vec<Range>), Cause> {
     let user = nix::unistd::User::from_uid(uid.into()).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let (users, groups) = (read("/etc/subuid"), read("/etc/subgid"));
     let free = free(&users).max(free(&groups));
-    let of = |text: &str, file, map: &'static str| match range(text, &user, uid) {
-        None => Err(Cause::NoSubordinateIds { user: user.clone(), file, free }),
-        Some(Range { count, .. }) if count < NEEDED => {
-            Err(Cause::TooFewSubordinateIds { user: user.clone(), file, count, free })
+    let of = |text: &str, file, map: &'static str| {
+        let ranges = ranges(text, &user, uid);
+        if ranges.is_empty() {
+            return Err(Cause::NoSubordinateIds { user: user.clone(), file, free });
         }
-        Some(range) => match missing(&read(map), range) {
+        let count = total(&ranges);
+        if count < NEEDED {
+            return Err(Cause::TooFewSubordinateIds { user: user.clone(), file, count, free });
+        }
+        let own = read(map);
+        match ranges.iter().find_map(|range| missing(&own, *range)) {
             Some(lacks) => Err(Cause::OwnMapTooSmall { file: map, lacks }),
-            None => Ok(range),
-        },
+            None => Ok(ranges),
+        }
     };
     let found = (of(&users, "/etc/subuid", UID_MAP)?, of(&groups, "/etc/subgid", GID_MAP)?);
     for name in ["newuidmap", "newgidmap"] {
@@ -95,7 +135,6 @@ fn missing(map: &str, range: Range) -> Option<u32> {
         })
         .collect();
     lines.sort_unstable();
-    let end = u64::from(range.first) + u64::from(range.count);
     let reached =
         lines.iter().fold(
             u64::from(range.first),
@@ -103,7 +142,7 @@ fn missing(map: &str, range: Range) -> Option<u32> {
                 if *first <= reached { reached.max(*after) } else { reached }
             },
         );
-    (reached < end).then(|| u32::try_from(reached).unwrap_or(u32::MAX))
+    (reached < range.end()).then(|| u32::try_from(reached).unwrap_or(u32::MAX))
 }
 
 /// A program of this name in one of the directories of `path`.
@@ -129,22 +168,34 @@ fn may_map(program: &Path) -> bool {
 mod tests {
     use super::*;
 
+    const fn range(first: u32, count: u32) -> Range {
+        Range { first, count }
+    }
+
     #[test]
-    fn a_range_is_found_by_name_or_id_and_must_be_long_enough() {
+    fn a_range_is_found_by_name_or_id_and_is_long_enough() {
         let text = "# comment\nbob:100000:65536\n1001:165536:65536\nann:300000:1000\nann:400000:70000\nbroken:x:1\n";
-        assert_eq!(range(text, "bob", 1000), Some(Range { first: 100_000, count: 65_536 }));
-        assert_eq!(range(text, "eve", 1001), Some(Range { first: 165_536, count: 65_536 }));
-        assert_eq!(range(text, "ann", 1002), Some(Range { first: 400_000, count: 70_000 }));
-        assert_eq!(range("ann:300000:1000\nann:1:2\n", "ann", 1), Some(Range { first: 300_000, count: 1000 }));
-        assert_eq!(range(text, "broken", 1003), None);
+        assert_eq!(ranges(text, "bob", 1000), [range(100_000, 65_536)]);
+        assert_eq!(ranges(text, "eve", 1001), [range(165_536, 65_536)]);
+        assert_eq!(ranges(text, "ann", 1002), [range(400_000, 70_000)]);
+        assert_eq!(ranges("ann:300000:1000\nann:1:2\n", "ann", 9), [range(300_000, 1000), range(1, 2)]);
+        assert_eq!(ranges(text, "broken", 1003), []);
         assert_eq!(free(text), 470_000);
         assert_eq!(free(""), 100_000);
     }
 
     #[test]
+    fn ranges_too_short_alone_are_joined_as_far_as_needed_and_each_id_once() {
+        let halves = "ann:100000:32768\nbob:1:9\n7:200000:32768\nann:300000:1000\n";
+        assert_eq!(ranges(halves, "ann", 7), [range(100_000, 32_768), range(200_000, 32_768)]);
+        let same = "ann:100000:40000\nann:139999:40000\nann:0:40000\nann:140000:30000\nann:5:0\n";
+        // The second shares an id with the first, the third holds the user itself.
+        assert_eq!(ranges(same, "ann", 1000), [range(100_000, 40_000), range(140_000, 30_000)]);
+    }
+
+    #[test]
     fn ids_that_a_namespace_lacks_are_named() {
         let whole = "         0          0 4294967295\n";
-        let range = |first, count| Range { first, count };
         assert_eq!(missing(whole, range(0, NEEDED)), None);
         assert_eq!(missing("0 1000 1\n", range(0, NEEDED)), Some(1));
         assert_eq!(missing("0 1000 1\n1 100000 65536\n", range(0, NEEDED)), None);

@@ -38,7 +38,9 @@ pub fn subordinate_ids(facts: &Facts, program: &Path, path: &str) -> Finding {
     let tried = |ids| mapping::try_ids(program, path).map(|()| ids);
     match ids::look(rustix::process::geteuid().as_raw(), path).and_then(tried) {
         Ok((users, groups)) => {
-            Finding::ok(NAME, format!("{} user ids from {}, {} group ids", users.count, users.first, groups.count))
+            let from = users.iter().map(|range| range.first.to_string()).collect::<Vec<_>>().join(" and ");
+            let (users, groups) = (ids::total(&users), ids::total(&groups));
+            Finding::ok(NAME, format!("{users} user ids from {from}, {groups} group ids"))
         }
         Err(cause) => Finding::of(NAME, Status::Problem, &cause),
     }

@@ -96,6 +96,13 @@ impl Inside {
         self.outside
     }
 
+    /// The id outside of the user who is root here.
+    pub fn user(&self) -> Option<u32> {
+        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+        let mut lines = map.lines().map(str::split_whitespace);
+        lines.find_map(|mut numbers| (numbers.next()? == "0").then(|| numbers.next()?.parse().ok())?)
+    }
+
     /// Begins to listen to the process outside. The receiver gets the numbers of signals that it passes on, and closes
     /// when it has gone: nobody then waits for what is done here. To be called in a runtime.
     pub fn listen(self) -> Result<(Outside, mpsc::UnboundedReceiver<i32>)> {
@@ -227,15 +234,13 @@ impl HostEnd for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let tell = |request: &Request| {
-            let _ = channel::send(&self.line.socket, request, &[]);
-        };
-        if self.status.is_none() {
-            tell(&Request::Signal { id: self.id, signal: Signal::KILL.as_raw() });
+        let tell = |request: &Request| channel::send(&self.line.socket, request, &[]);
+        let waiting = self.line.running().as_mut().and_then(|running| running.remove(&self.id));
+        if self.status.is_none() && tell(&Request::Signal { id: self.id, signal: Signal::KILL.as_raw() }).is_err() {
+            // The line is full, or gone. What has become another user is out of reach from here.
+            let alive = waiting.filter(|waiting| waiting.ended.is_some());
+            let _ = alive.and_then(|waiting| waiting.group).map(|group| kill_process_group(group, Signal::KILL));
         }
-        tell(&Request::Forget { id: self.id });
-        if let Some(running) = self.line.running().as_mut() {
-            running.remove(&self.id);
-        }
+        let _ = tell(&Request::Forget { id: self.id });
     }
 }

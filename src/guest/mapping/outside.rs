@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::unistd::Pid;
 use rustix::io::FdFlags;
@@ -12,7 +13,7 @@ use rustix::process::{Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 use super::{Ids, Made, Mapped, MappingSpec, Notice, Request, watched};
 use crate::error::{Context as _, Error, Result};
@@ -31,22 +32,18 @@ pub fn run(spec: &MappingSpec) -> Result<i32> {
 }
 
 async fn supervise(spec: &MappingSpec, ids: &Ids) -> Result<i32> {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [mut interrupt, mut terminate, mut hangup] = {
-        let streams: io::Result<Vec<_>> = signals.into_iter().map(signal).collect();
-        let streams = streams.context(|| "cannot watch for signals".to_owned())?;
-        <[_; 3]>::try_from(streams).map_err(|_| Error::new("cannot watch for signals"))?
+    // Before the process inside is there: a signal to both must not end this one.
+    let mut asked = Asked::listen()?;
+    let (mut child, socket) = match start(spec, ids) {
+        Ok(started) => started,
+        Err(error) => return Err(asked.explain(error).await),
     };
-    let (mut child, socket) = start(spec, ids)?;
     let agent = Arc::new(Agent { socket: watched(socket)?, running: Mutex::default() });
-    let pass_on = |kind: SignalKind| agent.tell(Notice::Signal { number: kind.as_raw_value() });
     let mut open = true;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context(|| "cannot wait for the build".to_owned())?,
-            _ = interrupt.recv() => pass_on(SignalKind::interrupt()).await,
-            _ = terminate.recv() => pass_on(SignalKind::terminate()).await,
-            _ = hangup.recv() => pass_on(SignalKind::hangup()).await,
+            signal = asked.next() => agent.tell(Notice::Signal { number: signal.as_raw_value() }).await,
             request = agent.receive(), if open => match request {
                 Ok(Some((request, descriptors))) => agent.handle(request, descriptors).await,
                 Ok(None) | Err(_) => open = false,
@@ -54,11 +51,50 @@ async fn supervise(spec: &MappingSpec, ids: &Ids) -> Result<i32> {
         }
     };
     agent.end_all();
-    if std::os::unix::process::ExitStatusExt::signal(&status).is_some() {
-        return Err(Error::new(format!("the process that did the work was ended from outside ({status})"))
-            .hint("`larder cleanup` removes what it left behind"));
+    let Some(number) = std::os::unix::process::ExitStatusExt::signal(&status) else { return Ok(exit_code(status)) };
+    let error = Error::new(format!("the process that did the work was ended from outside ({status})"));
+    let error =
+        if Asked::KINDS.iter().any(|kind| kind.as_raw_value() == number) { asked.explain(error).await } else { error };
+    Err(error.hint("`larder cleanup` removes what it left behind"))
+}
+
+/// The signals by which a user wants Larder to end.
+struct Asked {
+    streams: [Signals; 3],
+    heard: bool,
+}
+
+impl Asked {
+    const KINDS: [SignalKind; 3] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+
+    /// How long a signal that a terminal has sent to both processes may take to be noticed here.
+    const LATEST: Duration = Duration::from_millis(200);
+
+    fn listen() -> Result<Self> {
+        let streams: io::Result<Vec<_>> = Self::KINDS.into_iter().map(signal).collect();
+        let streams = streams.context(|| "cannot watch for signals".to_owned())?;
+        let streams = <[_; 3]>::try_from(streams).map_err(|_| Error::new("cannot watch for signals"))?;
+        Ok(Self { streams, heard: false })
     }
-    Ok(exit_code(status))
+
+    async fn next(&mut self) -> SignalKind {
+        let [interrupt, terminate, hangup] = &mut self.streams;
+        let kind = tokio::select! {
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = hangup.recv() => SignalKind::hangup(),
+        };
+        self.heard = true;
+        kind
+    }
+
+    /// What to say when the other process has ended early: that it was interrupted, if this one was too, else `error`.
+    async fn explain(&mut self, error: Error) -> Error {
+        if self.heard || tokio::time::timeout(Self::LATEST, self.next()).await.is_ok() {
+            return Error::new("interrupted before the work had begun");
+        }
+        error
+    }
 }
 
 /// Starts the process inside and makes it root there.
@@ -95,7 +131,16 @@ fn start(spec: &MappingSpec, ids: &Ids) -> Result<(Child, OwnedFd)> {
 struct Agent {
     socket: UnixStream,
     /// Process groups, by the request that began them.
-    running: Mutex<HashMap<u64, i32>>,
+    running: Mutex<HashMap<u64, Group>>,
+}
+
+/// The processes of a command.
+#[derive(Clone, Copy)]
+struct Group {
+    id: i32,
+    /// Whether the command itself has ended. What it left in the background stays, and in time another group may have
+    /// the number.
+    ended: bool,
 }
 
 impl Agent {
@@ -113,18 +158,21 @@ impl Agent {
             Request::Signal { id, signal } => {
                 let group = self.running().get(&id).copied();
                 if let (Some(group), Some(signal)) = (group, Signal::from_named_raw(signal)) {
-                    kill_group(group, signal);
+                    kill_group(group.id, signal);
                 }
             }
             Request::Forget { id } => drop(self.running().remove(&id)),
             Request::Run { id, argv, env } => match run_command(&argv, &env, descriptors) {
                 Ok(mut child) => {
                     let group = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-                    self.running().insert(id, group);
+                    self.running().insert(id, Group { id: group, ended: false });
                     self.tell(Notice::Started { id, group }).await;
                     let agent = Arc::clone(self);
                     tokio::spawn(async move {
                         let status = child.wait().await.map_or(1, exit_code);
+                        if let Some(group) = agent.running().get_mut(&id) {
+                            group.ended = true;
+                        }
                         agent.tell(Notice::Ended { id, status }).await;
                     });
                 }
@@ -133,14 +181,14 @@ impl Agent {
         }
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, i32>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Group>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends every command, once nobody waits for them any more.
+    /// Ends every command that has not ended, once nobody waits for them any more.
     fn end_all(&self) {
-        for group in std::mem::take(&mut *self.running()).into_values() {
-            kill_group(group, Signal::KILL);
+        for group in std::mem::take(&mut *self.running()).into_values().filter(|group| !group.ended) {
+            kill_group(group.id, Signal::KILL);
         }
     }
 }

@@ -59,8 +59,13 @@ async fn a_cancelled_script_ends_with_its_children() {
     let (result, ()) = tokio::join!(shell.provision(&context, None), watch);
     assert!(result.unwrap_err().to_string().starts_with("cancelled"), "{:?}", heard.lines());
     let pid = std::fs::read_to_string(&pids).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    // Killed, it is there until it has been scheduled to die, and then until whoever adopted it has noticed.
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !(stat().is_empty() || stat().contains(") Z ") || stat().contains(") X ")) {
+        assert!(std::time::Instant::now() < deadline, "{}", stat());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
