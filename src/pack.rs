@@ -10,7 +10,7 @@ pub mod zip;
 use std::io::{self, Write};
 
 use blocks::{Blocks, Form};
-pub use watched::Watched;
+pub use watched::{Stoppable, Watched};
 
 /// A way to pack bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,22 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Bytes that packing may take: a quarter of the machine's.
+fn memory() -> u64 {
+    let memory = rustix::system::sysinfo();
+    (memory.totalram as u64).saturating_mul(memory.mem_unit.into()) / 4
+}
+
+/// Threads that fit in that: each has a window, tables and a part of the input, which grow with the level.
+fn zstd_threads(level: u32, threads: usize) -> u32 {
+    let each = match level {
+        ..=5 => 16,
+        6..=12 => 64,
+        _ => 160,
+    };
+    u32::try_from((memory() >> 20) / each).unwrap_or(u32::MAX).min(u32::try_from(threads).unwrap_or(u32::MAX))
+}
+
 /// Packs what is written to it. Nothing of use has been written before [`Packer::finish`].
 pub struct Packer<W: Write>(Inner<W>);
 
@@ -74,7 +90,7 @@ impl<W: Write> Packer<W> {
                 let mut encoder = zstd::Encoder::new(output, i32::try_from(level).unwrap_or(3))?;
                 encoder.include_checksum(true)?;
                 // One thread reads, so a second is of use on a single core too.
-                encoder.multithread(u32::try_from(threads).unwrap_or(1).max(2))?;
+                encoder.multithread(zstd_threads(level, threads).max(2))?;
                 Inner::Zstd(encoder)
             }
         }))

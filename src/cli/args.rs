@@ -207,13 +207,13 @@ pub enum Command {
 /// A template, and the values for it.
 #[derive(Args, Clone, Debug)]
 pub struct TemplateArgs {
-    /// A .pkr.hcl file, or a directory of them
+    /// A template (.pkr.hcl, .pkr.json; else legacy JSON), or a directory
     #[arg(value_name = "TEMPLATE")]
     pub template: PathBuf,
     /// Set a variable of the template; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub var: Vec<String>,
-    /// Read variables from a file (.pkrvars.hcl); may be repeated
+    /// Read variables from a file (.pkrvars.hcl, .json); may be repeated
     #[arg(long, value_name = "FILE")]
     pub var_file: Vec<PathBuf>,
     /// Take only these builds (names or globs, separated by commas)

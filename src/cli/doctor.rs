@@ -40,19 +40,21 @@ async fn look(settings: &Settings, env: &Env) -> Vec<Finding> {
     let (facts, program) = (Facts::read(), reexec::this_program());
     let path = env.get("PATH").map_or("", String::as_str);
     let state = settings.state_dir.value.as_path();
+    let mount = namespaces::mount(&facts, &program);
+    let mounts = mount.status == Status::Ok;
     let mut findings = vec![
         machine::kernel(),
         machine::open_files(),
         namespaces::user(&facts, &program),
         namespaces::subordinate_ids(&facts, &program, path),
-        namespaces::mount(&facts, &program),
+        mount,
         namespaces::network(&facts, &program).await,
         namespaces::proc(&facts, &program),
         namespaces::devices(&facts, &program),
     ];
     // First: it makes the directory that the overlay is tried in.
     findings.push(place::look(&place::STATE, state));
-    findings.push(namespaces::overlay(state, &program).await);
+    findings.push(namespaces::overlay(mounts, state, &program).await);
     findings.push(place::look(&place::CACHE, &settings.cache_dir.value));
     findings.push(place::look(&place::TEMPORARY, &std::env::temp_dir()));
     let (route, date) = upstream::route(settings, env).await;

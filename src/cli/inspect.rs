@@ -144,7 +144,8 @@ fn legacy_variables(template: &Template, out: &Output<'_>) -> Result<()> {
     if variables.keys().any(|name| required(name)) {
         out.say("Required variables:\n")?;
         for name in variables.keys().filter(|name| required(name)) {
-            out.machine("template-variable", &[name, "", "1"])?;
+            let default = if variables[name].sensitive { "<sensitive>" } else { "" };
+            out.machine("template-variable", &[name, default, "1"])?;
             out.say(&format!("  {name}"))?;
         }
         out.say("")?;

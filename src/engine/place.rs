@@ -132,8 +132,10 @@ fn no_mount_in(directory: &Path) -> Result<()> {
     };
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
     match points.into_iter().find(|point| Path::new(point).starts_with(&directory)) {
-        Some(point) => Err(Error::new(format!("{} is replaced by nothing: {point} is mounted", directory.display()))
-            .hint(format!("run `umount {point}` first"))),
+        Some(point) => {
+            Err(Error::new(format!("cannot replace {}: something is mounted at {point}", directory.display()))
+                .hint(format!("run `umount {point}` first")))
+        }
         None => Ok(()),
     }
 }

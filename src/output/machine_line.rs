@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-/// The line, without its end. `target` is the build it is about, or empty. In `data` a comma becomes
+/// The line, without its end. `target` is the build it is about, or empty. In it and in `data` a comma becomes
 /// `%!(PACKER_COMMA)`, a carriage return `\r` and a line feed `\n`, as programs that read Packer's output expect.
 pub fn machine_line(now: Timestamp, target: &str, category: &str, data: &[&str]) -> String {
-    let mut line = format!("{},{target},{category},", now.as_second());
+    let mut line = format!("{},{},{category},", now.as_second(), escape(target));
     let escaped: Vec<String> = data.iter().map(|value| escape(value)).collect();
     line.push_str(&escaped.join(","));
     line
@@ -26,6 +26,7 @@ mod tests {
             ("", "template-builder", &["a", "null"] as &[&str], "1700000000,,template-builder,a,null"),
             ("web", "artifact", &["0", "end"], "1700000000,web,artifact,0,end"),
             ("", "ui", &["say", "a, b\r\nc"], "1700000000,,ui,say,a%!(PACKER_COMMA) b\\r\\nc"),
+            ("a,b\n", "ui", &["say"], "1700000000,a%!(PACKER_COMMA)b\\n,ui,say"),
             ("", "version-commit", &[""], "1700000000,,version-commit,"),
             ("", "nothing", &[], "1700000000,,nothing,"),
         ] {

@@ -11,8 +11,7 @@ const DICTIONARIES: [u64; 10] = [1, 1, 2, 4, 4, 8, 8, 16, 32, 64];
 
 /// An encoder on up to `threads` threads, fewer if they would need more than a quarter of the memory.
 pub(super) fn encoder<W: Write>(output: W, level: u32, threads: usize) -> io::Result<Encoder<W>> {
-    let memory = rustix::system::sysinfo();
-    let memory = (memory.totalram as u64).saturating_mul(memory.mem_unit.into()) / 4;
+    let memory = super::memory();
     let mut builder = MtStreamBuilder::new();
     builder.preset(level).check(Check::Crc64).block_size((3 * DICTIONARIES[level.min(9) as usize]) << 20);
     let mut threads = u32::try_from(threads).unwrap_or(u32::MAX).clamp(1, 256);

@@ -163,15 +163,25 @@ fn check(form: Form, target: &Path, files: &[PathBuf]) -> Result<()> {
                 .hint("set `format` to tar.gz or tar.zst"));
         }
     }
-    let target = target.canonicalize().ok();
+    let target = resolved(target)?;
     for file in files {
         let file = file.canonicalize().context(|| format!("cannot read {}", file.display()))?;
-        if target.as_ref().is_some_and(|target| target.starts_with(&file)) {
+        if target.starts_with(&file) {
             return Err(Error::new(format!("{} would be packed into itself", file.display()))
                 .hint("set `output` to another path"));
         }
     }
     Ok(())
+}
+
+/// The path without links in it, also where the end of it is yet to be made.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path).context(|| format!("cannot find {}", path.display()))?;
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    Ok(match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path,
+    })
 }
 
 /// The files with their names in an archive: the last part of the path, as Packer has it for tar, or the whole where

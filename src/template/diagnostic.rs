@@ -91,9 +91,10 @@ impl Diagnostic {
         };
         let mut group = Group::with_title(level.primary_title(visible(&self.summary)));
         let detail = self.detail.as_deref().map(visible);
-        if let Some(span) = self.span {
-            group = group.element(snippet(sources, span, detail.clone(), self.secondary.as_ref()));
-            if let Some((other, label)) = self.secondary.as_ref().filter(|(other, _)| other.file != span.file) {
+        if let Some(span) = self.span.map(|span| sources.original(span)) {
+            let secondary = self.secondary.as_ref().map(|(other, label)| (sources.original(*other), label.clone()));
+            group = group.element(snippet(sources, span, detail.clone(), secondary.as_ref()));
+            if let Some((other, label)) = secondary.as_ref().filter(|(other, _)| other.file != span.file) {
                 group = group.element(snippet(sources, *other, Some(visible(label)), None));
             }
         } else if let Some(detail) = detail {

@@ -2,5 +2,6 @@
 
 pub mod interpolate;
 mod legacy;
+pub(crate) mod native;
 pub(crate) mod parse;
 pub(crate) mod value;

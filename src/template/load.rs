@@ -18,6 +18,7 @@ use super::hcl::functions::FunctionEnv;
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
 use super::hcl::scope::Scope;
 use super::hcl::value::{Kind, Type, Value};
+use super::json::{self, native};
 use super::local::Local;
 use super::required_plugin::RequiredPlugin;
 use super::secrets::Secrets;
@@ -32,7 +33,7 @@ mod variable_files;
 /// What to load, and what it is given.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// A file, or a directory whose `*.pkr.hcl` files make one template, or `-` for `stdin`.
+    /// A file, or a directory whose `*.pkr.hcl` and `*.pkr.json` files make one template, or `-` for `stdin`.
     pub path: PathBuf,
     /// What standard input held, if the path is `-`.
     pub stdin: Option<Vec<u8>>,
@@ -160,8 +161,13 @@ impl Loading<'_> {
         let (paths, directory) = self.template_files(&path)?;
         let mut structures = Vec::new();
         for path in &paths {
-            if let Some((file, text)) = self.read(path) {
+            let Some((file, text)) = self.read(path) else { continue };
+            if !ends(path, ".json") {
                 structures.extend(parse::parse(file, &text, &mut self.diagnostics));
+            } else if let Some(root) = json::parse::parse_repeated(file, &text, &mut self.diagnostics) {
+                let made = native::to_native(&root, &mut self.diagnostics);
+                let file = self.source_map.add_made(made.text.clone(), made.made_of);
+                structures.extend(parse::parse(file, &made.text, &mut self.diagnostics));
             }
         }
         let whole = !self.diagnostics.has_errors();
@@ -245,12 +251,9 @@ impl Loading<'_> {
                 }
             };
             found.sort();
-            let json: Vec<String> =
-                found.iter().filter(|path| ends(path, ".pkr.json")).map(|path| path.display().to_string()).collect();
-            if !json.is_empty() {
-                self.report(json_not_supported(&json.join(", ")));
-            }
-            found.retain(|path| ends(path, ".pkr.hcl") && self.files.is_file(path));
+            found.retain(|path| (ends(path, ".pkr.hcl") || ends(path, ".pkr.json")) && self.files.is_file(path));
+            // As in Packer: first all files of the one kind.
+            found.sort_by_key(|path| ends(path, ".json"));
             if found.is_empty() {
                 let hint = match files::directories_with(&*self.files, path, ".pkr.hcl").as_slice() {
                     [] => "name a template file, or another directory".to_owned(),
@@ -258,7 +261,7 @@ impl Loading<'_> {
                 };
                 self.report(
                     Diagnostic::error(format!("there is no template in {shown}"))
-                        .detail("none of its files is named *.pkr.hcl")
+                        .detail("none of its files is named *.pkr.hcl or *.pkr.json")
                         .hint(hint),
                 );
                 return None;
@@ -270,10 +273,6 @@ impl Loading<'_> {
                 Diagnostic::error(format!("there is no template {shown}"))
                     .hint("name a file or a directory that exists"),
             );
-            return None;
-        }
-        if ends(path, ".pkr.json") {
-            self.report(json_not_supported(&shown));
             return None;
         }
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -481,9 +480,4 @@ fn clean(path: &Path) -> PathBuf {
         }
     }
     cleaned
-}
-
-fn json_not_supported(names: &str) -> Diagnostic {
-    Diagnostic::error(format!("templates in JSON are not supported yet: {names}"))
-        .hint("write the template in HCL2, in a file named *.pkr.hcl")
 }

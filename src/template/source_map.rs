@@ -1,5 +1,7 @@
 //! The texts diagnostics point into: template files, variable files and values from the command line.
 
+use std::ops::Range;
+
 /// A file of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
@@ -17,7 +19,7 @@ pub struct Span {
 
 impl Span {
     /// The range of bytes `range` of `file`.
-    pub fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
+    pub fn new(file: FileId, range: Range<usize>) -> Self {
         Self { file, start: range.start, end: range.end }
     }
 
@@ -32,6 +34,8 @@ impl Span {
 struct SourceFile {
     name: String,
     text: String,
+    /// If the text was made from another: which of its ranges stand for what, in order.
+    made_of: Vec<(Range<usize>, Span)>,
 }
 
 /// Texts with the names they are shown by. Texts are kept as read, so spans are offsets in the file.
@@ -44,8 +48,33 @@ impl SourceMap {
     /// Adds a text; `name` is what diagnostics call it: a path, or `-var name`.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer than 2^32 files"));
-        self.files.push(SourceFile { name: name.into(), text: text.into() });
+        self.files.push(SourceFile { name: name.into(), text: text.into(), made_of: Vec::new() });
         id
+    }
+
+    /// Adds a text that was made from others. Places in it are shown as those of what they stand for.
+    pub(crate) fn add_made(&mut self, text: impl Into<String>, made_of: Vec<(Range<usize>, Span)>) -> FileId {
+        let id = self.add("", text);
+        self.files[id.0 as usize].made_of = made_of;
+        id
+    }
+
+    /// The place as the user knows it: that of what a text was made from, if it was.
+    pub fn original(&self, span: Span) -> Span {
+        let Some(file) = self.files.get(span.file.0 as usize).filter(|file| !file.made_of.is_empty()) else {
+            return span;
+        };
+        let at = |offset: usize| {
+            let index = file.made_of.partition_point(|(range, _)| range.start <= offset);
+            &file.made_of[index.saturating_sub(1)]
+        };
+        let (first, last) = (at(span.start), at(span.end.saturating_sub(1).max(span.start)));
+        let exact = first == last && file.text.get(first.0.clone()) == Some(self.slice(first.1));
+        if exact {
+            let moved = |offset: usize| (first.1.start + offset.saturating_sub(first.0.start)).min(first.1.end);
+            return Span::new(first.1.file, moved(span.start)..moved(span.end));
+        }
+        if first.1.file == last.1.file { first.1.to(last.1) } else { first.1 }
     }
 
     /// Name of a file.
@@ -65,6 +94,7 @@ impl SourceMap {
 
     /// Line and column of a span's start, both from 1; columns count characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
+        let span = self.original(span);
         let text = self.text(span.file);
         let mut start = span.start.min(text.len());
         while !text.is_char_boundary(start) {
@@ -80,7 +110,7 @@ impl SourceMap {
     /// `file:line:column` of a span's start.
     pub fn location(&self, span: Span) -> String {
         let (line, column) = self.line_column(span);
-        format!("{}:{line}:{column}", self.name(span.file))
+        format!("{}:{line}:{column}", self.name(self.original(span).file))
     }
 }
 

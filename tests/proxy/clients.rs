@@ -53,7 +53,7 @@ fn curl_over_http_https_and_http2() {
             assert_eq!((answer.exit, answer.status), (0, 200), "{url}: {answer:?}");
             let flow = server.flow();
             assert_eq!(from_cache(&flow), stored, "{flow}");
-            assert_eq!(flow["version"], version, "{flow}");
+            assert_eq!(flow["http_version"], version, "{flow}");
             assert_eq!(flow["intercepted"], intercepted, "{flow}");
             assert_eq!((&flow["class"], &flow["url"]), (&"package".into(), &url.as_str().into()), "{flow}");
             assert_eq!(flow["bytes_upstream"] == 0, stored, "{flow}");

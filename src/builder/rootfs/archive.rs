@@ -52,7 +52,7 @@ pub struct Written {
 /// Called now and then with what has been done so far.
 pub type Progress<'a> = &'a mut dyn FnMut(Written);
 
-/// Unpacks a tar archive, plain or packed with gzip, xz or zstd (told by its content), into the existing directory
+/// Unpacks a tar archive, plain or packed with gzip, bzip2, xz or zstd (told by its content), into the existing directory
 /// `into`. On an error `into` holds a part; it is the caller's to remove.
 pub fn unpack(
     archive: &Path,
@@ -64,7 +64,7 @@ pub fn unpack(
     let file = File::open(archive).context(|| format!("cannot open {}", archive.display()))?;
     let input = decoder(BufReader::with_capacity(256 << 10, file), limits.bytes)
         .map_err(|error| bad_archive(archive).caused_by(error))?;
-    let writer = TreeWriter::new(into).context(|| format!("cannot open {}", into.display()))?;
+    let writer = TreeWriter::new(into).context(|| format!("cannot open {}", into.display()))?.stopped_by(cancel);
     let mut unpacking =
         Unpacking { reader: TarReader::new(input), writer, limits, cancel, written: Written::default() };
     let result = unpacking.run(progress);
@@ -90,12 +90,13 @@ pub fn copy_directory(from: &Path, into: &Path, cancel: &CancellationToken, prog
 /// Copies a merged tree without what is in `exclude` (and in it, for directories).
 pub(super) fn copy(
     tree: &Layers,
-    mut writer: TreeWriter,
+    writer: TreeWriter,
     exclude: &[PathBuf],
     device: Option<u64>,
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<Written> {
+    let mut writer = writer.stopped_by(cancel);
     let mut written = Written::default();
     let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
     tree.walk(&mut |entry| {
@@ -158,11 +159,12 @@ fn bad_archive(archive: &Path) -> Error {
 pub(super) fn decoder<'a>(mut input: impl io::BufRead + 'a, limit: u64) -> Result<Box<dyn Read + 'a>> {
     let start = input.fill_buf().context(|| "cannot read it".to_owned())?;
     let unknown = || {
-        Error::new("it is neither a tar archive nor one packed with gzip, xz or zstd")
-            .hint("give a .tar, .tar.gz, .tar.xz or .tar.zst file, or a directory")
+        Error::new("it is neither a tar archive nor one packed with gzip, bzip2, xz or zstd")
+            .hint("give a .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst file, or a directory")
     };
     let plain: Box<dyn Read + 'a> = match start {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             let stream = liblzma::stream::Stream::new_stream_decoder(512 << 20, liblzma::stream::CONCATENATED);
             let stream = stream.context(|| "cannot prepare to read xz".to_owned())?;

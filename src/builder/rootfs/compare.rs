@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::archive::{Limits, stop_if};
 use super::tar_reader::Kind;
 use crate::error::{Context, Result};
+use crate::pack::Stoppable;
 use image::Image;
 use tree::{Node, Tree};
 
@@ -190,7 +191,11 @@ fn index(image: &Image, options: &Options, cancel: &CancellationToken) -> Result
     let whiteouts = matches!(image, Image::Oci(_));
     image.each(&options.limits, &mut |layer, entry, content| {
         stop_if(cancel)?;
-        let digest = if entry.kind == Kind::File { digest(content).context(|| shown(&entry.path))? } else { [0; 32] };
+        let digest = if entry.kind == Kind::File {
+            digest(&mut Stoppable::new(content, cancel)).context(|| shown(&entry.path))?
+        } else {
+            [0; 32]
+        };
         tree.add(entry, digest, layer, whiteouts)
     })?;
     tree.finish();

@@ -21,8 +21,8 @@ crate::config! {
         variant: String = "minbase".to_owned(),
         /// Packages installed besides those of the variant.
         include: Vec<String>,
-        /// Components of the archive.
-        components: Vec<String> = vec!["main".to_owned()],
+        /// Components of the archive; by default `main`, and on Ubuntu `universe` too.
+        components: Vec<String>,
         /// File or directory of OpenPGP keys the archive must be signed by.
         keyring: Option<PathBuf>,
         /// Debian's name of the architecture, such as `amd64`.

@@ -13,7 +13,7 @@ use crate::engine::clamp::Clamp;
 use crate::engine::place;
 use crate::error::{Context, Result};
 use crate::guest::layers::Layers;
-use crate::pack::{self, Codec, Packer};
+use crate::pack::{self, Codec, Packer, Stoppable};
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ fn tape<W: Write>(
     cancel: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<(Written, W)> {
-    let mut tape = Tape::new(TarWriter::new(output).clamped(export.clamp), "./");
+    let mut tape = Tape::new(TarWriter::new(Stoppable::new(output, cancel)).clamped(export.clamp), "./");
     export.tree.walk(&mut |entry| {
         stop_if(cancel)?;
         if export.exclude.contains(&entry.path) {
@@ -151,7 +151,8 @@ fn tape<W: Write>(
         Ok(true)
     })?;
     let written = tape.written;
-    Ok((written, tape.finish().context(|| "cannot write the end of it".to_owned())?))
+    let output = tape.finish().context(|| "cannot write the end of it".to_owned())?;
+    Ok((written, output.into_inner()))
 }
 
 #[cfg(test)]

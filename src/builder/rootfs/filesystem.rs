@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::fs::FileType;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,8 +19,11 @@ use super::tree_writer::TreeWriter;
 use crate::engine::clamp::{self, Clamp};
 use crate::engine::place;
 use crate::error::{Context as _, Error, Result};
+use crate::guest::device::Device;
 use crate::guest::layers::Layers;
 use crate::guest::rooted::Attributes;
+use crate::guest::xattr;
+use crate::pack::Stoppable;
 
 crate::config! {
     /// An image of a file system, for the formats `squashfs` and `ext4`.
@@ -65,7 +69,7 @@ impl FilesystemConfig {
 
 /// A number of bytes: `64M`, `2G`.
 fn bytes(text: &str) -> Option<u64> {
-    let (number, unit) = text.split_at(text.len().checked_sub(1)?);
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let shift = match unit {
         "K" => 10,
         "M" => 20,
@@ -123,6 +127,15 @@ pub(super) struct Image<'a> {
     pub(super) clamp: Clamp,
     /// A path for scratch files, where nothing is yet.
     pub(super) scratch: &'a Path,
+    /// Whether files of the tree may stand for devices, which cannot be made here.
+    pub(super) stand_ins: bool,
+}
+
+/// A device node that is made in the image itself.
+struct Node {
+    path: PathBuf,
+    device: Device,
+    attributes: Attributes,
 }
 
 /// Writes the image. On an error, or when `cancel` fires, nothing is left and the target is as it was.
@@ -167,7 +180,7 @@ impl Image<'_> {
     }
 
     fn feed(&self, output: impl std::io::Write, cancel: &CancellationToken, progress: Progress<'_>) -> Result<()> {
-        let mut tape = Tape::new(TarWriter::new(output).clamped(self.clamp), "");
+        let mut tape = Tape::new(TarWriter::new(Stoppable::new(output, cancel)).clamped(self.clamp), "");
         self.tree.walk(&mut |entry| {
             stop_if(cancel)?;
             if !entry.path.as_os_str().is_empty() {
@@ -189,7 +202,10 @@ impl Image<'_> {
 
     fn ext4_from_copy(&self, path: &Path, cancel: &CancellationToken, progress: Progress<'_>) -> Result<()> {
         let writer = TreeWriter::new(self.scratch).context(|| "cannot copy the tree".to_owned())?;
-        let written = archive::copy(self.tree, writer.clamped(self.clamp), &[], None, cancel, progress)?;
+        let nodes = self.nodes(cancel)?;
+        let apart: Vec<PathBuf> = nodes.iter().map(|node| node.path.clone()).collect();
+        let mut written = archive::copy(self.tree, writer.clamped(self.clamp), &apart, None, cancel, progress)?;
+        written.entries += nodes.len() as u64;
         let size = match &self.config.size {
             Some(size) => bytes(size).unwrap_or_default(),
             None => needed(&Layers::new([self.scratch.to_owned()]), written)?,
@@ -214,7 +230,31 @@ impl Image<'_> {
         running.wait(cancel)?;
         let made = running.finish("mke2fs");
         made.map_err(|error| error.hint("if it does not fit, set `size` in the block `filesystem`"))?;
-        self.root_of(path)
+        self.mend(path, &nodes)
+    }
+
+    /// The devices of the tree that cannot be in a copy of it.
+    fn nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>> {
+        let mut nodes = Vec::new();
+        if !self.stand_ins {
+            return Ok(nodes);
+        }
+        self.tree.walk(&mut |entry| {
+            stop_if(cancel)?;
+            let metadata = &entry.metadata;
+            let device = if metadata.is_file() && metadata.size() == 0 {
+                let xattrs = xattr::list(&entry.source);
+                Device::of(&xattrs.context(|| format!("cannot read {}", entry.source.display()))?)
+            } else {
+                Device::new(FileType::from_raw_mode(metadata.mode()), metadata.rdev())
+            };
+            if let Some(device) = device {
+                let attributes = Attributes::from(metadata).clamped(self.clamp);
+                nodes.push(Node { path: entry.path.clone(), device, attributes });
+            }
+            Ok(true)
+        })?;
+        Ok(nodes)
     }
 
     /// With a fixed time, what would be random goes by the name of the build.
@@ -224,27 +264,65 @@ impl Image<'_> {
         Some(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string())
     }
 
-    /// Gives the root directory what mke2fs has not given it.
-    fn root_of(&self, path: &Path) -> Result<()> {
+    /// Gives the root directory what mke2fs has not given it, and makes devices.
+    fn mend(&self, path: &Path, nodes: &[Node]) -> Result<()> {
         let root = Attributes::from(&self.tree.root()?.entry(PathBuf::new())?.metadata).clamped(self.clamp);
         let mut command = Command::new(program("debugfs"));
-        let fields = [
-            ("mode", format!("0{:o}", 0o040_000 | root.mode)),
-            ("uid", root.uid.to_string()),
-            ("gid", root.gid.to_string()),
-            ("mtime", format!("@{}", root.mtime.0)),
-        ];
-        let script: String = fields.map(|(name, value)| format!("sif <2> {name} {value}\n")).concat();
+        let mut script = set("<2>", 0o040_000, &root);
+        for node in nodes {
+            script += &make(node)?;
+        }
         if let Some(seconds) = self.clamp.seconds() {
             command.env("E2FSPROGS_FAKE_TIME", seconds.to_string());
         }
         command.args(["-w", "-f", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
         let mut running = Running::start(command)?;
         if let Some(mut input) = running.child.stdin.take() {
+            // What it says of its end tells more.
             let _ = input.write_all(script.as_bytes());
         }
-        running.finish("debugfs")
+        // It ends well whatever became of its commands, which say nothing on standard error when all is well.
+        let said = running.finish("debugfs")?;
+        match said.lines().find(|line| !line.trim().is_empty() && !line.starts_with("debugfs ")) {
+            Some(line) => Err(Error::new(format!("debugfs failed: {line}"))),
+            None => Ok(()),
+        }
     }
+}
+
+/// Commands of debugfs that set what an inode has.
+fn set(inode: &str, kind: u32, attributes: &Attributes) -> String {
+    let fields = [
+        ("mode", format!("0{:o}", kind | attributes.mode)),
+        ("uid", attributes.uid.to_string()),
+        ("gid", attributes.gid.to_string()),
+        ("mtime", format!("@{}", attributes.mtime.0)),
+    ];
+    fields.map(|(name, value)| format!("sif {inode} {name} {value}\n")).concat()
+}
+
+/// Commands of debugfs that make a device.
+fn make(node: &Node) -> Result<String> {
+    let unsound = || {
+        let path = node.path.to_string_lossy();
+        Error::new(format!("the device {path:?} cannot be in an ext4 image: its name is not plain text"))
+            .hint("rename it in a provisioner, or choose another `format`")
+    };
+    let text = node.path.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(unsound)?;
+    let (parent, name) = text.rsplit_once('/').unwrap_or(("", text));
+    // Quotes are doubled (ss of e2fsprogs).
+    let [path, parent, name] = [text, parent, name].map(|text| text.replace('"', "\"\""));
+    let Device { block, number: (major, minor) } = node.device;
+    if major.max(minor) > 65_535 {
+        return Err(Error::new(format!("the device /{text} ({major}:{minor}) cannot be in an ext4 image made here"))
+            .hint("its number is above 65535: build as root, or choose another `format`"));
+    }
+    let (letter, kind) = if block { ('b', 0o060_000) } else { ('c', 0o020_000) };
+    let path = format!("\"/{path}\"");
+    let time = node.attributes.mtime.0;
+    let times = ["atime", "ctime", "crtime"].map(|field| format!("sif {path} {field} @{time}\n")).concat();
+    let made = format!("cd \"/{parent}\"\nmknod \"{name}\" {letter} {major} {minor}\n");
+    Ok(made + &set(&path, kind, &node.attributes) + &times)
 }
 
 /// Bytes of an ext4 file system that holds the tree and has some room: blocks, inodes, a journal.
@@ -290,12 +368,12 @@ impl Running {
         Ok(())
     }
 
-    /// Waits for the program, and fails as it did.
-    fn finish(mut self, name: &str) -> Result<()> {
+    /// Waits for the program, and fails as it did, or gives what it said.
+    fn finish(mut self, name: &str) -> Result<String> {
         let status = self.child.wait().context(|| format!("cannot wait for {name}"))?;
         let said = self.errors.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
         if status.success() {
-            return Ok(());
+            return Ok(said);
         }
         let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let last = lines[lines.len().saturating_sub(5)..].join("; ");

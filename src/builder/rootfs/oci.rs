@@ -8,6 +8,7 @@ mod platform;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::engine::place;
 use crate::error::{Context as _, Error, Result};
 use crate::guest::layers::{Entry, Layers};
 use crate::guest::rooted::Attributes;
-use crate::pack::{self, Packer};
+use crate::pack::{self, Packer, Stoppable};
 use blob::{Blobs, Digesting};
 use config::OciConfig;
 use difference::{Change, difference};
@@ -164,7 +165,8 @@ impl Container<'_> {
         let level = codec.map_or(0, |codec| codec.level(self.config.compression_level));
         let packer = Packer::new(blobs.begin()?, codec, level, pack::threads());
         let packer = packer.context(|| "cannot start to pack a layer".to_owned())?;
-        let mut tape = Tape::new(TarWriter::new(Digesting::new(packer)).clamped(self.clamp), "");
+        let mut tape =
+            Tape::new(TarWriter::new(Digesting::new(Stoppable::new(packer, cancel))).clamped(self.clamp), "");
         let mut add = |tape: &mut Tape<_>, entry: &Entry| {
             stop_if(cancel)?;
             representable(&entry.path)?;
@@ -174,7 +176,7 @@ impl Container<'_> {
         };
         match below {
             None => tree.walk(&mut |entry| add(&mut tape, entry).map(|()| true))?,
-            Some(below) => difference(below, tree, self.clamp, &mut |change| match change {
+            Some(below) => difference(below, tree, self.clamp, cancel, &mut |change| match change {
                 Change::Present(entry) => add(&mut tape, entry),
                 Change::Removed(path) => {
                     tape.whiteout(path).context(|| format!("cannot note that {} is gone", path.display()))
@@ -184,7 +186,7 @@ impl Container<'_> {
         let empty = tape.written.entries == 0;
         let ended = || "cannot write the end of a layer".to_owned();
         let (packer, diff_id, _) = tape.finish().context(ended)?.finish();
-        let blob = packer.finish().context(ended)?;
+        let blob = packer.into_inner().finish().context(ended)?;
         if empty {
             blobs.discard(blob)?;
             return Ok(None);
@@ -195,7 +197,7 @@ impl Container<'_> {
 
     /// The layout as a tar archive.
     fn pack(&self, layout: &Path, output: impl Write, cancel: &CancellationToken) -> Result<()> {
-        let mut writer = TarWriter::new(output);
+        let mut writer = TarWriter::new(Stoppable::new(output, cancel));
         let mtime = (self.made_at().as_second(), 0);
         let failed = || "cannot write the archive".to_owned();
         Layers::new([layout.to_owned()]).walk(&mut |entry| {
@@ -242,7 +244,11 @@ fn json(document: &impl serde::Serialize) -> Result<Vec<u8>> {
 }
 
 fn put(directory: &Path, name: &str, content: &[u8]) -> Result<()> {
-    fs::write(directory.join(name), content).context(|| format!("cannot write {name}"))
+    let path = directory.join(name);
+    // The umask has no say, as with the blobs.
+    fs::write(&path, content)
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
+        .context(|| format!("cannot write {name}"))
 }
 
 /// Refuses names that mean something else in a layer.

@@ -89,7 +89,7 @@ impl<R: Read> TarReader<R> {
             }
             check(&block)?;
             let header = tar::Header::from_byte_slice(&block);
-            let size = header.entry_size().map_err(|_| TarError::Number)?;
+            let size = length(header.entry_size().map_err(|_| TarError::Number)?)?;
             let kind = block[156];
             if !matches!(kind, b'x' | b'g' | b'L' | b'K') {
                 let entry = entry(header, kind, size, extended)?;
@@ -210,14 +210,15 @@ fn entry(header: &tar::Header, kind: u8, size: u64, extended: Extended) -> Resul
 
 fn apply(entry: &mut Entry, key: &str, value: Vec<u8>) -> Result<(), TarError> {
     if let Some(name) = key.strip_prefix(XATTR) {
-        entry.xattrs.push((name.into(), value));
+        // As GNU tar writes what would end the key.
+        entry.xattrs.push((name.replace("%3D", "=").replace("%25", "%").into(), value));
         return Ok(());
     }
     let number = || std::str::from_utf8(&value).map_err(|_| TarError::Number);
     match key {
         "path" => entry.path = value,
         "linkpath" => entry.link = value,
-        "size" => entry.size = number()?.parse().map_err(|_| TarError::Number)?,
+        "size" => entry.size = length(number()?.parse().map_err(|_| TarError::Number)?)?,
         "uid" => entry.attributes.uid = number()?.parse().map_err(|_| TarError::Number)?,
         "gid" => entry.attributes.gid = number()?.parse().map_err(|_| TarError::Number)?,
         "mtime" => entry.attributes.mtime = time(number()?).ok_or(TarError::Number)?,
@@ -257,6 +258,11 @@ fn kind_of(kind: u8, path: &[u8]) -> Result<Kind, TarError> {
         }
         _ => return Err(TarError::Unsupported("an entry is of a type that is not supported")),
     })
+}
+
+/// No file is longer than a signed number tells; sums of what is not refused here cannot overflow.
+fn length(size: u64) -> Result<u64, TarError> {
+    if i64::try_from(size).is_ok_and(|size| size < i64::MAX - 1024) { Ok(size) } else { Err(TarError::Number) }
 }
 
 fn device(number: io::Result<Option<u32>>) -> u32 {

@@ -72,7 +72,7 @@ impl<W: Write> TarWriter<W> {
         let mut records = Records::default();
         let header = header(&name, &attributes.clamped(self.clamp), content, &mut records)?;
         for (key, value) in xattrs.iter().filter(|(key, _)| device.is_none() || key != ATTRIBUTE) {
-            records.add(&[b"SCHILY.xattr.", key.as_bytes()].concat(), value);
+            records.add(&[b"SCHILY.xattr.", keyword(key.as_bytes()).as_slice()].concat(), value);
         }
         self.records(&records)?;
         self.output.write_all(header.as_bytes())?;
@@ -167,6 +167,16 @@ fn number(value: u64, most: u64, key: &[u8], records: &mut Records) -> u64 {
     }
     records.add(key, value.to_string().as_bytes());
     0
+}
+
+/// The name of an attribute as part of a record's key, which ends at the first `=`. GNU tar writes and reads it so.
+fn keyword(name: &[u8]) -> Vec<u8> {
+    let escaped = |&byte: &u8| match byte {
+        b'%' => b"%25".to_vec(),
+        b'=' => b"%3D".to_vec(),
+        other => vec![other],
+    };
+    name.iter().flat_map(escaped).collect()
 }
 
 /// PAX records: `LENGTH KEY=VALUE\n`, where the length counts its own digits.

@@ -9,13 +9,18 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, OFlags, SeekFrom, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::clamp::Clamp;
 use crate::guest::device::Device;
 use crate::guest::mapping;
 use crate::guest::rooted::{Attributes, Links, Rooted, no_owner, set_attributes};
+use crate::pack::Stoppable;
+
+/// Most bytes that are copied before it is asked again whether to go on.
+const CHUNK: u64 = 64 << 20;
 
 /// What an entry of any type has.
 #[derive(Clone, Debug)]
@@ -29,6 +34,7 @@ pub(super) struct Meta {
 pub(super) struct TreeWriter {
     root: Rooted,
     clamp: Clamp,
+    cancel: CancellationToken,
     /// Whether device nodes can be made.
     devices: bool,
     /// Set at the end: writing into a directory changes its time.
@@ -39,12 +45,18 @@ impl TreeWriter {
     /// Writes into an existing directory.
     pub(super) fn new(into: &Path) -> io::Result<Self> {
         let (root, devices) = (Rooted::open(into, Links::InRoot)?, mapping::can_make_devices());
-        Ok(Self { root, devices, clamp: Clamp::default(), directories: Vec::new() })
+        let cancel = CancellationToken::new();
+        Ok(Self { root, devices, clamp: Clamp::default(), cancel, directories: Vec::new() })
     }
 
     /// Holds the times of what is written from now on to `clamp`.
     pub(super) fn clamped(self, clamp: Clamp) -> Self {
         Self { clamp, ..self }
+    }
+
+    /// Fails once `cancel` has fired, also in the middle of a file.
+    pub(super) fn stopped_by(self, cancel: &CancellationToken) -> Self {
+        Self { cancel: cancel.clone(), ..self }
     }
 
     /// Makes a directory. One that is there already stays, also behind a link (`/lib` of a merged `/usr`).
@@ -69,7 +81,7 @@ impl TreeWriter {
     /// Writes a regular file from `content`; returns its length.
     pub(super) fn file(&mut self, path: &Path, meta: &Meta, content: &mut dyn Read) -> io::Result<u64> {
         let mut file = self.create(path)?;
-        let length = io::copy(content, &mut file)?;
+        let length = io::copy(&mut Stoppable::new(content, &self.cancel), &mut file)?;
         apply(&file, meta, self.clamp)?;
         Ok(length)
     }
@@ -79,10 +91,37 @@ impl TreeWriter {
         let mut file = self.create(path)?;
         let length = match rustix::fs::ioctl_ficlone(&file, &*source) {
             Ok(()) => file.metadata()?.len(),
-            // Between files, this is copy_file_range(2).
-            Err(_) => io::copy(source, &mut file)?,
+            Err(_) => self.copy_content(source, &mut file)?,
         };
         apply(&file, meta, self.clamp)?;
+        Ok(length)
+    }
+
+    /// Copies what is written of a file; its holes stay holes. Returns its length.
+    fn copy_content(&self, source: &mut File, target: &mut File) -> io::Result<u64> {
+        let length = source.metadata()?.len();
+        target.set_len(length)?;
+        let mut at = 0;
+        while at < length {
+            let data = match rustix::fs::seek(&*source, SeekFrom::Data(at)) {
+                Ok(data) => data,
+                // There is only a hole left.
+                Err(Errno::NXIO) => break,
+                Err(error) => return Err(error.into()),
+            };
+            let end = rustix::fs::seek(&*source, SeekFrom::Hole(data))?.min(data + CHUNK);
+            if self.cancel.is_cancelled() {
+                return Err(io::Error::other("cancelled"));
+            }
+            rustix::fs::seek(&*source, SeekFrom::Start(data))?;
+            rustix::fs::seek(&*target, SeekFrom::Start(data))?;
+            // Between files, this is copy_file_range(2).
+            let copied = io::copy(&mut (&mut *source).take(end - data), target)?;
+            if copied != end - data {
+                return Err(io::Error::other("the file changed while it was read"));
+            }
+            at = end;
+        }
         Ok(length)
     }
 

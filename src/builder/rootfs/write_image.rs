@@ -52,7 +52,8 @@ impl Step for WriteImage {
             }
             if format.is_filesystem() {
                 let (config, name) = (&image.filesystem, &image.name);
-                let image = filesystem::Image { tree: &tree, config, name, clamp, scratch: &scratch };
+                let stand_ins = !mapping::can_make_devices();
+                let image = filesystem::Image { tree: &tree, config, name, clamp, scratch: &scratch, stand_ins };
                 filesystem::write(&image, &output, format, force, &cancel, &mut progress)?;
                 return Ok(None);
             }

@@ -87,10 +87,13 @@ pub fn devices(facts: &Facts, program: &Path) -> Finding {
     }
 }
 
-/// `overlay`, in the state directory.
-pub async fn overlay(state: &Path, program: &Path) -> Finding {
+/// `overlay`, in the state directory. `mounts` tells whether anything can be mounted.
+pub async fn overlay(mounts: bool, state: &Path, program: &Path) -> Finding {
     const NAME: &str = "overlay";
     const SO: &str = "each provisioner works on a copy of the image (a reflink where the file system can)";
+    if !mounts {
+        return Finding::warning(NAME, "not tried: it takes a mount namespace, see above");
+    }
     let place = match tempfile::Builder::new().prefix(".larder-doctor-").tempdir_in(state) {
         Ok(place) => place,
         Err(error) => return Finding::warning(NAME, format!("not tried in {}: {error}", state.display())),

@@ -25,10 +25,10 @@ pub struct Use {
 
 /// The directory of scratch trees, records and logs.
 pub const STATE: Use =
-    Use { check: "state-dir", elsewhere: "--state-dir DIR", least: 500_000_000, enough: 5_000_000_000, locks: true };
-/// The cache.
+    Use { check: "state-dir", elsewhere: "--state-dir DIR", least: 10_000_000, enough: 5_000_000_000, locks: true };
+/// The cache. One that is full costs no build: what it cannot hold is passed on without being kept.
 pub const CACHE: Use =
-    Use { check: "cache-dir", elsewhere: "--cache-dir DIR", least: 100_000_000, enough: 2_000_000_000, locks: true };
+    Use { check: "cache-dir", elsewhere: "--cache-dir DIR", least: 1_000_000, enough: 2_000_000_000, locks: true };
 /// The directory for temporary files.
 pub const TEMPORARY: Use =
     Use { check: "temp-dir", elsewhere: "TMPDIR=DIR", least: 10_000_000, enough: 200_000_000, locks: false };

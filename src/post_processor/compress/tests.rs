@@ -112,7 +112,9 @@ async fn zip_archives_are_what_unzip_and_python_take() {
 #[tokio::test]
 async fn a_file_is_never_packed_into_itself_and_what_fails_leaves_nothing() {
     let sample = sample();
-    for (output, input) in [("one.img", "one.img"), ("tree/empty", "tree")] {
+    for (output, input) in
+        [("one.img", "one.img"), ("tree/empty", "tree"), ("tree/new.zip", "tree"), ("tree/a/b", "tree")]
+    {
         let error = compress(sample.path(), output, "tar", &[input]).await.unwrap_err();
         assert!(error.to_string().contains("into itself"), "{error}");
     }

@@ -65,14 +65,53 @@ impl Node {
 
 /// The value a text holds; `None`, and reported, if it is not JSON. Names given twice are reported, and kept.
 pub(crate) fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let node = parse_repeated(file, text, diagnostics)?;
+    report_repeated(&node, diagnostics);
+    Some(node)
+}
+
+/// The same, with names given twice left to the caller.
+pub(crate) fn parse_repeated(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut parser = Parser { file, text, at, diagnostics };
-    let parsed = parser.document();
-    match parsed {
+    match (Parser { file, text, at }).document() {
         Ok(node) => Some(node),
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
             None
+        }
+    }
+}
+
+fn report_repeated(node: &Node, diagnostics: &mut Diagnostics) {
+    match &node.kind {
+        Kind::Array(elements) => {
+            for element in elements {
+                report_repeated(element, diagnostics);
+            }
+        }
+        Kind::Object(members) => {
+            for member in members {
+                report_repeated(&member.value, diagnostics);
+            }
+            repeated(members.iter(), diagnostics);
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => {}
+    }
+}
+
+/// Reports names that are there twice among the members of one object.
+pub(crate) fn repeated<'a>(members: impl Iterator<Item = &'a Member>, diagnostics: &mut Diagnostics) {
+    let mut names: HashMap<&str, Span> = HashMap::new();
+    for Member { name, name_span, .. } in members {
+        let first = *names.entry(name).or_insert(*name_span);
+        if first != *name_span {
+            diagnostics.push(
+                Diagnostic::error(format!("`{name}` is given twice"))
+                    .at(*name_span)
+                    .detail("an object has each name once")
+                    .see(first, "first given here")
+                    .hint("remove one of them"),
+            );
         }
     }
 }
@@ -83,7 +122,6 @@ struct Parser<'a> {
     file: FileId,
     text: &'a str,
     at: usize,
-    diagnostics: &'a mut Diagnostics,
 }
 
 impl Parser<'_> {
@@ -118,7 +156,6 @@ impl Parser<'_> {
     fn object(&mut self, depth: usize) -> Parsed<Kind> {
         let open = self.at;
         let mut members = Vec::new();
-        let mut names: HashMap<String, Span> = HashMap::new();
         self.at += 1;
         self.skip_blanks()?;
         if self.take(b'}') {
@@ -137,16 +174,6 @@ impl Parser<'_> {
             }
             self.skip_blanks()?;
             let value = self.value(depth + 1)?;
-            let first = *names.entry(name.clone()).or_insert(name_span);
-            if first != name_span {
-                self.diagnostics.push(
-                    Diagnostic::error(format!("`{name}` is given twice"))
-                        .at(name_span)
-                        .detail("an object has each name once")
-                        .see(first, "first given here")
-                        .hint("remove one of them"),
-                );
-            }
             members.push(Member { name, name_span, value });
             if self.closed(b'}', open, "an object")? {
                 return Ok(Kind::Object(members));

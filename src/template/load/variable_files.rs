@@ -7,7 +7,7 @@ use hcl_edit::Span as _;
 use hcl_edit::structure::Structure;
 
 use super::{Diagnostic, Evaluator, Loading, Scope, Span, ends, header_span, parse};
-use crate::template::hcl::convert::from_json;
+use crate::template::json;
 use crate::template::variable::{Given, GivenValue};
 
 impl Loading<'_> {
@@ -51,16 +51,15 @@ impl Loading<'_> {
     fn variable_file(&mut self, path: &Path, given: &mut BTreeMap<String, Given>) {
         let Some((file, text)) = self.read(path) else { return };
         if ends(path, ".json") {
-            let span = Span::new(file, 0..0);
-            match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
-                Ok(values) => {
-                    for (name, value) in values {
-                        self.give(name, from_json(&value), span, given);
-                    }
-                }
-                Err(error) => {
-                    self.report(Diagnostic::error("this is not a JSON object").at(span).detail(error.to_string()));
-                }
+            let Some(root) = json::parse::parse(file, &text, &mut self.diagnostics) else { return };
+            let json::parse::Kind::Object(members) = &root.kind else {
+                let found = format!("found {}", root.describe());
+                self.report(Diagnostic::error("a variable file must be an object").at(root.span).detail(found));
+                return;
+            };
+            for member in members.iter().filter(|member| member.name != "//") {
+                let span = member.name_span.to(member.value.span);
+                self.give(member.name.clone(), member.value.to_value(), span, given);
             }
             return;
         }

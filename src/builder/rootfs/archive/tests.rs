@@ -87,6 +87,8 @@ fn hostile_archives_are_refused_and_reach_nothing() {
         ("global size", ended(&[raw(b'g', b"g", b"", b"10 size=9\n"), file(b"c")]), "global"),
         ("huge record", ended(&[raw(b'L', b"l", b"", &vec![b'a'; 5 << 20]), file(b"c")]), "4 MiB"),
         ("pax size", ended(&[record("15 size=999999\n"), file(b"c")]), "ends in the middle"),
+        ("pax enormous size", ended(&[record("29 size=18446744073709551615\n"), file(b"a")]), "not a number"),
+        ("pax size that overflows", ended(&[record("28 size=9223372036854775807\n"), file(b"a")]), "not a number"),
         ("truncated header", file(b"a")[..700].to_vec(), "ends in the middle"),
         ("no end", file(b"a"), "ends in the middle"),
         ("checksum", wrong_sum, "checksum"),
@@ -230,10 +232,11 @@ fn archives_of_gnu_tar_unpack_to_the_same() {
     let from = bench.directory.path().join("from");
     fs::create_dir(&from).unwrap();
     sample(&from);
-    let formats: [&[&str]; 5] = [
+    let formats: [&[&str]; 6] = [
         &["--format=pax", "--xattrs", "--xattrs-include=*", "-c"],
         &["--format=pax", "--xattrs", "--xattrs-include=*", "-cz"],
         &["--format=pax", "--xattrs", "--xattrs-include=*", "-cJ"],
+        &["--format=pax", "--xattrs", "--xattrs-include=*", "-cj"],
         &["--format=pax", "--xattrs", "--xattrs-include=*", "-c", "--zstd"],
         &["--format=gnu", "-c"],
     ];
@@ -251,6 +254,55 @@ fn archives_of_gnu_tar_unpack_to_the_same() {
         assert_eq!(made, expected, "{arguments:?}");
     }
     assert!(fs::symlink_metadata(from.join("null")).unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn names_of_attributes_are_any() {
+    let from = tempfile::tempdir_in("/var/tmp").unwrap();
+    let names = ["user.a=b=c", "user.50%", "user.%3D"];
+    fs::write(from.path().join("file"), "").unwrap();
+    for name in names {
+        xattr::set(&from.path().join("file"), OsStr::new(name), b"=\n\0\xff").unwrap();
+    }
+    let tree = Layers::new([from.path().to_owned()]);
+    let mut tape = crate::builder::rootfs::tape::Tape::new(super::super::tar_writer::TarWriter::new(Vec::new()), "");
+    tree.walk(&mut |entry| tape.add(entry).map(|()| true).context(String::new)).unwrap();
+    let archive = tape.finish().unwrap();
+    let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| directory.path().join(name));
+    for path in [&ours, &theirs] {
+        fs::create_dir(path).unwrap();
+    }
+    let packed = directory.path().join("x.tar");
+    fs::write(&packed, archive).unwrap();
+    unpack(&packed, &ours, &Limits::default(), &CancellationToken::new(), &mut |_| {}).unwrap();
+    let mut command = Command::new("tar");
+    command.args(["--xattrs", "--xattrs-include=*", "-xf"]).arg(&packed).arg("-C").arg(&theirs);
+    assert!(command.status().unwrap().success());
+    let expected = xattr::list(&from.path().join("file")).unwrap();
+    assert_eq!(expected.len(), 3);
+    for path in [ours, theirs] {
+        assert_eq!(xattr::list(&path.join("file")).unwrap(), expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn holes_of_files_stay_holes() {
+    let bench = Bench::new();
+    let from = bench.directory.path().join("from");
+    fs::create_dir(&from).unwrap();
+    let file = File::create(from.join("sparse")).unwrap();
+    let data = vec![7; 70_000];
+    std::os::unix::fs::FileExt::write_all_at(&file, &data, 3 << 30).unwrap();
+    file.set_len(1 << 40).unwrap();
+    copy_directory(&from, &bench.tree(), &CancellationToken::new(), &mut |_| {}).unwrap();
+    let copy = File::open(bench.tree().join("sparse")).unwrap();
+    let metadata = copy.metadata().unwrap();
+    assert_eq!(metadata.len(), 1 << 40);
+    assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
+    let mut read = vec![0; data.len() + 1];
+    std::os::unix::fs::FileExt::read_exact_at(&copy, &mut read, 3 << 30).unwrap();
+    assert!(read[..data.len()] == data && read[data.len()] == 0);
 }
 
 #[test]

@@ -190,12 +190,6 @@ fn not_a_file_system(file: &mut File, path: &Path) -> Result<()> {
             "write it out, `debugfs -R 'rdump / DIRECTORY' IMAGE`, and compare the directory".to_owned(),
         );
     }
-    if start.starts_with(b"BZh") {
-        return refused(
-            "packed with bzip2",
-            format!("unpack it first, `bunzip2 {}`, and compare the .tar file", path.display()),
-        );
-    }
     Ok(())
 }
 

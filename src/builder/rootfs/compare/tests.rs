@@ -92,3 +92,17 @@ fn hostile_archives_are_refused() {
     fs::write(directory.path().join("cut.tar"), cut).unwrap();
     assert!(refused(&directory.path().join("cut.tar"), &options()).contains("ends in the middle"));
 }
+
+#[test]
+fn an_archive_packed_with_bzip2_is_unpacked() {
+    let directory = tempfile::tempdir().unwrap();
+    let [tree, packed] = ["tree", "x.tar.bz2"].map(|name| directory.path().join(name));
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("file"), "content").unwrap();
+    let status = std::process::Command::new("tar").arg("-cjf").arg(&packed).arg("-C").arg(&tree).arg(".").status();
+    assert!(status.unwrap().success());
+    assert_eq!(lines(&tree, &packed, &Options { times: false, ..options() }), [""; 0]);
+    fs::write(tree.join("file"), "Content").unwrap();
+    let changed = lines(&tree, &packed, &Options { times: false, ..options() });
+    assert_eq!(changed, ["Changed file: content 7 bytes>7 bytes"]);
+}

@@ -128,8 +128,10 @@ impl Host {
             (None, Some(uri)) => uri,
             (None, None) => return Err(self.no_mirror(&suite)),
         };
-        let components =
-            if options.components.is_empty() { vec!["main".to_owned()] } else { options.components.clone() };
+        let components = match options.components.as_slice() {
+            [] => usual_components(distribution, source),
+            named => named.to_vec(),
+        };
         check_name("a suite", &suite)?;
         for component in &components {
             check_name("a component", component)?;
@@ -349,6 +351,17 @@ fn debian_architecture(rust: &str) -> &str {
         "loongarch64" => "loong64",
         other => other,
     }
+}
+
+/// What scripts written for a distribution rely on: on Ubuntu much of what is in Debian's `main` is in `universe`.
+fn usual_components(distribution: Option<Distribution>, source: Option<&AptSource>) -> Vec<String> {
+    let names: &[&str] = match distribution {
+        Some(Distribution::Ubuntu) => &["main", "universe"],
+        _ => &["main"],
+    };
+    // A mirror of the host's may hold less.
+    let there = |name: &str| name == "main" || source.is_none_or(|source| source.components.iter().any(|c| c == name));
+    names.iter().filter(|name| there(name)).map(|name| (*name).to_owned()).collect()
 }
 
 #[cfg(test)]

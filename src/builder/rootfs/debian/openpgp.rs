@@ -180,7 +180,7 @@ fn read_certificates(bytes: &[u8]) -> Vec<SignedPublicKey> {
     let starts: Vec<usize> =
         bytes.windows(ARMOUR_START.len()).enumerate().filter(|(_, w)| *w == ARMOUR_START).map(|(i, _)| i).collect();
     if starts.is_empty() {
-        return SignedPublicKey::from_bytes_many(bytes)
+        return SignedPublicKey::from_bytes_many(&*without_trust(bytes))
             .map(|keys| keys.filter_map(Result::ok).collect())
             .unwrap_or_default();
     }
@@ -192,6 +192,45 @@ fn read_certificates(bytes: &[u8]) -> Vec<SignedPublicKey> {
             keys.map(|(keys, _)| keys.filter_map(Result::ok).collect::<Vec<_>>()).unwrap_or_default()
         })
         .collect()
+}
+
+/// A keyring without its trust packets (RFC 9580, 5.10), which are GnuPG's own notes between the parts of a certificate:
+/// Ubuntu's keyring has them, and rPGP takes the certificate to end at the first.
+fn without_trust(keyring: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(keyring.len());
+    let mut rest = keyring;
+    while let Some((tag, length)) = packet(rest) {
+        let (packet, after) = rest.split_at(length);
+        if tag != Tag::Trust {
+            kept.extend_from_slice(packet);
+        }
+        rest = after;
+    }
+    // What is no packet is for the reader of certificates to refuse.
+    kept.extend_from_slice(rest);
+    kept
+}
+
+/// Tag and whole length of the packet that the bytes begin with (RFC 9580, 4.2), unless it is cut off or of no length
+/// stated beforehand.
+fn packet(bytes: &[u8]) -> Option<(Tag, usize)> {
+    let first = *bytes.first()?;
+    let number = |from: usize, count: usize| {
+        let digits = bytes.get(from..from + count)?;
+        Some(digits.iter().fold(0_usize, |number, digit| number << 8 | usize::from(*digit)))
+    };
+    let (tag, header, body) = match first {
+        0xc0.. => match number(1, 1)? {
+            length @ 0..=191 => (first & 0x3f, 2, length),
+            high @ 192..=223 => (first & 0x3f, 3, ((high - 192) << 8) + number(2, 1)? + 192),
+            255 => (first & 0x3f, 6, number(2, 4)?),
+            _ => return None,
+        },
+        0x80.. if first & 3 < 3 => (first >> 2 & 0x0f, 1 + (1 << (first & 3)), number(1, 1 << (first & 3))?),
+        _ => return None,
+    };
+    let length = header + body;
+    (length <= bytes.len()).then(|| (Tag::from(tag), length))
 }
 
 fn is_issuer(signature: &Signature, key: &impl pgp::types::KeyDetails) -> bool {

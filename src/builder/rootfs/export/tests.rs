@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
@@ -155,6 +156,39 @@ fn a_cancelled_export_leaves_what_was_there() {
     }
     assert_eq!(bench.names(), ["image", "image.tar.gz", "image.tar.zst"]);
     assert_eq!(fs::read_dir(bench.target("image")).unwrap().count(), 0);
+}
+
+/// Cancels when it has been given some bytes, and does not want to be given many more.
+struct Canceller {
+    cancel: CancellationToken,
+    given: usize,
+}
+
+impl Write for Canceller {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.given += bytes.len();
+        if self.given > 1 << 20 {
+            self.cancel.cancel();
+        }
+        assert!(self.given < 1 << 24, "it goes on");
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn cancelling_takes_effect_within_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::File::create(directory.path().join("huge")).unwrap().set_len(1 << 40).unwrap();
+    let tree = Layers::new([directory.path().to_owned()]);
+    let (target, clamp) = (PathBuf::from("x.tar"), Clamp::default());
+    let what = Export { tree: &tree, target: &target, format: Format::Tar, force: false, exclude: &[], clamp };
+    let cancel = CancellationToken::new();
+    let output = Canceller { cancel: cancel.clone(), given: 0 };
+    assert!(tape(&what, output, &cancel, &mut |_| {}).is_err());
 }
 
 #[test]

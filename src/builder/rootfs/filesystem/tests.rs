@@ -22,8 +22,8 @@ fn sample() -> tempfile::TempDir {
 
 fn write_to(directory: &Path, name: &str, config: &FilesystemConfig) -> Result<()> {
     let tree = Layers::new([directory.join("tree")]);
-    let scratch = directory.join("scratch");
-    let image = Image { tree: &tree, config, name: "t", clamp: Clamp::at(1_600_000_000), scratch: &scratch };
+    let (scratch, stand_ins) = (directory.join("scratch"), true);
+    let image = Image { tree: &tree, config, name: "t", clamp: Clamp::at(1_600_000_000), scratch: &scratch, stand_ins };
     let target = directory.join(name);
     write(&image, &target, Format::of_name(&target), false, &CancellationToken::new(), &mut |_| {})
 }
@@ -76,16 +76,58 @@ fn an_ext4_holds_the_tree() {
     assert_eq!(sh(path, "ls -A"), "tree\nx.ext4\n");
 }
 
+#[test]
+fn what_stands_for_a_device_is_one_in_an_ext4_and_overlays_leave_no_trace() {
+    if check_program(Format::Ext4).is_err() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = directory.path();
+    sh(
+        path,
+        "mkdir -p tree/dev upper/gone tree/a upper/a; echo x >tree/file; echo y >tree/a/below; mknod upper/file c 0 0
+         : >\"tree/dev/a \\\"b\"; : >tree/disk; chmod 620 tree/disk; chown 3:70000 tree/disk; touch -d @1500000000 tree/disk",
+    );
+    for (file, value) in [("dev/a \"b", "c 5:7000"), ("disk", "b 259:1")] {
+        xattr::set(&path.join("tree").join(file), std::ffi::OsStr::new("user.larder.device"), value.as_bytes())
+            .unwrap();
+    }
+    xattr::set(&path.join("upper/a"), std::ffi::OsStr::new("user.overlay.opaque"), b"y").unwrap();
+    let tree = Layers::new(["tree", "upper"].map(|name| path.join(name)));
+    let image = |target: &str| {
+        let (scratch, config) = (path.join("scratch"), FilesystemConfig::default());
+        let clamp = Clamp::at(1_600_000_000);
+        let image = Image { tree: &tree, config: &config, name: "t", clamp, scratch: &scratch, stand_ins: true };
+        write(&image, &path.join(target), Format::Ext4, false, &CancellationToken::new(), &mut |_| {}).unwrap();
+    };
+    image("x.ext4");
+    sh(path, "e2fsck -fn x.ext4");
+    let stat = |file: &str| sh(path, &format!("debugfs -R 'stat \"{file}\"' x.ext4 2>&1"));
+    let disk = stat("/disk");
+    for expected in ["Type: block", "Mode:  0620", "User:     3   Group: 70000", "259:01", "mtime: 0x59682f00"] {
+        assert!(disk.contains(expected), "{expected}: {disk}");
+    }
+    let console = stat("/dev/a \"\"b");
+    assert!(console.contains("Type: character") && console.contains("5:7000"), "{console}");
+    assert!(!disk.contains("larder"), "{disk}");
+    assert!(stat("/file").contains("not found") && stat("/a/below").contains("not found"));
+    assert!(!stat("/a").contains("overlay"), "{}", stat("/a"));
+    image("y.ext4");
+    sh(path, "cmp x.ext4 y.ext4");
+}
+
 fn image_uuid(directory: &Path) -> String {
     let tree = Layers::new([directory.join("tree")]);
     let config = FilesystemConfig::default();
     let clamp = Clamp::at(1_600_000_000);
-    Image { tree: &tree, config: &config, name: "t", clamp, scratch: directory }.fixed_uuid().unwrap()
+    Image { tree: &tree, config: &config, name: "t", clamp, scratch: directory, stand_ins: false }.fixed_uuid().unwrap()
 }
 
 #[test]
 fn sizes_and_names_are_checked() {
-    for (size, expected) in [("1M", Some(1 << 20)), ("2G", Some(2 << 30)), ("1K", None), ("G", None), ("-1G", None)] {
+    for (size, expected) in
+        [("1M", Some(1 << 20)), ("2G", Some(2 << 30)), ("1K", None), ("G", None), ("-1G", None), ("2é", None)]
+    {
         assert_eq!(bytes(size), expected, "{size}");
     }
     let wrong = FilesystemConfig {

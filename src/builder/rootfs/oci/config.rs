@@ -133,9 +133,11 @@ impl OciConfig {
             let empty = command.first().is_some_and(String::is_empty);
             check(!empty, option, "the name of the program is empty".to_owned(), "name a program");
         }
-        for (name, _) in &self.env.0 {
+        for (name, value) in &self.env.0 {
             let fine = !name.is_empty() && !name.contains(['=', '\0']);
             check(fine, "oci.env", format!("{name:?} is no name of a variable"), "write NAME=value");
+            let message = format!("the value of {name:?} has a NUL in it, which no variable can hold");
+            check(!value.contains('\0'), "oci.env", message, "remove it");
         }
         let directories = self.workdir.iter().map(|path| ("oci.workdir", path));
         for (option, path) in directories.chain(self.volumes.iter().map(|path| ("oci.volumes", path))) {
@@ -230,7 +232,12 @@ fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<u8>() {
         return (1..=64).contains(&number);
     }
-    SIGNALS.contains(&text) || ["SIGRTMIN", "SIGRTMAX"].iter().any(|base| text.starts_with(base))
+    let of_real_time = |base: &str, sign: char| {
+        let offset = text.strip_prefix(base).and_then(|rest| rest.strip_prefix(sign));
+        text == base
+            || offset.and_then(|offset| offset.parse().ok()).is_some_and(|offset: u8| (1..=15).contains(&offset))
+    };
+    SIGNALS.contains(&text) || of_real_time("SIGRTMIN", '+') || of_real_time("SIGRTMAX", '-')
 }
 
 /// The grammar of annotations.md: parts of letters and digits, with separators between them.

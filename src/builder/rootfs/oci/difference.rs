@@ -10,11 +10,14 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::archive;
+use tokio_util::sync::CancellationToken;
+
+use super::super::archive::{self, stop_if};
 use crate::engine::clamp::Clamp;
 use crate::error::{Context as _, Result};
 use crate::guest::layers::{Entry, Layers, Node};
 use crate::guest::xattr;
+use crate::pack::Stoppable;
 
 /// A difference, at a path.
 #[derive(Debug)]
@@ -31,21 +34,24 @@ pub(super) fn difference(
     below: &Layers,
     now: &Layers,
     clamp: Clamp,
+    cancel: &CancellationToken,
     visit: &mut dyn FnMut(&Change<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut links = Links::default();
     compare(below, now, &mut |_, below, now| {
+        stop_if(cancel)?;
         links.add(below, now);
         Ok(())
     })?;
     // Directories on the way to where the walk is that have not been told of, for no difference was met in them yet.
     let mut parents: Vec<Entry> = Vec::new();
     compare(below, now, &mut |path, below, now| {
+        stop_if(cancel)?;
         parents.retain(|parent| path != parent.path && path.starts_with(&parent.path));
         let kept = match (below, now) {
             (Some(below), Some(now)) => {
                 links.same(below, now)
-                    && same(below, now, clamp).context(|| format!("cannot compare {}", now.source.display()))?
+                    && same(below, now, clamp, cancel).context(|| format!("cannot compare {}", now.source.display()))?
             }
             _ => false,
         };
@@ -155,7 +161,7 @@ fn identity(entry: &Entry) -> (u64, u64) {
 }
 
 /// Whether an archive would hold the same of both.
-fn same(below: &Entry, now: &Entry, clamp: Clamp) -> io::Result<bool> {
+fn same(below: &Entry, now: &Entry, clamp: Clamp, cancel: &CancellationToken) -> io::Result<bool> {
     let (old, new) = (&below.metadata, &now.metadata);
     // The mode has the type in it.
     if (old.mode(), old.uid(), old.gid()) != (new.mode(), new.uid(), new.gid())
@@ -175,10 +181,10 @@ fn same(below: &Entry, now: &Entry, clamp: Clamp) -> io::Result<bool> {
     }
     Ok(old.len() == new.len()
         && xattr::list(&below.source)? == xattr::list(&now.source)?
-        && same_content(archive::open(&below.source)?, archive::open(&now.source)?)?)
+        && same_content(Stoppable::new(archive::open(&below.source)?, cancel), archive::open(&now.source)?)?)
 }
 
-fn same_content(mut one: File, mut other: File) -> io::Result<bool> {
+fn same_content(mut one: impl Read, mut other: File) -> io::Result<bool> {
     let (mut left, mut right) = (vec![0; 128 << 10], vec![0; 128 << 10]);
     loop {
         let count = one.read(&mut left)?;

@@ -43,10 +43,15 @@ struct Run<'a> {
     context: &'a InterpolateContext,
     output: String,
     limit: usize,
+    /// What may still be done: a few words can ask for loops in loops in loops.
+    steps: usize,
 }
 
+/// Most nodes that are visited.
+const MAX_STEPS: usize = 1_000_000;
+
 pub(super) fn execute(nodes: &[Node], context: &InterpolateContext, limit: usize) -> Result<String, InterpolateError> {
-    let mut run = Run { context, output: String::new(), limit };
+    let mut run = Run { context, output: String::new(), limit, steps: MAX_STEPS };
     run.nodes(nodes, &Go::Root)?;
     Ok(run.output)
 }
@@ -57,6 +62,7 @@ impl Run<'_> {
     }
 
     fn node(&mut self, node: &Node, dot: &Go) -> Result<(), InterpolateError> {
+        self.steps = self.steps.checked_sub(1).ok_or(InterpolateError::TooLarge)?;
         match node {
             Node::Text(text) => self.write(text),
             Node::Output(pipeline) => {
@@ -84,7 +90,10 @@ impl Run<'_> {
             },
             Node::Range { over, body, otherwise } => match self.pipeline(over, dot)? {
                 Go::Int(count) if count > 100_000 => Err(InterpolateError::TooLarge),
-                Go::Int(count) if count > 0 => (0..count).try_for_each(|number| self.nodes(body, &Go::Int(number))),
+                Go::Int(count) if count > 0 => (0..count).try_for_each(|number| {
+                    self.steps = self.steps.checked_sub(1).ok_or(InterpolateError::TooLarge)?;
+                    self.nodes(body, &Go::Int(number))
+                }),
                 Go::Int(_) | Go::Nil => self.nodes(otherwise, dot),
                 _ => Err(InterpolateError::Function {
                     function: "range".to_owned(),

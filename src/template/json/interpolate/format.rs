@@ -25,6 +25,9 @@ pub(super) fn sprintf(format: &str, arguments: &[Go]) -> Result<String, String> 
         }
         let argument = arguments.next().ok_or("too few arguments for the format")?;
         text.push_str(&pad(&verb_text(verb, &spec, argument)?, &spec)?);
+        if text.len() > super::MAX_OUTPUT {
+            return Err("the result is too large".to_owned());
+        }
     }
     Ok(text)
 }
@@ -32,8 +35,13 @@ pub(super) fn sprintf(format: &str, arguments: &[Go]) -> Result<String, String> 
 fn verb_text(verb: char, spec: &str, argument: &Go) -> Result<String, String> {
     let wrong = || format!("%{verb} cannot show this value");
     Ok(match (verb, argument) {
+        ('v' | 's', Go::Text(text)) => match precision(spec)? {
+            Some(most) => text.chars().take(most).collect(),
+            None => text.clone(),
+        },
         ('v' | 's', value) => value.text(),
         ('q', Go::Text(text)) => format!("{text:?}"),
+        ('d', Go::Int(number)) if flags(spec).contains('+') => format!("{number:+}"),
         ('d', Go::Int(number)) => number.to_string(),
         ('x', Go::Int(number)) => format!("{number:x}"),
         ('X', Go::Int(number)) => format!("{number:X}"),
@@ -53,20 +61,31 @@ fn precision(spec: &str) -> Result<Option<usize>, String> {
     if precision > MAX_WIDTH { Err("the precision is too large".to_owned()) } else { Ok(Some(precision)) }
 }
 
+/// What comes before the width.
+fn flags(spec: &str) -> &str {
+    &spec[..spec.find(|c: char| !matches!(c, '-' | '+' | '#' | ' ' | '0')).unwrap_or(spec.len())]
+}
+
 fn pad(text: &str, spec: &str) -> Result<String, String> {
-    let (flags, _) = spec.split_once('.').unwrap_or((spec, ""));
-    let width = flags.trim_start_matches(['-', '+', '#', ' ', '0']);
+    let (whole, _) = spec.split_once('.').unwrap_or((spec, ""));
+    let flags = flags(whole);
+    let width = &whole[flags.len()..];
     if width.is_empty() {
         return Ok(text.to_owned());
     }
-    let zeros = flags.starts_with('0');
+    let zeros = flags.contains('0');
     let width: usize = width.parse().map_err(|_| "bad width")?;
     if width > MAX_WIDTH {
         return Err("the width is too large".to_owned());
     }
     Ok(match (flags.contains('-'), zeros) {
         (true, _) => format!("{text:<width$}"),
-        (false, true) => format!("{}{text}", "0".repeat(width.saturating_sub(text.chars().count()))),
+        (false, true) => {
+            // Zeros go between a sign and the digits.
+            let digits = text.find(|c: char| c != '-' && c != '+').filter(|at| *at < 2).unwrap_or(0);
+            let (sign, digits) = text.split_at(digits);
+            format!("{sign}{}{digits}", "0".repeat(width.saturating_sub(text.chars().count())))
+        }
         (false, false) => format!("{text:>width$}"),
     })
 }

@@ -73,9 +73,13 @@ pub(super) fn call(name: &str, arguments: &[Go], context: &InterpolateContext) -
             limited(&call, call.text(2)?, call.text(0)?, call.text(1)?, usize::MAX)
         }
         "split" => split(&call),
-        "printf" => Ok(Go::Text(format::sprintf(call.text(0)?, &arguments[1..]).map_err(|error| call.fail(error))?)),
-        "print" => Ok(Go::Text(print(arguments))),
-        "println" => Ok(Go::Text(arguments.iter().map(Go::text).collect::<Vec<_>>().join(" ") + "\n")),
+        "printf" => call.fits().and_then(|()| {
+            Ok(Go::Text(format::sprintf(call.text(0)?, &arguments[1..]).map_err(|error| call.fail(error))?))
+        }),
+        "print" => print(&call).map(Go::Text),
+        "println" => {
+            call.fits().map(|()| Go::Text(arguments.iter().map(Go::text).collect::<Vec<_>>().join(" ") + "\n"))
+        }
         "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
             Err(call.fail("Larder does not read secrets from other programs"))
         }
@@ -180,7 +184,9 @@ fn clean(text: &str) -> String {
 }
 
 /// Go's `Sprint`: a space between operands when neither is a string.
-fn print(arguments: &[Go]) -> String {
+fn print(call: &Call<'_>) -> Result<String, InterpolateError> {
+    call.fits()?;
+    let arguments = call.arguments;
     let mut text = String::new();
     for (index, value) in arguments.iter().enumerate() {
         let is_text = |value: &Go| matches!(value, Go::Text(_));
@@ -189,7 +195,7 @@ fn print(arguments: &[Go]) -> String {
         }
         text.push_str(&value.text());
     }
-    text
+    Ok(text)
 }
 
 struct Call<'a> {
@@ -207,6 +213,13 @@ impl<'a> Call<'a> {
             Go::Text(text) => Ok(text),
             _ => Err(self.fail(format!("argument {} must be a string", index + 1))),
         }
+    }
+
+    /// Refuses to put together what is too large: `with` over `print` of the dot a few times is exponential.
+    fn fits(&self) -> Result<(), InterpolateError> {
+        let text = |value: &Go| if let Go::Text(text) = value { text.len() } else { 0 };
+        let total = self.arguments.iter().map(text).fold(0, usize::saturating_add);
+        if total > super::MAX_OUTPUT { Err(self.fail("the result is too large")) } else { Ok(()) }
     }
 
     fn exactly(&self, count: usize) -> Result<(), InterpolateError> {

@@ -34,6 +34,7 @@ fn templates_render_as_go_does() {
         ("{{ replace \"-\" \"_\" 1 \"a-b-c\" }}", "a_b-c"),
         ("{{ split \"a.b.c\" \".\" 1 }}", "b"),
         ("{{ printf \"%s-%03d|%-4s|\" .Path 7 \"x\" }}", "/tmp/x.sh-007|x   |"),
+        ("{{ printf \"%05d|%+d|%+04d|%.2s|%-5d|\" -42 7 7 \"äöü\" 3 }}", "-0042|+7|+007|äö|3    |"),
         ("{{ if .Empty }}yes{{ else }}no{{ end }}", "no"),
         ("{{ if .Empty }}a{{ else if eq build_name \"web\" }}b{{ else }}c{{ end }}", "b"),
         ("a  {{- /* comment */ -}}  b", "ab"),
@@ -87,5 +88,25 @@ proptest::proptest! {
     #[test]
     fn any_text_renders_or_fails(text in "(\\{\\{|\\}\\}|-| |\\.|[a-z]{1,3}|`|\"|\\(|\\)|\\||if|end|else|printf|\\n|ä|1){0,24}") {
         let _ = render(&text, &context());
+    }
+}
+
+#[test]
+fn a_few_words_do_not_ask_for_all_memory_or_time() {
+    let nest = |open: &str, depth: usize| format!("{}x{}", open.repeat(depth), "{{ end }}".repeat(depth));
+    let dots = ". ".repeat(40);
+    for text in [
+        nest("{{ range 99999 }}", 6),
+        format!("{{{{ with `larder` }}}}{}{{{{ end }}}}", nest(&format!("{{{{ with print {dots} }}}}"), 20)),
+        format!("{{{{ with `larder` }}}}{}{{{{ end }}}}", nest(&format!("{{{{ with println {dots} }}}}"), 20)),
+        format!(
+            "{{{{ with `larder` }}}}{}{{{{ end }}}}",
+            nest(&format!("{{{{ with printf `{}` {dots} }}}}", "%9999s".repeat(40)), 20)
+        ),
+        "{{ if 1 }}".repeat(100_000),
+        format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000)),
+    ] {
+        let start: String = text.chars().take(80).collect();
+        assert!(render(&text, &context()).is_err(), "{start}");
     }
 }

@@ -67,6 +67,7 @@ fn an_ubuntu_host_builds_ubuntu_and_debian_when_told_from_where() {
     let spec = host.resolve(&DebianOptions::default()).unwrap();
     assert_eq!((spec.suite.as_str(), spec.mirror.as_str()), ("noble", "http://example.org/ubuntu/"));
     assert_eq!(spec.keyrings[0].bytes, b"ubuntu keys");
+    assert_eq!(spec.components, ["main", "universe"]);
     let options = DebianOptions {
         suite: Some("trixie".into()),
         mirror: Some("https://example.org/d".into()),

@@ -44,6 +44,31 @@ fn keyrings_in_every_form() {
 }
 
 #[test]
+fn notes_of_gnupg_between_the_parts_of_a_certificate_are_passed_over() {
+    let key = Key::new();
+    let plain = key.keyring().bytes;
+    let mut noted = Vec::new();
+    let mut rest = plain.as_slice();
+    while let Some((_, length)) = packet(rest) {
+        noted.extend_from_slice(&rest[..length]);
+        // Old format with one and two octets of length, and the new one.
+        for note in [[0xb0, 2, 0, 0].as_slice(), &[0xb1, 0, 1, 9], &[0xcc, 1, 7]] {
+            noted.extend_from_slice(note);
+        }
+        rest = &rest[length..];
+    }
+    assert!(rest.is_empty() && noted.len() > plain.len());
+    assert_eq!(without_trust(&noted), plain);
+    let certificates = Certificates::read(&[Keyring { origin: "k".into(), path: None, bytes: noted }]).unwrap();
+    let document = key.clearsign(TEXT, How::default());
+    assert!(certificates.verify_clearsigned(&document, "InRelease", Timestamp::now()).is_ok());
+    // Cut off anywhere, it is kept as it is.
+    for end in 0..plain.len() {
+        assert_eq!(without_trust(&plain[..end]), plain[..end]);
+    }
+}
+
+#[test]
 fn what_stands_around_the_signed_text_is_not_read() {
     let key = Key::new();
     let document = key.clearsign(TEXT, How::default());

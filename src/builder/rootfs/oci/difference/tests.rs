@@ -13,7 +13,7 @@ fn sh(directory: &Path, line: &str) {
 /// The differences, one a line: `+ path` and `- path`.
 fn differences(below: &Layers, now: &Layers, clamp: Clamp) -> String {
     let mut found = Vec::new();
-    difference(below, now, clamp, &mut |change| {
+    difference(below, now, clamp, &CancellationToken::new(), &mut |change| {
         found.push(match change {
             Change::Present(entry) => format!("+{}", entry.path.display()),
             Change::Removed(path) => format!("-{}", path.display()),
