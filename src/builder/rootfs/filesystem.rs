@@ -233,20 +233,19 @@ impl Image<'_> {
         self.mend(path, &nodes)
     }
 
-    /// The devices of the tree that cannot be in a copy of it.
+    /// The devices of the tree, which cannot be in everybody's copy of it. Root's are made in the same way, so that the
+    /// image is the same.
     fn nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>> {
         let mut nodes = Vec::new();
-        if !self.stand_ins {
-            return Ok(nodes);
-        }
         self.tree.walk(&mut |entry| {
             stop_if(cancel)?;
             let metadata = &entry.metadata;
-            let device = if metadata.is_file() && metadata.size() == 0 {
+            let device = if self.stand_ins && metadata.is_file() && metadata.size() == 0 {
                 let xattrs = xattr::list(&entry.source);
                 Device::of(&xattrs.context(|| format!("cannot read {}", entry.source.display()))?)
             } else {
-                Device::new(FileType::from_raw_mode(metadata.mode()), metadata.rdev())
+                let device = Device::new(FileType::from_raw_mode(metadata.mode()), metadata.rdev());
+                device.filter(|device| self.stand_ins || is_small(*device))
             };
             if let Some(device) = device {
                 let attributes = Attributes::from(metadata).clamped(self.clamp);
@@ -301,6 +300,11 @@ fn set(inode: &str, kind: u32, attributes: &Attributes) -> String {
     fields.map(|(name, value)| format!("sif {inode} {name} {value}\n")).concat()
 }
 
+/// Whether debugfs takes the number.
+fn is_small(device: Device) -> bool {
+    device.number.0.max(device.number.1) <= 65_535
+}
+
 /// Commands of debugfs that make a device.
 fn make(node: &Node) -> Result<String> {
     let unsound = || {
@@ -313,7 +317,7 @@ fn make(node: &Node) -> Result<String> {
     // Quotes are doubled (ss of e2fsprogs).
     let [path, parent, name] = [text, parent, name].map(|text| text.replace('"', "\"\""));
     let Device { block, number: (major, minor) } = node.device;
-    if major.max(minor) > 65_535 {
+    if !is_small(node.device) {
         return Err(Error::new(format!("the device /{text} ({major}:{minor}) cannot be in an ext4 image made here"))
             .hint("its number is above 65535: build as root, or choose another `format`"));
     }
