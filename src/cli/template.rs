@@ -77,7 +77,11 @@ impl Reading<'_> {
             return Ok(None);
         }
         let mut content = Vec::new();
-        let input = io::stdin().lock().take(MAX_STDIN).read_to_end(&mut content);
+        let input = io::stdin().lock().take(MAX_STDIN + 1).read_to_end(&mut content);
+        if content.len() as u64 > MAX_STDIN {
+            return Err(Error::new(format!("the template on standard input is longer than {} MiB", MAX_STDIN >> 20))
+                .hint("is it the template? if so, give it as a file"));
+        }
         input
             .and_then(|_| give_back(&content))
             .context(|| "cannot read the template from standard input".to_owned())?;

@@ -27,6 +27,7 @@ use crate::guest::{channel, namespace, raw};
 pub struct Inside {
     socket: OwnedFd,
     outside: u32,
+    user: Option<u32>,
 }
 
 /// Becomes root of a user namespace. The first argument is the number of the socket. Fails when that was refused and
@@ -52,7 +53,14 @@ pub(in crate::guest) fn enter(arguments: &[OsString]) -> Result<Inside, ExitCode
     }
     tell(&Made::Root)?;
     let outside = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
-    Ok(Inside { socket, outside })
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    Ok(Inside { socket, outside, user: outer_root(&map) })
+}
+
+/// The id outside that is 0 in a map of ids; see user_namespaces(7).
+fn outer_root(map: &str) -> Option<u32> {
+    let mut lines = map.lines().map(str::split_whitespace);
+    lines.find_map(|mut numbers| if numbers.next()? == "0" { numbers.next()?.parse().ok() } else { None })
 }
 
 /// Whether a mount namespace can be made; tried by a child, so that this process keeps its own.
@@ -98,9 +106,7 @@ impl Inside {
 
     /// The id outside of the user who is root here.
     pub fn user(&self) -> Option<u32> {
-        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
-        let mut lines = map.lines().map(str::split_whitespace);
-        lines.find_map(|mut numbers| (numbers.next()? == "0").then(|| numbers.next()?.parse().ok())?)
+        self.user
     }
 
     /// Begins to listen to the process outside. The receiver gets the numbers of signals that it passes on, and closes
@@ -242,5 +248,17 @@ impl Drop for End {
             let _ = alive.and_then(|waiting| waiting.group).map(|group| kill_process_group(group, Signal::KILL));
         }
         let _ = tell(&Request::Forget { id: self.id });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outer_root;
+
+    #[test]
+    fn the_user_is_who_is_root_inside() {
+        assert_eq!(outer_root("         1     100000      65536\n         0       1000          1\n"), Some(1000));
+        assert_eq!(outer_root("1 100000 65536\n"), None);
+        assert_eq!(outer_root(""), None);
     }
 }
