@@ -51,7 +51,8 @@ fn unpack(directory: &str, data: File) -> io::Result<()> {
     let mut data = io::BufReader::new(data);
     let mut archive = tar::Archive::new(&mut data);
     archive.set_preserve_permissions(true);
-    archive.set_preserve_mtime(true);
+    // As of files put there one by one, and as Packer's uploads: when a clone was made is not part of the image.
+    archive.set_preserve_mtime(false);
     archive.set_overwrite(true);
     archive.unpack(directory)?;
     // The padding at the archive's end, lest its writer see a broken pipe.

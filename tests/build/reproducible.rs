@@ -36,6 +36,18 @@ fn larder(outputs: &[&str], scripts: &[&str]) -> Larder {
     larder
 }
 
+/// Has the template upload a directory first, whose file was changed at `time`, in seconds.
+fn with_upload(larder: &Larder, outputs: &[&str], scripts: usize, time: u64) {
+    let upload = "  provisioner \"file\" {\n    source      = \"site/\"\n    destination = \"/opt/site\"\n  }\n";
+    larder.write(
+        "x.pkr.hcl",
+        &template(outputs, scripts).replacen("  provisioner", &format!("{upload}  provisioner"), 1),
+    );
+    let page = larder.write("site/pages/index.html", "a page");
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
+    fs::File::options().write(true).open(page).unwrap().set_modified(time).unwrap();
+}
+
 /// Builds with `line` before the program, and with this environment.
 fn build(larder: &Larder, line: &str, env: &[(&str, &str)]) -> Run {
     let mut command = Command::new("sh");
@@ -85,10 +97,13 @@ fn whoever_builds_where_and_when_gets_the_same_bytes() {
          busybox ln a.py b.py
          rm /etc/group"];
     let first = larder(&outputs, &scripts);
+    // Both older than the epoch: which clone is the older is no matter.
+    with_upload(&first, &outputs, scripts.len(), 1_400_000_000);
     let began = SystemTime::now();
     let _ = build(&first, "umask 022;", &[("SOURCE_DATE_EPOCH", EPOCH)]).expect(0);
     another_second(began);
     let second = larder(&outputs, &scripts);
+    with_upload(&second, &outputs, scripts.len(), 1_450_000_000);
     let env = [("SOURCE_DATE_EPOCH", EPOCH), ("TZ", "Asia/Tokyo"), ("LC_ALL", "tr_TR.UTF-8"), ("LANG", "tr_TR.UTF-8")];
     let line = "umask 027; hostname elsewhere; exec taskset -c 0";
     let _ = build(&second, &format!("exec unshare -u sh -c '{line} \"$@\"' sh"), &env).expect(0);
