@@ -8,6 +8,7 @@ pub mod artifice;
 pub mod checksum;
 pub mod compress;
 pub mod manifest;
+mod output;
 pub mod shell_local;
 
 /// A kind of post-processor.

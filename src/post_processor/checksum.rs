@@ -12,14 +12,14 @@ use sha2::digest::DynDigest;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 use tokio_util::sync::CancellationToken;
 
-use super::{PostProcessorType, listed};
+use super::{PostProcessorType, listed, output};
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Context, PostProcessed, PostProcessor};
 use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostics, did_you_mean};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::json::interpolate::InterpolateContext;
 
 #[cfg(test)]
 mod tests;
@@ -54,19 +54,7 @@ pub fn validate(decoded: &Decoded<ChecksumConfig>) -> Diagnostics {
             .map_or_else(|| format!("types are: {}", TYPES.join(", ")), |near| format!("did you mean `{near}`?"));
         diagnostics.push(decoded.error("checksum_types", format!("unknown type of checksum `{name}`")).hint(hint));
     }
-    let mut context = InterpolateContext::default();
-    for field in ["BuildName", "BuilderType", "ChecksumType"] {
-        context.data.insert(field.to_owned(), "x".to_owned());
-    }
-    match interpolate::render(&decoded.config.output, &context) {
-        Ok(_) | Err(interpolate::InterpolateError::NotKnownYet { .. }) => {}
-        Err(error) => diagnostics.push(
-            decoded
-                .error("output", "cannot render the template in `output`")
-                .detail(error.to_string())
-                .hint(error.hint()),
-        ),
-    }
+    diagnostics.extend(output::check(decoded, &decoded.config.output, &["ChecksumType"]));
     diagnostics
 }
 
@@ -101,13 +89,7 @@ impl PostProcessor for Checksum {
 
 impl Checksum {
     fn output(&self, context: &Context, checksum: &str) -> Result<PathBuf> {
-        let mut with = self.interpolate.clone();
-        with.data.insert("BuildName".to_owned(), context.build_name.clone());
-        with.data.insert("BuilderType".to_owned(), context.builder_type.clone());
-        with.data.insert("ChecksumType".to_owned(), checksum.to_owned());
-        interpolate::render(&self.config.output, &with)
-            .map(PathBuf::from)
-            .map_err(|error| Error::new(format!("cannot render `output`: {error}")).hint(error.hint()))
+        output::render(&self.config.output, &self.interpolate, context, &[("ChecksumType", checksum)])
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{PostProcessorType, listed};
+use super::{PostProcessorType, listed, output};
 use crate::builder::rootfs::tape;
 use crate::engine::artifact::Artifact;
 use crate::engine::clamp::Clamp;
@@ -22,7 +22,7 @@ use crate::pack::zip::{Content, Meta, ZipWriter};
 use crate::pack::{self, Codec, Packer, Watched};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostics, did_you_mean};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::json::interpolate::InterpolateContext;
 
 mod form;
 
@@ -66,19 +66,7 @@ pub fn validate(decoded: &Decoded<CompressConfig>) -> Diagnostics {
                 .hint("use 1 (fast) to 9 (small); 0 and -1 stand for the default"),
         );
     }
-    let mut context = InterpolateContext::default();
-    for field in ["BuildName", "BuilderType"] {
-        context.data.insert(field.to_owned(), "x".to_owned());
-    }
-    match interpolate::render(&config.output, &context) {
-        Ok(_) | Err(interpolate::InterpolateError::NotKnownYet { .. }) => {}
-        Err(error) => diagnostics.push(
-            decoded
-                .error("output", "cannot render the template in `output`")
-                .detail(error.to_string())
-                .hint(error.hint()),
-        ),
-    }
+    diagnostics.extend(output::check(decoded, &config.output, &[]));
     diagnostics
 }
 
@@ -134,12 +122,7 @@ impl PostProcessor for Compress {
 
 impl Compress {
     fn target(&self, context: &Context) -> Result<PathBuf> {
-        let mut with = self.interpolate.clone();
-        with.data.insert("BuildName".to_owned(), context.build_name.clone());
-        with.data.insert("BuilderType".to_owned(), context.builder_type.clone());
-        interpolate::render(&self.config.output, &with)
-            .map(PathBuf::from)
-            .map_err(|error| Error::new(format!("cannot render `output`: {error}")).hint(error.hint()))
+        output::render(&self.config.output, &self.interpolate, context, &[])
     }
 }
 
