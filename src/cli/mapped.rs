@@ -15,7 +15,9 @@ use crate::guest::{reap, reexec};
 /// Whether what is to be built needs ids besides the user's own. Fails when it does and they are not to be had. A
 /// template with errors needs none: whoever reads it next tells of them.
 pub(super) fn is_needed_to_build(args: &BuildArgs, call: &Call, env: &Env) -> Result<bool> {
-    if call.inside.is_some() {
+    let looked = mapping::look(path(env));
+    // Root with ids enough, as nearly always: the template is not read a second time for it.
+    if call.inside.is_some() || (looked.is_ok() && !mapping::is_needed()) {
         return Ok(false);
     }
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
@@ -23,7 +25,7 @@ pub(super) fn is_needed_to_build(args: &BuildArgs, call: &Call, env: &Env) -> Re
     if !reading.builders().iter().any(|kind| builder::needs_ids(kind)) {
         return Ok(false);
     }
-    mapping::look(path(env)).map_err(|cause| cause.error("cannot build as this user"))?;
+    looked.map_err(|cause| cause.error("cannot build as this user"))?;
     Ok(mapping::is_needed())
 }
 
