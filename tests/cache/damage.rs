@@ -108,7 +108,9 @@ fn a_build_heals_a_body_by_itself() {
         } else {
             fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(b"e", 5).unwrap();
         }
-        assert_eq!(outcomes(&fetch(&larder, &origin, &[DEB, DEB]).expect(0)), ["MISS", "HIT"]);
+        assert_eq!(outcomes(&fetch(&larder, &origin, &[DEB]).expect(0)), ["MISS"]);
+        // By another run: within one it might still join the fetch, whose last byte comes before it is stored.
+        assert_eq!(outcomes(&fetch(&larder, &origin, &[DEB]).expect(0)), ["HIT"]);
         assert_eq!(origin.requests()[DEB], 2);
         let _ = larder.run(["cache", "verify"]).expect(0);
     }
