@@ -5,6 +5,7 @@ pub mod build_run;
 pub mod cancel;
 pub mod clamp;
 pub mod component;
+pub mod control;
 pub mod host;
 pub mod job;
 pub mod on_error;

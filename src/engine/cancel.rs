@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Cause {
     /// The person pressed Ctrl-C.
     Interrupt,
+    /// The person cancelled this one build.
+    User,
     /// The process was asked to end (SIGTERM, SIGHUP).
     Terminate,
     /// The work took longer than it may.
@@ -21,6 +23,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupt => f.write_str("interrupted"),
+            Self::User => f.write_str("cancelled"),
             Self::Terminate => f.write_str("terminated"),
             Self::Timeout(limit) => write!(f, "timed out after {}", super::ui::duration(*limit)),
         }

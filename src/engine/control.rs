@@ -1,0 +1,221 @@
+//! The way back into a run: cancelling, answering, and how many builds run at a time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::cancel::{Cancel, Cause};
+use super::component::Communicator;
+use crate::error::{Error, Result};
+use crate::event::question::{Answer, Choice, Question};
+
+/// Steers a run. Cheap to clone; used by the terminal UI and by prompts.
+#[derive(Clone)]
+pub struct Control {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    run: Cancel,
+    state: Mutex<State>,
+    slots_changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    builds: BTreeMap<Arc<str>, BuildControl>,
+    open: BTreeMap<u64, Open>,
+    next_question: u64,
+    slots: Slots,
+}
+
+#[derive(Default)]
+struct BuildControl {
+    cancel: Cancel,
+    /// Whether its guest is to be kept when it is cancelled.
+    keep: bool,
+}
+
+/// A question without an answer yet.
+struct Open {
+    question: Question,
+    answer: oneshot::Sender<Answer>,
+    communicator: Option<Arc<dyn Communicator>>,
+}
+
+/// How many builds run at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// At most so many; 0 for no limit.
+    pub limit: usize,
+    /// Builds that have one: running, and not waiting with a question.
+    pub taken: usize,
+    /// Whether queued builds are held back.
+    pub paused: bool,
+}
+
+impl Slots {
+    fn is_free(&self) -> bool {
+        !self.paused && (self.limit == 0 || self.taken < self.limit)
+    }
+}
+
+/// A place among the builds that run; given back when dropped.
+pub struct Slot {
+    control: Control,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.control.lock().slots.taken -= 1;
+        self.control.shared.slots_changed.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Control over a run that `run` cancels, of which at most `limit` builds run at a time (0 for no limit).
+    pub fn new(run: Cancel, limit: usize) -> Self {
+        let state = State { slots: Slots { limit, ..Slots::default() }, next_question: 1, ..State::default() };
+        Self { shared: Arc::new(Shared { run, state: Mutex::new(state), slots_changed: Notify::new() }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels all builds; each cleans up.
+    pub fn cancel(&self, cause: Cause) {
+        self.shared.run.cancel(cause);
+    }
+
+    /// Cancels one build, which cleans up unless `keep`. Returns whether there is such a build.
+    pub fn cancel_build(&self, build: &str, keep: bool) -> bool {
+        let mut state = self.lock();
+        let Some(found) = state.builds.get_mut(build) else { return false };
+        found.keep |= keep;
+        let cancel = found.cancel.clone();
+        drop(state);
+        cancel.cancel(Cause::User);
+        true
+    }
+
+    /// Whether the build's guest is to be kept though it was cancelled.
+    pub(super) fn keeps(&self, build: &str) -> bool {
+        self.lock().builds.get(build).is_some_and(|build| build.keep)
+    }
+
+    /// Makes a build known, and returns its node of the tree of cancellation.
+    pub(super) fn add_build(&self, build: &Arc<str>) -> Cancel {
+        let cancel = self.shared.run.child();
+        self.lock().builds.insert(build.clone(), BuildControl { cancel: cancel.clone(), keep: false });
+        cancel
+    }
+
+    /// How many builds run, and may.
+    pub fn slots(&self) -> Slots {
+        self.lock().slots
+    }
+
+    /// Lets at most `limit` builds run at a time (0 for no limit). Those that run go on.
+    pub fn set_limit(&self, limit: usize) {
+        self.lock().slots.limit = limit;
+        self.shared.slots_changed.notify_waiters();
+    }
+
+    /// Holds back builds that have not started, or lets them start.
+    pub fn set_paused(&self, paused: bool) {
+        self.lock().slots.paused = paused;
+        self.shared.slots_changed.notify_waiters();
+    }
+
+    /// Waits for a place among the builds that run.
+    pub(super) async fn slot(&self) -> Slot {
+        loop {
+            let changed = self.shared.slots_changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.slots.is_free() {
+                    state.slots.taken += 1;
+                    return Slot { control: self.clone() };
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// The number for the next question.
+    pub(super) fn question_number(&self) -> u64 {
+        let mut state = self.lock();
+        state.next_question += 1;
+        state.next_question - 1
+    }
+
+    /// Opens a question. `communicator` reaches the guest of the build, if there is one.
+    pub(super) fn open(
+        &self,
+        question: Question,
+        communicator: Option<Arc<dyn Communicator>>,
+    ) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.lock().open.insert(question.id, Open { question, answer, communicator });
+        receiver
+    }
+
+    /// Closes a question that is no longer asked.
+    pub(super) fn close(&self, id: u64) {
+        self.lock().open.remove(&id);
+    }
+
+    /// The questions without an answer, the oldest first.
+    pub fn questions(&self) -> Vec<Question> {
+        self.lock().open.values().map(|open| open.question.clone()).collect()
+    }
+
+    /// The way into the guest of the build that waits with this question.
+    pub fn guest(&self, id: u64) -> Option<Arc<dyn Communicator>> {
+        self.lock().open.get(&id).and_then(|open| open.communicator.clone())
+    }
+
+    /// Answers a question. Fails if it is no longer open, or does not offer the answer.
+    pub fn answer(&self, id: u64, answer: Answer) -> Result<()> {
+        let mut state = self.lock();
+        let Some(open) = state.open.get(&id) else {
+            return Err(Error::new("the question has been answered already, or its deadline has passed"));
+        };
+        if !offers(&open.question, answer) {
+            return Err(Error::new("the question does not offer that answer"));
+        }
+        if let Some(open) = state.open.remove(&id) {
+            let _ = open.answer.send(answer);
+        }
+        Ok(())
+    }
+}
+
+fn offers(question: &Question, answer: Answer) -> bool {
+    let choice = match answer {
+        Answer::Retry => Choice::Retry,
+        Answer::RetryFrom { step_index } => {
+            if !question.resume_from.iter().any(|point| point.step_index == step_index) {
+                return false;
+            }
+            Choice::RetryFrom
+        }
+        Answer::Continue => Choice::Continue,
+        Answer::Skip => Choice::Skip,
+        Answer::Cleanup => Choice::Cleanup,
+        Answer::Keep => Choice::Keep,
+    };
+    question.choices.contains(&choice)
+}
