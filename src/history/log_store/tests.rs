@@ -1,3 +1,5 @@
+mod figures;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::{Arc, mpsc};
