@@ -18,7 +18,6 @@ pub mod literal;
 pub mod outline;
 pub mod problem;
 pub mod wizard;
-pub mod worker;
 pub mod write;
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
 use std::fs;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -9,7 +7,6 @@ use super::discover::{Card, Origin, discover, preview};
 use super::evaluate::{Evaluated, Request, evaluate};
 use super::field::{FieldKind, ValueSource};
 use super::wizard::{Placement, placement, propose, variable_file};
-use super::worker::Worker;
 use super::write::{Change, Existing, NewFile, Side, write};
 use super::*;
 use crate::template::hcl::value::{Kind, Type, Value};
@@ -343,27 +340,6 @@ fn what_cannot_be_written_whole_is_not_written_in_part() {
     let left: Vec<_> =
         fs::read_dir(&directory).expect("a directory").map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(left, ["blocked"]);
-}
-
-#[test]
-fn of_many_requests_the_newest_is_answered() {
-    let project = form();
-    let (sender, receiver) = mpsc::channel();
-    let worker = Worker::start(project.around.clone(), move |number, evaluated| {
-        sender.send((number, evaluated.variables)).expect("somebody listens");
-    })
-    .expect("a worker");
-    let request =
-        |key: &str| Request { path: "image.pkr.hcl".into(), typed: pairs(&[("key", key)]), ..Request::default() };
-    for number in 1..=50 {
-        worker.ask(number, request(&format!("k{number}")), Duration::from_millis(40));
-    }
-    let first = receiver.recv().expect("an answer");
-    assert_eq!(first, (50, "key = \"k50\"\n".to_owned()));
-    worker.ask(51, request("z"), Duration::ZERO);
-    assert_eq!(receiver.recv().expect("an answer").0, 51);
-    drop(worker);
-    assert!(receiver.recv().is_err(), "the thread ends with its worker");
 }
 
 fn values() -> impl Strategy<Value = Value> {
