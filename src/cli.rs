@@ -17,6 +17,7 @@ pub mod exit_codes;
 mod inspect;
 mod man;
 mod mapped;
+mod new;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -135,6 +136,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
+        Command::New(args) => return new::run(args, env, console).map(done),
         _ => {}
     }
     let settings = settings(cli, call.inside.as_ref(), env)?;
@@ -174,7 +176,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
-        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

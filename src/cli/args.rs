@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod config;
 mod diff;
 mod examples;
+mod new;
 mod shipped;
 
 use examples::{
@@ -19,6 +20,7 @@ use examples::{
 
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -175,6 +177,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// List the templates that come with Larder, or write one
+    #[command(after_help = new::EXAMPLES)]
+    New(NewArgs),
     /// Compare two images, file by file
     #[command(after_help = diff::EXAMPLES)]
     Diff(DiffArgs),
