@@ -19,6 +19,8 @@ use rustix::fs::Access;
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::entry::{Draft, Entry, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
+/// The time that so many milliseconds since 1970 stand for.
+pub use self::index::from_millis as time_of;
 pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
 
 /// The format of what lies on disk; another format gets another directory.
