@@ -16,3 +16,4 @@ pub mod plan;
 pub mod post_processor;
 pub mod provisioner;
 pub mod template;
+pub mod tui;
