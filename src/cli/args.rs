@@ -7,6 +7,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod cache;
 mod config;
 mod diff;
 mod examples;
@@ -18,6 +19,7 @@ use examples::{
     EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
 pub use new::NewArgs;
@@ -365,6 +367,12 @@ pub enum CacheCommand {
     Stats(JsonArgs),
     /// Read every stored body and compare it with its digest
     Verify(CacheVerifyArgs),
+    /// Remove stored answers by URL
+    Rm(CacheRmArgs),
+    /// Keep stored answers, whatever the limits say
+    Pin(CachePinArgs),
+    /// Let stored answers go again when room is needed
+    Unpin(CachePinArgs),
     /// Remove what is over a size, or has not been used for some time
     Gc(CacheGcArgs),
     /// Say how a URL is cached, and why its last request was answered as it was
@@ -377,6 +385,9 @@ pub struct CacheLsArgs {
     /// Only URLs that contain this
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
+    /// Sum up by host and path
+    #[arg(long)]
+    pub tree: bool,
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -392,6 +403,9 @@ pub struct JsonArgs {
 /// `larder cache verify`
 #[derive(Args, Clone, Debug)]
 pub struct CacheVerifyArgs {
+    /// Only these
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
     /// Remove what is not sound
     #[arg(long)]
     pub repair: bool,
