@@ -1,6 +1,7 @@
 //! What consumes the event stream: log files and renderers, on a thread of their own.
 
 pub mod consumer;
+pub mod held;
 pub mod json;
 pub mod log_file;
 pub mod machine;

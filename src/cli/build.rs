@@ -1,6 +1,6 @@
 //! `larder build`
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Stdout};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +22,8 @@ use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::Cancel;
-use crate::engine::component::{Ask, Context};
+use crate::engine::component::Context;
+use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::engine::job::{BuildJob, RunOptions};
 use crate::engine::on_error::OnError;
@@ -31,11 +32,12 @@ use crate::engine::ui::BuildUi;
 use crate::error::{Context as _, Error, Exit, Result, chain};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
-use crate::event::{Ending, EventKind, Events, bus};
+use crate::event::{Ending, EventKind, Events, Mark, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
 use crate::output::consumer;
+use crate::output::held::Held;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
 use crate::output::machine::Machine;
@@ -55,13 +57,14 @@ pub(super) async fn run(
     console: &Console,
     inside: Option<Inside>,
 ) -> Result<Exit> {
-    let outside = Outside::of(inside, settings, env)?;
+    let outside = Outside::of(inside)?;
     let console = &console.machine(settings.ui.value == Ui::Machine);
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
-    if args.on_error == OnErrorArg::Ask {
-        console.warning("-on-error=ask is not there yet; steps are undone, as with -on-error=cleanup");
+    let attended = ask::is_there(settings.ui.value, env);
+    if args.on_error == OnErrorArg::Ask && !attended {
+        console.warning("-on-error=ask: there is nobody to ask; steps are undone, as with -on-error=cleanup");
     }
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
@@ -71,11 +74,18 @@ pub(super) async fn run(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let consumer = consumer::spawn(receiver, renderers(args, settings, console))
-        .context(|| "cannot start the thread for output".to_owned())?;
+    let output = Held::new(io::stdout());
+    let mut renderers = renderers(args, settings, console, &output);
+    let mut prompts = None;
+    if attended {
+        let (asking, ears) = ask::Prompts::new(output, env)?;
+        renderers.push(Box::new(ears));
+        prompts = Some(asking);
+    }
+    let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
     // What is said beside the events goes to standard error, where it splits no line of theirs.
     let aside = console.machine(false);
-    let result = run_builds(args, settings, env, &ready, &events, &aside, outside).await;
+    let result = run_builds(args, settings, env, &ready, &events, &aside, outside, prompts).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -84,10 +94,15 @@ pub(super) async fn run(
     result.map(|outcomes| exit_code(&outcomes, &summary))
 }
 
-fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Box<dyn Renderer>> {
+fn renderers(
+    args: &BuildArgs,
+    settings: &Settings,
+    console: &Console,
+    output: &Held<Stdout>,
+) -> Vec<Box<dyn Renderer>> {
     let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
     let shown: Box<dyn Renderer> = match settings.ui.value {
-        Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
+        Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(output.clone()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
         Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
@@ -95,9 +110,8 @@ fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Bo
     vec![Box::new(LogFiles::default()), shown]
 }
 
-/// What is around the builds: who answers, who runs commands of the host, and who passes signals on.
+/// What is around the builds: who runs commands of the host, and who passes signals on.
 struct Outside {
-    ask: Option<Arc<dyn Ask>>,
     commands: Arc<dyn Host>,
     signals: Option<UnboundedReceiver<i32>>,
     /// The process to signal, where it is not this one.
@@ -106,12 +120,11 @@ struct Outside {
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
-    fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
-        let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
-        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
+    fn of(inside: Option<Inside>) -> Result<Self> {
+        let Some(inside) = inside else { return Ok(Self { commands: Arc::new(Here), signals: None, pid: None }) };
         let pid = Some(inside.outside());
         let (outside, signals) = inside.listen()?;
-        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals), pid })
+        Ok(Self { commands: Arc::new(outside), signals: Some(signals), pid })
     }
 }
 
@@ -137,6 +150,7 @@ async fn run_builds(
     events: &Events,
     console: &Console,
     outside: Outside,
+    prompts: Option<ask::Prompts>,
 ) -> Result<Vec<BuildOutcome>> {
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
@@ -158,11 +172,15 @@ async fn run_builds(
     let (cancel, signals) = (Cancel::root(), outside.signals);
     let outcomes = match jobs {
         Ok(jobs) => {
-            let options = options(args, settings, &session);
+            let options = options(args, settings, &session, prompts.is_some());
+            let limit = if args.debug { 1 } else { settings.parallel_builds.value };
+            let control = Control::new(cancel.clone(), limit);
+            let asking = answer(prompts, control.clone());
             let runs = session.dirs.runs.clone();
             let id = session.id.clone();
             tokio::select! {
-                outcomes = run_jobs(jobs, options, cancel.clone(), events.clone()) => Ok(outcomes),
+                outcomes = run_jobs(jobs, options, control, events.clone()) => Ok(outcomes),
+                () = asking => Err(Error::new("the prompt ended early")),
                 error = signals::watch(cancel.clone(), signals, |cause| tell_cancel(console, &cause.to_string()), || leave(&runs, &id, console)) => {
                     Err(error.err().unwrap_or_else(|| Error::new("left at once")))
                 }
@@ -178,9 +196,7 @@ async fn run_builds(
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
     events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
-    let kept = outcomes.as_ref().is_ok_and(|outcomes| {
-        args.on_error != OnErrorArg::Cleanup && outcomes.iter().any(|outcome| outcome.ending == Ending::Failed)
-    });
+    let kept = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
     if let (Err(error), false) = (session.finish(), kept) {
         console.error(&error);
     }
@@ -206,15 +222,25 @@ fn leave(runs: &Path, id: &str, console: &Console) {
     std::process::exit(1)
 }
 
-fn options(args: &BuildArgs, settings: &Settings, session: &Session) -> RunOptions {
+/// Puts the questions of a run on the terminal, if there is one. Does not end by itself.
+async fn answer(prompts: Option<ask::Prompts>, control: Control) {
+    match prompts {
+        Some(prompts) => prompts.run(control).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn options(args: &BuildArgs, settings: &Settings, session: &Session, attended: bool) -> RunOptions {
     RunOptions {
         run: session.id.clone(),
-        parallel: if args.debug { 1 } else { settings.parallel_builds.value },
         on_error: match args.on_error {
+            OnErrorArg::Ask if attended => OnError::Ask,
             OnErrorArg::Cleanup | OnErrorArg::Ask => OnError::Cleanup,
             OnErrorArg::Abort => OnError::Abort,
             OnErrorArg::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
+        attended,
+        ask_timeout: settings.ask_timeout.value,
         net: match settings.net.value {
             Net::Cache => "cache".to_owned(),
             Net::Offline => "offline".to_owned(),
@@ -265,7 +291,7 @@ fn job(
         run_uuid: session.uuid.clone(),
         force: args.force,
         debug: args.debug,
-        ask: outside.ask.clone(),
+        pause: None,
         host: outside.commands.clone(),
         host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
@@ -298,12 +324,13 @@ fn job(
     Ok((job, host))
 }
 
-/// Packer's codes: 0 when all builds succeeded, 1 otherwise; but 4 when an offline run missed something and 5 when
+/// Packer's codes: 0 when all builds succeeded with all their steps, 1 otherwise; but 4 when an offline run missed something and 5 when
 /// a trace was found.
 fn exit_code(outcomes: &[BuildOutcome], summary: &Summary) -> Exit {
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.ending != Ending::Succeeded).collect();
     if failed.is_empty() {
-        return Exit::Success;
+        let skipped = |outcome: &BuildOutcome| outcome.marks.iter().any(|mark| matches!(mark, Mark::Skipped { .. }));
+        return if outcomes.iter().any(skipped) { Exit::Failure } else { Exit::Success };
     }
     if summary.cancelled.is_none() && !summary.offline_misses.is_empty() {
         return Exit::OfflineMiss;

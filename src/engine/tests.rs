@@ -167,7 +167,7 @@ impl Fixture {
             run_uuid: "u".into(),
             force: false,
             debug: false,
-            ask: None,
+            pause: None,
             host: Arc::new(NoHost),
             host_env: BTreeMap::default(),
             clamp: super::clamp::Clamp::default(),

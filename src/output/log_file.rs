@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::renderer::Renderer;
+use super::text::step_begins;
 use crate::engine::ui::duration;
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
@@ -74,7 +75,7 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     let mut lines = |mark: &str, text: &str| text.lines().try_for_each(|line| writeln!(file, "{time} {mark} {line}"));
     match &event.kind {
         EventKind::BuildStarted { .. } => lines("==>", "build started"),
-        EventKind::StepStarted { name, .. } => lines("==>", &format!("[{name}]")),
+        EventKind::StepStarted { name, attempt, .. } => lines("==>", &step_begins(name, *attempt)),
         EventKind::StepFinished { name, ending, seconds, .. } => {
             let took = duration(Duration::from_secs_f64(*seconds));
             lines("==>", &format!("[{name}] {} after {took}", ending.as_str()))
@@ -88,8 +89,13 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
                 format!("{} {} {} {} {}: {}", flow.outcome, flow.status, flow.method, flow.url, flow.route, flow.why);
             lines("net", &text)
         }
-        EventKind::BuildFinished { ending, failure, .. } => {
+        EventKind::Question { question } => {
+            lines("???", &format!("[{}] waits for an answer: {}", question.step, question.summary()))
+        }
+        EventKind::Answered { answer, by, .. } => lines("???", &format!("{}: {}", by.as_str(), answer.as_str())),
+        EventKind::BuildFinished { ending, failure, marks, .. } => {
             lines("==>", &format!("build {}", ending.as_str()))?;
+            marks.iter().try_for_each(|mark| lines("!!!", &mark.to_string()))?;
             failure.iter().try_for_each(|failure| lines("!!!", &failure.message))
         }
         EventKind::Progress { .. }
