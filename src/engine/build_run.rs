@@ -71,6 +71,7 @@ pub(super) async fn run_build(job: BuildJob, place: Place, options: &RunOptions,
         asker,
         started: Vec::new(),
         opened: None,
+        unclosed: false,
         decided: None,
         edits: BTreeMap::new(),
         marks: Vec::new(),
@@ -124,6 +125,8 @@ struct BuildRun<'a> {
     started: Vec<Box<dyn Step>>,
     /// The guest of the provisioner under way, or of one that failed.
     opened: Option<Opened>,
+    /// Whether a provisioner has failed, and what it had opened is not closed.
+    unclosed: bool,
     /// What a person has said of a failure, in the place of `-on-error`.
     decided: Option<OnError>,
     /// Copies of scripts, by the place of their step.
@@ -207,6 +210,9 @@ impl BuildRun<'_> {
     /// Throws away what the provisioner that failed wrote.
     async fn close_failed(&mut self) {
         self.opened = None;
+        if !std::mem::take(&mut self.unclosed) {
+            return;
+        }
         let context = closing(&self.job.context);
         if let Err(error) = self.job.builder.close(false, &context).await {
             context.ui.warn(&chain(&error));
@@ -222,7 +228,7 @@ impl BuildRun<'_> {
         for line in self.job.builder.leave(&context).await {
             context.ui.say(&line);
         }
-        self.opened = None;
+        (self.opened, self.unclosed) = (None, false);
         self.left = (self.job.leftovers)();
     }
 
@@ -241,6 +247,7 @@ impl BuildRun<'_> {
         let result = provisioning.run(&mut *self.job.builder, &mut self.opened).await;
         if let Err(error) = &result {
             context.ui.warn(&format!("the error-cleanup-provisioner failed: {}", chain(error)));
+            self.unclosed = true;
             self.close_failed().await;
         }
         let ending = if result.is_ok() { Ending::Succeeded } else { Ending::Failed };

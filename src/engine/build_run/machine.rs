@@ -111,6 +111,7 @@ impl BuildRun<'_> {
             let provisioning = Provisioning { job, index: place, context: &context, cancel: &self.cancel, replaced };
             let result = provisioning.run(&mut *self.job.builder, &mut self.opened).await;
             self.tracker.finish(&tracked, self.ending(&result));
+            self.unclosed = result.is_err();
             let Err(error) = result else {
                 self.pause(&tracked).await?;
                 return Ok(Next::On);
@@ -121,6 +122,8 @@ impl BuildRun<'_> {
                 return Ok(Next::On);
             }
             match self.decide_provisioner(&tracked, &error, job, place, first).await {
+                // A guest that did not come up leaves nothing to go on with.
+                Verdict::Retry if self.opened.is_none() => self.close_failed().await,
                 Verdict::Retry => {}
                 Verdict::From(to) => {
                     self.close_failed().await;
@@ -157,7 +160,7 @@ impl BuildRun<'_> {
 
     /// Goes on as if the step had succeeded, with what it wrote so far.
     async fn skip(&mut self, tracked: &Tracked) -> Result<()> {
-        self.opened = None;
+        (self.opened, self.unclosed) = (None, false);
         self.marks.push(Mark::Skipped { step_index: tracked.index, step: tracked.name.clone() });
         self.job.builder.close(true, &closing(&self.job.context)).await
     }
