@@ -19,7 +19,7 @@ use rustix::termios::Winsize;
 use tempfile::TempDir;
 
 /// How long something may take to show.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the command as the terminal's only job, and stays when it has ended, as a user's shell does: the kernel resets
 /// a terminal whose session has ended, and nothing would be learnt of how it was left. `$0` is the directory for notes.
@@ -71,9 +71,7 @@ impl Pty {
         session.env_clear();
         session.args(["--ctty", "sh", "-c", SESSION]).arg(notes.path());
         session.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            value.map_or_else(|| session.env_remove(name), |value| session.env(name, value));
-        }
+        session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         session.env("TERM", command_term(command));
         if let Some(directory) = command.get_current_dir() {
             session.current_dir(directory);
@@ -81,7 +79,11 @@ impl Pty {
         let stream = || Stdio::from(slave.try_clone().unwrap());
         let session = session.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
         let seen = Arc::new(Seen {
-            state: Mutex::new(State { terminal: vt100::Parser::new(rows, columns, 0), bytes: Vec::new(), closed: false }),
+            state: Mutex::new(State {
+                terminal: vt100::Parser::new(rows, columns, 0),
+                bytes: Vec::new(),
+                closed: false,
+            }),
             changed: Condvar::new(),
         });
         let (from, to) = (File::from(master.try_clone().unwrap()), seen.clone());
@@ -160,6 +162,23 @@ impl Pty {
         text(&self.seen.lock().terminal)
     }
 
+    /// Whether the alternate screen is on.
+    pub fn is_alternate(&self) -> bool {
+        self.seen.lock().terminal.screen().alternate_screen()
+    }
+
+    /// Waits until the alternate screen is on, or off.
+    #[track_caller]
+    pub fn wait_alternate(&self, on: bool) {
+        let deadline = Instant::now() + LIMIT;
+        let mut state = self.seen.lock();
+        while state.terminal.screen().alternate_screen() != on {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited for the other screen; there is:\n{}", text(&state.terminal));
+            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// What is on the screen, with its colours, as escape sequences; a line each.
     pub fn styled(&self) -> String {
         let state = self.seen.lock();
@@ -206,7 +225,8 @@ impl Pty {
             if left.is_zero() || state.closed {
                 return Err(screen);
             }
-            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
+            // The condition may be about more than the screen.
+            state = self.seen.changed.wait_timeout(state, left.min(Duration::from_millis(20))).unwrap().0;
         }
     }
 

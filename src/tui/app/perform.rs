@@ -5,9 +5,6 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use super::{App, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
@@ -20,7 +17,7 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
     match effect {
         Effect::Leave(leave) => app.left = Some(leave),
         Effect::Redraw => app.screen.clear()?,
-        Effect::Suspend => suspend(app)?,
+        Effect::Suspend => hand_over::suspend(app)?,
         Effect::Bell => {
             app.screen.backend_mut().write_all(b"\x07")?;
             app.screen.backend_mut().flush()?;
@@ -35,13 +32,6 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
         Effect::Work(work) => app.workers.send(work),
     }
     Ok(())
-}
-
-/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
-fn suspend(app: &mut App<'_>) -> io::Result<()> {
-    hand_over::hand_over(app, |_| {
-        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
-    })
 }
 
 fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
