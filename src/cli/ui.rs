@@ -174,6 +174,8 @@ impl<'a> Desk<'a> {
     }
 
     async fn run(&mut self, args: &BuildArgs, ready: &Ready) -> Result<()> {
+        #[cfg(debug_assertions)]
+        fall_over(self.env).await;
         let look = PlainLook { colour: self.console.colour_out, timestamps: args.timestamp_ui };
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
@@ -209,6 +211,16 @@ impl<'a> Desk<'a> {
             }
             _ => Ok(exit),
         }
+    }
+}
+
+/// For tests of how the terminal is left: panics where the environment asks for it.
+#[cfg(debug_assertions)]
+async fn fall_over(env: &Env) {
+    match env.get("LARDER_TEST_PANIC").map(String::as_str) {
+        Some("run") => panic!("asked to panic"),
+        Some("task") => drop(tokio::spawn(async { panic!("asked to panic") }).await),
+        _ => {}
     }
 }
 

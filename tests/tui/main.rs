@@ -30,7 +30,7 @@ build {
 /// `larder` with these arguments, as it is started by hand: nothing says that nobody is there.
 fn at_hand(larder: &Larder, args: &[&str]) -> Command {
     let mut command = larder.command(args);
-    command.env("LANG", "C.UTF-8").env_remove("CI");
+    command.env("LANG", "C.UTF-8").env_remove("CI").env_remove("RUST_BACKTRACE");
     command
 }
 
