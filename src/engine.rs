@@ -16,6 +16,7 @@ mod post_process;
 mod provision;
 pub mod registry;
 pub mod run;
+pub mod shell;
 mod tracker;
 pub mod ui;
 

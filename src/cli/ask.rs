@@ -8,13 +8,16 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Env;
+use crate::engine::component::Communicator;
 use crate::engine::control::Control;
 use crate::error::{Context as _, Error, Result, chain};
 use crate::event::question::{Answer, Choice, Question, Reason};
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
+use crate::output;
 use crate::output::held::Held;
 use crate::output::renderer::Renderer;
+use crate::output::terminal::guest_shell::{self, Banner, Surroundings};
 
 mod terminal;
 mod text;
@@ -60,6 +63,7 @@ pub(super) struct Prompts {
     told: UnboundedReceiver<Told>,
     terminal: Terminal,
     editor: Option<String>,
+    surroundings: Surroundings,
     logs: HashMap<Arc<str>, PathBuf>,
     waiting: VecDeque<Question>,
     /// The question whose choices were shown last.
@@ -80,6 +84,7 @@ impl Prompts {
             told,
             terminal: Terminal::new(output)?,
             editor,
+            surroundings: Surroundings::of(env),
             logs: HashMap::new(),
             waiting: VecDeque::new(),
             shown: None,
@@ -208,6 +213,7 @@ impl Prompts {
             return self.terminal.show(&format!("{say}{list}{}", text::prompt(question)));
         };
         let before: Vec<_> = paths.iter().map(std::fs::read).map(Result::ok).collect();
+        let _attending = control.attend(question.id);
         let edited = run_editor(editor, &paths, &self.terminal).await;
         let after: Vec<_> = paths.iter().map(std::fs::read).map(Result::ok).collect();
         match edited {
@@ -221,11 +227,22 @@ impl Prompts {
 
     /// Opens a shell in the guest; its end comes back to the question.
     async fn shell(&mut self, question: &Question, control: &Control) {
-        let say = match control.guest(question.id) {
-            None => "The guest is gone.",
-            Some(_) => "There is no shell into guests yet.",
+        let guest = control.guest(question.id).zip(control.attend(question.id));
+        let ended = match guest {
+            None => Err(Error::new("the guest is gone")),
+            Some((guest, _attending)) => {
+                let _lent = self.terminal.lend();
+                self.run_shell(&*guest, question, control).await
+            }
         };
-        self.terminal.show(&format!("{say}\n{}", text::prompt(question)));
+        let said = ended.map_or_else(|error| format!("{}\n", chain(&error)), |_| String::new());
+        self.terminal.show(&(said + &text::prompt(question)));
+    }
+
+    async fn run_shell(&self, guest: &dyn Communicator, question: &Question, control: &Control) -> Result<i32> {
+        let terminal = output::terminal::Terminal::open()?;
+        let cancel = control.cancelled();
+        guest_shell::run(guest, &Banner::of(question), &terminal, &self.surroundings, &cancel).await
     }
 
     /// Nobody is left to ask: what waits, and what will be asked, is answered by its default.

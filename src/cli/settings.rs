@@ -82,6 +82,8 @@ pub enum Ui {
     /// By what standard output is.
     #[default]
     Auto,
+    /// The terminal UI.
+    Tui,
     /// Lines for people.
     Plain,
     /// A JSON object a line.
@@ -377,6 +379,7 @@ impl Layers {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
+                "tui" => Ui::Tui,
                 "plain" => Ui::Plain,
                 "json" => Ui::Json,
                 "machine" => Ui::Machine,

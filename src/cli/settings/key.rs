@@ -69,7 +69,7 @@ pub static KEYS: &[Key] = &[
         true,
         "How long a build that waits for an answer (-on-error=ask) does so before it is cleaned up, 0 for no limit",
     ),
-    key("ui", Kind::Word(&["auto", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
+    key("ui", Kind::Word(&["auto", "tui", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
 ];
