@@ -69,7 +69,7 @@ pub(super) async fn run(
     let output = Held::new(io::stdout());
     let shown = shown(settings, look, output.clone());
     let (shown, prompts): (Vec<Box<dyn Renderer>>, _) = if ask::is_there(settings.ui.value, env) {
-        let (prompts, ears) = ask::Prompts::new(output, env)?;
+        let (prompts, ears) = ask::Prompts::new(output, env, outside.commands.clone())?;
         (vec![shown, Box::new(ears)], Some(prompts))
     } else {
         if args.on_error == OnErrorArg::Ask {
@@ -148,7 +148,7 @@ fn shown(settings: &Settings, look: Look, output: Held<Stdout>) -> Box<dyn Rende
 
 /// What is around the builds: who runs commands of the host, and who passes signals on.
 pub(super) struct Outside {
-    commands: Arc<dyn Host>,
+    pub(super) commands: Arc<dyn Host>,
     pub(super) signals: Signals,
     /// The process to signal, where it is not this one.
     pid: Option<u32>,
