@@ -161,7 +161,7 @@ pub enum OnErrorArg {
     Abort,
     /// Run the error-cleanup-provisioner, then undo nothing.
     RunCleanupProvisioner,
-    /// Not there yet: works as `cleanup`, with a warning.
+    /// Ask on the terminal; without one, as `cleanup`.
     Ask,
 }
 
@@ -260,8 +260,8 @@ pub struct BuildArgs {
     /// Pause between steps, and build one at a time
     #[arg(long)]
     pub debug: bool,
-    /// When a step fails: cleanup (the default) undoes the steps, abort leaves all as it is and lists it,
-    /// run-cleanup-provisioner runs the error-cleanup-provisioner and leaves the rest
+    /// When a step fails: cleanup (the default) undoes the steps, ask lets you retry, edit, skip and more, abort leaves
+    /// all as it is and lists it, run-cleanup-provisioner runs the error-cleanup-provisioner and leaves the rest
     #[arg(
         long,
         value_name = "WHAT",
@@ -271,6 +271,9 @@ pub struct BuildArgs {
         hide_default_value = true
     )]
     pub on_error: OnErrorArg,
+    /// With -on-error=ask, clean up when nobody answers for so long: 30m (the default), 1h30m; 0 for no limit
+    #[arg(long, value_name = "DURATION")]
+    pub ask_timeout: Option<String>,
     /// Run at most N builds at a time; 0, the default, for no limit
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,

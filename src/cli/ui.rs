@@ -8,7 +8,7 @@ use clap::Parser as _;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::args::{BuildArgs, Cli, Command};
+use super::args::{BuildArgs, Cli, Command, OnErrorArg};
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
-        let outside = Outside::of(inside, settings, env)?;
+        let outside = Outside::of(inside)?;
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -180,9 +180,11 @@ impl<'a> Desk<'a> {
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
         let front = Front {
-            shown: self.ui.feed(Box::new(plain)),
+            shown: vec![self.ui.feed(Box::new(plain))],
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
+            attended: true,
+            prompts: None,
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);
@@ -236,6 +238,8 @@ fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     args.template.var_file.clone_from(&request.var_files);
     args.template.only.clone_from(&request.only);
     args.force = request.force;
+    // There is somebody who can decide.
+    args.on_error = OnErrorArg::Ask;
     tracing::debug!(template = %args.template.template.display(), "a build was asked for");
     Ok(*args)
 }

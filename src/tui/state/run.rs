@@ -260,7 +260,7 @@ impl RunModel {
                 build.condition = Condition::Running;
                 build.started = Some(event.time);
             }
-            EventKind::StepStarted { index, name } => {
+            EventKind::StepStarted { index, name, .. } => {
                 build.progress = None;
                 build.condition = Condition::Running;
                 build.steps.push(Step {
@@ -283,7 +283,7 @@ impl RunModel {
             EventKind::Progress { what, done, total } => {
                 build.progress = Some(Progress { what: what.clone(), done: *done, total: *total });
             }
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left } => {
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, .. } => {
                 build.condition = (*ending).into();
                 build.seconds = Some(*seconds);
                 build.progress = None;
