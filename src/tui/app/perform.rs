@@ -23,7 +23,7 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
             app.screen.backend_mut().flush()?;
         }
         Effect::Copy(text) => copy(app, &text)?,
-        Effect::Stream => stream(app)?,
+        Effect::Stream(on) => stream(app, on)?,
         Effect::Control(steer) => control(app, steer),
         Effect::StartBuild(request) => start(app, request),
         Effect::Shell { question } => hand_over::shell(app, question)?,
@@ -41,8 +41,8 @@ fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
     app.screen.backend_mut().flush()
 }
 
-fn stream(app: &mut App<'_>) -> io::Result<()> {
-    let on = app.state.streaming;
+fn stream(app: &mut App<'_>, on: bool) -> io::Result<()> {
+    app.state.streaming = on;
     app.parts.shared.streaming.store(on, Ordering::Relaxed);
     let mode = if on { Mode::Stream } else { Mode::Screen { mouse: app.parts.mouse } };
     terminal::take(mode, app.parts.aside.as_fd())?;
