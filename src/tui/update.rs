@@ -43,6 +43,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             if state.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                 state.notice = None;
             }
+            forget_pending(state);
             log::grown(state)
         }
         Msg::Done(done) => finished(state, done),
@@ -63,11 +64,22 @@ pub fn opened(state: &mut State) -> Vec<Effect> {
 
 /// Whether something on the screen changes with the clock alone.
 pub fn has_clock(state: &State) -> bool {
-    state.run.is_live() || state.notice.is_some()
+    state.run.is_live() || state.notice.is_some() || !state.pending.is_empty()
+}
+
+/// Time within which a sequence of keys has to go on.
+const SEQUENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+fn forget_pending(state: &mut State) {
+    if state.now.duration_since(state.pending_since) >= SEQUENCE {
+        state.pending.clear();
+    }
 }
 
 fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     state.touched = Some(state.now);
+    forget_pending(state);
+    state.pending_since = state.now;
     if state.streaming {
         return global::streaming(state, key.into());
     }
@@ -178,18 +190,25 @@ fn text(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 fn pasted(state: &mut State, text: &str) -> Vec<Effect> {
     // Line ends would submit what was meant to be one line.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if !state.overlays.is_empty() {
+        overlay::pasted(state, &text);
+        return Vec::new();
+    }
     if let Some(bar) = &mut state.bar {
         for character in text.chars() {
             bar.input.handle(tui_input::InputRequest::InsertChar(character));
         }
         return Vec::new();
     }
-    if state.overlays.is_empty() && typing(state) { templates::pasted(state, &text) } else { Vec::new() }
+    if typing(state) { templates::pasted(state, &text) } else { Vec::new() }
 }
 
 fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
-    if !state.overlays.is_empty() || state.streaming {
+    if state.streaming {
         return Vec::new();
+    }
+    if !state.overlays.is_empty() {
+        return overlay::moused(state, mouse);
     }
     match state.screen {
         Screen::Builds => builds::moused(state, mouse),
@@ -214,7 +233,13 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.builds = super::state::builds::State::default();
         state.log = super::state::log::State::default();
     }
-    let mut effects = builds::happened(state, event);
+    let mut effects = match &event.kind {
+        EventKind::Question { question } => overlay::question::asked(state, question),
+        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
+        _ => Vec::new(),
+    };
+    overlay::question::swept(state);
+    effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
     effects

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::tui::keymap::{self, Command, Scope, global};
 use crate::tui::layout::Frame;
-use crate::tui::state::overlay::{BarKind, Overlay};
+use crate::tui::state::overlay::BarKind;
 use crate::tui::state::{Screen, State};
 use crate::tui::theme::Role;
 use crate::tui::widget::clock;
@@ -106,8 +106,5 @@ pub(super) fn cursor(state: &State, parts: &Frame) -> Option<(u16, u16)> {
         let column = 2 + u16::try_from(bar.input.visual_cursor()).ok()?;
         return Some((column.min(parts.hints.right().saturating_sub(1)), parts.hints.y));
     }
-    match state.overlays.last() {
-        Some(Overlay::Help(_) | Overlay::Palette(_)) | None => None,
-        Some(_) => None,
-    }
+    super::overlay::cursor(state).map(Into::into)
 }
