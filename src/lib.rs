@@ -3,6 +3,7 @@
 //! A module imports only from those above it in this list (`tests/architecture.rs` holds it to that).
 
 pub mod builder;
+pub mod catalogue;
 pub mod cli;
 pub mod communicator;
 pub mod download;
@@ -17,3 +18,4 @@ pub mod plan;
 pub mod post_processor;
 pub mod provisioner;
 pub mod template;
+pub mod tui;

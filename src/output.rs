@@ -10,4 +10,5 @@ pub mod plain;
 pub mod quiet;
 pub mod renderer;
 pub mod report;
+pub mod terminal;
 pub mod text;

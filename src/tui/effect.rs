@@ -1,0 +1,139 @@
+//! What the UI asks of the outside. Work that takes time is done by a worker of its area, so that no area waits for
+//! another, and comes back as [`Done`].
+
+pub mod cache;
+pub mod guests;
+pub mod history;
+pub mod log;
+pub mod proxy;
+pub mod templates;
+pub mod worker;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::event::question::Answer;
+
+/// Something to be done outside of the state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Leave the UI.
+    Leave(Leave),
+    /// Clear the screen and draw it anew.
+    Redraw,
+    /// Stop the process until it is continued.
+    Suspend,
+    /// Ring the bell.
+    Bell,
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Show the plain stream on the normal screen, until a key comes back.
+    Stream,
+    /// Steer the run.
+    Control(Steer),
+    /// Start a build.
+    StartBuild(BuildRequest),
+    /// Hand the terminal to a shell in the guest that waits with this question.
+    Shell {
+        /// The question.
+        question: u64,
+    },
+    /// Hand the terminal to the person's editor.
+    Edit(PathBuf),
+    /// Hand the terminal to the person's pager.
+    Page(PathBuf),
+    /// Work for an area.
+    Work(Work),
+}
+
+/// How to leave the UI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing runs, or what runs is cancelled first: end the program.
+    Quit,
+    /// Go on as plain lines.
+    Plain,
+    /// End at once, without cleaning up.
+    AtOnce,
+}
+
+/// What is asked of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Steer {
+    /// Cancel everything; builds clean up.
+    CancelAll,
+    /// Cancel one build, and keep its guest if asked to.
+    CancelBuild {
+        /// Its name.
+        build: String,
+        /// Whether its guest is kept.
+        keep: bool,
+    },
+    /// Answer a question.
+    Answer {
+        /// Its number.
+        id: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Let so many builds run at a time; 0 for no limit.
+    Limit(usize),
+    /// Hold back queued builds, or let them start.
+    Pause(bool),
+}
+
+/// A build to start: what `larder build` would be given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// Template file or directory.
+    pub template: PathBuf,
+    /// Values of variables, as for `-var`. They may be secret.
+    pub vars: BTreeMap<String, String>,
+    /// Files of values, as for `-var-file`.
+    pub var_files: Vec<PathBuf>,
+    /// Builds to select, as for `-only`; all if empty.
+    pub only: Vec<String>,
+    /// Whether existing output is replaced (`-force`).
+    pub force: bool,
+}
+
+/// Work for the worker of an area.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Reading logs.
+    Log(log::Op),
+    /// The live proxy.
+    Proxy(proxy::Op),
+    /// The cache.
+    Cache(cache::Op),
+    /// Templates.
+    Templates(templates::Op),
+    /// Earlier runs.
+    History(history::Op),
+    /// Guests left behind.
+    Guests(guests::Op),
+}
+
+/// What a worker came to.
+#[derive(Debug)]
+pub enum Done {
+    /// Reading logs.
+    Log(log::Done),
+    /// The live proxy.
+    Proxy(proxy::Done),
+    /// The cache.
+    Cache(cache::Done),
+    /// Templates.
+    Templates(templates::Done),
+    /// Earlier runs.
+    History(history::Done),
+    /// Guests left behind.
+    Guests(guests::Done),
+    /// Something went wrong (or well) that is worth a line: shown, and kept among the messages.
+    Told {
+        /// Whether it is an error.
+        error: bool,
+        /// The text.
+        text: String,
+    },
+}

@@ -1,0 +1,116 @@
+//! What leads from the event stream to the UI: everything but lines of output, which stay in the log's file.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use larder_proxy::stats::Totals;
+
+use super::msg::Msg;
+use crate::event::summary::Summary;
+use crate::event::{Event, EventKind};
+use crate::output::renderer::Renderer;
+
+/// Flows and progress waiting for the UI above which more are left out: it shows them to nobody in time.
+const WAITING: usize = 2000;
+
+/// Counts kept by the feed, so that they are right whatever is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    /// The proxy's totals.
+    pub totals: Totals,
+    /// Flows that the UI did not get.
+    pub flows_left_out: u64,
+}
+
+/// What the feed and the UI's thread share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Whether the plain stream is shown in place of the UI.
+    pub(super) streaming: AtomicBool,
+    /// Whether the UI has been told that something goes on, and has not looked yet.
+    told: AtomicBool,
+    /// Flows and progress that the UI has not taken yet.
+    waiting: AtomicUsize,
+    live: Mutex<Live>,
+}
+
+impl Shared {
+    /// To be called for every message taken.
+    pub(super) fn took(&self, msg: &Msg) {
+        match msg {
+            Msg::Event(event) if may_be_left_out(event) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets the feed say again that something goes on. To be called once a frame.
+    pub(super) fn looked(&self) {
+        self.told.store(false, Ordering::Relaxed);
+    }
+}
+
+fn may_be_left_out(event: &Event) -> bool {
+    matches!(event.kind, EventKind::Flow { .. } | EventKind::Progress { .. })
+}
+
+/// Feeds the UI; shows the plain stream while the person has asked for that.
+pub struct Feed {
+    sender: Sender<Msg>,
+    shared: Arc<Shared>,
+    plain: Box<dyn Renderer>,
+}
+
+impl Feed {
+    pub(super) fn new(sender: Sender<Msg>, shared: Arc<Shared>, plain: Box<dyn Renderer>) -> Self {
+        Self { sender, shared, plain }
+    }
+
+    fn tell(&self, event: &Event) {
+        if may_be_left_out(event) {
+            let full = self.shared.waiting.load(Ordering::Relaxed) >= WAITING;
+            if let EventKind::Flow { flow } = &event.kind {
+                let mut live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+                live.totals.add(flow);
+                live.flows_left_out += u64::from(full);
+            }
+            if full {
+                return;
+            }
+            self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        // Without a UI there is nobody to tell.
+        let _ = self.sender.send(Msg::Event(Box::new(event.clone())));
+    }
+}
+
+impl Renderer for Feed {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        if let EventKind::RunStarted { .. } = event.kind {
+            *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Live::default();
+        }
+        match event.kind {
+            EventKind::Stdout { .. } | EventKind::Stderr { .. } | EventKind::Message { .. } => {}
+            _ => self.tell(event),
+        }
+        if !self.shared.told.swap(true, Ordering::Relaxed) {
+            let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let _ = self.sender.send(Msg::Live(live));
+        }
+        if self.shared.streaming.load(Ordering::Relaxed) { self.plain.event(event) } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.shared.streaming.load(Ordering::Relaxed) { self.plain.flush() } else { Ok(()) }
+    }
+
+    /// The report is shown by whoever started the UI, once it has left.
+    fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _ = self.sender.send(Msg::Live(live));
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Where things are on the screen, by its size: pure, and the same for drawing and for moving.
+
+use ratatui::layout::{Constraint, Layout, Rect, Size};
+
+/// How much there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// A line of status and the last line of the log.
+    Tiny,
+    /// One screen without borders.
+    Compact,
+    /// One screen at a time: from 80x24.
+    Normal,
+    /// Builds on the left, the log on the right: from 100x30.
+    Wide,
+    /// Everything at once: from 140x36.
+    Dashboard,
+}
+
+/// How much there is room for in a terminal of this size.
+pub(super) const fn room(size: Size) -> Room {
+    match (size.width, size.height) {
+        (140.., 36..) => Room::Dashboard,
+        (100.., 30..) => Room::Wide,
+        (80.., 24..) => Room::Normal,
+        (60.., 15..) => Room::Compact,
+        _ => Room::Tiny,
+    }
+}
+
+/// The parts every screen has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// The line at the top: what it is about, and the screens.
+    pub(super) top: Rect,
+    /// What the screen fills.
+    pub(super) body: Rect,
+    /// The line of hints.
+    pub(super) hints: Rect,
+    /// The line of status at the bottom.
+    pub(super) status: Rect,
+}
+
+/// The parts of a terminal of this size.
+pub(super) fn frame(size: Size) -> Frame {
+    let area = Rect::new(0, 0, size.width, size.height);
+    let [top, body, hints, status] =
+        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)])
+            .areas(area);
+    Frame { top, body, hints, status }
+}
+
+/// A box of at most this size in the middle of `area`.
+pub(super) fn centred(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
+}

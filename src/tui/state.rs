@@ -1,0 +1,171 @@
+//! What the UI knows: the run as its events told it, and where the person is.
+
+pub mod builds;
+pub mod cache;
+pub mod guests;
+pub mod history;
+pub mod list;
+pub mod log;
+pub mod overlay;
+pub mod proxy;
+pub mod run;
+pub mod templates;
+
+use std::path::PathBuf;
+
+use ratatui::layout::Size;
+
+use super::keymap::{KeyPress, Keymap};
+use super::symbols::{self, Symbols};
+use super::theme::Theme;
+use overlay::{Bar, Overlay};
+use run::RunModel;
+
+/// A screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Screen {
+    /// All builds of the run.
+    #[default]
+    Builds,
+    /// One build with its steps and its log.
+    Log,
+    /// What is downloaded.
+    Proxy,
+    /// What is stored.
+    Cache,
+    /// Templates.
+    Templates,
+    /// Earlier runs.
+    History,
+    /// What runs left on the machine.
+    Guests,
+}
+
+impl Screen {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 7] =
+        [Self::Builds, Self::Log, Self::Proxy, Self::Cache, Self::Templates, Self::History, Self::Guests];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Builds => "Builds",
+            Self::Log => "Log",
+            Self::Proxy => "Proxy",
+            Self::Cache => "Cache",
+            Self::Templates => "Templates",
+            Self::History => "History",
+            Self::Guests => "Guests",
+        }
+    }
+}
+
+/// How it is drawn.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The colours.
+    pub theme: Theme,
+    /// The characters.
+    pub symbols: Symbols,
+    /// Whether anything moves that does not have to.
+    pub animation: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true }
+    }
+}
+
+/// A line at the bottom that says what has just been done or gone wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The text.
+    pub text: String,
+    /// Whether something went wrong.
+    pub error: bool,
+    /// When it goes away.
+    pub until: jiff::Timestamp,
+}
+
+/// When the UI ends by itself after a run that it was started for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stay {
+    /// Until the person leaves: `larder` alone.
+    #[default]
+    Open,
+    /// When the run has ended, unless the person is reading something: `larder build`.
+    UntilDone,
+}
+
+/// What the UI knows.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Where the person is.
+    pub screen: Screen,
+    /// The size of the terminal.
+    pub size: Size,
+    /// The time, as of the last message.
+    pub now: jiff::Timestamp,
+    /// How it is drawn.
+    pub look: Look,
+    /// The keys.
+    pub keymap: Keymap,
+    /// The presses of a sequence that is not whole yet.
+    pub pending: Vec<KeyPress>,
+    /// The run, as its events told it.
+    pub run: RunModel,
+    /// The Builds screen.
+    pub builds: builds::State,
+    /// The Log screen.
+    pub log: log::State,
+    /// The Proxy screen.
+    pub proxy: proxy::State,
+    /// The Cache screen.
+    pub cache: cache::State,
+    /// The Templates screen.
+    pub templates: templates::State,
+    /// The History screen.
+    pub history: history::State,
+    /// The Guests screen.
+    pub guests: guests::State,
+    /// What lies over the screen, the topmost last.
+    pub overlays: Vec<Overlay>,
+    /// The line in which a search or filter is typed.
+    pub bar: Option<Bar>,
+    /// What was searched for and filtered by before, the last one last.
+    pub recalled: Vec<String>,
+    /// What has just happened.
+    pub notice: Option<Notice>,
+    /// Whether the pane with the keys has the whole screen.
+    pub zoomed: bool,
+    /// Whether the plain stream is shown in place of the UI.
+    pub streaming: bool,
+    /// When the UI ends by itself.
+    pub stay: Stay,
+    /// When a key was last pressed.
+    pub touched: Option<jiff::Timestamp>,
+    /// How often an end was asked for (Ctrl-C).
+    pub interrupts: u8,
+    /// The template being built, as named by the person.
+    pub template: Option<PathBuf>,
+}
+
+impl State {
+    /// Says something in the line at the bottom for some seconds.
+    pub fn notice(&mut self, text: impl Into<String>) {
+        self.say(text.into(), false);
+    }
+
+    /// Says that something went wrong; kept among the messages, too.
+    pub fn error(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.run.note(self.now, run::Severity::Error, None, text.clone());
+        self.say(text, true);
+    }
+
+    fn say(&mut self, text: String, error: bool) {
+        let until = self.now + jiff::SignedDuration::from_secs(if error { 10 } else { 4 });
+        self.notice = Some(Notice { text, error, until });
+    }
+}
