@@ -16,7 +16,7 @@ use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, ui};
+use super::{Env, ask, components, doctor, exec, history, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -36,6 +36,7 @@ use crate::event::{Ending, EventKind, Events, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::recorder::Recorder;
 use crate::output::consumer;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
@@ -108,7 +109,8 @@ pub(super) async fn build(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), front.shown];
+    let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
+    let renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder), front.shown];
     let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
     let surroundings = Surrounding { args, settings, env, ready, started: front.started, at_once: front.at_once };
     // What is said beside the events goes to standard error, where it splits no line of theirs.
