@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod diff;
 mod examples;
+mod new;
 mod shipped;
 
 use examples::{
@@ -21,6 +22,7 @@ use examples::{
 pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -120,9 +122,11 @@ pub enum Egress {
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// What fits the terminal; plain for now.
+    /// The terminal UI where a person sits at a terminal, else plain.
     #[default]
     Auto,
+    /// The terminal UI.
+    Tui,
     /// Lines of text.
     Plain,
     /// One JSON object a line for each event.
@@ -167,12 +171,17 @@ pub enum Command {
     /// Build images from a template
     #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<BuildArgs>),
+    /// Open the terminal UI, as `larder` alone does in a terminal
+    Ui(UiArgs),
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// List the templates that come with Larder, or write one
+    #[command(after_help = new::EXAMPLES)]
+    New(NewArgs),
     /// Compare two images, file by file
     #[command(after_help = diff::EXAMPLES)]
     Diff(DiffArgs),
@@ -265,7 +274,7 @@ pub struct BuildArgs {
     /// Run at most N builds at a time; 0, the default, for no limit
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,
-    /// Show the run as: auto (the default), plain, json (an event a line), machine (also -machine-readable) or quiet
+    /// Show the run as: auto (the default), tui, plain, json (an event a line), machine (also -machine-readable) or quiet
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub ui: Option<Ui>,
     /// Use colour: auto (the default), always or never; -color=false as with Packer
@@ -283,6 +292,13 @@ pub struct BuildArgs {
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
+}
+
+/// `larder ui`
+#[derive(Args, Clone, Debug)]
+pub struct UiArgs {
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
