@@ -1,6 +1,8 @@
 //! Where things are on the screen, by its size: pure, and the same for drawing and for moving.
 
 pub(super) mod cache;
+pub(super) mod guests;
+pub(super) mod history;
 pub(super) mod proxy;
 
 use ratatui::layout::{Constraint, Layout, Rect, Size};

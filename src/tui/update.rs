@@ -4,7 +4,7 @@ mod bar;
 mod builds;
 mod cache;
 mod global;
-mod guests;
+pub(super) mod guests;
 mod history;
 mod log;
 mod overlay;
@@ -222,6 +222,7 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     let mut effects = builds::happened(state, event);
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
+    effects.extend(history::happened(state, event));
     effects
 }
 
@@ -256,5 +257,5 @@ fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });
-    Vec::new()
+    history::ended(state)
 }
