@@ -142,7 +142,7 @@ mod tests {
         for (index, (name, seconds)) in [("boot", 1.5), ("file", 9.0), ("shell", 4.0)].into_iter().enumerate() {
             second.step("x", index, name, seconds, (Outcome::Hit, 100));
         }
-        second.step_ends("x", 2, "shell", 1.0, (Outcome::Hit, 1), Ending::Failed);
+        second.step_ends("x", (2, 2), "shell", 1.0, (Outcome::Hit, 1), Ending::Failed);
         second.end(20.0, None);
         let store = RunStore::open(state.path()).unwrap();
         let pairs = compare(&store.run("a").unwrap(), &store.run("b").unwrap());

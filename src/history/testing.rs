@@ -82,13 +82,13 @@ impl Script {
         seconds: f64,
         got: (Outcome, u64),
     ) -> &mut Self {
-        self.step_ends(build, index, name, seconds, got, Ending::Succeeded)
+        self.step_ends(build, (index, 1), name, seconds, got, Ending::Succeeded)
     }
 
     pub(crate) fn step_ends(
         &mut self,
         build: &str,
-        index: usize,
+        (index, attempt): (usize, u32),
         name: &str,
         seconds: f64,
         (outcome, bytes): (Outcome, u64),
@@ -96,9 +96,9 @@ impl Script {
     ) -> &mut Self {
         let flow = Box::new(flow(build, name, outcome, bytes));
         let name: Arc<str> = name.into();
-        self.emit(Some(build), EventKind::StepStarted { index, name: name.clone() });
+        self.emit(Some(build), EventKind::StepStarted { index, name: name.clone(), attempt });
         self.emit(Some(build), EventKind::Flow { flow });
-        self.emit(Some(build), EventKind::StepFinished { index, name, ending, seconds })
+        self.emit(Some(build), EventKind::StepFinished { index, name, ending, seconds, attempt })
     }
 
     pub(crate) fn built(&mut self, build: &str, seconds: f64, ending: Ending) -> &mut Self {

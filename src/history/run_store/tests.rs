@@ -23,8 +23,9 @@ fn a_run_is_read_as_it_was_told() {
         .start(ID, &["rootfs.a", "file.b", "null.c"])
         .build("rootfs.a")
         .step("rootfs.a", 0, "bootstrap", 10.0, (Outcome::Miss, 1000))
-        .step_ends("rootfs.a", 1, "shell", 1.0, (Outcome::Miss, 10), Ending::Failed)
-        .step("rootfs.a", 1, "shell", 2.0, (Outcome::Hit, 20))
+        .step_ends("rootfs.a", (1, 1), "shell", 1.0, (Outcome::Miss, 10), Ending::Failed)
+        .asks("rootfs.a", 1, "shell")
+        .step_ends("rootfs.a", (1, 2), "shell", 2.0, (Outcome::Hit, 20), Ending::Succeeded)
         .built("rootfs.a", 13.0, Ending::Succeeded)
         .build("file.b")
         .built("file.b", 0.5, Ending::Failed)
@@ -43,6 +44,9 @@ fn a_run_is_read_as_it_was_told() {
     assert_eq!(run.downloads().0.class(Class::Package).requests, 3);
     assert_eq!((run.downloads().all().bytes_upstream, run.downloads().all().hits), (1010, 1));
     assert_eq!(build.artifacts[0].files, [std::path::Path::new("out/a.tar")]);
+    let answer = &build.answers[0];
+    let told = (answer.step, answer.question.as_str(), answer.answer.as_str(), answer.by.as_str());
+    assert_eq!(told, (1, "it broke", "retry", "answered"));
     assert_eq!(run.builds[1].failure.as_deref(), Some("it broke"));
 }
 
