@@ -236,7 +236,8 @@ async fn run_builds(
             let options = options(on_error, settings, &session, attended);
             let limit = if args.debug { 1 } else { settings.parallel_builds.value };
             let control = Control::new(cancel.clone(), limit);
-            started(Running { control: control.clone(), proxy: session.proxy.clone() });
+            let redactor = events.redactor().clone();
+            started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
             let asking = answer(prompts, control.clone());
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);

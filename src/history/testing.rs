@@ -6,6 +6,7 @@ use std::sync::Arc;
 use larder_proxy::flow::{Class, Flow, Outcome};
 
 use super::recorder::{Recorder, Recording};
+use crate::event::question::{Answer, AnsweredBy, Choice, Question, Reason};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{ArtifactLine, Ending, EventKind, EventReceiver, Events, Failure, bus};
@@ -101,6 +102,25 @@ impl Script {
         self.emit(Some(build), EventKind::StepFinished { index, name, ending, seconds, attempt })
     }
 
+    /// A question about a step that failed, answered with retry.
+    pub(crate) fn asks(&mut self, build: &str, step_index: usize, step: &str) -> &mut Self {
+        let failure = Failure { message: "it broke".to_owned(), hints: Vec::new() };
+        let question = Question {
+            id: 1,
+            build: build.into(),
+            step: step.into(),
+            step_index,
+            reason: Reason::Failed { attempt: 1, failure, lines: Vec::new() },
+            choices: vec![Choice::Retry],
+            default: Choice::Cleanup,
+            deadline: None,
+            resume_from: Vec::new(),
+            scripts: Vec::new(),
+        };
+        self.emit(Some(build), EventKind::Question { question: Box::new(question) });
+        self.emit(Some(build), EventKind::Answered { id: 1, answer: Answer::Retry, by: AnsweredBy::Person })
+    }
+
     pub(crate) fn built(&mut self, build: &str, seconds: f64, ending: Ending) -> &mut Self {
         let failure = (ending == Ending::Failed).then(|| Failure { message: "it broke".to_owned(), hints: Vec::new() });
         let artifact = ArtifactLine {
@@ -110,7 +130,10 @@ impl Script {
             files: vec!["out/a.tar".into()],
         };
         let artifacts = if ending == Ending::Succeeded { vec![artifact] } else { Vec::new() };
-        self.emit(Some(build), EventKind::BuildFinished { ending, seconds, failure, artifacts, left: Vec::new() })
+        self.emit(
+            Some(build),
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left: Vec::new(), marks: Vec::new() },
+        )
     }
 
     pub(crate) fn end(&mut self, seconds: f64, cancelled: Option<&str>) {

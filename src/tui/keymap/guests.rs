@@ -25,7 +25,13 @@ const fn row(
 
 /// The table.
 pub const BINDINGS: &[Binding] = &[
-    row(Action::Clean, "guests.clean", &["d"], "remove what the selected run left behind; asks first", Some("clean up")),
+    row(
+        Action::Clean,
+        "guests.clean",
+        &["d"],
+        "remove what the selected run left behind; asks first",
+        Some("clean up"),
+    ),
     row(
         Action::CleanAll,
         "guests.clean-all",

@@ -205,12 +205,12 @@ pub(super) fn done(state: &mut State, done: Done) -> Vec<Effect> {
             let ended: Vec<String> = results.iter().map(ids).collect();
             state.guests.cleaning.retain(|id| !ended.contains(id));
             let failed = results.iter().filter(|(_, result)| result.is_err()).count();
-            let (processes, trees) = results.iter().filter_map(|(_, result)| result.as_ref().ok()).fold(
-                (0, 0),
-                |(processes, trees), cleaned| {
+            let (processes, trees) = results
+                .iter()
+                .filter_map(|(_, result)| result.as_ref().ok())
+                .fold((0, 0), |(processes, trees), cleaned| {
                     (processes + cleaned.processes.len(), trees + cleaned.trees.len())
-                },
-            );
+                });
             if failed < results.len() {
                 state.notice(format!("removed: {processes} processes, {trees} directories"));
             }

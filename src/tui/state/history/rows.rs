@@ -60,9 +60,11 @@ fn of_build(build: &Build, order: Order) -> Vec<Row<'_>> {
     let mut rows = vec![Row::Build(build)];
     rows.extend(build.failure.iter().flat_map(|text| text.lines()).map(|line| Row::Failure(build, line)));
     rows.extend(steps.into_iter().map(|step| Row::Step(build, step)));
-    rows.extend(build.answers.iter().map(|answer| {
-        Row::Answer(build, format!("step {}: {}: {}", answer.step + 1, answer.question, answer.answer))
-    }));
+    rows.extend(
+        build.answers.iter().map(|answer| {
+            Row::Answer(build, format!("step {}: {}: {}", answer.step + 1, answer.question, answer.answer))
+        }),
+    );
     for artifact in &build.artifacts {
         let files = artifact.files.iter().map(|file| file.display().to_string());
         rows.extend(files.map(|file| Row::Artifact(build, file)));

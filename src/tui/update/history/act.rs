@@ -2,10 +2,10 @@
 
 use super::{extent, fit, place};
 use crate::tui::effect::Effect;
+use crate::tui::keymap::motion::Motion;
 use crate::tui::state::State;
 use crate::tui::state::history::{Compared, View, rows};
 use crate::tui::state::list::Place;
-use crate::tui::keymap::motion::Motion;
 
 /// Marks the selected run, or takes its mark away. Of three the first loses it.
 pub(super) fn mark(state: &mut State) -> Vec<Effect> {
@@ -36,9 +36,10 @@ pub(super) fn diff(state: &mut State) -> Vec<Effect> {
         [one, other] => by_id(one).zip(by_id(other)),
         [one] => by_id(one).zip(selected).filter(|(one, other)| one.run.id != other.run.id),
         _ => selected.and_then(|selected| {
-            let earlier = history.runs.iter().find(|kept| {
-                kept.run.started < selected.run.started && kept.run.template == selected.run.template
-            });
+            let earlier = history
+                .runs
+                .iter()
+                .find(|kept| kept.run.started < selected.run.started && kept.run.template == selected.run.template);
             earlier.map(|earlier| (earlier, selected))
         }),
     };
@@ -106,9 +107,9 @@ fn texts(state: &State) -> Vec<String> {
     let history = &state.history;
     match &history.view {
         View::List => history.shown.iter().map(|place| history.runs[*place].text()).collect(),
-        View::Run => history.selected().map_or_else(Vec::new, |kept| {
-            rows::of_run(&kept.run, history.order).iter().map(rows::Row::text).collect()
-        }),
+        View::Run => history
+            .selected()
+            .map_or_else(Vec::new, |kept| rows::of_run(&kept.run, history.order).iter().map(rows::Row::text).collect()),
         View::Diff(compared) => rows::of_two(compared)
             .into_iter()
             .map(|(build, step)| {

@@ -26,8 +26,7 @@ const COLUMNS: &[Column] = &[
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let (history, look) = (&state.history, &state.look);
     let active = history.view == View::List;
-    let inner =
-        Panel::new("History").right(&title(state), Style::new()).active(active).draw(area, look, buffer);
+    let inner = Panel::new("History").right(&title(state), Style::new()).active(active).draw(area, look, buffer);
     if history.shown.is_empty() {
         put(buffer, inner, &Line::of(&format!(" {}", empty(state)), look.theme.style(Role::Dim)), look.symbols);
         return;

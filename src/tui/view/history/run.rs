@@ -71,11 +71,7 @@ fn step_cells(step: &Step, live: bool, theme: Theme) -> Vec<Line> {
 fn numbers(seconds: Option<f64>, downloads: &Downloads) -> [Line; 4] {
     let sums = downloads.all();
     let requests = if sums.requests == 0 { "-".to_owned() } else { sums.requests.to_string() };
-    let cells = [
-        took(seconds),
-        requests,
-        amount(sums.requests, sums.bytes_cache),
-        amount(sums.requests, sums.bytes_upstream),
-    ];
+    let cells =
+        [took(seconds), requests, amount(sums.requests, sums.bytes_cache), amount(sums.requests, sums.bytes_upstream)];
     cells.map(|text| Line::of(&text, Style::new()))
 }
