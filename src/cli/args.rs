@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod diff;
 mod examples;
+mod history;
 mod new;
 mod shipped;
 
@@ -22,6 +23,7 @@ use examples::{
 pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -196,6 +198,9 @@ pub enum Command {
     /// Look at what this machine lets Larder do, with a remedy for what it does not
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Show earlier runs, their steps and what they downloaded
+    #[command(after_help = history::EXAMPLES)]
+    History(HistoryArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, ui};
+use super::{Env, ask, components, doctor, exec, history, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -36,6 +36,7 @@ use crate::event::{Ending, EventKind, Events, Mark, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::recorder::Recorder;
 use crate::output::consumer;
 use crate::output::held::Held;
 use crate::output::json::Json;
@@ -122,7 +123,8 @@ pub(super) async fn build(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default())];
+    let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
+    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];
     renderers.extend(front.shown);
     let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
     let Front { started, at_once, attended, prompts, .. } = front;
@@ -222,7 +224,8 @@ async fn run_builds(
             let options = options(on_error, settings, &session, attended);
             let limit = if args.debug { 1 } else { settings.parallel_builds.value };
             let control = Control::new(cancel.clone(), limit);
-            started(Running { control: control.clone(), proxy: session.proxy.clone() });
+            let redactor = events.redactor().clone();
+            started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
             let asking = answer(prompts, control.clone());
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);
