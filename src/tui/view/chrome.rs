@@ -57,8 +57,12 @@ pub(super) fn hints(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let scopes = keymap::scopes(state.screen);
     let global_last = scopes.into_iter().filter(|scope| matches!(scope, Scope::Screen(_) | Scope::Global));
-    for binding in global_last.flat_map(keymap::table) {
-        let (Some(hint), keys) = (binding.hint, state.keymap.shown(binding.command)) else { continue };
+    let hinted = |binding: &keymap::Binding| Some((state.keymap.shown(binding.command), binding.hint?));
+    let hints = match state.screen {
+        Screen::Templates => super::templates::hints(state),
+        _ => global_last.flat_map(keymap::table).filter_map(hinted).collect(),
+    };
+    for (keys, hint) in hints {
         if keys.is_empty() {
             continue;
         }
@@ -107,6 +111,7 @@ pub(super) fn cursor(state: &State, parts: &Frame) -> Option<(u16, u16)> {
         return Some((column.min(parts.hints.right().saturating_sub(1)), parts.hints.y));
     }
     match state.overlays.last() {
+        None if state.screen == Screen::Templates => super::templates::cursor(state),
         Some(Overlay::Help(_) | Overlay::Palette(_)) | None => None,
         Some(_) => None,
     }
