@@ -25,6 +25,7 @@ mod session;
 pub mod settings;
 mod signals;
 mod template;
+mod ui;
 mod validate;
 mod version;
 
@@ -73,7 +74,11 @@ pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> Exit
             return ExitCode::from(Exit::Failure as u8);
         }
     };
-    let normalised: Vec<OsString> = normalised.collect();
+    let mut normalised: Vec<OsString> = normalised.collect();
+    if normalised.len() == 1 && ui::is_possible(env) {
+        // A person who gives no command sees what there is.
+        normalised.push("ui".into());
+    }
     let failure = match normalised.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
         // 1 means that images differ.
         Some(command) if command == "diff" => Exit::Trouble,
@@ -150,6 +155,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
                 .block_on(build::run(args, &settings, env, console, call.inside))
                 .map(|exit| ExitCode::from(exit as u8))
         }
+        Command::Ui(_) => {
+            if mapped::is_useful_to_build(&call, env) {
+                return mapped::run(call, env);
+            }
+            runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Validate(args) => validate::run(args, env, console).map(done),
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
@@ -213,6 +224,10 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Ui(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.push(("ui", word(&Ui::Tui)));
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod guest;
+pub mod history;
 pub mod output;
 pub mod pack;
 pub mod plan;
