@@ -7,6 +7,8 @@ pub(super) mod proxy;
 
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 
+pub(super) mod templates;
+
 /// How much there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {

@@ -126,6 +126,7 @@ fn command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Proxy(action) => proxy::action(state, action),
         Command::Cache(action) => cache::action(state, action),
         Command::Templates(action) => templates::action(state, action),
+        Command::Form(action) => templates::form_action(state, action),
         Command::History(action) => history::action(state, action),
         Command::Guests(action) => guests::action(state, action),
     }
