@@ -2,6 +2,7 @@
 
 pub(super) mod gauge;
 pub(super) mod panel;
+pub(super) mod table;
 pub(super) mod text;
 
 /// A time in seconds as a clock has it: `0:22`, `12:44`, `1:02:03`.
