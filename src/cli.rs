@@ -17,6 +17,7 @@ pub mod exit_codes;
 mod inspect;
 mod man;
 mod mapped;
+mod new;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -24,6 +25,7 @@ mod session;
 pub mod settings;
 mod signals;
 mod template;
+mod ui;
 mod validate;
 mod version;
 
@@ -72,7 +74,11 @@ pub fn main(arguments: Vec<OsString>, env: &Env, inside: Option<Inside>) -> Exit
             return ExitCode::from(Exit::Failure as u8);
         }
     };
-    let normalised: Vec<OsString> = normalised.collect();
+    let mut normalised: Vec<OsString> = normalised.collect();
+    if normalised.len() == 1 && ui::is_possible(env) {
+        // A person who gives no command sees what there is.
+        normalised.push("ui".into());
+    }
     let failure = match normalised.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
         // 1 means that images differ.
         Some(command) if command == "diff" => Exit::Trouble,
@@ -130,6 +136,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
+        Command::New(args) => return new::run(args, env, console).map(done),
         _ => {}
     }
     let settings = settings(cli, call.inside.as_ref(), env)?;
@@ -148,6 +155,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
                 .block_on(build::run(args, &settings, env, console, call.inside))
                 .map(|exit| ExitCode::from(exit as u8))
         }
+        Command::Ui(_) => {
+            if mapped::is_useful_to_build(&call, env) {
+                return mapped::run(call, env);
+            }
+            runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Validate(args) => validate::run(args, env, console).map(done),
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
@@ -163,7 +176,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
-        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) => Ok(ExitCode::SUCCESS),
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -209,6 +224,10 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
         Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Ui(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            flags.push(("ui", word(&Ui::Tui)));
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
     }

@@ -14,6 +14,7 @@ mod post_process;
 mod provision;
 pub mod registry;
 pub mod run;
+pub mod shell;
 pub mod ui;
 
 #[cfg(test)]

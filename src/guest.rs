@@ -36,6 +36,7 @@ mod init;
 mod namespace;
 mod netlink;
 mod protocol;
+mod pty;
 mod raw;
 mod seccomp;
 

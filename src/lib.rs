@@ -3,6 +3,7 @@
 //! A module imports only from those above it in this list (`tests/architecture.rs` holds it to that).
 
 pub mod builder;
+pub mod catalogue;
 pub mod cli;
 pub mod communicator;
 pub mod download;
@@ -10,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod guest;
+pub mod history;
 pub mod output;
 pub mod pack;
 pub mod plan;

@@ -1,5 +1,6 @@
 //! What consumes the event stream: log files and renderers, on a thread of their own.
 
+pub mod ansi;
 pub mod consumer;
 pub mod json;
 pub mod log_file;
@@ -9,4 +10,5 @@ pub mod plain;
 pub mod quiet;
 pub mod renderer;
 pub mod report;
+pub mod terminal;
 pub mod text;

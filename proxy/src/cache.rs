@@ -35,10 +35,11 @@ use self::progress::{Fetch, Progress};
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
+use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
 use crate::rules::Rules;
-use crate::store::{Store, Touch, from_millis, millis};
+use crate::store::{Store, StoreError, Touch, from_millis, millis};
 
 /// What the cache may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub enum Mode {
     /// Never ask upstream: serve what is stored, also stale; answer 403 to the rest.
     Offline,
 }
+
+/// Marks a request that upstream is asked for whatever is stored. No client can send it: it is no field.
+#[derive(Clone, Copy, Debug)]
+pub struct Refetch;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -115,6 +120,7 @@ impl Cache {
             inner: self.inner.clone(),
             key,
             verdict,
+            refetch: parts.extensions.get::<Refetch>().is_some(),
             control: CacheControl::parse(&parts.headers),
             method: parts.method,
             uri: parts.uri,
@@ -160,7 +166,8 @@ impl Cache {
         response
     }
 
-    /// Changes the mode.
+    /// Changes the mode for every request from now on, on listeners and connections already open as well. What is
+    /// being fetched goes on, and so do tunnels.
     pub fn set_mode(&self, mode: Mode) {
         self.inner.mode.store(mode as u8, Ordering::Relaxed);
     }
@@ -174,6 +181,19 @@ impl Cache {
     pub fn keep_below(&self, bytes: u64) {
         if let Some(shelf) = &self.inner.shelf {
             shelf.keep_below(bytes);
+        }
+    }
+
+    /// The store behind it, where there is one.
+    pub fn store(&self) -> Option<Store> {
+        self.inner.shelf.as_ref().map(|shelf| shelf.store().clone())
+    }
+
+    /// Removes stored answers, so that the very next request for one finds it gone; without a store there are none.
+    pub async fn remove(&self, target: Target) -> Result<Dropped, StoreError> {
+        match &self.inner.shelf {
+            Some(shelf) => shelf.remove(target).await,
+            None => Ok(Dropped::default()),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
+use crate::in_flight::{Flows, InFlight};
 
 /// How the proxy came by the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,18 +145,22 @@ impl<F: Fn(Flow) + Send + Sync> FlowSink for F {
     }
 }
 
-/// Collects the facts of one flow while it passes, and hands the [`Flow`] to the sink when dropped.
+/// Collects the facts of one flow while it passes, and hands the [`Flow`] on when dropped.
 pub struct FlowRecorder {
     flow: Mutex<Flow>,
     begun: Instant,
-    sink: Arc<dyn FlowSink>,
+    /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
+    total: AtomicU64,
+    flows: Arc<Flows>,
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl FlowRecorder {
     /// Begins a flow.
-    pub fn begin(identity: Identity, method: &str, url: String, sink: Arc<dyn FlowSink>) -> Arc<Self> {
+    pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
         let flow = Flow {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             identity,
@@ -179,7 +184,10 @@ impl FlowRecorder {
             intercepted: false,
             offline_miss: false,
         };
-        Arc::new(Self { flow: Mutex::new(flow), begun: Instant::now(), sink })
+        let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
+        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, flows });
+        recorder.flows.begun(id, &recorder);
+        recorder
     }
 
     /// Changes the record.
@@ -200,6 +208,21 @@ impl FlowRecorder {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).identity.clone()
     }
 
+    /// Notes how long the answer's body is going to be.
+    pub fn expect(&self, total: Option<u64>) {
+        self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// The flow as far as it has come.
+    pub(crate) fn so_far(&self) -> InFlight {
+        let mut flow = self.flow.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        flow.duration = self.begun.elapsed();
+        let total = Some(self.total.load(Ordering::Relaxed)).filter(|&total| total != UNKNOWN);
+        // Whoever sets an outcome says why; until then it is the one a flow begins with.
+        let outcome = (!flow.why.is_empty()).then_some(flow.outcome);
+        InFlight { flow, outcome, total }
+    }
+
     /// Counts body bytes sent to the client, noting the first.
     pub fn sent(&self, bytes: u64) {
         let elapsed = self.begun.elapsed();
@@ -214,6 +237,6 @@ impl Drop for FlowRecorder {
     fn drop(&mut self) {
         let mut flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
         flow.duration = self.begun.elapsed();
-        self.sink.flow(flow);
+        self.flows.ended(flow);
     }
 }

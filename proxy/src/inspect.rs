@@ -1,5 +1,8 @@
 //! What `larder cache` shows and does, as plain data. Everything here blocks.
 
+mod manage;
+mod tree;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,6 +18,9 @@ use crate::rules::{Rules, Verdict};
 use crate::store::{
     Digest, ENTRY_COLUMNS, Entry, Store, StoreError, decode_entry, from_millis, millis, remove_unused_blobs,
 };
+
+pub use self::manage::{Dropped, Soundness, Target, judged};
+pub use self::tree::{Folder, FolderSums, folder_of};
 
 /// Rows removed in one transaction.
 const GC_BATCH: usize = 1000;
@@ -299,20 +305,20 @@ impl Store {
         if !limits.dry_run {
             removed.bytes = 0;
             for batch in planned.chunks(GC_BATCH) {
-                removed.bytes += self.remove_entries(batch)?;
+                removed.bytes += self.remove_entries(batch)?.bytes;
             }
         }
         Ok(removed)
     }
 
-    /// Removes entries, and the blobs that only they named; returns the bytes freed.
-    fn remove_entries(&self, ids: &[i64]) -> Result<u64, StoreError> {
+    /// Removes entries that are not pinned, and the blobs that only they named.
+    fn remove_entries(&self, ids: &[i64]) -> Result<Removed, StoreError> {
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut blobs = Vec::new();
         for id in ids {
             let blob: Option<i64> = transaction
-                .prepare_cached("DELETE FROM entry WHERE id = ?1 RETURNING blob")?
+                .prepare_cached("DELETE FROM entry WHERE id = ?1 AND pinned = 0 RETURNING blob")?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
             blobs.extend(blob);
@@ -321,7 +327,7 @@ impl Store {
         transaction.commit()?;
         drop(index);
         self.unlink_unreferenced(&files)?;
-        Ok(freed)
+        Ok(Removed { entries: blobs.len() as u64, bytes: freed })
     }
 
     /// Why a URL is answered as it is; `None` when it is not an absolute http or https URL.

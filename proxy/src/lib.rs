@@ -13,6 +13,7 @@ pub mod guard;
 mod hop_by_hop;
 pub mod host_pattern;
 pub mod identity;
+pub mod in_flight;
 pub mod inspect;
 pub mod intercept;
 pub mod listener;

@@ -1,25 +1,28 @@
 //! The proxy as its users see it: start, listen, ask, stop.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::body::Body;
-use crate::cache::Cache;
+use crate::body::{self, Body};
+use crate::cache::{Cache, Refetch};
 use crate::config::Config;
 use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
 use crate::forward::Scope;
 use crate::guard::{Guard, is_in_own_namespace};
 use crate::identity::Client;
+use crate::in_flight::{Flows, InFlight};
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
 use crate::listener::{self, ListenerHandle, Role};
@@ -50,7 +53,7 @@ impl Proxy {
                 .transpose()?;
             Ok((Arc::new(ca), store))
         });
-        let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(std::io::Error::other(error)))??;
+        let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
         let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
@@ -63,7 +66,7 @@ impl Proxy {
             guard,
             leaves: Leaves::new(ca.clone())?,
             ca,
-            sink,
+            flows: Flows::new(sink),
             via: via_name()?,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -137,6 +140,26 @@ impl Proxy {
     /// A string in the CA's subject that is found nowhere else: what a scan of a finished image looks for.
     pub fn ca_canary(&self) -> &str {
         self.shared.ca.canary()
+    }
+
+    /// The requests under way, the oldest first.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.shared.flows.in_flight()
+    }
+
+    /// Asks upstream for a URL now, whatever is stored and however fresh: what it confirms or sends anew is the
+    /// answer from then on. Returns the status of the answer once all of it has been read.
+    pub async fn refetch(&self, url: Uri, client: &Client) -> io::Result<StatusCode> {
+        let mut request = Request::new(body::empty());
+        *request.uri_mut() = url;
+        request.extensions_mut().insert(Refetch);
+        let response = self.request(request, client).await;
+        let status = response.status();
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok(status)
     }
 
     /// The cache.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use crate::body::{self, Body};
@@ -23,7 +24,7 @@ pub(crate) async fn respond(shared: &Shared, client: &Client, scope: &Scope, req
     let (mut parts, body) = request.into_parts();
     let uri = forward::absolute_uri(&parts, scope).and_then(|uri| check(shared, &parts, uri));
     let shown = uri.as_ref().map_or_else(|_| parts.uri.to_string(), Uri::to_string);
-    let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.sink.clone());
+    let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.flows.clone());
     flow.update(|flow| {
         flow.version = format!("{:?}", parts.version);
         flow.intercepted = matches!(scope, Scope::Inside { tls: true, .. });
@@ -75,6 +76,8 @@ fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &s
     hop_by_hop::add_via(&mut parts.headers, "1.1", via);
     flow.update(|flow| flow.status = parts.status.as_u16());
     let body = if head { body::empty() } else { body };
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    flow.expect(body.size_hint().exact().or(announced));
     Response::from_parts(parts, SentBody::new(body, flow).boxed())
 }
 

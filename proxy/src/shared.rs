@@ -10,10 +10,10 @@ use tokio_util::task::TaskTracker;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::Refusal;
-use crate::flow::FlowSink;
 use crate::guard::Guard;
 use crate::host_pattern::HostPattern;
 use crate::identity::Client;
+use crate::in_flight::Flows;
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
 use crate::resolver::pool::NamePool;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) guard: Arc<Guard>,
     pub(crate) ca: Arc<Ca>,
     pub(crate) leaves: Leaves,
-    pub(crate) sink: Arc<dyn FlowSink>,
+    pub(crate) flows: Arc<Flows>,
     /// This proxy's name in `Via`, unique among proxies.
     pub(crate) via: String,
     /// Tells connections to finish what is under way.

@@ -18,6 +18,9 @@ use rustix::fs::Access;
 
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::entry::{Draft, Entry, Touch, VaryField};
+pub(crate) use self::headers::decode as decode_headers;
+/// The time that so many milliseconds since 1970 stand for.
+pub use self::index::from_millis as time_of;
 pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
 
 /// The format of what lies on disk; another format gets another directory.
@@ -194,6 +197,11 @@ impl Store {
     /// Removes temporary files whose writer is no more; with `dry_run` counts them only.
     pub(crate) fn sweep(&self, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
         blob::sweep(&self.inner.root.join("tmp"), dry_run)
+    }
+
+    /// A connection of one's own, for what takes long: look-ups of requests go on beside it.
+    pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
+        index::open_to_read(&self.inner.root.join("index.sqlite"))
     }
 
     pub(crate) fn write_index(&self) -> MutexGuard<'_, Connection> {

@@ -7,9 +7,11 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod cache;
 mod config;
 mod diff;
 mod examples;
+mod new;
 mod shipped;
 
 use examples::{
@@ -17,8 +19,10 @@ use examples::{
     EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -118,9 +122,11 @@ pub enum Egress {
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// What fits the terminal; plain for now.
+    /// The terminal UI where a person sits at a terminal, else plain.
     #[default]
     Auto,
+    /// The terminal UI.
+    Tui,
     /// Lines of text.
     Plain,
     /// One JSON object a line for each event.
@@ -165,12 +171,17 @@ pub enum Command {
     /// Build images from a template
     #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<BuildArgs>),
+    /// Open the terminal UI, as `larder` alone does in a terminal
+    Ui(UiArgs),
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// List the templates that come with Larder, or write one
+    #[command(after_help = new::EXAMPLES)]
+    New(NewArgs),
     /// Compare two images, file by file
     #[command(after_help = diff::EXAMPLES)]
     Diff(DiffArgs),
@@ -263,7 +274,7 @@ pub struct BuildArgs {
     /// Run at most N builds at a time; 0, the default, for no limit
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub parallel_builds: Option<usize>,
-    /// Show the run as: auto (the default), plain, json (an event a line), machine (also -machine-readable) or quiet
+    /// Show the run as: auto (the default), tui, plain, json (an event a line), machine (also -machine-readable) or quiet
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub ui: Option<Ui>,
     /// Use colour: auto (the default), always or never; -color=false as with Packer
@@ -281,6 +292,13 @@ pub struct BuildArgs {
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
+}
+
+/// `larder ui`
+#[derive(Args, Clone, Debug)]
+pub struct UiArgs {
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
@@ -349,6 +367,12 @@ pub enum CacheCommand {
     Stats(JsonArgs),
     /// Read every stored body and compare it with its digest
     Verify(CacheVerifyArgs),
+    /// Remove stored answers by URL
+    Rm(CacheRmArgs),
+    /// Keep stored answers, whatever the limits say
+    Pin(CachePinArgs),
+    /// Let stored answers go again when room is needed
+    Unpin(CachePinArgs),
     /// Remove what is over a size, or has not been used for some time
     Gc(CacheGcArgs),
     /// Say how a URL is cached, and why its last request was answered as it was
@@ -361,6 +385,9 @@ pub struct CacheLsArgs {
     /// Only URLs that contain this
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
+    /// Sum up by host and path
+    #[arg(long)]
+    pub tree: bool,
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -376,6 +403,9 @@ pub struct JsonArgs {
 /// `larder cache verify`
 #[derive(Args, Clone, Debug)]
 pub struct CacheVerifyArgs {
+    /// Only these
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
     /// Remove what is not sound
     #[arg(long)]
     pub repair: bool,

@@ -8,21 +8,22 @@ use std::time::{Duration, Instant, SystemTime};
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::stats::Totals;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
 use super::console::Console;
 use super::session::Session;
 use super::settings::{Net, Settings, Ui};
+use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, signals};
+use super::{Env, ask, components, doctor, exec, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
-use crate::engine::cancel::Cancel;
+use crate::engine::cancel::{Cancel, Cause};
 use crate::engine::component::{Ask, Context};
+use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::engine::job::{BuildJob, RunOptions};
 use crate::engine::on_error::OnError;
@@ -43,6 +44,8 @@ use crate::output::plain::{Look, Plain};
 use crate::output::quiet::Quiet;
 use crate::output::renderer::Renderer;
 use crate::plan::BuildPlan;
+use crate::tui::effect::worker::Run as Running;
+use crate::tui::terminal;
 
 /// How long undoing the steps of one build may take.
 const CLEANUP_LIMIT: Duration = Duration::from_mins(5);
@@ -55,8 +58,19 @@ pub(super) async fn run(
     console: &Console,
     inside: Option<Inside>,
 ) -> Result<Exit> {
-    let outside = Outside::of(inside, settings, env)?;
     let console = &console.machine(settings.ui.value == Ui::Machine);
+    let ready = read(args, settings, env, console)?;
+    if ui::is_wanted(settings, env, args.debug) {
+        return ui::build(args, settings, env, console, inside, ready).await;
+    }
+    let mut outside = Outside::of(inside, settings, env)?;
+    let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
+    let front = Front { shown: shown(settings, look), started: &|_| {}, at_once: None };
+    build(args, settings, env, console, &ready, &mut outside, front).await.map(|(exit, _)| exit)
+}
+
+/// Reads the template, and checks that this machine can build it.
+pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Ready> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
@@ -66,52 +80,75 @@ pub(super) async fn run(
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
     }
+    Ok(ready)
+}
+
+/// Who looks at a run.
+pub(super) struct Front<'a> {
+    /// Shows it.
+    pub shown: Box<dyn Renderer>,
+    /// Told when there is something to steer.
+    pub started: &'a (dyn Fn(Running) + Sync),
+    /// Says that everything is to be left at once.
+    pub at_once: Option<&'a tokio::sync::Notify>,
+}
+
+/// Runs what was read. Returns the exit code, and what the run came to.
+pub(super) async fn build(
+    args: &BuildArgs,
+    settings: &Settings,
+    env: &Env,
+    console: &Console,
+    ready: &Ready,
+    outside: &mut Outside,
+    front: Front<'_>,
+) -> Result<(Exit, Summary)> {
     let redactor = Redactor::default();
     for secret in &ready.secrets {
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let consumer = consumer::spawn(receiver, renderers(args, settings, console))
-        .context(|| "cannot start the thread for output".to_owned())?;
+    let renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), front.shown];
+    let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
+    let surroundings = Surrounding { args, settings, env, ready, started: front.started, at_once: front.at_once };
     // What is said beside the events goes to standard error, where it splits no line of theirs.
-    let aside = console.machine(false);
-    let result = run_builds(args, settings, env, &ready, &events, &aside, outside).await;
+    let result = run_builds(&surroundings, &events, &console.machine(false), outside).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
         .context(|| "the output was given up".to_owned())?
         .map_err(|_| Error::new("the output ended early"))?;
-    result.map(|outcomes| exit_code(&outcomes, &summary))
+    result.map(|outcomes| (exit_code(&outcomes, &summary), summary))
 }
 
-fn renderers(args: &BuildArgs, settings: &Settings, console: &Console) -> Vec<Box<dyn Renderer>> {
-    let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
-    let shown: Box<dyn Renderer> = match settings.ui.value {
-        Ui::Auto | Ui::Plain => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
+fn shown(settings: &Settings, look: Look) -> Box<dyn Renderer> {
+    match settings.ui.value {
+        Ui::Auto | Ui::Plain | Ui::Tui => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
         Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
-    };
-    vec![Box::new(LogFiles::default()), shown]
+    }
 }
 
 /// What is around the builds: who answers, who runs commands of the host, and who passes signals on.
-struct Outside {
+pub(super) struct Outside {
     ask: Option<Arc<dyn Ask>>,
     commands: Arc<dyn Host>,
-    signals: Option<UnboundedReceiver<i32>>,
+    pub(super) signals: Signals,
     /// The process to signal, where it is not this one.
     pid: Option<u32>,
 }
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
-    fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
-        let ask: Option<Arc<dyn Ask>> = if settings.ui.value == Ui::Machine { None } else { ask::terminal(env) };
-        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals: None, pid: None }) };
+    pub(super) fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
+        let ask: Option<Arc<dyn Ask>> =
+            if matches!(settings.ui.value, Ui::Machine | Ui::Tui) { None } else { ask::terminal(env) };
+        let signals = Signals::listen()?;
+        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals, pid: None }) };
         let pid = Some(inside.outside());
-        let (outside, signals) = inside.listen()?;
-        Ok(Self { ask, commands: Arc::new(outside), signals: Some(signals), pid })
+        let (outside, passed_on) = inside.listen()?;
+        Ok(Self { ask, commands: Arc::new(outside), signals: signals.from(Some(passed_on)), pid })
     }
 }
 
@@ -129,15 +166,23 @@ impl FlowSink for Flows {
     }
 }
 
+/// What a run is made of.
+struct Surrounding<'a> {
+    args: &'a BuildArgs,
+    settings: &'a Settings,
+    env: &'a Env,
+    ready: &'a Ready,
+    started: &'a (dyn Fn(Running) + Sync),
+    at_once: Option<&'a tokio::sync::Notify>,
+}
+
 async fn run_builds(
-    args: &BuildArgs,
-    settings: &Settings,
-    env: &Env,
-    ready: &Ready,
+    surrounding: &Surrounding<'_>,
     events: &Events,
     console: &Console,
-    outside: Outside,
+    outside: &mut Outside,
 ) -> Result<Vec<BuildOutcome>> {
+    let &Surrounding { args, settings, env, ready, started, at_once } = surrounding;
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
@@ -149,22 +194,35 @@ async fn run_builds(
     if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
         console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
     }
-    let job = |build| job(build, args, settings, ready, &session, events, &outside);
+    let job = |build| job(build, args, settings, ready, &session, events, outside);
     // The listeners for commands of the host live as long as the builds.
     let host_scratch = session.host_scratch();
     let jobs: Result<(Vec<_>, Vec<_>)> =
         session.record.make_tree(&host_scratch).and_then(|()| ready.plan.builds.iter().map(job).collect());
     let (jobs, served) = jobs.map_or_else(|error| (Err(error), Vec::new()), |(jobs, served)| (Ok(jobs), served));
-    let (cancel, signals) = (Cancel::root(), outside.signals);
+    let cancel = Cancel::root();
     let outcomes = match jobs {
         Ok(jobs) => {
             let options = options(args, settings, &session);
-            let runs = session.dirs.runs.clone();
-            let id = session.id.clone();
+            started(Running { control: Control::new(cancel.clone(), options.parallel), proxy: session.proxy.clone() });
+            let leave = || {
+                leave(&session.dirs.runs, &session.id, console);
+            };
+            let told = |cause: &Cause| tell_cancel(console, &cause.to_string());
+            let left = async {
+                match at_once {
+                    Some(asked) => asked.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 outcomes = run_jobs(jobs, options, cancel.clone(), events.clone()) => Ok(outcomes),
-                error = signals::watch(cancel.clone(), signals, |cause| tell_cancel(console, &cause.to_string()), || leave(&runs, &id, console)) => {
-                    Err(error.err().unwrap_or_else(|| Error::new("left at once")))
+                () = signals::watch(&mut outside.signals, cancel.clone(), told, leave) => {
+                    Err(Error::new("left at once"))
+                }
+                () = left => {
+                    leave();
+                    Err(Error::new("left at once"))
                 }
             }
         }
@@ -198,6 +256,7 @@ fn tell_cancel(console: &Console, cause: &str) {
 /// The second signal: leaves at once, and lists what is left.
 #[expect(clippy::exit, reason = "leaving without waiting for anything is what was asked for")]
 fn leave(runs: &Path, id: &str, console: &Console) {
+    terminal::restore();
     console.note("Leaving at once. What is left:");
     for left in Session::leftovers(runs, id) {
         console.note(&format!("  {left}"));

@@ -1,14 +1,17 @@
 //! `larder cache`: what is stored, whether it is sound, and making room.
 
+mod list;
+mod manage;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use larder_proxy::inspect::{Explanation, Filter, Limits, Report};
+use larder_proxy::inspect::{Explanation, Limits, Report};
 use larder_proxy::rules::{Nature, Rules};
 use larder_proxy::store::{Store, StoreError};
 use serde_json::json;
 
-use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheLsArgs, CacheVerifyArgs, JsonArgs};
+use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheVerifyArgs, JsonArgs};
 use super::console::Console;
 use super::settings::{Settings, parse_bytes};
 use crate::engine::ui::duration as shown_duration;
@@ -21,9 +24,15 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
     let dir = &settings.cache_dir.value;
     let open = || Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error));
     match command {
-        CacheCommand::Ls(args) => ls(args, &open()?, console),
+        CacheCommand::Ls(args) => list::ls(args, &open()?, console),
         CacheCommand::Stats(args) => stats(args, &open()?, console),
+        CacheCommand::Verify(args) if !args.urls.is_empty() => {
+            manage::verify(&args.urls, args.repair, args.json.json, &open()?, console)
+        }
         CacheCommand::Verify(args) => verify(args, dir, console),
+        CacheCommand::Rm(args) => manage::rm(args, &open()?, console),
+        CacheCommand::Pin(args) => manage::pin(args, true, &open()?, console),
+        CacheCommand::Unpin(args) => manage::pin(args, false, &open()?, console),
         CacheCommand::Gc(args) => gc(args, settings, &open()?, console),
         CacheCommand::Explain(args) => explain(args, &open()?, console),
     }
@@ -37,31 +46,6 @@ fn shown(what: String, error: StoreError) -> Error {
 
 fn read(error: StoreError) -> Error {
     shown("cannot read the cache".to_owned(), error)
-}
-
-fn ls(args: &CacheLsArgs, store: &Store, console: &Console) -> Result<()> {
-    let filter = Filter { url: args.filter.clone(), ..Filter::default() };
-    let entries = store.list(&filter).map_err(read)?;
-    if args.json.json {
-        for entry in &entries {
-            console.json(&json!({
-                "url": entry.draft.url, "status": entry.draft.status, "class": entry.draft.class, "bytes": entry.size,
-                "digest": entry.digest.to_string(), "uses": entry.uses,
-            }))?;
-        }
-        return Ok(());
-    }
-    let mut rows = vec![["class", "status", "size", "uses", "url"].map(str::to_owned).to_vec()];
-    for entry in &entries {
-        rows.push(vec![
-            entry.draft.class.as_str().to_owned(),
-            entry.draft.status.to_string(),
-            bytes(entry.size),
-            entry.uses.to_string(),
-            printable(&entry.draft.url),
-        ]);
-    }
-    table(&rows, &[1, 2, 3]).iter().try_for_each(|line| console.line(line))
 }
 
 fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {

@@ -29,6 +29,12 @@ pub(super) fn is_needed_to_build(args: &BuildArgs, call: &Call, env: &Env) -> Re
     Ok(mapping::is_needed())
 }
 
+/// Whether builds that may be chosen later need ids besides the user's own, and they are to be had. Where they are not,
+/// each build says so.
+pub(super) fn is_useful_to_build(call: &Call, env: &Env) -> bool {
+    call.inside.is_none() && mapping::is_needed() && mapping::look(path(env)).is_ok()
+}
+
 /// Whether a dead run may have left files of other owners. Says so when they are out of reach.
 pub(super) fn is_needed_to_clean(call: &Call, runs: &Path, env: &Env, console: &Console) -> bool {
     if call.inside.is_some() || !mapping::is_needed() {

@@ -79,6 +79,8 @@ pub enum Ui {
     /// By what standard output is.
     #[default]
     Auto,
+    /// The terminal UI.
+    Tui,
     /// Lines for people.
     Plain,
     /// A JSON object a line.
@@ -369,6 +371,7 @@ impl Layers {
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
+                "tui" => Ui::Tui,
                 "plain" => Ui::Plain,
                 "json" => Ui::Json,
                 "machine" => Ui::Machine,

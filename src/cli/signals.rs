@@ -53,8 +53,8 @@ impl Signals {
         })
     }
 
-    /// Heeds only those that another process passes on.
-    fn from(mut self, passed_on: Option<UnboundedReceiver<i32>>) -> Self {
+    /// Heeds only those that another process passes on, if there is one.
+    pub(super) fn from(mut self, passed_on: Option<UnboundedReceiver<i32>>) -> Self {
         self.passed_on = passed_on.map_or(PassedOn::No, PassedOn::From);
         self
     }
@@ -72,18 +72,11 @@ impl Signals {
 }
 
 /// Cancels `cancel` at the first SIGINT, SIGTERM or SIGHUP, calls `told` with the cause, and at the second calls
-/// `leave`. Where there is a receiver, signals are those that another process passes on. Runs until dropped.
-pub(super) async fn watch(
-    cancel: Cancel,
-    passed_on: Option<UnboundedReceiver<i32>>,
-    told: impl Fn(&Cause),
-    leave: impl FnOnce(),
-) -> Result<()> {
-    let mut signals = Signals::listen()?.from(passed_on);
+/// `leave`. Runs until dropped.
+pub(super) async fn watch(signals: &mut Signals, cancel: Cancel, told: impl Fn(&Cause), leave: impl FnOnce()) {
     let cause = signals.next().await;
     cancel.cancel(cause.clone());
     told(&cause);
     signals.next().await;
     leave();
-    Ok(())
 }

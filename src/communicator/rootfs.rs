@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::transfer;
 use crate::engine::component::{Communicator, Content, Output};
+use crate::engine::shell::{GuestShell, ShellSpec};
 use crate::error::{Context as _, Error, Result};
 use crate::guest::launch::{Command, Guest, ProcessControl, Shutdown};
 
@@ -61,6 +62,12 @@ impl RootfsCommunicator {
 /// Kills a command whose caller has stopped waiting for it.
 struct KillOnDrop(Option<ProcessControl>);
 
+impl KillOnDrop {
+    fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if let Some(control) = &self.0 {
@@ -100,7 +107,7 @@ impl Communicator for RootfsCommunicator {
             tokio::select! {
                 exit = exit.wait(), if status.is_none() => {
                     status = Some(exit?);
-                    unfinished.0 = None;
+                    unfinished.disarm();
                     ended.cancel();
                 }
                 () = &mut relay, if !relayed => relayed = true,
@@ -169,6 +176,26 @@ impl Communicator for RootfsCommunicator {
         drop(writer);
         let unpacked = unpacked.await.context(|| format!("writing {} was given up", destination.display()))?;
         packed.and(unpacked.context(|| format!("cannot write {}", destination.display())))
+    }
+
+    async fn shell(&self, spec: ShellSpec) -> Result<GuestShell> {
+        let mut env = self.env.clone();
+        // What is typed is not part of the image: neither shells nor pagers are to write it down there.
+        env.extend([("HISTFILE", ""), ("LESSHISTFILE", "-")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        env.extend(spec.env);
+        env.insert("TERM".to_owned(), spec.term);
+        // As with commands, the guest's lock is not held for as long as it runs: shutting down ends it.
+        let shell = {
+            let guest = self.guest.read().await;
+            guest.as_ref().ok_or_else(gone)?.shell(spec.size, env).await?
+        };
+        let (mut exit, mut unfinished) = (shell.exit, KillOnDrop(Some(shell.control)));
+        let end = Box::pin(async move {
+            let status = exit.wait().await?;
+            unfinished.disarm();
+            Ok(status)
+        });
+        Ok(GuestShell { terminal: shell.terminal, end })
     }
 
     fn generated_data(&self) -> BTreeMap<String, String> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::artifact::Artifact;
 use super::clamp::Clamp;
 use super::host::Host;
+use super::shell::{GuestShell, ShellSpec};
 use crate::error::{Error, Result};
 use crate::event::TraceLine;
 
@@ -46,6 +47,12 @@ pub trait Communicator: Send + Sync {
 
     /// Copies a guest's directory to the host, as [`Communicator::upload_dir`] does the other way.
     async fn download_dir(&self, source: &str, destination: &Path) -> Result<()>;
+
+    /// Opens a shell in the guest, in a terminal of the guest's own, for somebody to sit at.
+    async fn shell(&self, spec: ShellSpec) -> Result<GuestShell> {
+        let _ = spec;
+        Err(Error::new("this kind of guest offers no shell"))
+    }
 
     /// Facts provisioners may use, such as `Host`, `User`, `ConnType`: the `build.*` values of this connection.
     fn generated_data(&self) -> BTreeMap<String, String>;

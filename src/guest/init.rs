@@ -22,6 +22,7 @@ use rustix::mount::MountFlags;
 
 use super::launch::{Command, Leftover};
 use super::protocol::{FileOperation, Reply, Request, Start};
+use super::pty::{self, Session};
 use super::root::{self, Targets};
 use super::{channel, containment, file, namespace, raw, reexec};
 
@@ -179,6 +180,7 @@ impl<'a> Init<'a> {
         let (id, forked) = match request {
             Request::Spawn { id, command } => (id, raw::fork(|| run_command(&command, &descriptors, own_network))),
             Request::File { id, operation } => (id, raw::fork(|| move_file(&operation, descriptors))),
+            Request::Shell { id, session } => return self.shell(id, &session),
             Request::Signal { id, signal } => {
                 self.signal(id, signal);
                 return Ok(());
@@ -192,6 +194,22 @@ impl<'a> Init<'a> {
             }
             // No process to be had; 126 is what a shell says.
             Err(_) => channel::send(self.control, &Reply::Exited { id, status: 126 }, &[]),
+        }
+    }
+
+    /// Opens a terminal, starts a shell in it and hands its other side to Larder.
+    fn shell(&mut self, id: u64, session: &Session) -> io::Result<()> {
+        let own_network = self.own_network;
+        let started = pty::open(session.size).and_then(|pty| {
+            let pid = raw::fork(|| run_shell(session, &pty.slave, own_network))?;
+            Ok((pid, pty.master))
+        });
+        match started {
+            Ok((pid, master)) => {
+                self.running.insert(pid, id);
+                channel::send(self.control, &Reply::Terminal { id }, &[master.as_fd()])
+            }
+            Err(error) => channel::send(self.control, &Reply::Refused { id, error: error.to_string() }, &[]),
         }
     }
 
@@ -310,6 +328,30 @@ fn become_command(
     rustix::process::chdir(command.directory.as_deref().unwrap_or(Path::new("/")))?;
     let error = std::process::Command::new(name).args(arguments).env_clear().envs(&command.env).exec();
     Err(error)
+}
+
+/// In the forked child: becomes the first of the shells that there is. Returns an exit status only if there is none.
+fn run_shell(session: &Session, terminal: &OwnedFd, own_network: bool) -> i32 {
+    let ready =
+        raw::reset_signals().and_then(|()| pty::take(terminal)).and_then(|()| containment::enter(0, 0, own_network));
+    if ready.is_err() {
+        return 126;
+    }
+    for directory in &session.directories {
+        if rustix::process::chdir(directory.as_str()).is_ok() {
+            break;
+        }
+    }
+    for shell in &session.shells {
+        let name = shell.rsplit('/').next().unwrap_or(shell);
+        // A login shell reads the guest's profile.
+        let mut command = std::process::Command::new(shell);
+        let error = command.arg0(format!("-{name}")).env_clear().envs(&session.env).env("SHELL", shell).exec();
+        if error.kind() != io::ErrorKind::NotFound {
+            let _ = writeln!(io::stderr(), "larder: cannot run {shell}: {error}\r");
+        }
+    }
+    127
 }
 
 /// In the forked child: moves a file as the guest's root would.

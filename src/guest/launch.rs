@@ -25,6 +25,10 @@ use super::root::Root;
 use super::{channel, reexec};
 use crate::error::{Context as _, Error, Result};
 
+mod shell;
+
+pub use shell::Shell;
+
 /// How long a guest has to end once its init has been told to.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 
@@ -129,6 +133,8 @@ struct Line {
 #[derive(Debug, Default)]
 struct Waiting {
     exits: HashMap<u64, oneshot::Sender<i32>>,
+    /// Shells that have been asked for: the terminal, or why there is none.
+    terminals: HashMap<u64, oneshot::Sender<Result<OwnedFd, String>>>,
     down: Option<oneshot::Sender<Shutdown>>,
     ended: bool,
 }
@@ -154,8 +160,8 @@ impl Guest {
         descriptors.extend(gateway.and_then(Gateway::user_namespace));
         line.send(&Request::Start(start), &descriptors).await.map_err(StartError::Other)?;
         match line.receive().await {
-            Ok(Some(Reply::Ready)) => {}
-            Ok(Some(Reply::Failed { what, error, overlay_refused })) => {
+            Ok(Some((Reply::Ready, _))) => {}
+            Ok(Some((Reply::Failed { what, error, overlay_refused }, _))) => {
                 let error = Error::new(format!("cannot make the guest: {what}: {error}"));
                 return Err(if overlay_refused { StartError::OverlayRefused(error) } else { StartError::Other(error) });
             }
@@ -339,20 +345,32 @@ impl Line {
         request: impl FnOnce(u64) -> Request,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(u64, oneshot::Receiver<i32>)> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut waiting = self.lock();
-            if waiting.ended {
-                return Err(ended());
-            }
-            waiting.exits.insert(id, sender);
-        }
+        let (id, receiver) = self.begin_with(|_, _| ())?;
         let sent = self.send(&request(id), descriptors).await;
         if sent.is_err() {
-            self.lock().exits.remove(&id);
+            self.forget(id);
         }
         sent.map(|()| (id, receiver))
+    }
+
+    /// Gives out the id of a request, of whose end the receiver will tell.
+    fn begin_with(&self, also: impl FnOnce(&mut Waiting, u64)) -> Result<(u64, oneshot::Receiver<i32>)> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.lock();
+        if waiting.ended {
+            return Err(ended());
+        }
+        waiting.exits.insert(id, sender);
+        also(&mut waiting, id);
+        Ok((id, receiver))
+    }
+
+    /// Nothing will be heard of a request.
+    fn forget(&self, id: u64) {
+        let mut waiting = self.lock();
+        waiting.exits.remove(&id);
+        waiting.terminals.remove(&id);
     }
 
     async fn send(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
@@ -366,9 +384,14 @@ impl Line {
         }
     }
 
-    async fn receive(&self) -> io::Result<Option<Reply>> {
-        let reply = self.socket.async_io(Interest::READABLE, || channel::receive::<Reply>(&self.socket)).await?;
-        Ok(reply.map(|(reply, _)| reply))
+    async fn receive(&self) -> io::Result<Option<(Reply, Vec<OwnedFd>)>> {
+        self.socket.async_io(Interest::READABLE, || channel::receive::<Reply>(&self.socket)).await
+    }
+
+    fn tell_terminal(&self, id: u64, terminal: Result<OwnedFd, String>) {
+        if let Some(sender) = self.lock().terminals.remove(&id) {
+            let _ = sender.send(terminal);
+        }
     }
 
     /// Makes init see the end of its control socket, whoever else holds this.
@@ -379,28 +402,30 @@ impl Line {
 
 /// Hands each reply to whom it is for, until the guest's end.
 async fn read_replies(line: Arc<Line>) {
-    loop {
-        match line.receive().await {
-            Ok(Some(Reply::Exited { id, status })) => {
+    while let Ok(Some((reply, descriptors))) = line.receive().await {
+        match reply {
+            Reply::Exited { id, status } => {
                 if let Some(sender) = line.lock().exits.remove(&id) {
                     let _ = sender.send(status);
                 }
             }
-            Ok(Some(Reply::Down { leftovers, problems })) => {
+            Reply::Terminal { id } => line.tell_terminal(id, descriptors.into_iter().next().ok_or_else(String::new)),
+            Reply::Refused { id, error } => line.tell_terminal(id, Err(error)),
+            Reply::Down { leftovers, problems } => {
                 if let Some(sender) = line.lock().down.take() {
                     let _ = sender.send(Shutdown { leftovers, problems });
                 }
             }
-            Ok(Some(Reply::Ready)) => {}
-            Ok(Some(Reply::Failed { what, error, .. })) => {
+            Reply::Ready => {}
+            Reply::Failed { what, error, .. } => {
                 tracing::warn!("the guest's init failed to {what}: {error}");
             }
-            Ok(None) | Err(_) => break,
         }
     }
     let mut waiting = line.lock();
     waiting.ended = true;
     waiting.exits.clear();
+    waiting.terminals.clear();
     waiting.down = None;
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Request {
     Spawn { id: u64, command: super::launch::Command },
     /// Move a file or a tree. With the descriptor to read from or write to, and one for an error message.
     File { id: u64, operation: FileOperation },
+    /// Open a terminal and run a shell in it.
+    Shell { id: u64, session: super::pty::Session },
     /// Send a signal to the process group of a command.
     Signal { id: u64, signal: i32 },
     /// End everything, tidy up, say what was left running, and end.
@@ -55,7 +57,11 @@ pub(super) enum Reply {
     Ready,
     /// The guest could not be made.
     Failed { what: String, error: String, overlay_refused: bool },
-    /// A command or file operation has ended: its exit status, or 128 + signal.
+    /// The terminal of a shell, which runs. With the descriptor of its master side.
+    Terminal { id: u64 },
+    /// A shell could not be started.
+    Refused { id: u64, error: String },
+    /// A command, shell or file operation has ended: its exit status, or 128 + signal.
     Exited { id: u64, status: i32 },
     /// Everything has ended.
     Down { leftovers: Vec<super::launch::Leftover>, problems: Vec<String> },

@@ -1,4 +1,7 @@
-//! Each build's whole log in a file of its own.
+//! Each build's whole log in a file of its own: `docs/reference/logs.md` is its form.
+//!
+//! Each line is a time, a mark, and text: `2026-11-02T10:15:30.250Z out Get:1 ...`. Both have a fixed width, so that a
+//! reader finds marks without looking for them, and a guest cannot forge one.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,6 +14,54 @@ use super::renderer::Renderer;
 use crate::engine::ui::duration;
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
+
+/// Width of the time a line begins with: RFC 3339, in UTC, to the millisecond.
+pub const TIME_WIDTH: usize = 24;
+
+/// Where the text of a line begins.
+pub const TEXT_AT: usize = TIME_WIDTH + 5;
+
+/// Where a line of a log comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Larder says something.
+    Larder,
+    /// A step begins: `step 3: name`, counted from 1.
+    StepBegins,
+    /// A step ended: `step 3: name succeeded after 1.4 s`.
+    StepEnds,
+    /// Larder warns, or says why the build failed.
+    Warning,
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+    /// A request through the proxy.
+    Net,
+}
+
+impl Mark {
+    const ALL: [Self; 7] =
+        [Self::Larder, Self::StepBegins, Self::StepEnds, Self::Warning, Self::Out, Self::Err, Self::Net];
+
+    /// The mark as written, three characters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Larder => "==>",
+            Self::StepBegins => ">>>",
+            Self::StepEnds => "<<<",
+            Self::Warning => "!!!",
+            Self::Out => "out",
+            Self::Err => "err",
+            Self::Net => "net",
+        }
+    }
+
+    /// The mark that is written so.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mark| mark.as_str().as_bytes() == bytes)
+    }
+}
 
 /// Writes what concerns a build to the file its `BuildStarted` names. A log that cannot be written is given up
 /// with a warning; the build goes on.
@@ -71,30 +122,36 @@ fn flow_build(kind: &EventKind) -> Option<&Arc<str>> {
 
 fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     let time = event.time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
-    let mut lines = |mark: &str, text: &str| text.lines().try_for_each(|line| writeln!(file, "{time} {mark} {line}"));
+    let mut line = |mark: Mark, text: &str| writeln!(file, "{time} {} {text}", mark.as_str());
+    let mut lines = |mark: Mark, text: &str| text.lines().try_for_each(|text| line(mark, text));
     match &event.kind {
-        EventKind::BuildStarted { .. } => lines("==>", "build started"),
-        EventKind::StepStarted { name, .. } => lines("==>", &format!("[{name}]")),
-        EventKind::StepFinished { name, ending, seconds, .. } => {
+        EventKind::BuildStarted { .. } => lines(Mark::Larder, "build started"),
+        EventKind::StepStarted { index, name } => line(Mark::StepBegins, &step(*index, name)),
+        EventKind::StepFinished { index, name, ending, seconds } => {
             let took = duration(Duration::from_secs_f64(*seconds));
-            lines("==>", &format!("[{name}] {} after {took}", ending.as_str()))
+            line(Mark::StepEnds, &format!("{} {} after {took}", step(*index, name), ending.as_str()))
         }
-        EventKind::Message { text } => lines("==>", text),
-        EventKind::Stdout { line } => writeln!(file, "{time} out {line}"),
-        EventKind::Stderr { line } => writeln!(file, "{time} err {line}"),
-        EventKind::Warning { text } => lines("!!!", text),
+        EventKind::Message { text } => lines(Mark::Larder, text),
+        EventKind::Stdout { line: text } => line(Mark::Out, text),
+        EventKind::Stderr { line: text } => line(Mark::Err, text),
+        EventKind::Warning { text } => lines(Mark::Warning, text),
         EventKind::Flow { flow } => {
             let text =
                 format!("{} {} {} {} {}: {}", flow.outcome, flow.status, flow.method, flow.url, flow.route, flow.why);
-            lines("net", &text)
+            lines(Mark::Net, &text)
         }
         EventKind::BuildFinished { ending, failure, .. } => {
-            lines("==>", &format!("build {}", ending.as_str()))?;
-            failure.iter().try_for_each(|failure| lines("!!!", &failure.message))
+            lines(Mark::Larder, &format!("build {}", ending.as_str()))?;
+            failure.iter().try_for_each(|failure| lines(Mark::Warning, &failure.message))
         }
         EventKind::Progress { .. }
         | EventKind::Scan { .. }
         | EventKind::RunStarted { .. }
         | EventKind::RunFinished { .. } => Ok(()),
     }
+}
+
+/// A step on one line, counted from 1.
+fn step(index: usize, name: &str) -> String {
+    format!("step {}: {}", index + 1, name.replace(['\n', '\r'], " "))
 }

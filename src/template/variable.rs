@@ -17,6 +17,8 @@ use super::hcl::value::{Kind, Type, Value};
 use super::load::Loading;
 use super::source_map::{FileId, Span};
 
+mod choices;
+
 /// A declared variable.
 #[derive(Clone, Debug)]
 pub struct Variable {
@@ -32,6 +34,8 @@ pub struct Variable {
     pub sensitive: bool,
     /// Its value; unknown if none was given and there is no default.
     pub value: Value,
+    /// Where its value was given; `None` if it is the default, or missing.
+    pub given: Option<Span>,
     /// Where it is declared.
     pub span: Span,
     validations: Vec<Validation>,
@@ -48,9 +52,20 @@ impl Variable {
             default,
             description: String::new(),
             sensitive,
+            given: None,
             span,
             validations: Vec::new(),
         }
+    }
+
+    /// What is said of values that are not accepted, one sentence for each rule.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.validations.iter().map(|validation| validation.message.as_str())
+    }
+
+    /// The texts its value may be, if a rule lists them: `contains([…], var.NAME)`, or `var.NAME == …` joined by `||`.
+    pub fn choices(&self) -> Option<Vec<String>> {
+        self.validations.iter().find_map(|validation| choices::of(&validation.condition, &self.name))
     }
 }
 
@@ -88,6 +103,7 @@ impl Loading<'_> {
             description: String::new(),
             sensitive: false,
             value: Value::unknown(Type::Dynamic),
+            given: None,
             span,
             validations: Vec::new(),
         };
@@ -130,6 +146,7 @@ impl Loading<'_> {
                 default: Some(default),
                 description: String::new(),
                 sensitive: false,
+                given: None,
                 span: origin.span(attribute.key.span()),
                 validations: Vec::new(),
             });
@@ -221,8 +238,9 @@ impl Loading<'_> {
                 }
             };
             variable.value = value.mark(variable.sensitive);
+            variable.given = given.get(&name).map(|given| given.span);
             self.scope_secrets.add_sensitive(&variable.value);
-            self.validate(&variable, given.get(&name).map(|given| given.span));
+            self.validate(&variable, variable.given);
             self.variables.insert(name, variable);
         }
     }

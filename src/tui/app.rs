@@ -84,6 +84,11 @@ impl Ui {
         let _ = self.sender.send(Msg::RunEnded(exit));
     }
 
+    /// Asks the UI to end.
+    pub fn leave(&self) {
+        let _ = self.sender.send(Msg::Leave);
+    }
+
     /// Waits until the person has left, gives the terminal back, and shows on standard error what was written there
     /// meanwhile.
     pub fn join(mut self) -> Leave {

@@ -29,6 +29,8 @@ pub enum Msg {
     Aside(String),
     /// A run has ended, with this exit code.
     RunEnded(u8),
+    /// The UI is to end.
+    Leave,
     /// The terminal was handed over and is back.
     Returned,
 }

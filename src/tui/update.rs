@@ -51,6 +51,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::RunEnded(exit) => run_ended(state, exit),
+        Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
         Msg::Returned => shown(state),
     }
 }

@@ -12,6 +12,7 @@ mod errors;
 mod events;
 mod help;
 mod machine;
+mod new;
 mod run;
 mod secrets;
 mod settings;

@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub control: CacheControl,
+    /// Whether upstream is asked however fresh the stored answer is.
+    pub refetch: bool,
     pub context: RequestContext,
     pub now: SystemTime,
 }
@@ -53,6 +55,9 @@ impl Exchange {
                 return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
             let Some(entry) = entry else { return self.miss(None).await };
+            if self.refetch {
+                return self.miss(Some(entry)).await;
+            }
             let run = self.inner.run();
             match judge(&self.stored(&entry), &self.control, self.now, run) {
                 Judgement::Use(why) => {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use lru::LruCache;
 
-use crate::inspect::Limits;
+use crate::inspect::{Dropped, Limits, Target};
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -211,6 +211,18 @@ impl Shelf {
             shared.store.invalidate(&key)?;
             shared.changed(&key);
             Ok(())
+        })
+        .await
+    }
+
+    /// Removes the entries meant. Who is being served one gets it to the end.
+    pub(super) async fn remove(&self, target: Target) -> Result<Dropped, StoreError> {
+        let shared = self.shared.clone();
+        blocking(move || {
+            let dropped = shared.store.remove(&target, false)?;
+            shared.generation.fetch_add(1, Ordering::AcqRel);
+            lock(&shared.resources).clear();
+            Ok(dropped)
         })
         .await
     }

@@ -15,10 +15,12 @@ use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
 use self::fake_origin::{FakeOrigin, Reply};
-use super::{Cache, Mode};
+use super::{Cache, Mode, Refetch};
 use crate::body::empty;
 use crate::flow::{Flow, FlowRecorder, Outcome};
 use crate::identity::Identity;
+use crate::in_flight::Flows;
+use crate::inspect::Target;
 use crate::origin::RequestContext;
 use crate::rules::Rules;
 use crate::store::Store;
@@ -93,7 +95,7 @@ impl Bed {
     fn context(&self, url: &str) -> RequestContext {
         let flows = self.flows.clone();
         let sink = Arc::new(move |flow: Flow| flows.lock().unwrap().push(flow));
-        let flow = FlowRecorder::begin(Identity::default(), "GET", url.to_owned(), sink);
+        let flow = FlowRecorder::begin(Identity::default(), "GET", url.to_owned(), Flows::new(sink));
         RequestContext { flow, guest: true }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::blob::SealedBlob;
 use super::{Digest, Draft, Entry, Store, StoreError, Touch, VaryField, headers};
@@ -16,6 +16,9 @@ const VERSION: i64 = 1;
 const MAX_VARIANTS: i64 = 16;
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
+
+/// Longest wait for another process that writes.
+const BUSY: Duration = Duration::from_secs(20);
 
 const SCHEMA: &str = "
 CREATE TABLE blob (
@@ -63,7 +66,7 @@ pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.st
 
 pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(20))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
@@ -78,7 +81,15 @@ pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
         VERSION => {}
         found => return Err(StoreError::Newer { path: dir.to_owned(), found, known: VERSION }),
     }
+    // Came later; versions that do not know it keep it up all the same.
+    transaction.execute_batch("CREATE INDEX IF NOT EXISTS entry_url ON entry (url)")?;
     transaction.commit()?;
+    Ok(connection)
+}
+
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(BUSY)?;
     Ok(connection)
 }
 
@@ -131,15 +142,21 @@ impl Store {
     }
 
     /// Notes that upstream confirmed an entry (RFC 9111 section 4.3.4): fields and times change, the body does not.
+    /// Where the entry is gone by now nothing is noted, also where its row's number has been given to another.
     pub fn refresh(&self, entry: &Entry) -> Result<(), StoreError> {
         let draft = &entry.draft;
         self.write_index()
-            .prepare_cached("UPDATE entry SET headers = ?2, requested = ?3, responded = ?4 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE entry SET headers = ?2, requested = ?3, responded = ?4 WHERE id = ?1 AND key = ?5 \
+                 AND blob = (SELECT id FROM blob WHERE digest = ?6)",
+            )?
             .execute(params![
                 entry.id,
                 headers::encode(&draft.headers),
                 millis(draft.requested),
-                millis(draft.responded)
+                millis(draft.responded),
+                &draft.key[..],
+                &entry.digest.0[..],
             ])?;
         Ok(())
     }
@@ -178,8 +195,10 @@ impl Store {
             let at = millis(touch.at);
             if let Some(id) = touch.entry {
                 transaction
-                    .prepare_cached("UPDATE entry SET last_used = max(last_used, ?2), uses = uses + ?3 WHERE id = ?1")?
-                    .execute(params![id, at, touch.uses.cast_signed()])?;
+                    .prepare_cached(
+                        "UPDATE entry SET last_used = max(last_used, ?2), uses = uses + ?3 WHERE id = ?1 AND key = ?4",
+                    )?
+                    .execute(params![id, at, touch.uses.cast_signed(), &touch.key[..]])?;
             }
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO outcome (key, at, outcome, why) VALUES (?1, ?2, ?3, ?4)")?
@@ -264,15 +283,15 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
     Ok((id, old))
 }
 
-/// Removes the oldest variants beyond the limit; returns the blobs they named.
+/// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
 fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
     let count: i64 = transaction
-        .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1")?
+        .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1 AND pinned = 0")?
         .query_row([&key[..]], |row| row.get(0))?;
     if count <= MAX_VARIANTS {
         return Ok(Vec::new());
     }
-    let excess = format!("FROM entry WHERE key = ?1 ORDER BY responded LIMIT {}", count - MAX_VARIANTS);
+    let excess = format!("FROM entry WHERE key = ?1 AND pinned = 0 ORDER BY responded LIMIT {}", count - MAX_VARIANTS);
     let blobs = ids(transaction, &format!("SELECT blob {excess}"), key)?;
     transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
     Ok(blobs)
@@ -369,6 +388,6 @@ pub(crate) fn millis(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
-pub(crate) fn from_millis(millis: i64) -> SystemTime {
+pub fn from_millis(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }

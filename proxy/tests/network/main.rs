@@ -4,6 +4,7 @@
 mod drain;
 mod forward;
 mod intercept;
+mod live;
 mod resolver;
 mod route;
 mod strict;

@@ -35,6 +35,8 @@ Examples:
   larder cache stats
   larder cache ls numpy
   larder cache explain https://example.org/pool/x_1.0_all.deb
+  larder cache pin --recursive https://example.org/pool/
+  larder cache rm https://example.org/pool/x_1.0_all.deb
   larder cache gc --max-size 20G --max-age 90d --dry-run";
 
 pub(super) const CLEANUP_EXAMPLES: &str = "\

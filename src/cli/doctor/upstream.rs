@@ -12,6 +12,7 @@ use larder_proxy::config::Config;
 use larder_proxy::flow::FlowRecorder;
 use larder_proxy::guard::Guard;
 use larder_proxy::identity::Identity;
+use larder_proxy::in_flight::Flows;
 use larder_proxy::origin::{Origin as _, Phase, RequestContext};
 use larder_proxy::upstream::client::NetworkOrigin;
 use larder_proxy::upstream::roots::{FileOfRoots, survey};
@@ -69,7 +70,7 @@ async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
         .route(request.uri().scheme_str() == Some("https"), &host, request.uri().port_u16().unwrap_or(80))
         .map_or_else(|| "directly".to_owned(), |proxy| format!("by way of {proxy}"));
     let origin = NetworkOrigin::new(config, &Arc::new(Guard::default()));
-    let flow = FlowRecorder::begin(Identity::default(), "HEAD", url.to_owned(), Arc::new(|_| {}));
+    let flow = FlowRecorder::begin(Identity::default(), "HEAD", url.to_owned(), Flows::new(Arc::new(|_| {})));
     let context = RequestContext { flow, guest: false };
     let answer = tokio::time::timeout(LIMIT + Duration::from_secs(5), origin.send(request, &context)).await;
     match answer {

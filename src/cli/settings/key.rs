@@ -60,7 +60,7 @@ pub static KEYS: &[Key] = &[
         "Whether guests must be cut off from all but the proxy (`enforced`), or share the host's network (`observed`); by default cut off where that can be had",
     ),
     key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
-    key("ui", Kind::Word(&["auto", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
+    key("ui", Kind::Word(&["auto", "tui", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
 ];

@@ -70,6 +70,7 @@ fn egress_word(egress: Egress) -> Option<&'static str> {
 fn ui_word(ui: Ui) -> &'static str {
     match ui {
         Ui::Auto => "auto",
+        Ui::Tui => "tui",
         Ui::Plain => "plain",
         Ui::Json => "json",
         Ui::Machine => "machine",

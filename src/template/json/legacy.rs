@@ -35,10 +35,10 @@ impl Loading<'_> {
         let root = parse::parse(file, text, &mut self.diagnostics)?;
         let outline = outline::read(&root, &mut self.diagnostics);
         let whole = self.options.depth == Depth::Whole;
-        let mut user = BTreeMap::new();
+        let (mut user, mut given) = (BTreeMap::new(), BTreeMap::new());
         if whole {
             self.check_version(&outline);
-            user = self.legacy_values(&outline, directory);
+            (user, given) = self.legacy_values(&outline, directory);
             self.warn_of_unknown_variables(&outline, &user);
         }
         let scope = Arc::new(TemplateScope {
@@ -63,6 +63,7 @@ impl Loading<'_> {
             if let Some(value) = scope.user.as_ref().and_then(|user| user.get(&one.name)) {
                 variable.value = crate::template::hcl::value::Value::string(value.clone()).mark(one.sensitive);
             }
+            variable.given = given.get(&one.name).copied();
             (one.name.clone(), variable)
         };
         let source = |one: &BuildSource| Source {

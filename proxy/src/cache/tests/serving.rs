@@ -260,3 +260,65 @@ async fn heuristics_and_plain_revalidation() {
 }
 
 use crate::origin::Phase;
+
+#[tokio::test]
+async fn a_refetch_asks_upstream_also_for_what_never_changes() {
+    let bed = Bed::new();
+    bed.origin.reply(DEB, Reply::ok("package").tagged("\"1\""));
+    bed.origin.reply(DEB, Reply::ok("package").tagged("\"1\""));
+    bed.origin.reply(DEB, Reply::ok("another").tagged("\"2\""));
+    bed.get(DEB).await;
+    assert_eq!((refetch(&bed, DEB).await.text(), bed.outcome()), ("package", Outcome::Revalidated));
+    assert_eq!((refetch(&bed, DEB).await.text(), bed.outcome()), ("another", Outcome::Miss));
+    assert_eq!((bed.get(DEB).await.text(), bed.outcome()), ("another", Outcome::Hit));
+    // Upstream that does not answer changes nothing.
+    bed.origin.reply(DEB, Reply::failure(Phase::Connect, false));
+    assert_eq!((refetch(&bed, DEB).await.text(), bed.outcome()), ("another", Outcome::Stale));
+    bed.cache.set_mode(Mode::Offline);
+    assert_eq!((refetch(&bed, DEB).await.text(), bed.outcome()), ("another", Outcome::Stale));
+    assert_eq!(bed.origin.count(), 4);
+    bed.assert_sound();
+}
+
+async fn refetch(bed: &Bed, url: &str) -> Answer {
+    let mut request = Request::builder().uri(url).body(empty()).unwrap();
+    request.extensions_mut().insert(Refetch);
+    let answer = read(bed.cache.call(request, bed.context(url)).await).await;
+    bed.settle().await;
+    answer
+}
+
+#[tokio::test]
+async fn what_is_removed_while_it_is_served_is_served_to_its_end() {
+    let bed = Bed::new();
+    let long = vec![b'x'; 3_000_000];
+    bed.origin.reply(DEB, Reply::ok(long.clone()));
+    bed.get(DEB).await;
+    let mut serving = bed.call("GET", DEB, &[]).await.into_body();
+    let first = serving.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.len() < long.len());
+    let dropped = bed.cache.remove(Target::Url(DEB.to_owned())).await.unwrap();
+    assert_eq!((dropped.removed.entries, dropped.removed.bytes), (1, 3_000_000));
+    let rest = serving.collect().await.unwrap().to_bytes();
+    assert_eq!(first.len() + rest.len(), long.len());
+    bed.origin.reply(DEB, Reply::ok("again"));
+    assert_eq!((bed.get(DEB).await.text(), bed.outcome()), ("again", Outcome::Miss));
+    bed.assert_sound();
+}
+
+/// As another process removes it, unseen for up to a second by this one.
+#[tokio::test]
+async fn what_another_removes_is_fetched_again() {
+    let bed = Bed::new();
+    for body in ["index", "index", "newer"] {
+        bed.origin.reply(INDEX, Reply::ok(body).tagged(body));
+    }
+    bed.get(INDEX).await;
+    let other = Store::open(bed.dir.path()).unwrap();
+    let _ = other.remove(&Target::Url(INDEX.to_owned()), false).unwrap();
+    // Upstream may confirm what is no more; the answer is right, and the next one as well.
+    assert_eq!(bed.get(INDEX).await.text(), "index");
+    bed.later(1);
+    assert_eq!(bed.get(INDEX).await.text(), "newer");
+    bed.assert_sound();
+}

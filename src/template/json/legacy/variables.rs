@@ -21,9 +21,14 @@ struct Raw {
 }
 
 impl Loading<'_> {
-    /// The values of all variables: those declared, and those only given.
-    pub(super) fn legacy_values(&mut self, outline: &Outline, directory: &Path) -> BTreeMap<String, String> {
+    /// The values of all variables: those declared, and those only given; and the places of those given.
+    pub(super) fn legacy_values(
+        &mut self,
+        outline: &Outline,
+        directory: &Path,
+    ) -> (BTreeMap<String, String>, BTreeMap<String, Span>) {
         let given = self.legacy_given();
+        let places = given.iter().map(|(name, raw)| (name.clone(), raw.span)).collect();
         let mut pending: BTreeMap<String, Raw> = BTreeMap::new();
         let mut missing = BTreeSet::new();
         for declared in &outline.variables {
@@ -52,7 +57,7 @@ impl Loading<'_> {
         for (_, value) in values.iter().filter(|(name, _)| sensitive(name)) {
             self.scope_secrets.add(value);
         }
-        values
+        (values, places)
     }
 
     /// Renders values until none uses a variable that has none yet.

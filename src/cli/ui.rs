@@ -1,0 +1,228 @@
+//! The terminal UI: `larder` alone, and `larder build` where a person sits at a terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+
+use clap::Parser as _;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::args::{BuildArgs, Cli, Command};
+use super::build::{self, Front, Outside};
+use super::console::Console;
+use super::environment::is_unattended;
+use super::settings::Settings;
+use super::template::Ready;
+use super::{Env, settings::Ui as Form};
+use crate::error::{Context as _, Error, Exit, Result};
+use crate::event::summary::Summary;
+use crate::guest::mapping::Inside;
+use crate::output::plain::{Look as PlainLook, Plain};
+use crate::output::report;
+use crate::tui::app::{Options, Ui};
+use crate::tui::effect::worker::{Outside as Reach, Places, Start};
+use crate::tui::effect::{BuildRequest, Leave};
+use crate::tui::state::{Screen, State, Stay};
+
+/// Whether a person sits at a terminal that can show the UI.
+pub(super) fn is_possible(env: &Env) -> bool {
+    let dumb = env.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    !dumb
+        && !is_unattended(env)
+        && io::stdin().is_terminal()
+        && io::stdout().is_terminal()
+        && io::stderr().is_terminal()
+}
+
+/// Whether a build is to be shown in the UI.
+pub(super) fn is_wanted(settings: &Settings, env: &Env, debug: bool) -> bool {
+    match settings.ui.value {
+        Form::Tui => true,
+        Form::Auto => is_possible(env) && !debug,
+        _ => false,
+    }
+}
+
+/// A build asked for in the UI, and the way to say whether it has begun.
+type Request = (BuildRequest, mpsc::Sender<Result<()>>);
+
+/// The UI with what is around it.
+struct Desk<'a> {
+    ui: Ui,
+    reach: Reach,
+    settings: &'a Settings,
+    env: &'a Env,
+    console: &'a Console,
+    outside: Outside,
+    requests: UnboundedReceiver<Request>,
+    left: UnboundedReceiver<Leave>,
+    at_once: Arc<Notify>,
+    /// What the last run came to.
+    last: Option<(Exit, Summary)>,
+}
+
+/// Opens the UI on the templates of the working directory.
+pub(super) async fn open(settings: &Settings, env: &Env, console: &Console, inside: Option<Inside>) -> Result<Exit> {
+    if !is_possible(env) {
+        return Err(Error::new("the terminal UI needs a terminal")
+            .hint("`larder --help` lists the commands; `larder build --ui=plain` builds without a terminal"));
+    }
+    let state = State { screen: Screen::Templates, ..State::default() };
+    let mut desk = Desk::open(state, settings, env, console, inside)?;
+    desk.serve().await?;
+    desk.close()
+}
+
+/// Builds what was read, in the UI.
+pub(super) async fn build(
+    args: &BuildArgs,
+    settings: &Settings,
+    env: &Env,
+    console: &Console,
+    inside: Option<Inside>,
+    ready: Ready,
+) -> Result<Exit> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Error::new("--ui=tui needs a terminal for standard input and standard error")
+            .hint("leave it out, or use --ui=plain"));
+    }
+    let state = State { stay: Stay::UntilDone, template: Some(args.template.template.clone()), ..State::default() };
+    let mut desk = Desk::open(state, settings, env, console, inside)?;
+    desk.run(args, &ready).await?;
+    desk.serve().await?;
+    desk.close()
+}
+
+impl<'a> Desk<'a> {
+    fn open(
+        state: State,
+        settings: &'a Settings,
+        env: &'a Env,
+        console: &'a Console,
+        inside: Option<Inside>,
+    ) -> Result<Self> {
+        let outside = Outside::of(inside, settings, env)?;
+        let (sender, requests) = unbounded_channel::<Request>();
+        let start: Start = Arc::new(move |request| {
+            let (answer, begun) = mpsc::channel();
+            let gone = || Error::new("the program is about to end");
+            sender.send((request, answer)).map_err(|_| gone())?;
+            begun.recv().map_err(|_| gone())?
+        });
+        let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+        let places = Places {
+            cwd,
+            cache: settings.cache_dir.value.clone(),
+            state: settings.state_dir.value.clone(),
+            config: settings.files.user.parent().map(PathBuf::from).unwrap_or_default(),
+            env: env.clone(),
+        };
+        let reach = Reach::new(places, tokio::runtime::Handle::current(), start);
+        let (leaving, left) = unbounded_channel();
+        let at_once = Arc::new(Notify::new());
+        let asked = at_once.clone();
+        let options = Options {
+            state,
+            outside: reach.clone(),
+            mouse: true,
+            left: Box::new(move |leave| {
+                if leave == Leave::AtOnce {
+                    asked.notify_one();
+                }
+                let _ = leaving.send(leave);
+            }),
+        };
+        let ui = Ui::start(options).context(|| "cannot take over the terminal".to_owned())?;
+        Ok(Self { ui, reach, settings, env, console, outside, requests, left, at_once, last: None })
+    }
+
+    /// Runs builds as they are asked for, until the person leaves.
+    async fn serve(&mut self) -> Result<()> {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.left.recv() => return Ok(()),
+                _ = self.outside.signals.next() => {
+                    self.ui.leave();
+                    return Ok(());
+                }
+                request = self.requests.recv() => match request {
+                    Some((request, answer)) => self.requested(request, &answer).await,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Reads the template asked for, and runs it.
+    async fn requested(&mut self, request: BuildRequest, answer: &mpsc::Sender<Result<()>>) {
+        let read = arguments(&request)
+            .and_then(|args| build::read(&args, self.settings, self.env, self.console).map(|ready| (args, ready)));
+        match read {
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+            Ok((args, ready)) => {
+                let _ = answer.send(Ok(()));
+                if let Err(error) = self.run(&args, &ready).await {
+                    self.console.error(&error);
+                }
+            }
+        }
+    }
+
+    async fn run(&mut self, args: &BuildArgs, ready: &Ready) -> Result<()> {
+        let look = PlainLook { colour: self.console.colour_out, timestamps: args.timestamp_ui };
+        let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
+        let reach = self.reach.clone();
+        let front = Front {
+            shown: self.ui.feed(Box::new(plain)),
+            started: &move |running| reach.set_run(Some(running)),
+            at_once: Some(&self.at_once),
+        };
+        let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
+        self.reach.set_run(None);
+        match built {
+            Ok((exit, summary)) => {
+                self.ui.run_ended(exit as u8);
+                self.last = Some((exit, summary));
+                Ok(())
+            }
+            Err(error) => {
+                self.ui.run_ended(error.exit_code() as u8);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the terminal back, and shows the report of the last run.
+    fn close(self) -> Result<Exit> {
+        self.ui.join();
+        let Some((exit, summary)) = self.last else { return Ok(Exit::Success) };
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(report::render(&summary).as_bytes()).and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(error).context(|| "cannot write the report".to_owned())
+            }
+            _ => Ok(exit),
+        }
+    }
+}
+
+/// The arguments of `larder build` for what was asked for.
+fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
+    let template: PathBuf = request.template.clone();
+    let words = ["larder".into(), "build".into(), template.into_os_string()];
+    let parsed = Cli::try_parse_from(words).context(|| "cannot read the name of the template".to_owned())?;
+    let Command::Build(mut args) = parsed.command else {
+        return Err(Error::new("cannot read the name of the template"));
+    };
+    args.template.var = request.vars.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    args.template.var_file.clone_from(&request.var_files);
+    args.template.only.clone_from(&request.only);
+    args.force = request.force;
+    tracing::debug!(template = %args.template.template.display(), "a build was asked for");
+    Ok(*args)
+}

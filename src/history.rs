@@ -1,0 +1,7 @@
+//! What is kept of runs: their logs, and a record of each with its steps, times and downloads.
+
+pub mod estimate;
+pub mod log_store;
+pub mod recorder;
+pub mod run;
+pub mod run_store;

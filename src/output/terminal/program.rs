@@ -1,0 +1,1 @@
+//! The user's editor and pager.
