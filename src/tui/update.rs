@@ -36,14 +36,18 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::grown(state));
+            effects
         }
         Msg::Tick(now) => {
             state.now = now;
             if state.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                 state.notice = None;
             }
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::ticked(state));
+            effects
         }
         Msg::Done(done) => finished(state, done),
         Msg::Aside(line) => {
@@ -213,6 +217,7 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
         state.log = super::state::log::State::default();
+        proxy::begun(state);
     }
     let mut effects = builds::happened(state, event);
     effects.extend(log::happened(state, event));

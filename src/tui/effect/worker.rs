@@ -11,6 +11,7 @@ use larder_proxy::proxy::Proxy;
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
 use crate::engine::control::Control;
 use crate::error::Result;
+use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
 
 /// Where things are, and how the program is called.
@@ -50,6 +51,8 @@ pub struct Run {
     pub control: Control,
     /// Its proxy.
     pub proxy: Proxy,
+    /// Takes secrets out of what comes from the proxy past the event stream.
+    pub redactor: Redactor,
 }
 
 impl Outside {
