@@ -133,7 +133,7 @@ fn shown(settings: &Settings, look: Look) -> Box<dyn Renderer> {
 /// What is around the builds: who answers, who runs commands of the host, and who passes signals on.
 pub(super) struct Outside {
     ask: Option<Arc<dyn Ask>>,
-    commands: Arc<dyn Host>,
+    pub(super) commands: Arc<dyn Host>,
     pub(super) signals: Signals,
     /// The process to signal, where it is not this one.
     pid: Option<u32>,

@@ -118,7 +118,8 @@ impl<'a> Desk<'a> {
             config: settings.files.user.parent().map(PathBuf::from).unwrap_or_default(),
             env: env.clone(),
         };
-        let reach = Reach::new(places, tokio::runtime::Handle::current(), start);
+        let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
+        reach.host = Some(outside.commands.clone());
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();

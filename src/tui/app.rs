@@ -1,5 +1,6 @@
 //! The thread of the UI: takes messages, updates the state, carries out effects, draws.
 
+mod hand_over;
 mod perform;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};

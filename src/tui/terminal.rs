@@ -100,6 +100,7 @@ fn leave_screen(state: &mut Taken) -> io::Result<()> {
 /// Puts everything back as it was. Does nothing where that has been done already: it may be called from anywhere, any
 /// number of times.
 pub fn restore() {
+    crate::output::terminal::restore();
     let Some(mut state) = taken().take() else { return };
     // A terminal that is gone needs nothing put back.
     let _ = leave_screen(&mut state);

@@ -8,10 +8,10 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::App;
+use super::{App, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
-use crate::tui::effect::worker::Outside;
+use crate::output::terminal::program::Program;
 use crate::tui::effect::{BuildRequest, Done, Effect, Steer};
 use crate::tui::msg::Msg;
 use crate::tui::terminal::{self, Mode};
@@ -29,30 +29,17 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
         Effect::Stream => stream(app)?,
         Effect::Control(steer) => control(app, steer),
         Effect::StartBuild(request) => start(app, request),
-        Effect::Shell { .. } | Effect::Edit(_) | Effect::Page(_) => {
-            app.state.error("that is not there yet");
-        }
+        Effect::Shell { question } => hand_over::shell(app, question)?,
+        Effect::Edit(file) => hand_over::open(app, Program::Editor, &file)?,
+        Effect::Page(file) => hand_over::open(app, Program::Pager, &file)?,
         Effect::Work(work) => app.workers.send(work),
     }
     Ok(())
 }
 
-/// Runs `work` with the terminal as it was before the UI, and takes it again.
-fn hand_over(app: &mut App<'_>, work: impl FnOnce(&Outside)) -> io::Result<()> {
-    app.input.hold();
-    terminal::restore();
-    work(&app.parts.outside);
-    terminal::take(Mode::Screen { mouse: app.parts.mouse }, app.parts.aside.as_fd())?;
-    app.input.go_on();
-    app.screen = terminal::screen()?;
-    app.screen.clear()?;
-    let _ = app.parts.sender.send(Msg::Returned);
-    Ok(())
-}
-
 /// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
 fn suspend(app: &mut App<'_>) -> io::Result<()> {
-    hand_over(app, |_| {
+    hand_over::hand_over(app, |_| {
         let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
     })
 }

@@ -10,6 +10,7 @@ use larder_proxy::proxy::Proxy;
 
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
 use crate::engine::control::Control;
+use crate::engine::host::Host;
 use crate::error::Result;
 use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
@@ -41,6 +42,8 @@ pub struct Outside {
     pub runtime: tokio::runtime::Handle,
     /// Starts a build.
     pub start: Start,
+    /// Starts programs of the host, as the person.
+    pub host: Option<Arc<dyn Host>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -58,7 +61,7 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, run: Arc::default() }
+        Self { places: Arc::new(places), runtime, start, host: None, run: Arc::default() }
     }
 
     /// The run under way, if there is one.
