@@ -55,7 +55,7 @@ pub(super) fn hints(state: &State, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, &line, state.look.symbols);
         return;
     }
-    let scopes = keymap::scopes(state.screen);
+    let scopes = keymap::scopes(state.focus());
     let global_last = scopes.into_iter().filter(|scope| matches!(scope, Scope::Screen(_) | Scope::Global));
     for binding in global_last.flat_map(keymap::table) {
         let (Some(hint), keys) = (binding.hint, state.keymap.shown(binding.command)) else { continue };
