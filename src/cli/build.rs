@@ -204,7 +204,11 @@ async fn run_builds(
     let outcomes = match jobs {
         Ok(jobs) => {
             let options = options(args, settings, &session);
-            started(Running { control: Control::new(cancel.clone(), options.parallel), proxy: session.proxy.clone() });
+            started(Running {
+                control: Control::new(cancel.clone(), options.parallel),
+                proxy: session.proxy.clone(),
+                redactor: events.redactor().clone(),
+            });
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);
             };

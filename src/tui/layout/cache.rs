@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{Room, frame, within_panel, room};
+use super::{Room, frame, room, within_panel};
 use crate::tui::state::State;
 use crate::tui::state::cache::Pane;
 
@@ -20,7 +20,11 @@ pub(in crate::tui) fn parts(state: &State) -> Parts {
     let body = frame(state.size).body;
     let detail = state.cache.pane == Pane::Detail;
     if state.zoomed || room(state.size) <= Room::Compact {
-        return if detail { Parts { detail: body, ..Parts::default() } } else { Parts { tree: body, ..Parts::default() } };
+        return if detail {
+            Parts { detail: body, ..Parts::default() }
+        } else {
+            Parts { tree: body, ..Parts::default() }
+        };
     }
     let rows = if room(state.size) == Room::Normal { 9 } else { 11 };
     let [tree, detail] = Layout::vertical([Constraint::Fill(1), Constraint::Length(rows)]).areas(body);

@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{Room, frame, within_panel, room};
+use super::{Room, frame, room, within_panel};
 use crate::tui::state::State;
 use crate::tui::state::proxy::Pane;
 
@@ -22,7 +22,11 @@ pub(in crate::tui) fn parts(state: &State) -> Parts {
     let body = frame(state.size).body;
     let detail = state.proxy.pane == Pane::Detail;
     if state.zoomed {
-        return if detail { Parts { detail: body, ..Parts::default() } } else { Parts { list: body, ..Parts::default() } };
+        return if detail {
+            Parts { detail: body, ..Parts::default() }
+        } else {
+            Parts { list: body, ..Parts::default() }
+        };
     }
     // Where there is no room for both, the pane with the keys is shown.
     let (detail_rows, totals_rows) = match room(state.size) {
@@ -39,12 +43,9 @@ pub(in crate::tui) fn parts(state: &State) -> Parts {
             Parts { list: main, totals, ..Parts::default() }
         };
     }
-    let [list, detail, totals] = Layout::vertical([
-        Constraint::Fill(1),
-        Constraint::Length(detail_rows),
-        Constraint::Length(totals_rows),
-    ])
-    .areas(body);
+    let [list, detail, totals] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(detail_rows), Constraint::Length(totals_rows)])
+            .areas(body);
     Parts { list, detail, totals }
 }
 

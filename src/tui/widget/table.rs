@@ -106,6 +106,13 @@ impl<'a> Table<'a> {
         self.columns.iter().zip(shown).any(|(column, span)| column.title == title && span.is_some())
     }
 
+    /// Columns of the terminal that the column of this title has; none where it is left out.
+    pub(in crate::tui) fn room_for(&self, area: Rect, title: &str) -> usize {
+        let shown = spans(self.columns, area.width);
+        let found = self.columns.iter().zip(shown).find(|(column, _)| column.title == title);
+        found.and_then(|(_, span)| span).map_or(0, |(_, width)| usize::from(width))
+    }
+
     /// Draws the rows that are seen of `count`; `cells` makes a row, with a cell for every column.
     pub(in crate::tui) fn draw(
         &self,

@@ -63,8 +63,10 @@ fn write_bytes(content: &[u8], size: u64, out: &mut dyn io::Write) -> io::Result
                 None => write!(out, "   ")?,
             }
         }
-        let shown: String =
-            row.iter().map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' }).collect();
+        let shown: String = row
+            .iter()
+            .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' })
+            .collect();
         writeln!(out, "  {shown}")?;
     }
     Ok(())
@@ -74,7 +76,8 @@ fn write_bytes(content: &[u8], size: u64, out: &mut dyn io::Write) -> io::Result
 pub fn save(store: &Store, digest: &str, url: &str, dir: &Path) -> Result<String> {
     let mut body = open(store, digest)?;
     let name = url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-+~".contains(c) { c } else { '_' }).collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-+~".contains(c) { c } else { '_' }).collect();
     let name = name.trim_start_matches('.').chars().take(120).collect::<String>();
     let name = if name.is_empty() { "body" } else { &name };
     let (mut file, path) = create(dir, name)?;
@@ -137,7 +140,12 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, b"body").unwrap();
         let hex = digest.to_string();
-        for url in ["http://example.org/a/x_1.deb?y=/z", "http://example.org/x_1.deb", "http://example.org/a/", "http://h/..%2f.x"] {
+        for url in [
+            "http://example.org/a/x_1.deb?y=/z",
+            "http://example.org/x_1.deb",
+            "http://example.org/a/",
+            "http://h/..%2f.x",
+        ] {
             save(&store, &hex, url, out.path()).unwrap();
         }
         let mut names: Vec<_> = fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

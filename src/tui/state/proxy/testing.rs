@@ -61,9 +61,19 @@ pub(in crate::tui) fn traffic(state: &mut State) {
     let flows = [
         flow(1, Outcome::Hit, &format!("{debian}/dists/stable/InRelease"), 128_000),
         flow(2, Outcome::Revalidated, &format!("{debian}/dists/stable/main/binary-amd64/Packages.xz"), 1_400_000),
-        flow(3, Outcome::Miss, &format!("{debian}/pool/main/l/linux/linux-image-6.8.0-41-generic_amd64.deb"), 12_900_000),
+        flow(
+            3,
+            Outcome::Miss,
+            &format!("{debian}/pool/main/l/linux/linux-image-6.8.0-41-generic_amd64.deb"),
+            12_900_000,
+        ),
         security,
-        flow(5, Outcome::Coalesced, &format!("{debian}/pool/main/l/linux/linux-image-6.8.0-41-generic_amd64.deb"), 12_900_000),
+        flow(
+            5,
+            Outcome::Coalesced,
+            &format!("{debian}/pool/main/l/linux/linux-image-6.8.0-41-generic_amd64.deb"),
+            12_900_000,
+        ),
         flow(6, Outcome::Tunnel, "esm.example.org:443", 44_000),
         flow(7, Outcome::Bypass, "https://api.example.org/v2/refresh", 3_000),
         flow(8, Outcome::Stale, &format!("{debian}/dists/stable/Release"), 9_000),
