@@ -161,18 +161,6 @@ pub struct State {
     pub request: Option<BuildRequest>,
     /// How many builds run at a time.
     pub slots: Slots,
-    /// Where times of day are those of.
-    pub zone: Zone,
-}
-
-/// A time zone; UTC until it is known.
-#[derive(Clone, Debug)]
-pub struct Zone(pub jiff::tz::TimeZone);
-
-impl Default for Zone {
-    fn default() -> Self {
-        Self(jiff::tz::TimeZone::UTC)
-    }
 }
 
 impl State {

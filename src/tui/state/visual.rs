@@ -139,7 +139,7 @@ fn head(state: &State, row: &Row) -> String {
     match (times, row.time) {
         (Times::Off, _) => {}
         (Times::Absolute, Some(time)) => {
-            head.push_str(&time.to_zoned(state.zone.0.clone()).strftime("%H:%M:%S ").to_string());
+            head.push_str(&time.to_zoned(state.look.zone.clone()).strftime("%H:%M:%S ").to_string());
         }
         (Times::Relative, Some(time)) => {
             let begun = state.log.seen.begun.unwrap_or(time);
@@ -263,14 +263,7 @@ mod tests {
     use crate::output::ansi;
 
     fn row(text: &str, hits: &[std::ops::Range<usize>]) -> Row {
-        Row {
-            number: 0,
-            time: None,
-            source: Source::Out,
-            pieces: ansi::pieces(text),
-            hits: hits.to_vec(),
-            left_out: 0,
-        }
+        Row { number: 0, time: None, source: Source::Out, pieces: ansi::pieces(text), hits: hits.to_vec(), left_out: 0 }
     }
 
     fn texts(spans: &[Span]) -> Vec<(&str, bool)> {

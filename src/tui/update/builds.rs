@@ -134,7 +134,9 @@ pub(super) fn global(state: &mut State, action: Global) -> Option<Vec<Effect>> {
             state.builds.filter_on = !state.builds.filter_on;
             Some(arranged(state))
         }
-        Global::Copy => Some(selected(state).map(|build| vec![Effect::Copy(in_a_line(build, state.now))]).unwrap_or_default()),
+        Global::Copy => {
+            Some(selected(state).map(|build| vec![Effect::Copy(in_a_line(build, state.now))]).unwrap_or_default())
+        }
         Global::CopyAll => {
             let rows = state.builds.rows.iter().filter_map(|name| state.run.build(name));
             let lines: Vec<String> = rows.map(|build| in_a_line(build, state.now)).collect();

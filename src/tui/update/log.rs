@@ -8,7 +8,6 @@ use crate::event::{Event, EventKind};
 use crate::tui::effect::log::{Arrived, Done, Op, Seen};
 use crate::tui::effect::{Effect, Work};
 use crate::tui::keymap::global::Action as Global;
-use crate::tui::keymap::log::Action;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::layout::builds as layout;
 use crate::tui::state::builds::Pane;
@@ -100,7 +99,8 @@ fn seen_now(state: &mut State, seen: Seen) -> Vec<Effect> {
     state.log.under_way = None;
     let again = std::mem::take(&mut state.log.again);
     // Of another log, or by another filter: of no use any more.
-    let current = looking::wanted(state).is_some_and(|look| look.path == seen.look.path && look.filter == seen.look.filter);
+    let current =
+        looking::wanted(state).is_some_and(|look| look.path == seen.look.path && look.filter == seen.look.filter);
     if !current {
         return ask(state);
     }

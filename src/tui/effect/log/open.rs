@@ -135,7 +135,8 @@ impl Open {
 
     fn go(&mut self, goto: &Goto, more: bool, tell: &Tell) -> Arrived {
         if let Goto::Problem { .. } = goto
-            && search_for(&mut self.problems, &self.store, "", tell, |_| Ok(Filter::having(Pattern::problems()))).is_err()
+            && search_for(&mut self.problems, &self.store, "", tell, |_| Ok(Filter::having(Pattern::problems())))
+                .is_err()
         {
             return Arrived::Never;
         }

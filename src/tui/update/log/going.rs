@@ -7,9 +7,9 @@ use crate::tui::effect::log::{Goto, Op};
 use crate::tui::keymap::log::Action;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::layout::builds as layout;
+use crate::tui::state::State;
 use crate::tui::state::builds::Pane;
 use crate::tui::state::visual::{self, mark};
-use crate::tui::state::State;
 use crate::tui::update::builds::choose;
 
 pub(in crate::tui::update) fn action(state: &mut State, action: Action) -> Vec<Effect> {
@@ -20,7 +20,11 @@ pub(in crate::tui::update) fn action(state: &mut State, action: Action) -> Vec<E
             state.log.options.wrap = !state.log.options.wrap;
             state.log.view.left = 0;
             looking::fit(state);
-            state.notice(if state.log.options.wrap { "long lines are wrapped" } else { "long lines go on to the right" });
+            state.notice(if state.log.options.wrap {
+                "long lines are wrapped"
+            } else {
+                "long lines go on to the right"
+            });
         }
         Action::Times => {
             let times = visual::heads(state).0.next();
@@ -103,7 +107,8 @@ pub(super) fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
 /// Further to the right, as far as there is something.
 fn right(state: &mut State, width: usize) {
     let longest = state.log.seen.rows.iter().map(|row| {
-        let text: usize = row.pieces.iter().map(|piece| unicode_width::UnicodeWidthStr::width(piece.text.as_str())).sum();
+        let text: usize =
+            row.pieces.iter().map(|piece| unicode_width::UnicodeWidthStr::width(piece.text.as_str())).sum();
         text + mark(row.source).len()
     });
     let longest = longest.max().unwrap_or(0);
@@ -212,7 +217,7 @@ fn save(state: &mut State) -> Vec<Effect> {
     let Some(path) = path(state) else { return Vec::new() };
     let title = state.log.shown.as_ref().map_or("log", |shown| &*shown.title);
     let title: String = title.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
-    let now = state.now.to_zoned(state.zone.0.clone());
+    let now = state.now.to_zoned(state.look.zone.clone());
     let name = format!("{title}-{}.log", now.strftime("%Y%m%d-%H%M%S"));
     vec![work(Op::Save { path, filter: state.log.view.filtered().map(ToOwned::to_owned), name })]
 }

@@ -85,7 +85,8 @@ pub(super) fn fit(state: &mut State) {
     view.cursor = view.cursor.min(last);
     view.top = view.top.min(view.cursor).max((view.cursor + 1).saturating_sub(page));
     // Wrapped lines take more room.
-    let height = |row: usize| row.checked_sub(log.seen.first).and_then(|place| heights.get(place)).copied().unwrap_or(1);
+    let height =
+        |row: usize| row.checked_sub(log.seen.first).and_then(|place| heights.get(place)).copied().unwrap_or(1);
     let mut used: usize = (view.top..=view.cursor).map(height).sum();
     while used > page && view.top < view.cursor {
         used -= height(view.top);
