@@ -49,7 +49,8 @@ pub struct Recorder {
     writer: Option<JoinHandle<()>>,
     /// What was downloaded in each step, and whether that has changed since it was written.
     downloads: BTreeMap<(Arc<str>, Option<usize>), (Totals, bool)>,
-    attempts: BTreeMap<(Arc<str>, usize), u32>,
+    /// Questions without an answer: the build, the step, and why they are asked.
+    questions: BTreeMap<u64, (Arc<str>, usize, String)>,
     endings: Vec<Ending>,
 }
 
@@ -61,7 +62,7 @@ impl Recorder {
             changes: None,
             writer: None,
             downloads: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            questions: BTreeMap::new(),
             endings: Vec::new(),
         }
     }
@@ -124,6 +125,16 @@ impl Recorder {
                 totals.add(flow);
                 *changed = true;
             }
+            EventKind::Question { question } => {
+                let asked = (question.build.clone(), question.step_index, question.summary());
+                self.questions.insert(question.id, asked);
+            }
+            EventKind::Answered { id, answer, by } => {
+                if let Some((build, step, reason)) = self.questions.remove(id) {
+                    let (answer, by) = (answer.as_str().to_owned(), by.as_str().to_owned());
+                    self.send(Change::Answered { build, question: *id, step, time: event.time, reason, answer, by });
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -136,16 +147,13 @@ impl Recorder {
                 let (builder_type, log) = (builder_type.clone(), log.clone());
                 self.send(Change::BuildStarted { build, started, builder_type, log });
             }
-            EventKind::StepStarted { index, name } => {
-                let attempt = self.attempts.entry((build.clone(), *index)).or_default();
-                *attempt += 1;
-                let attempt = *attempt;
-                self.send(Change::StepStarted { build, step: *index, attempt, name: name.clone(), started });
+            EventKind::StepStarted { index, name, attempt } => {
+                let (step, attempt) = (*index, *attempt);
+                self.send(Change::StepStarted { build, step, attempt, name: name.clone(), started });
             }
-            EventKind::StepFinished { index, ending, seconds, .. } => {
-                let attempt = self.attempts.get(&(build.clone(), *index)).copied().unwrap_or(1);
+            EventKind::StepFinished { index, ending, seconds, attempt, .. } => {
                 self.send_downloads(Some(&build));
-                let (step, seconds, ending) = (*index, *seconds, *ending);
+                let (step, attempt, seconds, ending) = (*index, *attempt, *seconds, *ending);
                 self.send(Change::StepFinished { build, step, attempt, seconds, ending });
             }
             EventKind::BuildFinished { ending, seconds, failure, artifacts, .. } => {

@@ -19,7 +19,7 @@ use rustix::termios::Winsize;
 use tempfile::TempDir;
 
 /// How long something may take to show.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the command as the terminal's only job, and stays when it has ended, as a user's shell does: the kernel resets
 /// a terminal whose session has ended, and nothing would be learnt of how it was left. `$0` is the directory for notes.
@@ -71,9 +71,7 @@ impl Pty {
         session.env_clear();
         session.args(["--ctty", "sh", "-c", SESSION]).arg(notes.path());
         session.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            value.map_or_else(|| session.env_remove(name), |value| session.env(name, value));
-        }
+        session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         session.env("TERM", command_term(command));
         if let Some(directory) = command.get_current_dir() {
             session.current_dir(directory);
@@ -81,7 +79,11 @@ impl Pty {
         let stream = || Stdio::from(slave.try_clone().unwrap());
         let session = session.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
         let seen = Arc::new(Seen {
-            state: Mutex::new(State { terminal: vt100::Parser::new(rows, columns, 0), bytes: Vec::new(), closed: false }),
+            state: Mutex::new(State {
+                terminal: vt100::Parser::new(rows, columns, 0),
+                bytes: Vec::new(),
+                closed: false,
+            }),
             changed: Condvar::new(),
         });
         let (from, to) = (File::from(master.try_clone().unwrap()), seen.clone());
@@ -132,9 +134,18 @@ impl Pty {
     #[track_caller]
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.size = (columns, rows);
-        self.seen.lock().terminal.screen_mut().set_size(rows, columns);
+        let begun = {
+            let mut state = self.seen.lock();
+            state.terminal.screen_mut().set_size(rows, columns);
+            state.bytes.len()
+        };
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(self.master.as_ref().expect("the terminal is there"), size).unwrap();
+        if self.is_alternate() {
+            // Every size has something in its last row.
+            let last_row = format!("\x1b[{rows};");
+            self.wait_bytes(&last_row, |bytes| contains(&bytes[begun..], last_row.as_bytes()) && is_whole(bytes));
+        }
     }
 
     /// Columns and rows.
@@ -158,6 +169,23 @@ impl Pty {
     /// What is on the screen: a line each, without spaces at their ends.
     pub fn screen(&self) -> String {
         text(&self.seen.lock().terminal)
+    }
+
+    /// Whether the alternate screen is on.
+    pub fn is_alternate(&self) -> bool {
+        self.seen.lock().terminal.screen().alternate_screen()
+    }
+
+    /// Waits until the alternate screen is on, or off.
+    #[track_caller]
+    pub fn wait_alternate(&self, on: bool) {
+        let deadline = Instant::now() + LIMIT;
+        let mut state = self.seen.lock();
+        while state.terminal.screen().alternate_screen() != on {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited for the other screen; there is:\n{}", text(&state.terminal));
+            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
+        }
     }
 
     /// What is on the screen, with its colours, as escape sequences; a line each.
@@ -199,27 +227,39 @@ impl Pty {
         let mut state = self.seen.lock();
         loop {
             let screen = text(&state.terminal);
-            if is_there(&screen) {
+            if is_whole(&state.bytes) && is_there(&screen) {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || state.closed {
                 return Err(screen);
             }
+            // The condition may be about more than the screen.
+            state = self.seen.changed.wait_timeout(state, left.min(Duration::from_millis(20))).unwrap().0;
+        }
+    }
+
+    /// Waits until a text has been written, wherever it is by now.
+    #[track_caller]
+    pub fn wait_written(&self, text: &str) {
+        self.wait_bytes(text, |bytes| contains(bytes, text.as_bytes()));
+    }
+
+    #[track_caller]
+    fn wait_bytes(&self, what: &str, is_so: impl Fn(&[u8]) -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        let mut state = self.seen.lock();
+        while !is_so(&state.bytes) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited for {what:?}; written:\n{}", String::from_utf8_lossy(&state.bytes));
             state = self.seen.changed.wait_timeout(state, left).unwrap().0;
         }
     }
 
-    /// Waits until everything written so far matches; for what may scroll by.
+    /// Waits until no frame is half drawn.
     #[track_caller]
-    pub fn wait_written(&self, text: &str) {
-        let deadline = Instant::now() + LIMIT;
-        let mut state = self.seen.lock();
-        while !contains(&state.bytes, text.as_bytes()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {text:?}; written:\n{}", String::from_utf8_lossy(&state.bytes));
-            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
-        }
+    pub fn wait_whole(&self) {
+        self.wait_bytes("the end of a frame", is_whole);
     }
 
     fn status_path(&self) -> PathBuf {
@@ -343,6 +383,12 @@ fn text(terminal: &vt100::Parser) -> String {
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     memchr::memmem::find(bytes, text).is_some()
+}
+
+/// Whether no frame is half drawn: synchronised updates say where each begins and ends.
+fn is_whole(bytes: &[u8]) -> bool {
+    let last = |text: &[u8]| memchr::memmem::rfind(bytes, text);
+    last(b"\x1b[?2026h") <= last(b"\x1b[?2026l")
 }
 
 /// Whether the last word on reports of focus was to send them; the terminal of the test does not know of them.

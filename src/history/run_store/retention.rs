@@ -22,20 +22,22 @@ impl RunStore {
     /// never recorded. Runs that are under way, by their records below `runs`, keep both.
     pub fn keep_last(&mut self, count: usize, runs: &Path, logs: &Path) -> Result<Kept> {
         let mut kept = Kept::default();
-        let Some(oldest) = self.nth_newest(count)? else { return Ok(kept) };
-        let live: BTreeSet<String> = reap::list(runs)?.into_iter().filter(|run| run.live).map(|run| run.id).collect();
-        for id in self.before(&oldest)? {
-            if !live.contains(&id) {
-                let done = self.connection.execute("DELETE FROM run WHERE id = ?1", [&id]);
-                kept.forgotten += done.context(|| self.failed("write"))?;
-            }
+        if count == 0 {
+            return Ok(kept);
         }
+        let (oldest, beyond) = self.split(count)?;
+        let live: BTreeSet<String> = reap::list(runs)?.into_iter().filter(|run| run.live).map(|run| run.id).collect();
+        for id in beyond.iter().filter(|id| !live.contains(*id)) {
+            let done = self.connection.execute("DELETE FROM run WHERE id = ?1", [id]);
+            kept.forgotten += done.context(|| self.failed("write"))?;
+        }
+        let Some(oldest) = oldest.filter(|_| !beyond.is_empty()) else { return Ok(kept) };
         for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(id) = name.to_str().filter(|name| is_run_id(name)) else { continue };
-            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            // Ids begin with the time the run began.
-            if id < oldest.as_str() && is_directory && !live.contains(id) {
+            // Ids begin with the second the run began in.
+            let old = id[..SECOND] < oldest[..SECOND] || beyond.iter().any(|beyond| beyond == id);
+            if old && !live.contains(id) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 reap::remove_tree(&entry.path())?;
                 kept.logs += 1;
             }
@@ -43,26 +45,20 @@ impl RunStore {
         Ok(kept)
     }
 
-    /// Id of the last run that is among the newest `count`; none if there are fewer.
-    fn nth_newest(&self, count: usize) -> Result<Option<String>> {
-        let Some(skipped) = count.checked_sub(1).map(number) else { return Ok(None) };
-        let mut statement = self
-            .connection
-            .prepare("SELECT id FROM run ORDER BY id DESC LIMIT 1 OFFSET ?1")
-            .context(|| self.failed("read"))?;
-        let found: rusqlite::Result<Vec<String>> =
-            statement.query_map([skipped], |row| row.get(0)).and_then(Iterator::collect);
-        Ok(found.context(|| self.failed("read"))?.pop())
-    }
-
-    fn before(&self, id: &str) -> Result<Vec<String>> {
+    /// The oldest run among the newest `count`, and those before it.
+    fn split(&self, count: usize) -> Result<(Option<String>, Vec<String>)> {
         let read = || -> rusqlite::Result<Vec<String>> {
-            let mut statement = self.connection.prepare("SELECT id FROM run WHERE id < ?1")?;
-            statement.query_map([id], |row| row.get(0))?.collect()
+            let mut statement =
+                self.connection.prepare("SELECT id FROM run ORDER BY started DESC, id DESC LIMIT -1 OFFSET ?1")?;
+            statement.query_map([number(count - 1)], |row| row.get(0))?.collect()
         };
-        read().context(|| self.failed("read"))
+        let mut ids = read().context(|| self.failed("read"))?.into_iter().filter(|id| is_run_id(id));
+        Ok((ids.next(), ids.collect()))
     }
 }
+
+/// How much of an id is the time.
+const SECOND: usize = 15;
 
 /// Whether it looks like the id of a run: `20261102T101530-0a1b2c`.
 fn is_run_id(name: &str) -> bool {

@@ -3,7 +3,11 @@
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -15,7 +19,7 @@ use crate::tui::msg::Msg;
 use crate::tui::terminal::{self, Mode};
 
 /// Runs `work` with the terminal as it was before the UI, and takes it again.
-pub(super) fn hand_over<T>(app: &mut App<'_>, work: impl FnOnce(&Outside) -> T) -> io::Result<T> {
+fn hand_over<T>(app: &mut App<'_>, work: impl FnOnce(&Outside) -> T) -> io::Result<T> {
     app.input.hold();
     terminal::restore();
     let done = work(&app.parts.outside);
@@ -25,6 +29,22 @@ pub(super) fn hand_over<T>(app: &mut App<'_>, work: impl FnOnce(&Outside) -> T) 
     app.screen.clear()?;
     let _ = app.parts.sender.send(Msg::Returned);
     Ok(done)
+}
+
+/// How long the process group may take to stop. In one that nobody would bring back, stopping is ignored.
+const STOPPING: Duration = Duration::from_millis(300);
+
+/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
+pub(super) fn suspend(app: &mut App<'_>) -> io::Result<()> {
+    hand_over(app, |outside| {
+        outside.runtime.block_on(async {
+            let mut continued = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
+            kill(Pid::from_raw(0), Signal::SIGTSTP)?;
+            // This thread may run on for a moment, and must not take the terminal in it.
+            let _ = tokio::time::timeout(STOPPING, continued.recv()).await;
+            Ok(())
+        })
+    })?
 }
 
 /// Opens a shell in the guest of the build that waits with a question, until it ends.

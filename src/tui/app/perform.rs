@@ -5,9 +5,6 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use super::{App, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
@@ -20,13 +17,13 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
     match effect {
         Effect::Leave(leave) => app.left = Some(leave),
         Effect::Redraw => app.screen.clear()?,
-        Effect::Suspend => suspend(app)?,
+        Effect::Suspend => hand_over::suspend(app)?,
         Effect::Bell => {
             app.screen.backend_mut().write_all(b"\x07")?;
             app.screen.backend_mut().flush()?;
         }
         Effect::Copy(text) => copy(app, &text)?,
-        Effect::Stream => stream(app)?,
+        Effect::Stream(on) => stream(app, on)?,
         Effect::Control(steer) => control(app, steer),
         Effect::StartBuild(request) => start(app, request),
         Effect::Shell { question } => hand_over::shell(app, question)?,
@@ -37,13 +34,6 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
-fn suspend(app: &mut App<'_>) -> io::Result<()> {
-    hand_over::hand_over(app, |_| {
-        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
-    })
-}
-
 fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
     use base64::Engine as _;
     let encoded = base64::engine::general_purpose::STANDARD.encode(text);
@@ -51,8 +41,8 @@ fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
     app.screen.backend_mut().flush()
 }
 
-fn stream(app: &mut App<'_>) -> io::Result<()> {
-    let on = app.state.streaming;
+fn stream(app: &mut App<'_>, on: bool) -> io::Result<()> {
+    app.state.streaming = on;
     app.parts.shared.streaming.store(on, Ordering::Relaxed);
     let mode = if on { Mode::Stream } else { Mode::Screen { mouse: app.parts.mouse } };
     terminal::take(mode, app.parts.aside.as_fd())?;
