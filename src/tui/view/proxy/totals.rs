@@ -29,7 +29,8 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn sums(state: &State) -> Line {
+/// Hits, requests and bytes.
+pub(in crate::tui::view) fn sums(state: &State) -> Line {
     let theme = state.look.theme;
     let sums = state.run.live.totals.all;
     let answered = sums.hits + sums.revalidated + sums.stale;
@@ -52,7 +53,8 @@ fn sums(state: &State) -> Line {
     line
 }
 
-fn rates(state: &State, width: usize) -> Line {
+/// Requests and bytes of each of the last seconds.
+pub(in crate::tui::view) fn rates(state: &State, width: usize) -> Line {
     let theme = state.look.theme;
     let rates = &state.proxy.rates;
     let last = |ring: &std::collections::VecDeque<u64>| ring.back().copied().unwrap_or(0);
