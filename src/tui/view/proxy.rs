@@ -169,7 +169,7 @@ fn flow_cells(state: &State, row: &Row, found: Item<'_>, flow: &Flow, room: (usi
         Line::of(&clock_of(flow.started, &state.look), theme.style(Role::Dim)),
         Line::of(word, style),
         Line::of(&code, if flow.status >= 400 { theme.style(Role::Bad) } else { plain }),
-        Line::of(&flow.method, plain),
+        Line::of(if !wide && flow.method == "CONNECT" { "CONN" } else { &flow.method }, plain),
         address,
     ];
     if wide {
