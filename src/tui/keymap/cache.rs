@@ -36,7 +36,7 @@ const fn row(
 /// The table.
 pub const BINDINGS: &[Binding] = &[
     row(Action::Sort, "cache.sort", &["s"], "sort by: name, size, hits, last use", Some("sort")),
-    row(Action::Mark, "cache.mark", &["Space", "m"], "mark the row, or take the mark away", Some("mark")),
+    row(Action::Mark, "cache.mark", &["Space", "m"], "mark the row, or take the mark away", None),
     row(Action::Verify, "cache.verify", &["v"], "read the bodies and compare them with their digests", Some("verify")),
     row(Action::Delete, "cache.delete", &["d"], "remove the entry, or all in the folder; asks", Some("delete")),
     row(Action::DeleteMarked, "cache.delete-marked", &["D"], "remove all that is marked; asks", None),

@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::proxy::filter_text;
 use crate::output::text::bytes;
 use crate::tui::layout::cache::parts;
 use crate::tui::layout::within_panel;
@@ -23,8 +24,9 @@ use crate::tui::widget::text::{Line, put};
 
 const COLUMNS: &[Column] = &[
     Column::new("M", Width::Fixed(1)),
-    Column::new("HOST / PATH", Width::Fill(24)),
-    Column::new("LAST USED", Width::Fixed(16)).rank(4),
+    Column::new("HOST / PATH", Width::Fill(36)),
+    Column::new("LAST USED", Width::Fixed(16)).rank(5),
+    Column::new("PIN", Width::Fixed(4)).right().rank(4),
     Column::new("ENTRIES", Width::Fixed(7)).right().rank(3),
     Column::new("SIZE", Width::Fixed(9)).right(),
     Column::new("HITS", Width::Fixed(6)).right().rank(2),
@@ -44,7 +46,7 @@ pub(super) fn draw(state: &State, _area: Rect, buffer: &mut Buffer) {
 fn tree(state: &State, area: Rect, buffer: &mut Buffer) {
     let cache = &state.cache;
     let active = cache.pane == Pane::Tree;
-    let panel = Panel::new("Cache").active(active).right(&condition(state), Style::new());
+    let panel = Panel::new("Cache").active(active).right(&condition(state, usize::from(area.width)), Style::new());
     let _ = panel.draw(area, &state.look, buffer);
     let inner = within_panel(area, state.size);
     let table = Table::new(COLUMNS).active(active);
@@ -63,14 +65,10 @@ fn tree(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// How much there is, and what of it is shown.
-fn condition(state: &State) -> String {
+/// How much there is, and what of it is shown. In a pane of this width; the filter is cut where need be.
+fn condition(state: &State, width: usize) -> String {
     let cache = &state.cache;
     let mut parts = Vec::new();
-    if !cache.filter.is_empty() {
-        let off = if cache.filter_on { "" } else { " (off)" };
-        parts.push(format!("filter: {}{off}", cache.filter));
-    }
     if cache.sort != Sort::Name {
         parts.push(format!("by {}", cache.sort.as_str()));
     }
@@ -83,8 +81,16 @@ fn condition(state: &State) -> String {
     if cache.loading {
         parts.push("reading".to_owned());
     }
+    if !cache.filter.is_empty() {
+        let used: usize = parts.iter().map(|part| part.len() + 2).sum();
+        let room = width.saturating_sub(used + FRAME);
+        parts.insert(0, filter_text(&cache.filter, cache.filter_on, room, state.look.symbols));
+    }
     parts.join("  ")
 }
+
+/// Columns of the title line that are taken by the title, the lines around and the spaces between.
+const FRAME: usize = 20;
 
 fn cells(state: &State, at: usize) -> Vec<Line> {
     let Some(row) = state.cache.rows.get(at) else { return Vec::new() };
@@ -97,13 +103,11 @@ fn cells(state: &State, at: usize) -> Vec<Line> {
         Row::Folder { name: text, sums, open, .. } => {
             name.push(&format!("{} ", state.look.symbols.branches[usize::from(*open)]), dim);
             name.push(text, if row.depth() == 0 { theme.style(Role::Title) } else { plain });
-            if sums.pinned > 0 {
-                name.push(&format!("  {} pinned", sums.pinned), theme.style(Role::Key));
-            }
             let percent = sums.fresh * 100 / sums.entries.max(1);
             let role = if percent == 100 { Role::Good } else { Role::Text };
             [
                 (date(time_of(sums.last_used), state), dim),
+                (if sums.pinned > 0 { sums.pinned.to_string() } else { String::new() }, theme.style(Role::Key)),
                 (sums.entries.to_string(), plain),
                 (bytes(sums.bytes), plain),
                 (sums.uses.to_string(), plain),
@@ -114,12 +118,10 @@ fn cells(state: &State, at: usize) -> Vec<Line> {
             let entry = &variant.entry;
             name.push("  ", plain);
             name.push(row.name(), plain);
-            if entry.pinned {
-                name.push("  pinned", theme.style(Role::Key));
-            }
             let role = if variant.usable { Role::Good } else { Role::Warning };
             [
                 (date(entry.last_used, state), dim),
+                (if entry.pinned { "yes".to_owned() } else { String::new() }, theme.style(Role::Key)),
                 ("1".to_owned(), plain),
                 (bytes(entry.size), plain),
                 (entry.uses.to_string(), plain),
@@ -129,7 +131,7 @@ fn cells(state: &State, at: usize) -> Vec<Line> {
         Row::More { count, coming, .. } => {
             let text = if *coming { "reading".to_owned() } else { format!("{count} more; & narrows them down") };
             name.push(&format!("  {text}"), dim);
-            [const { String::new() }; 5].map(|text| (text, plain))
+            [const { String::new() }; 6].map(|text| (text, plain))
         }
     };
     let mut cells = vec![Line::of(mark, theme.style(Role::Key)), name];

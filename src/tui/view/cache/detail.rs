@@ -1,9 +1,10 @@
 //! The selected folder or entry.
 
+use std::time::{Duration, SystemTime};
+
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
 use larder_proxy::inspect::{FolderSums, Variant};
-use larder_proxy::rules::Nature;
 use larder_proxy::store::time_of;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -94,16 +95,14 @@ fn of_entry(state: &State, variant: &Variant) -> Vec<Told> {
 }
 
 fn freshness(state: &State, variant: &Variant) -> String {
-    let explained = state.cache.explained.as_ref().map(|explained| explained.verdict.nature);
     if !variant.usable {
         return format!("no, upstream is asked first: {}", variant.why);
     }
-    // What never changes has no use for a lifetime.
-    if explained == Some(Nature::Immutable) || variant.lifetime <= variant.age {
+    if variant.lasts {
         return format!("always: {}", variant.why);
     }
-    let until =
-        variant.entry.draft.responded + std::time::Duration::from_secs(variant.lifetime.min(u64::from(u32::MAX)));
+    let left = variant.lifetime.saturating_sub(variant.age).min(u64::from(u32::MAX));
+    let until = SystemTime::from(state.cache.loaded.unwrap_or(state.now)) + Duration::from_secs(left);
     format!("until {}: {}", date(until, state), variant.why)
 }
 
