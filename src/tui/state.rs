@@ -115,6 +115,8 @@ pub struct State {
     pub keymap: Keymap,
     /// The presses of a sequence that is not whole yet.
     pub pending: Vec<KeyPress>,
+    /// When the last of them was pressed.
+    pub pending_since: jiff::Timestamp,
     /// The run, as its events told it.
     pub run: RunModel,
     /// The Builds screen.
@@ -149,6 +151,8 @@ pub struct State {
     pub touched: Option<jiff::Timestamp>,
     /// How often an end was asked for (Ctrl-C).
     pub interrupts: u8,
+    /// Whether the person has been told that builds stop with the process (Ctrl-Z).
+    pub told_of_suspending: bool,
     /// The template being built, as named by the person.
     pub template: Option<PathBuf>,
 }

@@ -9,7 +9,9 @@ use std::thread;
 use larder_proxy::proxy::Proxy;
 
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
+use crate::catalogue::Around;
 use crate::engine::control::Control;
+use crate::engine::host::Host;
 use crate::error::Result;
 use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
@@ -41,6 +43,10 @@ pub struct Outside {
     pub runtime: tokio::runtime::Handle,
     /// Starts a build.
     pub start: Start,
+    /// Starts programs of the host, as the person.
+    pub host: Option<Arc<dyn Host>>,
+    /// What reading templates depends on; none where they cannot be.
+    pub around: Option<Arc<Around>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -58,7 +64,13 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, run: Arc::default() }
+        Self { places: Arc::new(places), runtime, start, host: None, around: None, run: Arc::default() }
+    }
+
+    /// With what reading templates depends on.
+    #[must_use]
+    pub fn with_templates(self, around: Around) -> Self {
+        Self { around: Some(Arc::new(around)), ..self }
     }
 
     /// The run under way, if there is one.
