@@ -20,6 +20,7 @@ use crate::event::summary::Summary;
 use crate::guest::mapping::Inside;
 use crate::output::plain::{Look as PlainLook, Plain};
 use crate::output::report;
+use crate::tui::app::clipboard::Clipboard;
 use crate::tui::app::{Options, Ui};
 use crate::tui::effect::worker::{Outside as Reach, Places, Start};
 use crate::tui::effect::{BuildRequest, Leave};
@@ -127,6 +128,7 @@ impl<'a> Desk<'a> {
             state,
             outside: reach.clone(),
             mouse: true,
+            clipboard: Clipboard::Auto,
             left: Box::new(move |leave| {
                 if leave == Leave::AtOnce {
                     asked.notify_one();
