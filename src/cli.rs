@@ -216,6 +216,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+            flags.extend(args.ask_timeout.clone().map(|limit| ("ask_timeout", limit)));
             let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
             flags.extend(ui.map(|ui| ("ui", word(&ui))));
         }

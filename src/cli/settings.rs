@@ -25,6 +25,9 @@ use trust::Trust;
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
 const PACKER_LOG: &str = "info,larder=debug,larder_proxy=debug";
 
+/// How long a build waits for an answer by default.
+const ASK_TIMEOUT: Duration = Duration::from_mins(30);
+
 /// Name of a project's settings file.
 pub const PROJECT_FILE: &str = "larder.toml";
 
@@ -116,6 +119,8 @@ pub struct Settings {
     pub egress: Sourced<Egress>,
     /// Most builds at a time; 0 for no limit.
     pub parallel_builds: Sourced<usize>,
+    /// How long a build waits for an answer; `None` for without end.
+    pub ask_timeout: Sourced<Option<Duration>>,
     /// How to show what happens.
     pub ui: Sourced<Ui>,
     /// What to log, as in `info` or `larder_proxy=debug`.
@@ -370,6 +375,9 @@ impl Layers {
             }),
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
+            ask_timeout: self.get("ask_timeout", Some(ASK_TIMEOUT), |value| {
+                Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
+            }),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
                 "tui" => Ui::Tui,
                 "plain" => Ui::Plain,

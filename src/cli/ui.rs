@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::args::{BuildArgs, Cli, Command};
-use super::build::{self, Front, Outside};
+use super::build::{self, Answers, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
 use super::settings::Settings;
@@ -103,7 +103,7 @@ impl<'a> Desk<'a> {
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
-        let outside = Outside::of(inside, settings, env)?;
+        let outside = Outside::of(inside)?;
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -183,6 +183,7 @@ impl<'a> Desk<'a> {
             shown: self.ui.feed(Box::new(plain)),
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
+            answers: Answers::Ui,
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);

@@ -1,6 +1,6 @@
 //! The way back into a run: cancelling, answering, and how many builds run at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use super::cancel::{Cancel, Cause};
 use super::component::Communicator;
 use crate::error::{Error, Result};
-use crate::event::question::{Answer, Choice, Question};
+use crate::event::question::{Answer, AnsweredBy, Question};
 
 /// Steers a run. Cheap to clone; used by the terminal UI and by prompts.
 #[derive(Clone)]
@@ -29,6 +29,17 @@ struct State {
     open: BTreeMap<u64, Open>,
     next_question: u64,
     slots: Slots,
+    /// Builds that wait for a slot: those that go on after a question first, then the others in the order of the plan.
+    waiting: BTreeSet<Turn>,
+}
+
+/// A build's turn among those that wait for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// Whether it has not started.
+    queued: bool,
+    /// Its place in the plan.
+    place: usize,
 }
 
 #[derive(Default)]
@@ -41,7 +52,7 @@ struct BuildControl {
 /// A question without an answer yet.
 struct Open {
     question: Question,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<(Answer, AnsweredBy)>,
     communicator: Option<Arc<dyn Communicator>>,
 }
 
@@ -57,8 +68,50 @@ pub struct Slots {
 }
 
 impl Slots {
-    fn is_free(&self) -> bool {
-        !self.paused && (self.limit == 0 || self.taken < self.limit)
+    /// Whether a build may start or go on. Those that have started are not held back by a pause.
+    fn is_free(&self, queued: bool) -> bool {
+        !(queued && self.paused) && (self.limit == 0 || self.taken < self.limit)
+    }
+}
+
+/// A build's wait for a slot. It has its turn from when this is made until it is dropped.
+pub(super) struct Waiting {
+    control: Control,
+    turn: Turn,
+}
+
+impl Waiting {
+    /// Waits for a place among the builds that run.
+    pub(super) async fn slot(self) -> Slot {
+        loop {
+            let changed = self.control.shared.slots_changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if self.try_take() {
+                return Slot { control: self.control.clone() };
+            }
+            changed.await;
+        }
+    }
+
+    fn try_take(&self) -> bool {
+        let mut state = self.control.lock();
+        // Of those before it, builds that are held back do not count.
+        let first = state.waiting.iter().find(|turn| state.slots.is_free(turn.queued)).copied();
+        if first != Some(self.turn) {
+            return false;
+        }
+        state.slots.taken += 1;
+        state.waiting.remove(&self.turn);
+        true
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.control.lock().waiting.remove(&self.turn);
+        self.control.shared.slots_changed.notify_waiters();
     }
 }
 
@@ -136,22 +189,11 @@ impl Control {
         self.shared.slots_changed.notify_waiters();
     }
 
-    /// Waits for a place among the builds that run.
-    pub(super) async fn slot(&self) -> Slot {
-        loop {
-            let changed = self.shared.slots_changed.notified();
-            tokio::pin!(changed);
-            // Registered before looking, so that a change in between is not missed.
-            changed.as_mut().enable();
-            {
-                let mut state = self.lock();
-                if state.slots.is_free() {
-                    state.slots.taken += 1;
-                    return Slot { control: self.clone() };
-                }
-            }
-            changed.await;
-        }
+    /// Makes the build in this place of the plan wait for a slot. One that is `queued` has not started yet.
+    pub(super) fn wait(&self, queued: bool, place: usize) -> Waiting {
+        let turn = Turn { queued, place };
+        self.lock().waiting.insert(turn);
+        Waiting { control: self.clone(), turn }
     }
 
     /// The number for the next question.
@@ -166,15 +208,10 @@ impl Control {
         &self,
         question: Question,
         communicator: Option<Arc<dyn Communicator>>,
-    ) -> oneshot::Receiver<Answer> {
+    ) -> oneshot::Receiver<(Answer, AnsweredBy)> {
         let (answer, receiver) = oneshot::channel();
         self.lock().open.insert(question.id, Open { question, answer, communicator });
         receiver
-    }
-
-    /// Closes a question that is no longer asked.
-    pub(super) fn close(&self, id: u64) {
-        self.lock().open.remove(&id);
     }
 
     /// The questions without an answer, the oldest first.
@@ -189,33 +226,33 @@ impl Control {
 
     /// Answers a question. Fails if it is no longer open, or does not offer the answer.
     pub fn answer(&self, id: u64, answer: Answer) -> Result<()> {
+        self.settle(id, |question| {
+            let offered = question.offers(answer).then_some((answer, AnsweredBy::Person));
+            offered.ok_or_else(|| Error::new("the question does not offer that answer"))
+        })
+    }
+
+    /// Answers a question by its default: the terminal that it was shown on is gone.
+    pub fn terminal_lost(&self, id: u64) -> Result<()> {
+        self.settle(id, |question| Ok((question.default_answer(), AnsweredBy::TerminalLost)))
+    }
+
+    /// Answers a question in the place of a person who has not. Returns `None`, for the answer to be awaited: a person
+    /// may have been first.
+    pub(super) fn resolve<T>(&self, id: u64, by: AnsweredBy) -> Option<T> {
+        let _ = self.settle(id, |question| Ok((question.default_answer(), by)));
+        None
+    }
+
+    fn settle(&self, id: u64, with: impl FnOnce(&Question) -> Result<(Answer, AnsweredBy)>) -> Result<()> {
         let mut state = self.lock();
         let Some(open) = state.open.get(&id) else {
             return Err(Error::new("the question has been answered already, or its deadline has passed"));
         };
-        if !offers(&open.question, answer) {
-            return Err(Error::new("the question does not offer that answer"));
-        }
+        let answer = with(&open.question)?;
         if let Some(open) = state.open.remove(&id) {
             let _ = open.answer.send(answer);
         }
         Ok(())
     }
-}
-
-fn offers(question: &Question, answer: Answer) -> bool {
-    let choice = match answer {
-        Answer::Retry => Choice::Retry,
-        Answer::RetryFrom { step_index } => {
-            if !question.resume_from.iter().any(|point| point.step_index == step_index) {
-                return false;
-            }
-            Choice::RetryFrom
-        }
-        Answer::Continue => Choice::Continue,
-        Answer::Skip => Choice::Skip,
-        Answer::Cleanup => Choice::Cleanup,
-        Answer::Keep => Choice::Keep,
-    };
-    question.choices.contains(&choice)
 }

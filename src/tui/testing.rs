@@ -29,7 +29,7 @@ pub(in crate::tui) fn noon() -> jiff::Timestamp {
 pub(in crate::tui) fn event(seconds: i64, build: Option<&str>, kind: EventKind) -> Event {
     let time = noon() + jiff::SignedDuration::from_secs(seconds);
     let (step, step_index) = match &kind {
-        EventKind::StepStarted { index, name } | EventKind::StepFinished { index, name, .. } => {
+        EventKind::StepStarted { index, name, .. } | EventKind::StepFinished { index, name, .. } => {
             (Some(name.clone()), Some(*index))
         }
         _ => (None, None),
@@ -72,9 +72,14 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
         builder_type: kind.to_owned(),
         log: format!("/state/logs/20260901T120000-abc123/{name}.log").into(),
     };
-    let step = |index, name: &str| EventKind::StepStarted { index, name: name.into() };
-    let ended =
-        |index, name: &str, ending, seconds| EventKind::StepFinished { index, name: name.into(), ending, seconds };
+    let step = |index, name: &str| EventKind::StepStarted { index, name: name.into(), attempt: 1 };
+    let ended = |index, name: &str, ending, seconds| EventKind::StepFinished {
+        index,
+        name: name.into(),
+        attempt: 1,
+        ending,
+        seconds,
+    };
     for name in &builds[..3] {
         build(1, name, started("rootfs", name));
         build(1, name, step(0, "prepare"));
@@ -96,6 +101,7 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
             }),
             artifacts: Vec::new(),
             left: Vec::new(),
+            marks: Vec::new(),
         },
     );
     build(22, builds[1], EventKind::Warning { text: "no checksum: the base is not verified".to_owned() });
@@ -114,6 +120,7 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
             failure: None,
             artifacts: Vec::new(),
             left: Vec::new(),
+            marks: Vec::new(),
         },
     );
     state

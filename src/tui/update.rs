@@ -236,8 +236,8 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.builds = super::state::builds::State::default();
         state.log = super::state::log::State::default();
     }
-    overlay::question::swept(state);
-    let mut effects = builds::happened(state, event);
+    let mut effects = overlay::question::happened(state, event);
+    effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
     effects
