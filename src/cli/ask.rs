@@ -8,13 +8,18 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Env;
+use crate::engine::component::Communicator;
 use crate::engine::control::Control;
-use crate::error::{Context as _, Error, Result, chain};
-use crate::event::question::{Answer, Choice, Question, Reason};
+use crate::engine::host::Host;
+use crate::error::{Error, Result, chain};
+use crate::event::question::{Answer, Choice, Question, Reason, Script};
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
+use crate::output;
 use crate::output::held::Held;
 use crate::output::renderer::Renderer;
+use crate::output::terminal::guest_shell::{self, Banner, Surroundings};
+use crate::output::terminal::program::Program;
 
 mod terminal;
 mod text;
@@ -59,7 +64,8 @@ impl Renderer for Ears {
 pub(super) struct Prompts {
     told: UnboundedReceiver<Told>,
     terminal: Terminal,
-    editor: Option<String>,
+    env: Env,
+    host: Arc<dyn Host>,
     logs: HashMap<Arc<str>, PathBuf>,
     waiting: VecDeque<Question>,
     /// The question whose choices were shown last.
@@ -71,15 +77,15 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    /// What is asked on the terminal, and what it hears by. `output` is what builds write to the terminal.
-    pub(super) fn new(output: Held<Stdout>, env: &Env) -> Result<(Self, Ears)> {
+    /// What is asked on the terminal, and what it hears by. `output` is what builds write to the terminal; editors run
+    /// by `host`.
+    pub(super) fn new(output: Held<Stdout>, env: &Env, host: Arc<dyn Host>) -> Result<(Self, Ears)> {
         let (sender, told) = unbounded_channel();
-        let editor =
-            ["VISUAL", "EDITOR"].iter().find_map(|name| env.get(*name).filter(|text| !text.is_empty()).cloned());
         let prompts = Self {
             told,
             terminal: Terminal::new(output)?,
-            editor,
+            env: env.clone(),
+            host,
             logs: HashMap::new(),
             waiting: VecDeque::new(),
             shown: None,
@@ -199,33 +205,52 @@ impl Prompts {
         self.waiting.retain(|other| other.id != question.id);
     }
 
-    /// Opens the copies of the step's scripts in the user's editor, and runs the step again if they were changed.
+    /// Opens the copies of the step's scripts in the user's editor, one after another, and runs the step again if they
+    /// were changed.
     async fn edit(&mut self, question: &Question, control: &Control) {
-        let paths: Vec<_> = question.scripts.iter().map(|script| script.path.clone()).collect();
-        let Some(editor) = &self.editor else {
-            let list = paths.iter().map(|path| format!("    {}\n", path.display())).collect::<String>();
-            let say = "Neither VISUAL nor EDITOR is set. Edit here with another program, then choose r:\n";
-            return self.terminal.show(&format!("{say}{list}{}", text::prompt(question)));
-        };
-        let before: Vec<_> = paths.iter().map(std::fs::read).map(Result::ok).collect();
-        let edited = run_editor(editor, &paths, &self.terminal).await;
-        let after: Vec<_> = paths.iter().map(std::fs::read).map(Result::ok).collect();
-        match edited {
-            Err(error) => self.terminal.show(&format!("{}\n{}", chain(&error), text::prompt(question))),
-            Ok(()) if before == after => {
-                self.terminal.show(&format!("Nothing was changed.\n{}", text::prompt(question)));
+        let _attending = control.attend(question.id);
+        let read = || question.scripts.iter().map(|script| std::fs::read(&script.path).ok()).collect::<Vec<_>>();
+        let before = read();
+        let edited = self.run_editor(question).await;
+        let say = match edited {
+            Err(error) => {
+                let hints = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect::<String>();
+                let edit = |script: &Script| format!("\n    {}", script.path.display());
+                let paths = question.scripts.iter().map(edit).collect::<String>();
+                format!("{}{hints}\nOr edit it elsewhere, and then choose r:{paths}", chain(&error))
             }
-            Ok(()) => self.answer(question, Answer::Retry, control),
+            Ok(()) if before == read() => "Nothing was changed.".to_owned(),
+            Ok(()) => return self.answer(question, Answer::Retry, control),
+        };
+        self.terminal.show(&format!("{say}\n{}", text::prompt(question)));
+    }
+
+    async fn run_editor(&self, question: &Question) -> Result<()> {
+        let _lent = self.terminal.lend();
+        for script in &question.scripts {
+            Program::Editor.open(&script.path, &self.env, &*self.host).await?;
         }
+        Ok(())
     }
 
     /// Opens a shell in the guest; its end comes back to the question.
     async fn shell(&mut self, question: &Question, control: &Control) {
-        let say = match control.guest(question.id) {
-            None => "The guest is gone.",
-            Some(_) => "There is no shell into guests yet.",
+        let guest = control.guest(question.id).zip(control.attend(question.id));
+        let ended = match guest {
+            None => Err(Error::new("the guest is gone")),
+            Some((guest, _attending)) => {
+                let _lent = self.terminal.lend();
+                self.run_shell(&*guest, question, control).await
+            }
         };
-        self.terminal.show(&format!("{say}\n{}", text::prompt(question)));
+        let said = ended.map_or_else(|error| format!("{}\n", chain(&error)), |_| String::new());
+        self.terminal.show(&(said + &text::prompt(question)));
+    }
+
+    async fn run_shell(&self, guest: &dyn Communicator, question: &Question, control: &Control) -> Result<i32> {
+        let terminal = output::terminal::Terminal::open()?;
+        let cancel = control.cancelled();
+        guest_shell::run(guest, &Banner::of(question), &terminal, &Surroundings::of(&self.env), &cancel).await
     }
 
     /// Nobody is left to ask: what waits, and what will be asked, is answered by its default.
@@ -248,14 +273,4 @@ fn is_letter(choice: Choice, typed: &str) -> bool {
     let mut letters = typed.chars();
     let letter = (letters.next(), letters.next());
     letter == (Some(choice.key()), None) || (choice == Choice::Keep && letter == (Some('a'), None))
-}
-
-/// Runs the user's editor on files, with the terminal to itself.
-async fn run_editor(editor: &str, paths: &[PathBuf], terminal: &Terminal) -> Result<()> {
-    let _lent = terminal.lend();
-    // As other programs do: the variable may hold options, too.
-    let mut command = tokio::process::Command::new("/bin/sh");
-    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).args(paths).kill_on_drop(true);
-    let status = command.status().await.context(|| format!("cannot run the editor {editor}"))?;
-    if status.success() { Ok(()) } else { Err(Error::new(format!("the editor {editor} ended with {status}"))) }
 }

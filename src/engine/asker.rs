@@ -62,9 +62,11 @@ impl Asker {
         self.events.emit(Some(&self.build), EventKind::Question { question: Box::new(question) });
         self.set_slot(None);
         let deadline = async {
-            match timeout {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
+            let Some(limit) = timeout else { return std::future::pending().await };
+            tokio::time::sleep(limit).await;
+            // Whoever is in a shell has not gone; the time begins anew.
+            while self.control.is_attended(id) {
+                tokio::time::sleep(limit).await;
             }
         };
         let answered = tokio::select! {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::cancel::{Cancel, Cause};
 use super::component::Communicator;
@@ -54,6 +55,23 @@ struct Open {
     question: Question,
     answer: oneshot::Sender<(Answer, AnsweredBy)>,
     communicator: Option<Arc<dyn Communicator>>,
+    /// How many programs somebody has open for it.
+    attended: usize,
+}
+
+/// Somebody is at work on a question, in a shell or an editor: until this is dropped, its deadline does not hold.
+#[derive(Debug)]
+pub struct Attending {
+    control: Control,
+    id: u64,
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        if let Some(open) = self.control.lock().open.get_mut(&self.id) {
+            open.attended -= 1;
+        }
+    }
 }
 
 /// How many builds run at a time.
@@ -149,6 +167,11 @@ impl Control {
         self.shared.run.cancel(cause);
     }
 
+    /// Fires when all builds are cancelled.
+    pub fn cancelled(&self) -> CancellationToken {
+        self.shared.run.token().clone()
+    }
+
     /// Cancels one build, which cleans up unless `keep`. Returns whether there is such a build.
     pub fn cancel_build(&self, build: &str, keep: bool) -> bool {
         let mut state = self.lock();
@@ -210,13 +233,26 @@ impl Control {
         communicator: Option<Arc<dyn Communicator>>,
     ) -> oneshot::Receiver<(Answer, AnsweredBy)> {
         let (answer, receiver) = oneshot::channel();
-        self.lock().open.insert(question.id, Open { question, answer, communicator });
+        self.lock().open.insert(question.id, Open { question, answer, communicator, attended: 0 });
         receiver
     }
 
     /// The questions without an answer, the oldest first.
     pub fn questions(&self) -> Vec<Question> {
         self.lock().open.values().map(|open| open.question.clone()).collect()
+    }
+
+    /// Holds a question's deadline off while somebody is at work on it. `None` if it is no longer open.
+    pub fn attend(&self, id: u64) -> Option<Attending> {
+        let mut state = self.lock();
+        state.open.get_mut(&id)?.attended += 1;
+        drop(state);
+        Some(Attending { control: self.clone(), id })
+    }
+
+    /// Whether somebody is at work on a question.
+    pub(super) fn is_attended(&self, id: u64) -> bool {
+        self.lock().open.get(&id).is_some_and(|open| open.attended > 0)
     }
 
     /// The way into the guest of the build that waits with this question.

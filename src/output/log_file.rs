@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::renderer::Renderer;
-use super::text::step_begins;
 use crate::engine::ui::duration;
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
@@ -128,7 +127,8 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     match &event.kind {
         EventKind::BuildStarted { .. } => lines(Mark::Larder, "build started"),
         EventKind::StepStarted { index, name, attempt } => {
-            line(Mark::StepBegins, &step_begins(&step(*index, name), *attempt))
+            line(Mark::StepBegins, &step(*index, name))?;
+            if *attempt > 1 { line(Mark::Larder, &format!("attempt {attempt}")) } else { Ok(()) }
         }
         EventKind::StepFinished { index, name, ending, seconds, .. } => {
             let took = duration(Duration::from_secs_f64(*seconds));
@@ -146,7 +146,7 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
         EventKind::Question { question } => {
             lines(Mark::Larder, &format!("[{}] waits for an answer: {}", question.step, question.summary()))
         }
-        EventKind::Answered { answer, by, .. } => lines(Mark::Larder, &format!("{}: {}", by.as_str(), answer.as_str())),
+        EventKind::Answered { answer, by, .. } => line(Mark::Larder, &format!("{}: {}", by.as_str(), answer.as_str())),
         EventKind::BuildFinished { ending, failure, marks, .. } => {
             lines(Mark::Larder, &format!("build {}", ending.as_str()))?;
             marks.iter().try_for_each(|mark| lines(Mark::Warning, &mark.to_string()))?;

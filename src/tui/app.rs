@@ -69,6 +69,7 @@ impl Ui {
         let shared = Arc::<Shared>::default();
         let aside = Aside::start(sender.clone(), shared.clone())?;
         terminal::take(Mode::Screen { mouse: options.mouse }, aside.fd())?;
+        keep_panics();
         watch_signals(&options.outside, &sender);
         let (ending, ended) = channel();
         let parts = Parts {
@@ -128,6 +129,21 @@ impl Drop for Ui {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What panics say is written aside, and shown when the terminal is given back. A panic of the UI's own thread ends the
+/// UI, and the builds go on as plain lines; one of another thread is shown as a message.
+fn keep_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            if terminal::is_taken() {
+                let _ = writeln!(io::stderr(), "This is a bug in Larder: please report it with these lines.");
+            }
+        }));
+    });
 }
 
 /// Tells of new sizes of the terminal, and of going on after having been stopped.

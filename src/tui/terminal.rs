@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -154,6 +154,16 @@ fn leave_screen(state: &mut Taken) -> io::Result<()> {
         return Err(io::ErrorKind::TimedOut.into());
     }
     state.terminal.write_all(&bytes)
+}
+
+/// Whether the UI has it. For panic hooks: it does not wait.
+pub fn is_taken() -> bool {
+    match TAKEN.try_lock() {
+        Ok(slot) => slot.is_some(),
+        Err(TryLockError::Poisoned(slot)) => slot.into_inner().is_some(),
+        // By whoever panicked, or somebody who is about to give it back.
+        Err(TryLockError::WouldBlock) => true,
+    }
 }
 
 /// Puts everything back as it was. Does nothing where that has been done already: it may be called from anywhere, any

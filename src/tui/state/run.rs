@@ -303,6 +303,8 @@ impl RunModel {
                 self.seconds = Some(*seconds);
                 self.cancelled.clone_from(cancelled);
             }
+            EventKind::Question { question } => self.asked((**question).clone()),
+            EventKind::Answered { id, .. } => self.answered(*id, event.build.as_deref()),
             EventKind::Flow { flow } => self.flow(flow, event.step_index),
             EventKind::Warning { text } => self.note(event.time, Severity::Warning, event.build.clone(), text.clone()),
             EventKind::Message { .. }
@@ -344,8 +346,6 @@ impl RunModel {
                     step.seconds = Some(*seconds);
                 }
             }
-            EventKind::Question { question } => self.asked((**question).clone()),
-            EventKind::Answered { id, .. } => self.answered(*id, Some(&**name)),
             EventKind::Progress { what, done, total } => {
                 build.progress = Some(Progress { what: what.clone(), done: *done, total: *total });
             }
