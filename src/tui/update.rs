@@ -57,6 +57,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
+        Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Continued => vec![Effect::Retake],
+        Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),
     }
 }
@@ -239,12 +242,7 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.log.begin_anew();
         proxy::begun(state);
     }
-    let mut effects = match &event.kind {
-        EventKind::Question { question } => overlay::question::asked(state, question),
-        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
-        _ => Vec::new(),
-    };
-    overlay::question::swept(state);
+    let mut effects = overlay::question::happened(state, event);
     effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
@@ -276,10 +274,14 @@ const READING: i64 = 10;
 
 fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
     state.run.exit = Some(exit);
+    if state.streaming && state.stay == Stay::Open {
+        let keys = state.keymap.shown(Command::Global(super::keymap::global::Action::Stream));
+        return vec![Effect::Say(format!("The run has ended. {keys} goes back to the screen."))];
+    }
     let reading = state.touched.is_some_and(|touched| state.now.as_second() - touched.as_second() < READING)
         || !state.overlays.is_empty()
         || !matches!(state.screen, Screen::Builds);
-    if state.stay == Stay::UntilDone && (!reading || state.interrupts > 0) {
+    if state.stay == Stay::UntilDone && (!reading || state.streaming || state.interrupts > 0) {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });
