@@ -12,6 +12,7 @@ use super::args::{BuildArgs, Cli, Command};
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
+use super::new;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
@@ -111,6 +112,7 @@ impl<'a> Desk<'a> {
             begun.recv().map_err(|_| gone())?
         });
         let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+        let around = new::around(env, &cwd);
         let places = Places {
             cwd,
             cache: settings.cache_dir.value.clone(),
@@ -118,7 +120,7 @@ impl<'a> Desk<'a> {
             config: settings.files.user.parent().map(PathBuf::from).unwrap_or_default(),
             env: env.clone(),
         };
-        let reach = Reach::new(places, tokio::runtime::Handle::current(), start);
+        let reach = Reach::new(places, tokio::runtime::Handle::current(), start).with_templates(around);
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();
