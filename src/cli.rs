@@ -14,6 +14,7 @@ mod doctor;
 pub mod environment;
 mod exec;
 pub mod exit_codes;
+mod history;
 mod inspect;
 mod man;
 mod mapped;
@@ -175,6 +176,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             mapped::run(call, env)
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::History(args) => history::run(args, &settings, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
         Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
             Ok(ExitCode::SUCCESS)
@@ -216,6 +218,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.parallel_builds.map(|count| ("parallel_builds", count.to_string())));
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
+            flags.extend(args.ask_timeout.clone().map(|limit| ("ask_timeout", limit)));
             let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
             flags.extend(ui.map(|ui| ("ui", word(&ui))));
         }

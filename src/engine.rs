@@ -1,11 +1,13 @@
 //! Runs builds: in parallel, each step by step, with clean-up in reverse; everything said goes to the event stream.
 
 pub mod artifact;
+pub mod asker;
 pub mod build_run;
 pub mod cancel;
 pub mod clamp;
 pub mod component;
 pub mod control;
+mod edits;
 pub mod host;
 pub mod job;
 pub mod on_error;
@@ -15,6 +17,7 @@ mod provision;
 pub mod registry;
 pub mod run;
 pub mod shell;
+mod tracker;
 pub mod ui;
 
 #[cfg(test)]

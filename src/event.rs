@@ -18,6 +18,7 @@ use larder_proxy::stats::Totals;
 use serde::Serialize;
 
 pub use bus::{EventReceiver, Events};
+use question::{Answer, AnsweredBy, Question};
 
 /// Version of the JSON form. Fields and types of events may be added within a version; nothing is renamed, removed or
 /// given another meaning. The doc comments of these types are the promise: `docs/reference/events.md` and
@@ -82,6 +83,44 @@ pub struct Failure {
     pub hints: Vec<String>,
 }
 
+/// Something about a build that its artifact does not show: it was not made as its template says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Mark {
+    /// A step failed and was skipped. Larder then ends with an exit code other than 0.
+    Skipped {
+        /// Place of the step within its build, from 0.
+        step_index: usize,
+        /// Its name.
+        step: Arc<str>,
+    },
+    /// A step ran an edited copy of a script.
+    Edited {
+        /// Place of the step within its build, from 0.
+        step_index: usize,
+        /// Its name.
+        step: Arc<str>,
+        /// What was edited: a path as in the template, or `inline`.
+        script: String,
+        /// The copy that ran.
+        path: PathBuf,
+    },
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Skipped { step_index, step } => {
+                write!(f, "step {} [{step}] failed and was skipped", step_index + 1)
+            }
+            Self::Edited { step_index, step, script, path } => {
+                write!(f, "step {} [{step}] ran an edited copy of {script}: {}", step_index + 1, path.display())
+            }
+        }
+    }
+}
+
 /// An artifact as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Artifact"))]
@@ -143,6 +182,8 @@ pub enum EventKind {
         /// Its name; in JSON the event's own `step`.
         #[serde(skip)]
         name: Arc<str>,
+        /// Which of its starts this is, from 1: a step may be begun again after somebody was asked.
+        attempt: u32,
     },
     /// A step ended.
     StepFinished {
@@ -156,6 +197,8 @@ pub enum EventKind {
         ending: Ending,
         /// How long it took, in seconds.
         seconds: f64,
+        /// Which of its starts has ended, from 1.
+        attempt: u32,
     },
     /// A message of Larder's own, in plain words that may change.
     Message {
@@ -206,6 +249,20 @@ pub enum EventKind {
         /// What could not be read into, each with why, in one line for people.
         skipped: Vec<String>,
     },
+    /// A build waits for somebody to decide. The other builds go on.
+    Question {
+        /// What is asked.
+        question: Box<Question>,
+    },
+    /// A question was answered, or answers itself.
+    Answered {
+        /// Number of the question.
+        id: u64,
+        /// The answer.
+        answer: Answer,
+        /// Who gave it.
+        by: AnsweredBy,
+    },
     /// A build ended, or was cancelled before it began.
     BuildFinished {
         /// How it ended.
@@ -220,6 +277,9 @@ pub enum EventKind {
         /// What was left on the machine on purpose (`-on-error=abort`); absent if nothing.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
+        /// In what it was not made as its template says, by answers to questions; absent if in nothing.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
     },
     /// The run ended. Always the last event.
     RunFinished {

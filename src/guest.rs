@@ -9,6 +9,7 @@
 pub mod authority;
 pub mod device;
 pub mod exec;
+pub mod foreground;
 pub mod gateway;
 pub mod host;
 pub mod jks;

@@ -2,6 +2,7 @@
 
 pub mod ansi;
 pub mod consumer;
+pub mod held;
 pub mod json;
 pub mod log_file;
 pub mod machine;

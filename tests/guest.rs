@@ -19,3 +19,5 @@ mod files;
 mod life;
 #[path = "guest/network.rs"]
 mod network;
+#[path = "guest/shell.rs"]
+mod shell;

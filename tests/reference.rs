@@ -100,6 +100,7 @@ fn value(kind: Kind) -> String {
         Kind::Path => "path".to_owned(),
         Kind::Count => "number".to_owned(),
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
+        Kind::Duration => "time: `30m`, `1h30m`, `90s`, 0".to_owned(),
         Kind::List => "list; with commas in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table; `from=to,from=to` in a variable".to_owned(),

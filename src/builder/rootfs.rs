@@ -119,12 +119,24 @@ impl Builder for Rootfs {
         steps
     }
 
-    async fn open(&mut self, _index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
-        Ok(Some(self.machine.lock().await.open(label, context).await?))
+    async fn open(&mut self, index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
+        Ok(Some(self.machine.lock().await.open(index, label, context).await?))
     }
 
-    async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()> {
-        self.machine.lock().await.close(succeeded, context).await
+    async fn close(&mut self, keep: bool, context: &Context) -> Result<()> {
+        self.machine.lock().await.close(keep, context).await
+    }
+
+    async fn rewind(&mut self, index: usize, _context: &Context) -> Result<()> {
+        self.machine.lock().await.rewind(index)
+    }
+
+    fn can_leave(&self) -> bool {
+        true
+    }
+
+    async fn leave(&mut self, context: &Context) -> Vec<String> {
+        self.machine.lock().await.leave(context).await
     }
 
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {

@@ -1,6 +1,6 @@
 //! `larder build`
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Stdout};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,13 +16,13 @@ use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, ui};
+use super::{Env, ask, components, doctor, exec, history, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
 use crate::engine::build_run::BuildOutcome;
 use crate::engine::cancel::{Cancel, Cause};
-use crate::engine::component::{Ask, Context};
+use crate::engine::component::Context;
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::engine::job::{BuildJob, RunOptions};
@@ -32,11 +32,13 @@ use crate::engine::ui::BuildUi;
 use crate::error::{Context as _, Error, Exit, Result, chain};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
-use crate::event::{Ending, EventKind, Events, bus};
+use crate::event::{Ending, EventKind, Events, Mark, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::recorder::Recorder;
 use crate::output::consumer;
+use crate::output::held::Held;
 use crate::output::json::Json;
 use crate::output::log_file::LogFiles;
 use crate::output::machine::Machine;
@@ -63,9 +65,21 @@ pub(super) async fn run(
     if ui::is_wanted(settings, env, args.debug) {
         return ui::build(args, settings, env, console, inside, ready).await;
     }
-    let mut outside = Outside::of(inside, settings, env)?;
+    let mut outside = Outside::of(inside)?;
     let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
-    let front = Front { shown: shown(settings, look), started: &|_| {}, at_once: None };
+    let output = Held::new(io::stdout());
+    let shown = shown(settings, look, output.clone());
+    let (shown, prompts): (Vec<Box<dyn Renderer>>, _) = if ask::is_there(settings.ui.value, env) {
+        let (prompts, ears) = ask::Prompts::new(output, env, outside.commands.clone())?;
+        (vec![shown, Box::new(ears)], Some(prompts))
+    } else {
+        if args.on_error == Some(OnErrorArg::Ask) {
+            console.warning("-on-error=ask: there is nobody to ask; steps are undone, as with -on-error=cleanup");
+        }
+        (vec![shown], None)
+    };
+    let attended = prompts.is_some();
+    let front = Front { shown, started: &|_| {}, at_once: None, attended, prompts };
     build(args, settings, env, console, &ready, &mut outside, front).await.map(|(exit, _)| exit)
 }
 
@@ -74,9 +88,6 @@ pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &C
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
     let ready = reading.ready(console)?;
-    if args.on_error == OnErrorArg::Ask {
-        console.warning("-on-error=ask is not there yet; steps are undone, as with -on-error=cleanup");
-    }
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
     }
@@ -85,12 +96,16 @@ pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &C
 
 /// Who looks at a run.
 pub(super) struct Front<'a> {
-    /// Shows it.
-    pub shown: Box<dyn Renderer>,
+    /// Show it, in this order.
+    pub shown: Vec<Box<dyn Renderer>>,
     /// Told when there is something to steer.
     pub started: &'a (dyn Fn(Running) + Sync),
     /// Says that everything is to be left at once.
     pub at_once: Option<&'a tokio::sync::Notify>,
+    /// Whether somebody answers questions.
+    pub attended: bool,
+    /// Puts questions on the terminal, if nothing else does.
+    pub prompts: Option<ask::Prompts>,
 }
 
 /// Runs what was read. Returns the exit code, and what the run came to.
@@ -108,11 +123,14 @@ pub(super) async fn build(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), front.shown];
+    let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
+    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];
+    renderers.extend(front.shown);
     let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
-    let surroundings = Surrounding { args, settings, env, ready, started: front.started, at_once: front.at_once };
+    let Front { started, at_once, attended, prompts, .. } = front;
+    let surroundings = Surrounding { args, settings, env, ready, started, at_once, attended };
     // What is said beside the events goes to standard error, where it splits no line of theirs.
-    let result = run_builds(&surroundings, &events, &console.machine(false), outside).await;
+    let result = run_builds(&surroundings, &events, &console.machine(false), outside, prompts).await;
     events.close();
     let summary = tokio::task::spawn_blocking(move || consumer.join())
         .await
@@ -121,19 +139,18 @@ pub(super) async fn build(
     result.map(|outcomes| (exit_code(&outcomes, &summary), summary))
 }
 
-fn shown(settings: &Settings, look: Look) -> Box<dyn Renderer> {
+fn shown(settings: &Settings, look: Look, output: Held<Stdout>) -> Box<dyn Renderer> {
     match settings.ui.value {
-        Ui::Auto | Ui::Plain | Ui::Tui => Box::new(Plain::new(io::BufWriter::new(io::stdout()), look)),
+        Ui::Auto | Ui::Plain | Ui::Tui => Box::new(Plain::new(io::BufWriter::new(output), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
         Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
     }
 }
 
-/// What is around the builds: who answers, who runs commands of the host, and who passes signals on.
+/// What is around the builds: who runs commands of the host, and who passes signals on.
 pub(super) struct Outside {
-    ask: Option<Arc<dyn Ask>>,
-    commands: Arc<dyn Host>,
+    pub(super) commands: Arc<dyn Host>,
     pub(super) signals: Signals,
     /// The process to signal, where it is not this one.
     pid: Option<u32>,
@@ -141,14 +158,12 @@ pub(super) struct Outside {
 
 impl Outside {
     /// This process; inside a mapping of ids, the one outside. To be called in the runtime.
-    pub(super) fn of(inside: Option<Inside>, settings: &Settings, env: &Env) -> Result<Self> {
-        let ask: Option<Arc<dyn Ask>> =
-            if matches!(settings.ui.value, Ui::Machine | Ui::Tui) { None } else { ask::terminal(env) };
+    pub(super) fn of(inside: Option<Inside>) -> Result<Self> {
         let signals = Signals::listen()?;
-        let Some(inside) = inside else { return Ok(Self { ask, commands: Arc::new(Here), signals, pid: None }) };
+        let Some(inside) = inside else { return Ok(Self { commands: Arc::new(Here), signals, pid: None }) };
         let pid = Some(inside.outside());
         let (outside, passed_on) = inside.listen()?;
-        Ok(Self { ask, commands: Arc::new(outside), signals: signals.from(Some(passed_on)), pid })
+        Ok(Self { commands: Arc::new(outside), signals: signals.from(Some(passed_on)), pid })
     }
 }
 
@@ -174,6 +189,7 @@ struct Surrounding<'a> {
     ready: &'a Ready,
     started: &'a (dyn Fn(Running) + Sync),
     at_once: Option<&'a tokio::sync::Notify>,
+    attended: bool,
 }
 
 async fn run_builds(
@@ -181,8 +197,9 @@ async fn run_builds(
     events: &Events,
     console: &Console,
     outside: &mut Outside,
+    prompts: Option<ask::Prompts>,
 ) -> Result<Vec<BuildOutcome>> {
-    let &Surrounding { args, settings, env, ready, started, at_once } = surrounding;
+    let &Surrounding { args, settings, env, ready, started, at_once, attended } = surrounding;
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
@@ -203,8 +220,13 @@ async fn run_builds(
     let cancel = Cancel::root();
     let outcomes = match jobs {
         Ok(jobs) => {
-            let options = options(args, settings, &session);
-            started(Running { control: Control::new(cancel.clone(), options.parallel), proxy: session.proxy.clone() });
+            let on_error = args.on_error.unwrap_or(OnErrorArg::Cleanup);
+            let options = options(on_error, settings, &session, attended);
+            let limit = if args.debug { 1 } else { settings.parallel_builds.value };
+            let control = Control::new(cancel.clone(), limit);
+            let redactor = events.redactor().clone();
+            started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
+            let asking = answer(prompts, control.clone());
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);
             };
@@ -216,7 +238,8 @@ async fn run_builds(
                 }
             };
             tokio::select! {
-                outcomes = run_jobs(jobs, options, cancel.clone(), events.clone()) => Ok(outcomes),
+                outcomes = run_jobs(jobs, options, control, events.clone()) => Ok(outcomes),
+                () = asking => Err(Error::new("the prompt ended early")),
                 () = signals::watch(&mut outside.signals, cancel.clone(), told, leave) => {
                     Err(Error::new("left at once"))
                 }
@@ -236,9 +259,7 @@ async fn run_builds(
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
     events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
-    let kept = outcomes.as_ref().is_ok_and(|outcomes| {
-        args.on_error != OnErrorArg::Cleanup && outcomes.iter().any(|outcome| outcome.ending == Ending::Failed)
-    });
+    let kept = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
     if let (Err(error), false) = (session.finish(), kept) {
         console.error(&error);
     }
@@ -265,15 +286,25 @@ fn leave(runs: &Path, id: &str, console: &Console) {
     std::process::exit(1)
 }
 
-fn options(args: &BuildArgs, settings: &Settings, session: &Session) -> RunOptions {
+/// Puts the questions of a run on the terminal, if there is one. Does not end by itself.
+async fn answer(prompts: Option<ask::Prompts>, control: Control) {
+    match prompts {
+        Some(prompts) => prompts.run(control).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn options(on_error: OnErrorArg, settings: &Settings, session: &Session, attended: bool) -> RunOptions {
     RunOptions {
         run: session.id.clone(),
-        parallel: if args.debug { 1 } else { settings.parallel_builds.value },
-        on_error: match args.on_error {
+        on_error: match on_error {
+            OnErrorArg::Ask if attended => OnError::Ask,
             OnErrorArg::Cleanup | OnErrorArg::Ask => OnError::Cleanup,
             OnErrorArg::Abort => OnError::Abort,
             OnErrorArg::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
+        attended,
+        ask_timeout: settings.ask_timeout.value,
         net: match settings.net.value {
             Net::Cache => "cache".to_owned(),
             Net::Offline => "offline".to_owned(),
@@ -324,7 +355,7 @@ fn job(
         run_uuid: session.uuid.clone(),
         force: args.force,
         debug: args.debug,
-        ask: outside.ask.clone(),
+        pause: None,
         host: outside.commands.clone(),
         host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
@@ -357,12 +388,13 @@ fn job(
     Ok((job, host))
 }
 
-/// Packer's codes: 0 when all builds succeeded, 1 otherwise; but 4 when an offline run missed something and 5 when
+/// Packer's codes: 0 when all builds succeeded with all their steps, 1 otherwise; but 4 when an offline run missed something and 5 when
 /// a trace was found.
 fn exit_code(outcomes: &[BuildOutcome], summary: &Summary) -> Exit {
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.ending != Ending::Succeeded).collect();
     if failed.is_empty() {
-        return Exit::Success;
+        let skipped = |outcome: &BuildOutcome| outcome.marks.iter().any(|mark| matches!(mark, Mark::Skipped { .. }));
+        return if outcomes.iter().any(skipped) { Exit::Failure } else { Exit::Success };
     }
     if summary.cancelled.is_none() && !summary.offline_misses.is_empty() {
         return Exit::OfflineMiss;

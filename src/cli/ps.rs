@@ -28,6 +28,10 @@ pub(super) fn ps(args: &PsArgs, runs: &Path, console: &Console) -> Result<()> {
     for line in table(&rows, &[2]) {
         console.line(&line)?;
     }
+    for run in found.iter().filter(|run| !run.notes.is_empty()) {
+        console.note(&format!("{}:", run.id));
+        run.notes.iter().for_each(|note| console.note(&format!("  {note}")));
+    }
     if found.iter().any(|run| !run.live) {
         console.note("hint: `larder cleanup` removes what dead runs left behind");
     }
@@ -49,6 +53,7 @@ fn as_json(run: &Run) -> serde_json::Value {
         "what": run.what,
         "processes": run.processes.iter().map(|(pid, role)| serde_json::json!({ "pid": pid, "role": role })).collect::<Vec<_>>(),
         "trees": run.trees,
+        "notes": run.notes,
     })
 }
 

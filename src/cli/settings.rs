@@ -25,6 +25,12 @@ use trust::Trust;
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
 const PACKER_LOG: &str = "info,larder=debug,larder_proxy=debug";
 
+/// Runs whose history is kept where nothing is said.
+const HISTORY_KEPT: usize = 200;
+
+/// How long a build waits for an answer by default.
+const ASK_TIMEOUT: Duration = Duration::from_mins(30);
+
 /// Name of a project's settings file.
 pub const PROJECT_FILE: &str = "larder.toml";
 
@@ -116,12 +122,16 @@ pub struct Settings {
     pub egress: Sourced<Egress>,
     /// Most builds at a time; 0 for no limit.
     pub parallel_builds: Sourced<usize>,
+    /// How long a build waits for an answer; `None` for without end.
+    pub ask_timeout: Sourced<Option<Duration>>,
     /// How to show what happens.
     pub ui: Sourced<Ui>,
     /// What to log, as in `info` or `larder_proxy=debug`.
     pub log: Sourced<String>,
     /// Most bytes the cache may hold; `None` for no limit.
     pub cache_max_size: Sourced<Option<u64>>,
+    /// Runs whose history and logs are kept; 0 for all.
+    pub history_keep: Sourced<usize>,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -370,6 +380,9 @@ impl Layers {
             }),
             parallel_builds: self
                 .get("parallel_builds", 0, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
+            ask_timeout: self.get("ask_timeout", Some(ASK_TIMEOUT), |value| {
+                Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
+            }),
             ui: self.get("ui", Ui::Auto, |value| match value.text() {
                 "tui" => Ui::Tui,
                 "plain" => Ui::Plain,
@@ -380,6 +393,8 @@ impl Layers {
             }),
             log: self.get("log", "warn".to_owned(), text),
             cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            history_keep: self
+                .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::args::{BuildArgs, Cli, Command};
+use super::args::{BuildArgs, Cli, Command, OnErrorArg};
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
@@ -88,9 +88,11 @@ pub(super) async fn build(
         return Err(Error::new("--ui=tui needs a terminal for standard input and standard error")
             .hint("leave it out, or use --ui=plain"));
     }
+    // Whoever looks at the UI can answer; elsewhere Packer's default holds.
+    let args = BuildArgs { on_error: Some(args.on_error.unwrap_or(OnErrorArg::Ask)), ..args.clone() };
     let state = State { stay: Stay::UntilDone, template: Some(args.template.template.clone()), ..State::default() };
     let mut desk = Desk::open(state, settings, env, console, inside)?;
-    desk.run(args, &ready).await?;
+    desk.run(&args, &ready).await?;
     desk.serve().await?;
     desk.close()
 }
@@ -103,7 +105,7 @@ impl<'a> Desk<'a> {
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
-        let outside = Outside::of(inside, settings, env)?;
+        let outside = Outside::of(inside)?;
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -120,7 +122,9 @@ impl<'a> Desk<'a> {
             config: settings.files.user.parent().map(PathBuf::from).unwrap_or_default(),
             env: env.clone(),
         };
-        let reach = Reach::new(places, tokio::runtime::Handle::current(), start).with_templates(around);
+        let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
+        reach.host = Some(outside.commands.clone());
+        reach.around = Some(Arc::new(around));
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();
@@ -175,13 +179,17 @@ impl<'a> Desk<'a> {
     }
 
     async fn run(&mut self, args: &BuildArgs, ready: &Ready) -> Result<()> {
+        #[cfg(debug_assertions)]
+        fall_over(self.env).await;
         let look = PlainLook { colour: self.console.colour_out, timestamps: args.timestamp_ui };
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
         let front = Front {
-            shown: self.ui.feed(Box::new(plain)),
+            shown: vec![self.ui.feed(Box::new(plain))],
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
+            attended: true,
+            prompts: None,
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);
@@ -213,6 +221,16 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// For tests of how the terminal is left: panics where the environment asks for it.
+#[cfg(debug_assertions)]
+async fn fall_over(env: &Env) {
+    match env.get("LARDER_TEST_PANIC").map(String::as_str) {
+        Some("run") => panic!("asked to panic"),
+        Some("task") => drop(tokio::spawn(async { panic!("asked to panic") }).await),
+        _ => {}
+    }
+}
+
 /// The arguments of `larder build` for what was asked for.
 fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     let template: PathBuf = request.template.clone();
@@ -225,6 +243,8 @@ fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     args.template.var_file.clone_from(&request.var_files);
     args.template.only.clone_from(&request.only);
     args.force = request.force;
+    // There is somebody who can decide.
+    args.on_error = Some(OnErrorArg::Ask);
     tracing::debug!(template = %args.template.template.display(), "a build was asked for");
     Ok(*args)
 }

@@ -1,6 +1,7 @@
 //! Commands on the host, started by this process.
 
 use async_trait::async_trait;
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -8,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::engine::host::{Host, HostCommand, HostEnd, HostProcess};
 use crate::error::{Context as _, Error, Result};
-use crate::guest::exit_code;
+use crate::guest::{exit_code, foreground};
 
 /// Starts commands of the host from this process, and so with its ids.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +33,12 @@ impl Host for Here {
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let end = Box::new(Running { name: name.clone(), child, group, ended: false });
         Ok(HostProcess { stdout: Box::new(stdout), stderr: Box::new(stderr), end })
+    }
+
+    async fn attend(&self, command: HostCommand, terminal: OwnedFd) -> Result<i32> {
+        let name = command.argv.first().cloned().unwrap_or_default();
+        let ended = tokio::task::spawn_blocking(move || foreground::run(&command.argv, &command.env, &terminal)).await;
+        ended.context(|| format!("{name} was given up"))?.context(|| format!("cannot run {name}"))
     }
 }
 

@@ -1,19 +1,28 @@
 //! One build from its first step to its artifacts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::asker::{Asker, Pause};
 use super::cancel::Cancel;
-use super::component::{Context, PostProcessed, Step};
-use super::job::{BuildJob, PostProcessorJob, RunOptions};
-use super::post_process::{RunPostProcessor, post_process};
-use super::provision::{cancelled, provision};
+use super::component::{Context, Step};
+use super::control::{Control, Slot};
+use super::edits::Edits;
+use super::job::{BuildJob, ProvisionerJob, RunOptions};
+use super::on_error::OnError;
+use super::provision::{Opened, Provisioning, cancelled, closing};
+use super::tracker::{Tracked, Tracker};
 use super::ui::duration;
 use crate::error::{Error, Exit, Result, chain};
-use crate::event::{ArtifactLine, Ending, EventKind, Events, Failure};
+use crate::event::{ArtifactLine, Ending, EventKind, Events, Failure, Mark};
+
+mod deciding;
+mod machine;
+mod post_processing;
 
 /// How a build ended.
 #[derive(Debug)]
@@ -24,27 +33,60 @@ pub struct BuildOutcome {
     pub ending: Ending,
     /// Exit code its failure asks for.
     pub exit: Exit,
+    /// In what it was not made as its template says.
+    pub marks: Vec<Mark>,
+    /// Whether something was left on the machine on purpose.
+    pub kept: bool,
+}
+
+/// What a build has to do with the run it is part of.
+pub(super) struct Place {
+    /// Steers the run.
+    pub(super) control: Control,
+    /// Ends this build.
+    pub(super) cancel: Cancel,
+    /// Its place in the plan.
+    pub(super) place: usize,
+    /// Its place among those that run.
+    pub(super) slot: Slot,
 }
 
 /// Runs the build to its end, whatever happens, and says how it ended.
-pub async fn run_build(job: BuildJob, cancel: Cancel, options: &RunOptions, events: &Events) -> BuildOutcome {
+pub(super) async fn run_build(job: BuildJob, place: Place, options: &RunOptions, events: &Events) -> BuildOutcome {
     let name = job.name.clone();
     let began = Instant::now();
     events.emit(
         Some(&name),
         EventKind::BuildStarted { builder_type: job.context.builder_type.clone(), log: job.log.clone() },
     );
-    let mut run =
-        BuildRun { job, cancel, options, tracker: StepTracker::new(events.clone(), name.clone()), started: Vec::new() };
-    let (result, left) = run.run().await;
+    let Place { control, cancel, place, slot } = place;
+    let asker = Asker::new(control.clone(), events.clone(), name.clone(), place, cancel.clone(), slot);
+    let tracker = Tracker::new(events.clone(), name.clone(), job.context.ui.clone());
+    let mut run = BuildRun {
+        job,
+        control,
+        cancel,
+        options,
+        tracker,
+        asker,
+        started: Vec::new(),
+        opened: None,
+        unclosed: false,
+        decided: None,
+        edits: BTreeMap::new(),
+        marks: Vec::new(),
+        left: Vec::new(),
+    };
+    let result = run.run().await;
     let (ending, failure, artifacts, exit) = match result {
         Ok(artifacts) => (Ending::Succeeded, None, artifacts, Exit::Success),
         Err((error, artifacts)) => {
             let ending = if run.cancel.is_cancelled() { Ending::Cancelled } else { Ending::Failed };
-            let failure = Failure { message: chain(&error), hints: error.hints().to_vec() };
-            (ending, Some(failure), artifacts, error.exit_code())
+            (ending, Some(failure(&error)), artifacts, error.exit_code())
         }
     };
+    let (left, marks) = (run.left, run.marks);
+    let kept = !left.is_empty();
     events.emit(
         Some(&name),
         EventKind::BuildFinished {
@@ -53,9 +95,14 @@ pub async fn run_build(job: BuildJob, cancel: Cancel, options: &RunOptions, even
             failure,
             artifacts: artifacts.iter().map(artifact_line).collect(),
             left,
+            marks: marks.clone(),
         },
     );
-    BuildOutcome { name, ending, exit }
+    BuildOutcome { name, ending, exit, marks, kept }
+}
+
+fn failure(error: &Error) -> Failure {
+    Failure { message: chain(error), hints: error.hints().to_vec() }
 }
 
 fn artifact_line(artifact: &Artifact) -> ArtifactLine {
@@ -67,172 +114,144 @@ fn artifact_line(artifact: &Artifact) -> ArtifactLine {
     }
 }
 
-/// Numbers, times and announces steps.
-struct StepTracker {
-    events: Events,
-    build: Arc<str>,
-    next: usize,
-}
-
-impl StepTracker {
-    fn new(events: Events, build: Arc<str>) -> Self {
-        Self { events, build, next: 0 }
-    }
-
-    fn start(&mut self, name: &str) -> (usize, Instant) {
-        let index = self.next;
-        self.next += 1;
-        self.events.emit(Some(&self.build), EventKind::StepStarted { index, name: name.into() });
-        (index, Instant::now())
-    }
-
-    fn finish(&self, (index, began): (usize, Instant), name: &str, ending: Ending) {
-        let seconds = began.elapsed().as_secs_f64();
-        self.events.emit(Some(&self.build), EventKind::StepFinished { index, name: name.into(), ending, seconds });
-    }
-}
-
 struct BuildRun<'a> {
     job: BuildJob,
+    control: Control,
     cancel: Cancel,
     options: &'a RunOptions,
-    tracker: StepTracker,
+    tracker: Tracker,
+    asker: Asker,
     /// Steps whose `run` was called, in order.
     started: Vec<Box<dyn Step>>,
+    /// The guest of the provisioner under way, or of one that failed.
+    opened: Option<Opened>,
+    /// Whether a provisioner has failed, and what it had opened is not closed.
+    unclosed: bool,
+    /// What a person has said of a failure, in the place of `-on-error`.
+    decided: Option<OnError>,
+    /// Copies of scripts, by the place of their step.
+    edits: BTreeMap<usize, Edits>,
+    marks: Vec<Mark>,
+    /// What was left on the machine on purpose.
+    left: Vec<String>,
 }
 
 impl BuildRun<'_> {
-    /// The artifacts (also those made before a failure), and what was left on purpose.
-    async fn run(&mut self) -> (Result<Vec<Artifact>, (Error, Vec<Artifact>)>, Vec<String>) {
+    /// The artifacts, also those made before a failure.
+    async fn run(&mut self) -> Result<Vec<Artifact>, (Error, Vec<Artifact>)> {
         let made = self.make().await;
-        let mut left = Vec::new();
         match &made {
             Ok(()) => self.undo_steps().await,
             Err(error) => {
                 self.job.context.ui.warn(&chain(error));
-                left = self.after_failure().await;
+                self.after_failure().await;
             }
         }
         (self.job.on_step)(None);
-        let result = match made {
+        match made {
             Err(error) => Err((error, Vec::new())),
             Ok(()) => match self.job.builder.artifact() {
                 None => Ok(Vec::new()),
                 Some(artifact) => self.post_process(artifact).await,
             },
-        };
-        (result, left)
+        }
     }
 
-    async fn make(&mut self) -> Result<()> {
-        let steps = self.job.builder.start_steps();
-        self.run_steps(steps).await?;
-        for index in 0..self.job.provisioners.len() {
-            let job = self.job.provisioners[index].clone();
-            self.run_provisioner(&job, index).await?;
-        }
-        let steps = self.job.builder.finish_steps();
-        self.run_steps(steps).await
-    }
-
-    async fn run_steps(&mut self, steps: Vec<Box<dyn Step>>) -> Result<()> {
-        for mut step in steps {
-            let name = step.name();
-            if self.cancel.is_cancelled() {
-                return Err(cancelled(&self.cancel));
-            }
-            (self.job.on_step)(Some(&name));
-            let began = self.tracker.start(&name);
-            let context = self.context(self.cancel.token().clone());
-            let result = step.run(&context).await;
-            self.started.push(step);
-            self.ended(began, &name, &result);
-            result?;
-            self.pause(&name).await;
-        }
-        Ok(())
-    }
-
-    async fn run_provisioner(&mut self, job: &super::job::ProvisionerJob, index: usize) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled(&self.cancel));
-        }
-        (self.job.on_step)(Some(&job.label));
-        let began = self.tracker.start(&job.label);
-        let context = self.context(self.cancel.token().clone());
-        let result = provision(&mut *self.job.builder, job, index, &context, &self.cancel).await;
-        self.ended(began, &job.label, &result);
-        if let (Err(error), true, false) = (&result, job.continue_on_error, self.cancel.is_cancelled()) {
-            context.ui.warn(&format!("continue_on_error: going on after {}", chain(error)));
-            return Ok(());
-        }
-        if result.is_ok() {
-            self.pause(&job.label).await;
-        }
-        result
-    }
-
-    fn ended(&self, began: (usize, Instant), name: &str, result: &Result<()>) {
-        let ending = match result {
-            Ok(()) => Ending::Succeeded,
+    fn ending<T>(&self, result: &Result<T>) -> Ending {
+        match result {
+            Ok(_) => Ending::Succeeded,
             Err(_) if self.cancel.is_cancelled() => Ending::Cancelled,
             Err(_) => Ending::Failed,
-        };
-        self.tracker.finish(began, name, ending);
+        }
     }
 
     fn context(&self, cancel: CancellationToken) -> Context {
         Context { cancel, ..self.job.context.clone() }
     }
 
+    /// What the work of a step is given.
+    fn step_context(&self, step: &Tracked) -> Context {
+        let pause = Pause::new(self.asker.clone(), step.name.clone(), step.index);
+        let pause = self.options.attended.then_some(pause);
+        Context { pause, ..self.context(self.cancel.token().clone()) }
+    }
+
     /// With `-debug`, waits for the person after each step.
-    async fn pause(&self, step: &str) {
-        let context = &self.job.context;
-        if let (true, Some(ask)) = (context.debug, &context.ask) {
-            let prompt = format!("Pausing after run of step '{step}'. Press enter to continue.");
-            tokio::select! {
-                _ = ask.ask(&prompt) => {}
-                () = self.cancel.token().cancelled() => {}
+    async fn pause(&self, step: &Tracked) -> Result<()> {
+        match self.step_context(step).pause {
+            Some(pause) if self.job.context.debug => {
+                pause.wait(&format!("Pausing after run of step '{}'.", step.name)).await
             }
+            _ => Ok(()),
         }
     }
 
-    /// The error-cleanup-provisioner and the undoing of steps, as `-on-error` has it. Returns what is left.
-    async fn after_failure(&mut self) -> Vec<String> {
-        let on_error =
-            if self.cancel.is_cancelled() { super::on_error::OnError::Cleanup } else { self.options.on_error };
-        if let (true, Some(job)) =
-            (on_error.runs_provisioner() && !self.started.is_empty(), self.job.error_cleanup.clone())
-        {
+    /// The error-cleanup-provisioner and the undoing of steps, as `-on-error` or a person has it.
+    async fn after_failure(&mut self) {
+        let on_error = match (self.cancel.is_cancelled(), self.decided) {
+            (true, _) if self.control.keeps(&self.job.name) => OnError::Abort,
+            (true, _) => OnError::Cleanup,
+            (false, Some(decided)) => decided,
+            (false, None) => self.options.on_error,
+        };
+        let error_cleanup = self.job.error_cleanup.clone();
+        if let (true, false, Some(job)) = (on_error.runs_provisioner(), self.started.is_empty(), error_cleanup) {
+            self.close_failed().await;
             self.run_error_cleanup(&job).await;
         }
         if on_error.cleans_up() {
+            self.close_failed().await;
             self.undo_steps().await;
-            return Vec::new();
+        } else {
+            self.leave().await;
         }
-        for step in &self.started {
-            self.job.context.ui.say(&format!("aborted: skipping cleanup of step {:?}", step.name()));
-        }
-        (self.job.leftovers)()
     }
 
-    async fn run_error_cleanup(&mut self, job: &super::job::ProvisionerJob) {
+    /// Throws away what the provisioner that failed wrote.
+    async fn close_failed(&mut self) {
+        self.opened = None;
+        if !std::mem::take(&mut self.unclosed) {
+            return;
+        }
+        let context = closing(&self.job.context);
+        if let Err(error) = self.job.builder.close(false, &context).await {
+            context.ui.warn(&chain(&error));
+        }
+    }
+
+    /// Undoes nothing, and says what there is to look at.
+    async fn leave(&mut self) {
+        let context = closing(&self.job.context);
+        for step in &self.started {
+            context.ui.say(&format!("aborted: skipping cleanup of step {:?}", step.name()));
+        }
+        for line in self.job.builder.leave(&context).await {
+            context.ui.say(&line);
+        }
+        (self.opened, self.unclosed) = (None, false);
+        self.left = (self.job.leftovers)();
+    }
+
+    async fn run_error_cleanup(&mut self, job: &ProvisionerJob) {
         self.job.context.ui.say("Running the error-cleanup-provisioner");
         let name = format!("error-cleanup: {}", job.label);
         (self.job.on_step)(Some(&name));
-        let began = self.tracker.start(&name);
+        let step = self.tracker.start(self.tracker.next(), &name);
         // A token of its own: clean-up runs also when the build was cancelled, but not for ever.
         let cancel = Cancel::root();
         let context = self.context(cancel.token().clone());
         let limit = job.timeout.unwrap_or(self.options.cleanup_limit);
-        let job = super::job::ProvisionerJob { timeout: Some(limit), ..job.clone() };
+        let job = ProvisionerJob { timeout: Some(limit), ..job.clone() };
         let index = self.job.provisioners.len();
-        let result = provision(&mut *self.job.builder, &job, index, &context, &cancel).await;
+        let provisioning = Provisioning { job: &job, index, context: &context, cancel: &cancel, replaced: Vec::new() };
+        let result = provisioning.run(&mut *self.job.builder, &mut self.opened).await;
         if let Err(error) = &result {
             context.ui.warn(&format!("the error-cleanup-provisioner failed: {}", chain(error)));
+            self.unclosed = true;
+            self.close_failed().await;
         }
         let ending = if result.is_ok() { Ending::Succeeded } else { Ending::Failed };
-        self.tracker.finish(began, &name, ending);
+        self.tracker.finish(&step, ending);
     }
 
     /// Undoes every started step, the last first, under a token of its own with a limit.
@@ -257,46 +276,5 @@ impl BuildRun<'_> {
                 ));
             }
         }
-    }
-
-    async fn post_process(&mut self, artifact: Artifact) -> Result<Vec<Artifact>, (Error, Vec<Artifact>)> {
-        let context = self.context(self.cancel.token().clone());
-        let chains = std::mem::take(&mut self.job.post_processors);
-        let remove = self.options.remove.clone();
-        let processed = post_process(&chains, artifact, &context, &remove, self).await;
-        let mut errors = processed.errors.into_iter();
-        match errors.next() {
-            None if self.cancel.is_cancelled() => Err((cancelled(&self.cancel), processed.artifacts)),
-            None => Ok(processed.artifacts),
-            Some(first) => {
-                for error in errors {
-                    context.ui.warn(&chain(&error));
-                }
-                Err((first, processed.artifacts))
-            }
-        }
-    }
-}
-
-impl RunPostProcessor for BuildRun<'_> {
-    async fn run(&mut self, job: &PostProcessorJob, input: &Artifact) -> Result<PostProcessed> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled(&self.cancel));
-        }
-        let name = format!("post-processor {}", job.label);
-        (self.job.on_step)(Some(&name));
-        let began = self.tracker.start(&name);
-        let context = self.context(self.cancel.token().clone());
-        let result = async {
-            let post_processor = (job.make)(&context.generated)?;
-            post_processor.post_process(&context, input).await
-        }
-        .await
-        .map_err(|error| {
-            Error::new(format!("post-processor {} failed", job.label)).exit(error.exit_code()).caused_by(error)
-        });
-        let ending = if result.is_ok() { Ending::Succeeded } else { Ending::Failed };
-        self.tracker.finish(began, &name, ending);
-        result
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::artifact::Artifact;
+use super::asker::Pause;
 use super::clamp::Clamp;
 use super::host::Host;
 use super::shell::{GuestShell, ShellSpec};
@@ -83,6 +84,12 @@ pub trait Say: Send + Sync {
     fn scanned(&self, result: ScanResult) {
         let _ = result;
     }
+    /// A step begins: the lines kept of the one before are forgotten.
+    fn step_begins(&self) {}
+    /// The last lines that were said since the step began.
+    fn last_lines(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Waits while the consumers of the event stream are far behind. Called by whatever relays much output.
     fn ready(&self) -> futures_util::future::BoxFuture<'_, ()>;
 }
@@ -122,8 +129,8 @@ pub struct Context {
     pub force: bool,
     /// Whether `-debug` was given.
     pub debug: bool,
-    /// Whether questions can be put to a person (breakpoints).
-    pub ask: Option<Arc<dyn Ask>>,
+    /// Waits for a person to say that the build goes on (breakpoints); `None` where there is nobody to ask.
+    pub pause: Option<Pause>,
     /// Starts commands of the host.
     pub host: Arc<dyn Host>,
     /// Environment that leads a child process of the host (`shell-local`) through the proxy.
@@ -136,13 +143,6 @@ pub struct Context {
     pub scratch: PathBuf,
 }
 
-/// Puts a question to the person at the terminal.
-#[async_trait]
-pub trait Ask: Send + Sync {
-    /// Shows `prompt` and waits for a line.
-    async fn ask(&self, prompt: &str) -> Result<String>;
-}
-
 /// A unit of work of a builder: shown, timed, and undone in reverse order.
 #[async_trait]
 pub trait Step: Send + Sync {
@@ -150,6 +150,11 @@ pub trait Step: Send + Sync {
     fn name(&self) -> String;
     /// Does the work. Must return soon after `context.cancel` fires.
     async fn run(&mut self, context: &Context) -> Result<()>;
+    /// Undoes what a failed `run` did, as far as it would stand in the way of another.
+    async fn reset(&mut self, context: &Context) -> Result<()> {
+        let _ = context;
+        Ok(())
+    }
     /// Undoes what must not stay, after success and failure alike; called once if `run` was called.
     async fn cleanup(&mut self, context: &Context) {
         let _ = context;
@@ -166,11 +171,29 @@ pub trait Builder: Send + Sync {
     /// it; `None` where the builder has no machine (`null` with no communicator, `file`).
     async fn open(&mut self, index: usize, label: &str, context: &Context) -> Result<Option<Arc<dyn Communicator>>>;
 
-    /// Ends what [`Builder::open`] began. `succeeded` tells whether the provisioner did; `retry` whether it is
-    /// about to run again, so that what it wrote may be thrown away.
-    async fn close(&mut self, succeeded: bool, context: &Context) -> Result<()>;
+    /// Ends what [`Builder::open`] began, also if that failed. What the provisioner wrote is kept, or thrown away.
+    async fn close(&mut self, keep: bool, context: &Context) -> Result<()>;
 
-    /// Steps from a provisioned machine to the finished image. Called once, after the last provisioner.
+    /// Throws away what the provisioners from place `index` on wrote, so that they can run again. Nothing is open.
+    async fn rewind(&mut self, index: usize, context: &Context) -> Result<()> {
+        let _ = (index, context);
+        Ok(())
+    }
+
+    /// Whether there is something to look at when the build is ended without clean-up.
+    fn can_leave(&self) -> bool {
+        false
+    }
+
+    /// Ends what runs, and leaves the files of the machine as they are, with what is open. Says how to look at them,
+    /// in lines for people.
+    async fn leave(&mut self, context: &Context) -> Vec<String> {
+        let _ = context;
+        Vec::new()
+    }
+
+    /// Steps from a provisioned machine to the finished image. Called after the last provisioner, each time that it
+    /// has run.
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>>;
 
     /// What was made; `None` for a builder that makes nothing.
@@ -182,9 +205,31 @@ pub trait Builder: Send + Sync {
     }
 }
 
+/// A script that a component runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptText {
+    /// A path as in the template, or `inline`.
+    pub name: String,
+    /// What is in it.
+    pub text: Vec<u8>,
+}
+
+/// What is to run in the place of a component's scripts, in their order: a file, or `None` for the script itself.
+pub type Replaced = Vec<Option<PathBuf>>;
+
 /// Works in a guest (or on the host, for `shell-local`).
 #[async_trait]
 pub trait Provisioner: Send + Sync {
+    /// The scripts that it runs, for a person to edit; none if it runs none.
+    fn scripts(&self) -> Result<Vec<ScriptText>> {
+        Ok(Vec::new())
+    }
+
+    /// Runs edited copies in the place of scripts from now on.
+    fn replace_scripts(&mut self, replaced: Replaced) {
+        let _ = replaced;
+    }
+
     /// Does the work. `communicator` is `None` where the builder has no machine.
     async fn provision(&self, context: &Context, communicator: Option<&dyn Communicator>) -> Result<()>;
 }
@@ -209,6 +254,16 @@ pub struct PostProcessed {
 /// Turns an artifact into another.
 #[async_trait]
 pub trait PostProcessor: Send + Sync {
+    /// The scripts that it runs, for a person to edit; none if it runs none.
+    fn scripts(&self) -> Result<Vec<ScriptText>> {
+        Ok(Vec::new())
+    }
+
+    /// Runs edited copies in the place of scripts from now on.
+    fn replace_scripts(&mut self, replaced: Replaced) {
+        let _ = replaced;
+    }
+
     /// Does the work on the artifact before it in the chain.
     async fn post_process(&self, context: &Context, input: &Artifact) -> Result<PostProcessed>;
 }

@@ -1,15 +1,16 @@
 //! The way back into a run: cancelling, answering, and how many builds run at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::cancel::{Cancel, Cause};
 use super::component::Communicator;
 use crate::error::{Error, Result};
-use crate::event::question::{Answer, Choice, Question};
+use crate::event::question::{Answer, AnsweredBy, Question};
 
 /// Steers a run. Cheap to clone; used by the terminal UI and by prompts.
 #[derive(Clone)]
@@ -29,6 +30,17 @@ struct State {
     open: BTreeMap<u64, Open>,
     next_question: u64,
     slots: Slots,
+    /// Builds that wait for a slot: those that go on after a question first, then the others in the order of the plan.
+    waiting: BTreeSet<Turn>,
+}
+
+/// A build's turn among those that wait for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// Whether it has not started.
+    queued: bool,
+    /// Its place in the plan.
+    place: usize,
 }
 
 #[derive(Default)]
@@ -41,8 +53,25 @@ struct BuildControl {
 /// A question without an answer yet.
 struct Open {
     question: Question,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<(Answer, AnsweredBy)>,
     communicator: Option<Arc<dyn Communicator>>,
+    /// How many programs somebody has open for it.
+    attended: usize,
+}
+
+/// Somebody is at work on a question, in a shell or an editor: until this is dropped, its deadline does not hold.
+#[derive(Debug)]
+pub struct Attending {
+    control: Control,
+    id: u64,
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        if let Some(open) = self.control.lock().open.get_mut(&self.id) {
+            open.attended -= 1;
+        }
+    }
 }
 
 /// How many builds run at a time.
@@ -57,8 +86,50 @@ pub struct Slots {
 }
 
 impl Slots {
-    fn is_free(&self) -> bool {
-        !self.paused && (self.limit == 0 || self.taken < self.limit)
+    /// Whether a build may start or go on. Those that have started are not held back by a pause.
+    fn is_free(&self, queued: bool) -> bool {
+        !(queued && self.paused) && (self.limit == 0 || self.taken < self.limit)
+    }
+}
+
+/// A build's wait for a slot. It has its turn from when this is made until it is dropped.
+pub(super) struct Waiting {
+    control: Control,
+    turn: Turn,
+}
+
+impl Waiting {
+    /// Waits for a place among the builds that run.
+    pub(super) async fn slot(self) -> Slot {
+        loop {
+            let changed = self.control.shared.slots_changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if self.try_take() {
+                return Slot { control: self.control.clone() };
+            }
+            changed.await;
+        }
+    }
+
+    fn try_take(&self) -> bool {
+        let mut state = self.control.lock();
+        // Of those before it, builds that are held back do not count.
+        let first = state.waiting.iter().find(|turn| state.slots.is_free(turn.queued)).copied();
+        if first != Some(self.turn) {
+            return false;
+        }
+        state.slots.taken += 1;
+        state.waiting.remove(&self.turn);
+        true
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.control.lock().waiting.remove(&self.turn);
+        self.control.shared.slots_changed.notify_waiters();
     }
 }
 
@@ -94,6 +165,11 @@ impl Control {
     /// Cancels all builds; each cleans up.
     pub fn cancel(&self, cause: Cause) {
         self.shared.run.cancel(cause);
+    }
+
+    /// Fires when all builds are cancelled.
+    pub fn cancelled(&self) -> CancellationToken {
+        self.shared.run.token().clone()
     }
 
     /// Cancels one build, which cleans up unless `keep`. Returns whether there is such a build.
@@ -136,22 +212,11 @@ impl Control {
         self.shared.slots_changed.notify_waiters();
     }
 
-    /// Waits for a place among the builds that run.
-    pub(super) async fn slot(&self) -> Slot {
-        loop {
-            let changed = self.shared.slots_changed.notified();
-            tokio::pin!(changed);
-            // Registered before looking, so that a change in between is not missed.
-            changed.as_mut().enable();
-            {
-                let mut state = self.lock();
-                if state.slots.is_free() {
-                    state.slots.taken += 1;
-                    return Slot { control: self.clone() };
-                }
-            }
-            changed.await;
-        }
+    /// Makes the build in this place of the plan wait for a slot. One that is `queued` has not started yet.
+    pub(super) fn wait(&self, queued: bool, place: usize) -> Waiting {
+        let turn = Turn { queued, place };
+        self.lock().waiting.insert(turn);
+        Waiting { control: self.clone(), turn }
     }
 
     /// The number for the next question.
@@ -166,20 +231,28 @@ impl Control {
         &self,
         question: Question,
         communicator: Option<Arc<dyn Communicator>>,
-    ) -> oneshot::Receiver<Answer> {
+    ) -> oneshot::Receiver<(Answer, AnsweredBy)> {
         let (answer, receiver) = oneshot::channel();
-        self.lock().open.insert(question.id, Open { question, answer, communicator });
+        self.lock().open.insert(question.id, Open { question, answer, communicator, attended: 0 });
         receiver
-    }
-
-    /// Closes a question that is no longer asked.
-    pub(super) fn close(&self, id: u64) {
-        self.lock().open.remove(&id);
     }
 
     /// The questions without an answer, the oldest first.
     pub fn questions(&self) -> Vec<Question> {
         self.lock().open.values().map(|open| open.question.clone()).collect()
+    }
+
+    /// Holds a question's deadline off while somebody is at work on it. `None` if it is no longer open.
+    pub fn attend(&self, id: u64) -> Option<Attending> {
+        let mut state = self.lock();
+        state.open.get_mut(&id)?.attended += 1;
+        drop(state);
+        Some(Attending { control: self.clone(), id })
+    }
+
+    /// Whether somebody is at work on a question.
+    pub(super) fn is_attended(&self, id: u64) -> bool {
+        self.lock().open.get(&id).is_some_and(|open| open.attended > 0)
     }
 
     /// The way into the guest of the build that waits with this question.
@@ -189,33 +262,33 @@ impl Control {
 
     /// Answers a question. Fails if it is no longer open, or does not offer the answer.
     pub fn answer(&self, id: u64, answer: Answer) -> Result<()> {
+        self.settle(id, |question| {
+            let offered = question.offers(answer).then_some((answer, AnsweredBy::Person));
+            offered.ok_or_else(|| Error::new("the question does not offer that answer"))
+        })
+    }
+
+    /// Answers a question by its default: the terminal that it was shown on is gone.
+    pub fn terminal_lost(&self, id: u64) -> Result<()> {
+        self.settle(id, |question| Ok((question.default_answer(), AnsweredBy::TerminalLost)))
+    }
+
+    /// Answers a question in the place of a person who has not. Returns `None`, for the answer to be awaited: a person
+    /// may have been first.
+    pub(super) fn resolve<T>(&self, id: u64, by: AnsweredBy) -> Option<T> {
+        let _ = self.settle(id, |question| Ok((question.default_answer(), by)));
+        None
+    }
+
+    fn settle(&self, id: u64, with: impl FnOnce(&Question) -> Result<(Answer, AnsweredBy)>) -> Result<()> {
         let mut state = self.lock();
         let Some(open) = state.open.get(&id) else {
             return Err(Error::new("the question has been answered already, or its deadline has passed"));
         };
-        if !offers(&open.question, answer) {
-            return Err(Error::new("the question does not offer that answer"));
-        }
+        let answer = with(&open.question)?;
         if let Some(open) = state.open.remove(&id) {
             let _ = open.answer.send(answer);
         }
         Ok(())
     }
-}
-
-fn offers(question: &Question, answer: Answer) -> bool {
-    let choice = match answer {
-        Answer::Retry => Choice::Retry,
-        Answer::RetryFrom { step_index } => {
-            if !question.resume_from.iter().any(|point| point.step_index == step_index) {
-                return false;
-            }
-            Choice::RetryFrom
-        }
-        Answer::Continue => Choice::Continue,
-        Answer::Skip => Choice::Skip,
-        Answer::Cleanup => Choice::Cleanup,
-        Answer::Keep => Choice::Keep,
-    };
-    question.choices.contains(&choice)
 }

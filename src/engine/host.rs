@@ -2,12 +2,13 @@
 //! runs as the root of an id mapping.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 use async_trait::async_trait;
 use rustix::process::Signal;
 use tokio::io::AsyncRead;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A command to run on the host, with no input, in Larder's working directory.
 #[derive(Clone, Debug)]
@@ -23,6 +24,13 @@ pub struct HostCommand {
 pub trait Host: Send + Sync {
     /// Starts a command in a process group of its own.
     async fn start(&self, command: HostCommand) -> Result<HostProcess>;
+
+    /// Runs a command in the foreground of a terminal, whose keys are then the command's. Waits for its end: its exit
+    /// status, or 128 + signal.
+    async fn attend(&self, command: HostCommand, terminal: OwnedFd) -> Result<i32> {
+        let _ = (command, terminal);
+        Err(Error::new("commands cannot be run at the terminal from here"))
+    }
 }
 
 /// What a command writes.

@@ -82,10 +82,12 @@ pub type Remove = Arc<dyn Fn(&Path) -> Result<()> + Send + Sync>;
 pub struct RunOptions {
     /// Id of the run.
     pub run: String,
-    /// How many builds run at a time; 0 for no limit.
-    pub parallel: usize,
     /// What happens when a step fails.
     pub on_error: OnError,
+    /// Whether somebody answers questions: breakpoints and `-debug` wait for them.
+    pub attended: bool,
+    /// How long the question of a failure waits for an answer; `None` for without end.
+    pub ask_timeout: Option<Duration>,
     /// `cache` or `offline`.
     pub net: String,
     /// Removes artifacts that are not kept.

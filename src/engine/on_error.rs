@@ -10,6 +10,8 @@ pub enum OnError {
     Abort,
     /// Run the error-cleanup-provisioner, then undo nothing.
     RunCleanupProvisioner,
+    /// Ask a person, step by step.
+    Ask,
 }
 
 impl OnError {

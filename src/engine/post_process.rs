@@ -1,7 +1,7 @@
 //! The chains of post-processors, by Packer's rules for what is kept (`packer/build.go`).
 
 use super::artifact::Artifact;
-use super::component::Context;
+use super::component::{Context, PostProcessed};
 use super::job::{PostProcessorJob, Remove};
 use crate::error::{Error, Result, chain};
 
@@ -13,10 +13,21 @@ pub(super) struct Processed {
     pub(super) errors: Vec<Error>,
 }
 
-/// Runs one post-processor as a step of the build, and returns what it made with whether its input stays.
+/// What became of a post-processor.
+pub(super) enum Ran {
+    /// What it made, with whether its input stays.
+    Done(PostProcessed),
+    /// It failed, and a person has said that its chain ends before it.
+    Skipped,
+}
+
+/// Runs one post-processor as a step of the build.
 pub(super) trait RunPostProcessor {
     /// Does so.
-    async fn run(&mut self, job: &PostProcessorJob, input: &Artifact) -> Result<super::component::PostProcessed>;
+    async fn run(&mut self, job: &PostProcessorJob, input: &Artifact) -> Result<Ran>;
+
+    /// Whether a person has said that the build is to stop.
+    fn is_stopped(&self) -> bool;
 }
 
 /// Runs every chain on the builder's artifact.
@@ -31,7 +42,7 @@ pub(super) async fn post_process(
     let mut errors = Vec::new();
     let mut keep_original = chains.is_empty();
     for chain_jobs in chains {
-        if context.cancel.is_cancelled() {
+        if context.cancel.is_cancelled() || runner.is_stopped() {
             keep_original = true;
             break;
         }
@@ -71,7 +82,11 @@ async fn run_chain(
     for job in jobs {
         let input = prior.as_ref().unwrap_or(builder_artifact);
         let processed = match runner.run(job, input).await {
-            Ok(processed) => processed,
+            Ok(Ran::Done(processed)) => processed,
+            Ok(Ran::Skipped) => {
+                kept.keep_original |= prior.is_none();
+                break;
+            }
             Err(error) => {
                 kept.error = Some(error);
                 break;

@@ -1,19 +1,18 @@
 //! All builds of a run, side by side.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::build_run::{BuildOutcome, run_build};
-use super::cancel::Cancel;
+use super::build_run::{BuildOutcome, Place, run_build};
+use super::control::Control;
 use super::job::{BuildJob, RunOptions};
+use crate::error::Exit;
 use crate::event::{Ending, EventKind, Events, SCHEMA_VERSION};
 
-/// Runs the builds, at most `options.parallel` at a time, in the order given, and waits for all of them.
+/// Runs the builds in the order given, as many at a time as `control` lets, and waits for all of them.
 /// The caller emits `RunFinished` once the proxy, too, has ended.
-pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, cancel: Cancel, events: Events) -> Vec<BuildOutcome> {
+pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, control: Control, events: Events) -> Vec<BuildOutcome> {
     let names: Vec<Arc<str>> = jobs.iter().map(|job| job.name.clone()).collect();
     events.emit(
         None,
@@ -26,24 +25,21 @@ pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, cancel: Cancel, event
             net: options.net.clone(),
         },
     );
-    let slots = Arc::new(Semaphore::new(if options.parallel == 0 { Semaphore::MAX_PERMITS } else { options.parallel }));
     let mut tasks = JoinSet::new();
-    for job in jobs {
-        let (slots, options, cancel, events) = (slots.clone(), options.clone(), cancel.child(), events.clone());
-        let name = job.name.clone();
-        // Taken in the order of the plan, so that `-parallel-builds=1` runs the builds as listed.
-        let permit = tokio::select! {
-            permit = slots.acquire_owned() => permit.ok(),
-            () = cancel.token().cancelled() => None,
-        };
-        if permit.is_none() {
-            not_started(&events, &name);
-            continue;
-        }
+    // All take their turns before the first runs: builds start in the order of the plan.
+    let queue = jobs.into_iter().enumerate().map(|(place, job)| {
+        let cancel = control.add_build(&job.name);
+        (job, place, cancel, control.wait(true, place))
+    });
+    for (job, place, cancel, waiting) in queue.collect::<Vec<_>>() {
+        let (options, control, events) = (options.clone(), control.clone(), events.clone());
         tasks.spawn(async move {
-            let outcome = run_build(job, cancel, &options, &events).await;
-            drop(permit);
-            outcome
+            let slot = tokio::select! {
+                biased;
+                () = cancel.token().cancelled() => return not_started(&events, job.name),
+                slot = waiting.slot() => slot,
+            };
+            run_build(job, Place { control, cancel, place, slot }, &options, &events).await
         });
     }
     let mut outcomes = Vec::with_capacity(names.len());
@@ -53,23 +49,23 @@ pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, cancel: Cancel, event
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
-    for name in names {
-        if !outcomes.iter().any(|outcome| outcome.name == name) {
-            outcomes.push(BuildOutcome { name, ending: Ending::Cancelled, exit: crate::error::Exit::Failure });
-        }
-    }
+    outcomes.sort_by_key(|outcome| names.iter().position(|name| *name == outcome.name));
     outcomes
 }
 
-fn not_started(events: &Events, name: &Arc<str>) {
+/// A build that was cancelled before it had its turn.
+fn not_started(events: &Events, name: Arc<str>) -> BuildOutcome {
+    let ending = Ending::Cancelled;
     events.emit(
-        Some(name),
+        Some(&name),
         EventKind::BuildFinished {
-            ending: Ending::Cancelled,
-            seconds: Instant::now().elapsed().as_secs_f64(),
+            ending,
+            seconds: 0.0,
             failure: None,
             artifacts: Vec::new(),
             left: Vec::new(),
+            marks: Vec::new(),
         },
     );
+    BuildOutcome { name, ending, exit: Exit::Failure, marks: Vec::new(), kept: false }
 }

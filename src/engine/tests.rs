@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::artifact::Artifact;
 use super::cancel::{Cancel, Cause};
 use super::component::{Builder, Communicator, Context, PostProcessed, PostProcessor, Provisioner, Step};
+use super::control::Control;
 use super::host::{Host, HostCommand, HostProcess};
 use super::job::{BuildJob, Make, PostProcessorJob, ProvisionerJob, RunOptions};
 use super::on_error::OnError;
@@ -18,6 +19,9 @@ use crate::error::{Error, Result};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{Ending, bus};
+
+mod asking;
+mod cancelling;
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -42,9 +46,19 @@ impl Host for NoHost {
     }
 }
 
+/// How often something fails yet.
+type Failures = Arc<Mutex<u32>>;
+
+fn fails(failures: &Failures) -> bool {
+    let mut left = failures.lock().unwrap();
+    let fails = *left > 0;
+    *left = left.saturating_sub(1);
+    fails
+}
+
 struct FakeStep {
     name: &'static str,
-    fails: bool,
+    failures: Failures,
     journal: Journal,
 }
 
@@ -56,7 +70,12 @@ impl Step for FakeStep {
 
     async fn run(&mut self, _context: &Context) -> Result<()> {
         self.journal.note(format!("run {}", self.name));
-        if self.fails { Err(Error::new(format!("{} broke", self.name))) } else { Ok(()) }
+        if fails(&self.failures) { Err(Error::new(format!("{} broke", self.name))) } else { Ok(()) }
+    }
+
+    async fn reset(&mut self, _context: &Context) -> Result<()> {
+        self.journal.note(format!("reset {}", self.name));
+        Ok(())
     }
 
     async fn cleanup(&mut self, context: &Context) {
@@ -68,12 +87,18 @@ impl Step for FakeStep {
 struct FakeBuilder {
     journal: Journal,
     failing: Option<&'static str>,
+    /// Of the step that is failing.
+    failures: Failures,
+    guest: Option<Arc<dyn Communicator>>,
 }
 
 impl FakeBuilder {
     fn steps(&self, names: &[&'static str]) -> Vec<Box<dyn Step>> {
-        let step =
-            |name: &&'static str| FakeStep { name, fails: self.failing == Some(*name), journal: self.journal.clone() };
+        let step = |name: &&'static str| FakeStep {
+            name,
+            failures: if self.failing == Some(*name) { self.failures.clone() } else { Failures::default() },
+            journal: self.journal.clone(),
+        };
         names.iter().map(|name| Box::new(step(name)) as Box<dyn Step>).collect()
     }
 }
@@ -86,12 +111,26 @@ impl Builder for FakeBuilder {
 
     async fn open(&mut self, index: usize, _label: &str, _context: &Context) -> Result<Option<Arc<dyn Communicator>>> {
         self.journal.note(format!("open {index}"));
-        Ok(None)
+        Ok(self.guest.clone())
     }
 
-    async fn close(&mut self, succeeded: bool, _context: &Context) -> Result<()> {
-        self.journal.note(format!("close {succeeded}"));
+    async fn close(&mut self, keep: bool, _context: &Context) -> Result<()> {
+        self.journal.note(format!("close {keep}"));
         Ok(())
+    }
+
+    async fn rewind(&mut self, index: usize, _context: &Context) -> Result<()> {
+        self.journal.note(format!("rewind {index}"));
+        Ok(())
+    }
+
+    fn can_leave(&self) -> bool {
+        true
+    }
+
+    async fn leave(&mut self, _context: &Context) -> Vec<String> {
+        self.journal.note("leave");
+        vec!["look there".to_owned()]
     }
 
     fn finish_steps(&mut self) -> Vec<Box<dyn Step>> {
@@ -110,7 +149,7 @@ fn artifact(name: &str) -> Artifact {
 /// Fails its first `failures` runs; `None` waits until it is cancelled.
 struct FakeProvisioner {
     journal: Journal,
-    failures: Option<Arc<Mutex<u32>>>,
+    failures: Option<Failures>,
 }
 
 #[async_trait]
@@ -121,12 +160,7 @@ impl Provisioner for FakeProvisioner {
             context.cancel.cancelled().await;
             return Err(Error::new("stopped"));
         };
-        let mut failures = failures.lock().unwrap();
-        if *failures == 0 {
-            return Ok(());
-        }
-        *failures -= 1;
-        Err(Error::new(format!("{} to go", *failures)))
+        if fails(failures) { Err(Error::new(format!("{} to go", failures.lock().unwrap()))) } else { Ok(()) }
     }
 }
 
@@ -134,6 +168,7 @@ struct Fixture {
     journal: Journal,
     jobs: Vec<BuildJob>,
     options: RunOptions,
+    control: Control,
     cancel: Cancel,
     events: bus::Events,
     receiver: bus::EventReceiver,
@@ -146,7 +181,6 @@ impl Fixture {
         let removed = journal.clone();
         let options = RunOptions {
             run: "r".into(),
-            parallel: 0,
             on_error: OnError::Cleanup,
             net: "cache".into(),
             remove: Arc::new(move |path| {
@@ -154,8 +188,17 @@ impl Fixture {
                 Ok(())
             }),
             cleanup_limit: Duration::from_secs(5),
+            attended: true,
+            ask_timeout: Some(Duration::from_mins(30)),
         };
-        Self { journal, jobs: Vec::new(), options, cancel: Cancel::root(), events, receiver }
+        let cancel = Cancel::root();
+        let control = Control::new(cancel.clone(), 0);
+        Self { journal, jobs: Vec::new(), options, control, cancel, events, receiver }
+    }
+
+    /// A builder one of whose steps fails so often.
+    fn builder(&self, failing: Option<&'static str>, failures: u32) -> FakeBuilder {
+        FakeBuilder { journal: self.journal.clone(), failing, failures: Arc::new(Mutex::new(failures)), guest: None }
     }
 
     fn build(&mut self, name: &str, failing: Option<&'static str>) -> &mut BuildJob {
@@ -167,7 +210,7 @@ impl Fixture {
             run_uuid: "u".into(),
             force: false,
             debug: false,
-            ask: None,
+            pause: None,
             host: Arc::new(NoHost),
             host_env: BTreeMap::default(),
             clamp: super::clamp::Clamp::default(),
@@ -176,7 +219,7 @@ impl Fixture {
         };
         self.jobs.push(BuildJob {
             name: name.into(),
-            builder: Box::new(FakeBuilder { journal: self.journal.clone(), failing }),
+            builder: Box::new(self.builder(failing, u32::MAX)),
             provisioners: Vec::new(),
             error_cleanup: None,
             post_processors: Vec::new(),
@@ -206,7 +249,7 @@ impl Fixture {
     }
 
     async fn run(mut self) -> (Vec<String>, Summary) {
-        run(self.jobs, self.options, self.cancel, self.events.clone()).await;
+        run(self.jobs, self.options, self.control, self.events.clone()).await;
         self.events.close();
         let mut summary = Summary::default();
         while let Some(event) = self.receiver.next_waiting() {
@@ -260,7 +303,7 @@ async fn abort_undoes_nothing_and_lists_what_is_left() {
     let cleanup = fixture.provisioner(Some(0));
     fixture.build("b", Some("export")).error_cleanup = Some(cleanup);
     let (journal, summary) = fixture.run().await;
-    assert_eq!(journal, ["run create", "run boot", "run export"]);
+    assert_eq!(journal, ["run create", "run boot", "run export", "leave"]);
     assert_eq!(summary.builds[0].1.left, ["guest 7"]);
 }
 
@@ -309,7 +352,7 @@ async fn a_timeout_holds_beside_a_pause() {
 #[tokio::test]
 async fn an_interrupted_build_is_undone_and_the_next_does_not_start() {
     let mut fixture = Fixture::new();
-    fixture.options.parallel = 1;
+    fixture.control.set_limit(1);
     let provisioner = fixture.provisioner(None);
     fixture.build("b", None).provisioners.push(provisioner);
     fixture.build("c", None);

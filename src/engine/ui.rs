@@ -1,6 +1,7 @@
 //! One build's voice in the event stream.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -11,39 +12,58 @@ use crate::event::{EventKind, Events};
 /// At most so often is progress told: more than anybody can see would only fill logs of events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
+/// So many lines of a step are shown with the question that its failure asks.
+const LAST_LINES: usize = 20;
+
 /// Speaks for one build.
 pub struct BuildUi {
     events: Events,
     build: Arc<str>,
     progress_told: Mutex<Option<Instant>>,
+    last: Mutex<VecDeque<String>>,
 }
 
 impl BuildUi {
     /// The voice of `build`.
     pub fn new(events: Events, build: Arc<str>) -> Self {
-        Self { events, build, progress_told: Mutex::new(None) }
+        Self { events, build, progress_told: Mutex::new(None), last: Mutex::default() }
     }
 
     fn emit(&self, kind: EventKind) {
         self.events.emit(Some(&self.build), kind);
     }
+
+    fn last(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, text: &str) -> String {
+        let mut last = self.last();
+        for line in text.lines() {
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            last.push_back(line.to_owned());
+        }
+        text.to_owned()
+    }
 }
 
 impl Say for BuildUi {
     fn say(&self, text: &str) {
-        self.emit(EventKind::Message { text: text.to_owned() });
+        self.emit(EventKind::Message { text: self.remember(text) });
     }
 
     fn stdout(&self, line: &str) {
-        self.emit(EventKind::Stdout { line: line.to_owned() });
+        self.emit(EventKind::Stdout { line: self.remember(line) });
     }
 
     fn stderr(&self, line: &str) {
-        self.emit(EventKind::Stderr { line: line.to_owned() });
+        self.emit(EventKind::Stderr { line: self.remember(line) });
     }
 
     fn warn(&self, text: &str) {
-        self.emit(EventKind::Warning { text: text.to_owned() });
+        self.emit(EventKind::Warning { text: self.remember(text) });
     }
 
     fn progress(&self, what: &str, done: u64, total: Option<u64>) {
@@ -58,6 +78,14 @@ impl Say for BuildUi {
     fn scanned(&self, result: ScanResult) {
         let ScanResult { entries, bytes, duration, traces, skipped } = result;
         self.emit(EventKind::Scan { entries, bytes, seconds: duration.as_secs_f64(), traces, skipped });
+    }
+
+    fn step_begins(&self) {
+        self.last().clear();
+    }
+
+    fn last_lines(&self) -> Vec<String> {
+        self.last().iter().cloned().collect()
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {

@@ -50,7 +50,7 @@ impl Sender {
             return Some((index.map(|(index, _)| *index), name));
         }
         let build = build?;
-        if let EventKind::StepStarted { index, name } = kind {
+        if let EventKind::StepStarted { index, name, .. } = kind {
             let steps = self.steps.entry(build.clone()).or_default();
             steps.begun.push((*index, name.clone()));
             steps.under_way = true;
@@ -181,9 +181,14 @@ mod tests {
             let event = receiver.next_blocking().unwrap();
             (event.step_index, event.step.map(|step| step.to_string()))
         };
-        let started = |index| EventKind::StepStarted { index, name: "shell".into() };
-        let finished =
-            |index| EventKind::StepFinished { index, name: "shell".into(), ending: Ending::Succeeded, seconds: 0.0 };
+        let started = |index| EventKind::StepStarted { index, name: "shell".into(), attempt: 1 };
+        let finished = |index| EventKind::StepFinished {
+            index,
+            name: "shell".into(),
+            ending: Ending::Succeeded,
+            seconds: 0.0,
+            attempt: 1,
+        };
         assert_eq!(told(message("before")), (None, None));
         for index in 0..2 {
             let step = (Some(index), Some("shell".to_owned()));

@@ -23,7 +23,7 @@ pub struct Question {
     pub reason: Reason,
     /// What may be chosen, in the order shown.
     pub choices: Vec<Choice>,
-    /// What holds when nobody has answered by the deadline.
+    /// What holds when nobody answers: the deadline has passed, or the terminal is gone.
     pub default: Choice,
     /// When the default takes effect: RFC 3339, in UTC; absent if it is waited for without end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +132,8 @@ pub enum AnsweredBy {
     Person,
     /// The deadline passed.
     Deadline,
+    /// The terminal was closed, so that nobody is left to ask.
+    TerminalLost,
     /// The build was cancelled.
     Cancelled,
 }
@@ -162,6 +164,66 @@ impl Choice {
             Self::Skip => "skip this step and go on; the artifact is marked",
             Self::Cleanup => "clean up and stop this build",
             Self::Keep => "stop this build and keep what the guest has",
+        }
+    }
+}
+
+impl Answer {
+    /// The choice that it is.
+    pub const fn choice(self) -> Choice {
+        match self {
+            Self::Retry => Choice::Retry,
+            Self::RetryFrom { .. } => Choice::RetryFrom,
+            Self::Continue => Choice::Continue,
+            Self::Skip => Choice::Skip,
+            Self::Cleanup => Choice::Cleanup,
+            Self::Keep => Choice::Keep,
+        }
+    }
+
+    /// It in a word or two.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::RetryFrom { .. } => "retry from an earlier step",
+            Self::Continue => "go on",
+            Self::Skip => "skip",
+            Self::Cleanup => "clean up",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+impl AnsweredBy {
+    /// Who it was, in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "answered",
+            Self::Deadline => "unanswered by its deadline",
+            Self::TerminalLost => "the terminal is gone",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Question {
+    /// Whether it offers the answer.
+    pub fn offers(&self, answer: Answer) -> bool {
+        let known = |step_index| self.resume_from.iter().any(|point| point.step_index == step_index);
+        let from = if let Answer::RetryFrom { step_index } = answer { known(step_index) } else { true };
+        from && self.choices.contains(&answer.choice())
+    }
+
+    /// What holds when nobody answers.
+    pub fn default_answer(&self) -> Answer {
+        if self.default == Choice::Continue { Answer::Continue } else { Answer::Cleanup }
+    }
+
+    /// Why it is asked, in one line.
+    pub fn summary(&self) -> String {
+        match &self.reason {
+            Reason::Failed { failure, .. } => failure.message.lines().next().unwrap_or_default().to_owned(),
+            Reason::Pause { note } => note.clone(),
         }
     }
 }

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use url::form_urlencoded;
 
-use super::{EventKind, Failure};
+use super::question::{Question, Reason};
+use super::{EventKind, Failure, Mark};
 
 /// What stands in a secret's place (Packer's word).
 const REPLACEMENT: &str = "<sensitive>";
@@ -62,6 +63,29 @@ impl Redactor {
         }
     }
 
+    fn failure(&self, failure: Failure) -> Failure {
+        Failure {
+            message: self.text(failure.message),
+            hints: failure.hints.into_iter().map(|hint| self.text(hint)).collect(),
+        }
+    }
+
+    /// The question with every text in it redacted. Where the copies of scripts are stays as it is.
+    pub fn question(&self, mut question: Question) -> Question {
+        question.reason = match question.reason {
+            Reason::Failed { attempt, failure, lines } => Reason::Failed {
+                attempt,
+                failure: self.failure(failure),
+                lines: lines.into_iter().map(|line| self.text(line)).collect(),
+            },
+            Reason::Pause { note } => Reason::Pause { note: self.text(note) },
+        };
+        for script in &mut question.scripts {
+            script.name = self.text(std::mem::take(&mut script.name));
+        }
+        question
+    }
+
     /// The event with every text in it redacted.
     pub(super) fn event(&self, kind: EventKind) -> EventKind {
         if self.state.read().unwrap_or_else(PoisonError::into_inner).matcher.is_none() {
@@ -86,7 +110,8 @@ impl Redactor {
                 let skipped = skipped.into_iter().map(|line| self.text(line)).collect();
                 EventKind::Scan { entries, bytes, seconds, traces, skipped }
             }
-            EventKind::BuildFinished { ending, seconds, failure, mut artifacts, left } => {
+            EventKind::Question { question } => EventKind::Question { question: Box::new(self.question(*question)) },
+            EventKind::BuildFinished { ending, seconds, failure, mut artifacts, left, mut marks } => {
                 for artifact in &mut artifacts {
                     artifact.id = self.text(std::mem::take(&mut artifact.id));
                     artifact.description = self.text(std::mem::take(&mut artifact.description));
@@ -94,14 +119,17 @@ impl Redactor {
                         self.path(file);
                     }
                 }
-                let failure = failure.map(|failure| Failure {
-                    message: self.text(failure.message),
-                    hints: failure.hints.into_iter().map(|hint| self.text(hint)).collect(),
-                });
-                EventKind::BuildFinished { ending, seconds, failure, artifacts, left }
+                for mark in &mut marks {
+                    if let Mark::Edited { script, .. } = mark {
+                        *script = self.text(std::mem::take(script));
+                    }
+                }
+                let failure = failure.map(|failure| self.failure(failure));
+                EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks }
             }
             EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Answered { .. }
             | EventKind::RunStarted { .. }
             | EventKind::BuildStarted { .. }
             | EventKind::RunFinished { .. } => kind,

@@ -7,7 +7,7 @@ use larder_proxy::flow::{Flow, Outcome};
 use larder_proxy::stats::Totals;
 use serde::Serialize;
 
-use super::{ArtifactLine, Ending, Event, EventKind, Failure};
+use super::{ArtifactLine, Ending, Event, EventKind, Failure, Mark};
 
 /// A step that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct StepSummary {
     pub ending: Ending,
     /// How long it took.
     pub seconds: f64,
+    /// Which of its starts it was, from 1.
+    pub attempt: u32,
 }
 
 /// A build that ended, or is under way.
@@ -35,6 +37,8 @@ pub struct BuildSummary {
     pub artifacts: Vec<ArtifactLine>,
     /// What was left on the machine on purpose.
     pub left: Vec<String>,
+    /// In what it was not made as its template says.
+    pub marks: Vec<Mark>,
     /// Where its log is.
     pub log: PathBuf,
 }
@@ -80,22 +84,28 @@ impl Summary {
                 self.builds = builds.iter().map(|name| (name.as_str().into(), BuildSummary::default())).collect();
             }
             EventKind::BuildStarted { log, .. } => self.with(event, |build| build.log.clone_from(log)),
-            EventKind::StepFinished { name, ending, seconds, .. } => self.with(event, |build| {
-                build.steps.push(StepSummary { name: name.to_string(), ending: *ending, seconds: *seconds });
+            EventKind::StepFinished { name, ending, seconds, attempt, .. } => self.with(event, |build| {
+                let (name, ending, seconds, attempt) = (name.to_string(), *ending, *seconds, *attempt);
+                build.steps.push(StepSummary { name, ending, seconds, attempt });
             }),
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left } => self.with(event, |build| {
-                build.ending = Some(*ending);
-                build.seconds = *seconds;
-                build.failure.clone_from(failure);
-                build.artifacts.clone_from(artifacts);
-                build.left.clone_from(left);
-            }),
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks } => {
+                self.with(event, |build| {
+                    build.ending = Some(*ending);
+                    build.seconds = *seconds;
+                    build.failure.clone_from(failure);
+                    build.artifacts.clone_from(artifacts);
+                    build.left.clone_from(left);
+                    build.marks.clone_from(marks);
+                })
+            }
             EventKind::Flow { flow } => self.flow(flow),
             EventKind::RunFinished { seconds, cancelled, .. } => {
                 self.seconds = *seconds;
                 self.cancelled.clone_from(cancelled);
             }
             EventKind::StepStarted { .. }
+            | EventKind::Question { .. }
+            | EventKind::Answered { .. }
             | EventKind::Message { .. }
             | EventKind::Stdout { .. }
             | EventKind::Stderr { .. }

@@ -99,6 +99,17 @@ impl Layers {
         reap::remove_tree(&layer)
     }
 
+    /// Throws away finished layers from the top until `count` are left, the base among them. None is open.
+    /// Blocks while they are removed.
+    pub fn truncate(&mut self, count: usize) -> Result<()> {
+        while self.finished.len() > count.max(1) {
+            if let Some(layer) = self.finished.pop() {
+                reap::remove_tree(&layer)?;
+            }
+        }
+        Ok(())
+    }
+
     fn remove_work(&self, layer: &Path) -> Result<()> {
         let name = layer.file_name().unwrap_or_default().to_string_lossy().replace("layer", "work");
         reap::remove_tree(&self.directory.join(name))

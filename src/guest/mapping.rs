@@ -149,6 +149,8 @@ struct Mapped;
 enum Request {
     /// Run a command as the user. With its standard output and error.
     Run { id: u64, argv: Vec<String>, env: std::collections::BTreeMap<String, String> },
+    /// Run a command as the user, in the foreground of the terminal. With its descriptor.
+    Attend { id: u64, argv: Vec<String>, env: std::collections::BTreeMap<String, String> },
     /// Signal the process group of a command.
     Signal { id: u64, signal: i32 },
     /// Nobody waits for the command any more.

@@ -50,6 +50,11 @@ pub enum Entry {
         /// The tree's path.
         path: PathBuf,
     },
+    /// What a person is to know of what was left on purpose.
+    Note {
+        /// A line of text.
+        text: String,
+    },
 }
 
 impl Entry {
@@ -159,6 +164,8 @@ pub struct Run {
     pub processes: Vec<(u32, String)>,
     /// Scratch trees not known to be removed.
     pub trees: Vec<PathBuf>,
+    /// What is to be known of what was left on purpose, in lines of text.
+    pub notes: Vec<String>,
     pub(super) directory: PathBuf,
 }
 
@@ -173,6 +180,7 @@ impl Run {
             what: String::new(),
             processes: Vec::new(),
             trees: Vec::new(),
+            notes: Vec::new(),
             directory: directory.to_owned(),
         };
         let path = directory.join(LINES);
@@ -193,6 +201,7 @@ impl Run {
                 }
                 Ok(Entry::Tree { path }) => run.trees.push(path),
                 Ok(Entry::Gone { path }) => run.trees.retain(|tree| *tree != path),
+                Ok(Entry::Note { text }) => run.notes.push(text),
                 Ok(Entry::Process { .. }) | Err(_) => {}
             }
         }

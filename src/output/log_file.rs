@@ -126,8 +126,11 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     let mut lines = |mark: Mark, text: &str| text.lines().try_for_each(|text| line(mark, text));
     match &event.kind {
         EventKind::BuildStarted { .. } => lines(Mark::Larder, "build started"),
-        EventKind::StepStarted { index, name } => line(Mark::StepBegins, &step(*index, name)),
-        EventKind::StepFinished { index, name, ending, seconds } => {
+        EventKind::StepStarted { index, name, attempt } => {
+            line(Mark::StepBegins, &step(*index, name))?;
+            if *attempt > 1 { line(Mark::Larder, &format!("attempt {attempt}")) } else { Ok(()) }
+        }
+        EventKind::StepFinished { index, name, ending, seconds, .. } => {
             let took = duration(Duration::from_secs_f64(*seconds));
             line(Mark::StepEnds, &format!("{} {} after {took}", step(*index, name), ending.as_str()))
         }
@@ -140,8 +143,13 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
                 format!("{} {} {} {} {}: {}", flow.outcome, flow.status, flow.method, flow.url, flow.route, flow.why);
             lines(Mark::Net, &text)
         }
-        EventKind::BuildFinished { ending, failure, .. } => {
+        EventKind::Question { question } => {
+            lines(Mark::Larder, &format!("[{}] waits for an answer: {}", question.step, question.summary()))
+        }
+        EventKind::Answered { answer, by, .. } => line(Mark::Larder, &format!("{}: {}", by.as_str(), answer.as_str())),
+        EventKind::BuildFinished { ending, failure, marks, .. } => {
             lines(Mark::Larder, &format!("build {}", ending.as_str()))?;
+            marks.iter().try_for_each(|mark| lines(Mark::Warning, &mark.to_string()))?;
             failure.iter().try_for_each(|failure| lines(Mark::Warning, &failure.message))
         }
         EventKind::Progress { .. }

@@ -9,7 +9,7 @@ use larder_proxy::flow::Outcome;
 
 use super::machine_line::machine_line;
 use super::renderer::Renderer;
-use super::text::printable;
+use super::text::{printable, step_begins};
 use crate::engine::ui::duration;
 use crate::event::summary::{BuildSummary, Summary};
 use crate::event::{ArtifactLine, Ending, Event, EventKind};
@@ -98,7 +98,14 @@ impl<W: Write + Send> Renderer for Machine<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.last = event.time;
         match &event.kind {
-            EventKind::StepStarted { name, .. } => self.ui(event, "say", "==>", &format!("[{name}]")),
+            EventKind::StepStarted { name, attempt, .. } => self.ui(event, "say", "==>", &step_begins(name, *attempt)),
+            EventKind::Question { question } => {
+                let text = format!("[{}] waits for an answer: {}", question.step, question.summary());
+                self.ui(event, "say", "==>", &text)
+            }
+            EventKind::Answered { answer, by, .. } => {
+                self.ui(event, "say", "==>", &format!("{}: {}", by.as_str(), answer.as_str()))
+            }
             EventKind::Message { text } => self.ui(event, "say", "==>", text),
             EventKind::Stdout { line } => self.ui(event, "message", "   ", line),
             EventKind::Stderr { line } => self.ui(event, "error", "==>", line),
@@ -107,8 +114,11 @@ impl<W: Write + Send> Renderer for Machine<W> {
                 let text = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
                 self.ui(event, "error", "==>", &text)
             }
-            EventKind::BuildFinished { seconds, failure, ending, .. } => {
+            EventKind::BuildFinished { seconds, failure, ending, marks, .. } => {
                 let name = event.build.as_deref().unwrap_or_default();
+                for mark in marks {
+                    self.ui(event, "error", "==>", &format!("marked: {mark}"))?;
+                }
                 let took = duration(Duration::from_secs_f64(*seconds));
                 match (failure, ending) {
                     (None, Ending::Succeeded) => {

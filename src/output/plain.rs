@@ -10,7 +10,7 @@ use larder_proxy::flow::Outcome;
 
 use super::renderer::Renderer;
 use super::report;
-use super::text::{bytes, printable};
+use super::text::{bytes, printable, step_begins};
 use crate::engine::ui::duration;
 use crate::event::summary::Summary;
 use crate::event::{Ending, Event, EventKind};
@@ -98,7 +98,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
                 }
                 Ok(())
             }
-            EventKind::StepStarted { name, .. } => self.line(event, "==>", &format!("[{name}]"), None),
+            EventKind::StepStarted { name, attempt, .. } => self.line(event, "==>", &step_begins(name, *attempt), None),
             EventKind::StepFinished { name, ending, seconds, .. } if *ending != Ending::Succeeded => {
                 let text =
                     format!("[{name}] {} after {}", ending.as_str(), duration(Duration::from_secs_f64(*seconds)));
@@ -118,7 +118,18 @@ impl<W: Write + Send> Renderer for Plain<W> {
                 let text = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
                 self.line(event, "   ", &text, RED)
             }
-            EventKind::BuildFinished { ending, seconds, failure, .. } => {
+            EventKind::Question { question } => {
+                self.line(event, "==>", &format!("[{}] waits for an answer", question.step), None)?;
+                // What is asked comes after it, on standard error.
+                self.out.flush()
+            }
+            EventKind::Answered { answer, by, .. } => {
+                self.line(event, "==>", &format!("{}: {}", by.as_str(), answer.as_str()), None)
+            }
+            EventKind::BuildFinished { ending, seconds, failure, marks, .. } => {
+                for mark in marks {
+                    self.line(event, "==>", &format!("marked: {mark}"), RED)?;
+                }
                 let took = duration(Duration::from_secs_f64(*seconds));
                 match failure {
                     Some(failure) => {

@@ -23,8 +23,12 @@ impl<W: Write + Send, E: Write + Send> Quiet<W, E> {
 
 impl<W: Write + Send, E: Write + Send> Renderer for Quiet<W, E> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        if let EventKind::BuildFinished { failure: Some(failure), .. } = &event.kind {
-            let build = event.build.as_deref().unwrap_or_default();
+        let EventKind::BuildFinished { failure, marks, .. } = &event.kind else { return Ok(()) };
+        let build = event.build.as_deref().unwrap_or_default();
+        for mark in marks {
+            writeln!(self.errors, "warning: build '{build}': {}", printable(&mark.to_string()))?;
+        }
+        if let Some(failure) = failure {
             writeln!(self.errors, "error: build '{build}': {}", printable(&failure.message))?;
             for hint in &failure.hints {
                 writeln!(self.errors, "hint: {}", printable(hint))?;

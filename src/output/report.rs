@@ -7,7 +7,7 @@ use larder_proxy::stats::{Sums, Totals};
 
 use super::text::{bytes, printable, table};
 use crate::engine::ui::duration;
-use crate::event::summary::{BuildSummary, Summary};
+use crate::event::summary::{BuildSummary, StepSummary, Summary};
 
 /// The report, in lines of plain text.
 pub fn render(summary: &Summary) -> String {
@@ -44,8 +44,12 @@ fn build_lines(text: &mut String, name: &str, build: &BuildSummary) {
             let _ = writeln!(text, "  hint: {}", printable(hint));
         }
     }
+    for mark in &build.marks {
+        let _ = writeln!(text, "  marked: {}", printable(&mark.to_string()));
+    }
+    let marked = if build.marks.is_empty() { "" } else { " (marked)" };
     for artifact in &build.artifacts {
-        let _ = writeln!(text, "  artifact: {}", printable(&artifact.description));
+        let _ = writeln!(text, "  artifact{marked}: {}", printable(&artifact.description));
         for file in &artifact.files {
             let _ = writeln!(text, "    {}", file.display());
         }
@@ -53,7 +57,7 @@ fn build_lines(text: &mut String, name: &str, build: &BuildSummary) {
     let rows: Vec<Vec<String>> = build
         .steps
         .iter()
-        .map(|step| vec![format!("  {}", step.name), seconds(step.seconds), ending_note(step.ending)])
+        .map(|step| vec![format!("  {}", named(step)), seconds(step.seconds), ending_note(step.ending)])
         .collect();
     for line in table(&rows, &[1]) {
         let _ = writeln!(text, "{line}");
@@ -67,6 +71,10 @@ fn build_lines(text: &mut String, name: &str, build: &BuildSummary) {
     if !build.log.as_os_str().is_empty() {
         let _ = writeln!(text, "  log: {}", build.log.display());
     }
+}
+
+fn named(step: &StepSummary) -> String {
+    if step.attempt > 1 { format!("{} (attempt {})", step.name, step.attempt) } else { step.name.clone() }
 }
 
 fn ending_note(ending: crate::event::Ending) -> String {

@@ -11,6 +11,11 @@ pub fn printable(line: &str) -> String {
     }
 }
 
+/// How the beginning of a step is told.
+pub fn step_begins(name: &str, attempt: u32) -> String {
+    if attempt > 1 { format!("[{name}] attempt {attempt}") } else { format!("[{name}]") }
+}
+
 /// A number of bytes for people, in decimal units: `0 B`, `812 B`, `1.5 MB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];

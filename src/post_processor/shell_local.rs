@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::PostProcessorType;
 use crate::engine::artifact::Artifact;
-use crate::engine::component::{Context, PostProcessed, PostProcessor};
+use crate::engine::component::{Context, PostProcessed, PostProcessor, Replaced, ScriptText};
 use crate::engine::registry::Prepared;
 use crate::error::Result;
 use crate::provisioner::local_script::{self, LocalScriptConfig};
@@ -17,7 +17,7 @@ pub(super) const TYPE: PostProcessorType = PostProcessorType {
     prepare: |body, context| {
         let interpolate = context.interpolate.clone();
         Prepared::<dyn PostProcessor>::new(body, context, local_script::validate, |config| {
-            Box::new(ShellLocal { config, interpolate })
+            Box::new(ShellLocal { config, interpolate, replaced: Vec::new() })
         })
     },
 };
@@ -27,12 +27,21 @@ pub(super) const TYPE: PostProcessorType = PostProcessorType {
 pub struct ShellLocal {
     config: LocalScriptConfig,
     interpolate: InterpolateContext,
+    replaced: Replaced,
 }
 
 #[async_trait]
 impl PostProcessor for ShellLocal {
+    fn scripts(&self) -> Result<Vec<ScriptText>> {
+        local_script::scripts(&self.config)
+    }
+
+    fn replace_scripts(&mut self, replaced: Replaced) {
+        self.replaced = replaced;
+    }
+
     async fn post_process(&self, context: &Context, input: &Artifact) -> Result<PostProcessed> {
-        local_script::run(&self.config, &self.interpolate, context).await?;
+        local_script::run(&self.config, &self.interpolate, &self.replaced, context).await?;
         Ok(PostProcessed { artifact: Some(input.clone()), keep_input: true, force_keep: true })
     }
 }

@@ -49,13 +49,14 @@ impl Provisioner for Breakpoint {
             context.ui.say(&format!("Breakpoint provisioner{note} disabled; continuing..."));
             return Ok(());
         }
-        let Some(ask) = &context.ask else {
+        let Some(pause) = &context.pause else {
             context.ui.warn(&format!("Not pausing at breakpoint provisioner{note}: there is no one to ask."));
             return Ok(());
         };
-        context.ui.say(&format!("Pausing at breakpoint provisioner{note}."));
+        let text = format!("Pausing at breakpoint provisioner{note}.");
+        context.ui.say(&text);
         tokio::select! {
-            answer = ask.ask("Press enter to continue.") => answer.map(drop),
+            answer = pause.wait(&text) => answer,
             () = context.cancel.cancelled() => Err(Error::new("cancelled at a breakpoint")),
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{environment, lines, shell};
-use crate::engine::component::{Context, Output};
+use crate::engine::component::{Context, Output, ScriptText};
 use crate::engine::host::{HostCommand, HostEnd, HostProcess};
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::Decoded;
@@ -93,8 +93,26 @@ pub fn validate(decoded: &Decoded<LocalScriptConfig>) -> Diagnostics {
     diagnostics
 }
 
-/// Runs the scripts on the host, one after the other.
-pub async fn run(config: &LocalScriptConfig, interpolate: &InterpolateContext, context: &Context) -> Result<()> {
+/// The scripts, for editing.
+pub fn scripts(config: &LocalScriptConfig) -> Result<Vec<ScriptText>> {
+    if let Some(commands) = commands(config) {
+        let text = shell::inline(&commands, config.inline_shebang.as_deref()).into_bytes();
+        return Ok(vec![ScriptText { name: format!("inline{}", config.tempfile_extension), text }]);
+    }
+    let read = |path: &String| {
+        let text = std::fs::read(path).context(|| format!("cannot read the script {path}"))?;
+        Ok(ScriptText { name: path.clone(), text })
+    };
+    files(config).map(read).collect()
+}
+
+/// Runs the scripts on the host, one after the other; those that are `replaced` are not run themselves.
+pub async fn run(
+    config: &LocalScriptConfig,
+    interpolate: &InterpolateContext,
+    replaced: &[Option<PathBuf>],
+    context: &Context,
+) -> Result<()> {
     if !config.only_on.is_empty() && !config.only_on.iter().any(|system| system == this_system()) {
         context.ui.say("Skipping shell-local due to runtime OS");
         return Ok(());
@@ -104,14 +122,15 @@ pub async fn run(config: &LocalScriptConfig, interpolate: &InterpolateContext, c
         .context(|| "cannot use `env_var_format`".to_owned())?;
     // Removed when dropped.
     let made = made_script(config, &context.scratch)?;
-    let scripts: Vec<PathBuf> = match &made {
+    let mut scripts: Vec<PathBuf> = match &made {
         Some(made) => vec![made.to_path_buf()],
-        None => std::iter::once(&config.script)
-            .chain(&config.scripts)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-            .collect(),
+        None => files(config).map(PathBuf::from).collect(),
     };
+    for (script, replaced) in scripts.iter_mut().zip(replaced) {
+        if let Some(replaced) = replaced {
+            script.clone_from(replaced);
+        }
+    }
     for script in scripts {
         context.ui.say(&format!("Running local shell script: {}", script.display()));
         let mut with = interpolate.clone();
@@ -139,13 +158,23 @@ fn this_system() -> &'static str {
     }
 }
 
+/// The scripts that are files.
+fn files(config: &LocalScriptConfig) -> impl Iterator<Item = &String> {
+    std::iter::once(&config.script).chain(&config.scripts).filter(|path| !path.is_empty())
+}
+
+/// The commands that a script is made of.
+fn commands(config: &LocalScriptConfig) -> Option<Vec<String>> {
+    match (&config.inline[..], config.command.as_str()) {
+        ([], "") => None,
+        ([], command) => Some(vec![command.to_owned()]),
+        (inline, _) => Some(inline.to_vec()),
+    }
+}
+
 /// The script made of `inline` or `command`, if that is what is to be run.
 fn made_script(config: &LocalScriptConfig, scratch: &Path) -> Result<Option<tempfile::TempPath>> {
-    let commands = match (&config.inline[..], config.command.as_str()) {
-        ([], "") => return Ok(None),
-        ([], command) => &[command.to_owned()],
-        (inline, _) => inline,
-    };
+    let Some(commands) = commands(config) else { return Ok(None) };
     let write = || -> std::io::Result<tempfile::TempPath> {
         let mut file = tempfile::Builder::new()
             .prefix("shell-local-")
@@ -153,7 +182,7 @@ fn made_script(config: &LocalScriptConfig, scratch: &Path) -> Result<Option<temp
             .permissions(std::fs::Permissions::from_mode(0o700))
             .tempfile_in(scratch)?;
         let shebang = config.inline_shebang.as_deref();
-        file.write_all(shell::inline(commands, shebang).as_bytes())?;
+        file.write_all(shell::inline(&commands, shebang).as_bytes())?;
         // The writing descriptor is closed: a file open for writing cannot be executed.
         Ok(file.into_temp_path())
     };

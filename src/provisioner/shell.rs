@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use super::sleep::show;
 use super::{ProvisionerType, environment, lines};
-use crate::engine::component::{Communicator, Content, Context, EXIT_DISCONNECTED, Provisioner, needs_communicator};
+use crate::engine::component::{
+    Communicator, Content, Context, EXIT_DISCONNECTED, Provisioner, Replaced, ScriptText, needs_communicator,
+};
 use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
@@ -76,7 +78,9 @@ pub(super) const TYPE: ProvisionerType = ProvisionerType {
     schema: ShellConfig::schema,
     prepare: |body, context| {
         let interpolate = context.interpolate.clone();
-        Prepared::<dyn Provisioner>::new(body, context, validate, |config| Box::new(Shell { config, interpolate }))
+        Prepared::<dyn Provisioner>::new(body, context, validate, |config| {
+            Box::new(Shell { config, interpolate, replaced: Vec::new() })
+        })
     },
 };
 
@@ -195,6 +199,7 @@ pub(super) fn check_execute_command<'a, C>(
 pub struct Shell {
     config: ShellConfig,
     interpolate: InterpolateContext,
+    replaced: Replaced,
 }
 
 /// Where things are in the guest.
@@ -236,13 +241,21 @@ impl Attempt<'_> {
 
 #[async_trait]
 impl Provisioner for Shell {
+    fn scripts(&self) -> Result<Vec<ScriptText>> {
+        self.scripts_to_run()
+    }
+
+    fn replace_scripts(&mut self, replaced: Replaced) {
+        self.replaced = replaced;
+    }
+
     async fn provision(&self, context: &Context, communicator: Option<&dyn Communicator>) -> Result<()> {
         let communicator = communicator.ok_or_else(|| needs_communicator("shell"))?;
         let remote = self.remote();
         let variables = self.variables(context)?;
-        for (name, content) in self.scripts()? {
+        for ScriptText { name, text } in self.scripts_to_run()? {
             context.ui.say(&format!("Provisioning with shell script: {name}"));
-            let outcome = self.run_script(context, communicator, &remote, &variables, &content).await;
+            let outcome = self.run_script(context, communicator, &remote, &variables, &text).await;
             let clean = self.clean(context, communicator, &remote, outcome.is_ok()).await;
             outcome?;
             clean?;
@@ -258,22 +271,29 @@ impl Provisioner for Shell {
 }
 
 impl Shell {
-    /// What to run: a name to show, and the bytes.
-    fn scripts(&self) -> Result<Vec<(String, Vec<u8>)>> {
+    /// What to run, and what it is called.
+    fn scripts_to_run(&self) -> Result<Vec<ScriptText>> {
         let config = &self.config;
+        let mut scripts = Vec::new();
         if !config.inline.is_empty() {
-            return Ok(vec![(
-                "inline".to_owned(),
-                inline(&config.inline, config.inline_shebang.as_deref()).into_bytes(),
-            )]);
+            let text = inline(&config.inline, config.inline_shebang.as_deref()).into_bytes();
+            scripts.push(ScriptText { name: "inline".to_owned(), text });
         }
         let single = (!config.script.is_empty()).then_some(&config.script);
-        let mut scripts = Vec::new();
         for path in single.into_iter().chain(&config.scripts) {
-            let content = std::fs::read(path).context(|| format!("cannot read the script {path}"))?;
-            scripts.push((path.clone(), if config.binary { content } else { unix_lines(&content) }));
+            scripts.push(ScriptText { name: path.clone(), text: self.read(path.as_ref())? });
+        }
+        for (script, replaced) in scripts.iter_mut().zip(&self.replaced) {
+            if let Some(path) = replaced {
+                script.text = self.read(path)?;
+            }
         }
         Ok(scripts)
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        let content = std::fs::read(path).context(|| format!("cannot read the script {}", path.display()))?;
+        Ok(if self.config.binary { content } else { unix_lines(&content) })
     }
 
     fn remote(&self) -> Remote {

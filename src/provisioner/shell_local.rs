@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::ProvisionerType;
 use super::local_script::{self, LocalScriptConfig};
-use crate::engine::component::{Communicator, Context, Provisioner};
+use crate::engine::component::{Communicator, Context, Provisioner, Replaced, ScriptText};
 use crate::engine::registry::Prepared;
 use crate::error::Result;
 use crate::template::config::Config;
@@ -19,7 +19,7 @@ pub(super) const TYPE: ProvisionerType = ProvisionerType {
     prepare: |body, context| {
         let interpolate = context.interpolate.clone();
         Prepared::<dyn Provisioner>::new(body, context, local_script::validate, |config| {
-            Box::new(ShellLocal { config, interpolate })
+            Box::new(ShellLocal { config, interpolate, replaced: Vec::new() })
         })
     },
 };
@@ -29,11 +29,20 @@ pub(super) const TYPE: ProvisionerType = ProvisionerType {
 pub struct ShellLocal {
     config: LocalScriptConfig,
     interpolate: InterpolateContext,
+    replaced: Replaced,
 }
 
 #[async_trait]
 impl Provisioner for ShellLocal {
+    fn scripts(&self) -> Result<Vec<ScriptText>> {
+        local_script::scripts(&self.config)
+    }
+
+    fn replace_scripts(&mut self, replaced: Replaced) {
+        self.replaced = replaced;
+    }
+
     async fn provision(&self, context: &Context, _: Option<&dyn Communicator>) -> Result<()> {
-        local_script::run(&self.config, &self.interpolate, context).await
+        local_script::run(&self.config, &self.interpolate, &self.replaced, context).await
     }
 }

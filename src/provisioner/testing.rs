@@ -62,7 +62,7 @@ pub(crate) fn context(scratch: &Path) -> (Context, Arc<Heard>) {
         run_uuid: "run-1".into(),
         force: false,
         debug: false,
-        ask: None,
+        pause: None,
         host: Arc::new(crate::communicator::local::Here),
         host_env: BTreeMap::new(),
         clamp: crate::engine::clamp::Clamp::default(),

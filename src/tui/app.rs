@@ -1,7 +1,9 @@
 //! The thread of the UI: takes messages, updates the state, carries out effects, draws.
 
+mod hand_over;
 mod perform;
 
+use std::backtrace::Backtrace;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,11 +62,16 @@ impl Ui {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         terminal::take(Mode::Screen { mouse: options.mouse }, write.as_fd())?;
         relay_asides(read, sender.clone(), asides.clone());
+        keep_panics(sender.clone(), asides.clone());
         watch_size(&options.outside, sender.clone());
         let shared = Arc::<Shared>::default();
-        let (messages, theirs) = (sender.clone(), shared.clone());
-        let thread =
-            thread::Builder::new().name("ui".into()).spawn(move || run(options, write, receiver, messages, &theirs));
+        let (messages, theirs, kept) = (sender.clone(), shared.clone(), asides.clone());
+        let thread = thread::Builder::new().name("ui".into()).spawn(move || {
+            let leave = run(options, write, receiver, messages, &theirs);
+            // Where it ended by itself, the reason is among them.
+            tell(&kept);
+            leave
+        });
         match thread {
             Ok(thread) => Ok(Self { thread: Some(thread), sender, shared, asides }),
             Err(error) => {
@@ -93,25 +100,42 @@ impl Ui {
     /// meanwhile.
     pub fn join(mut self) -> Leave {
         let left = self.thread.take().map(JoinHandle::join);
-        terminal::restore();
-        self.tell_asides();
-        // A panic has been told by its hook; builds go on as plain lines.
         left.and_then(Result::ok).unwrap_or(Leave::Plain)
-    }
-
-    fn tell_asides(&self) {
-        let lines = std::mem::take(&mut *self.asides.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut stderr = io::stderr().lock();
-        for line in lines {
-            let _ = writeln!(stderr, "{line}");
-        }
     }
 }
 
 impl Drop for Ui {
     fn drop(&mut self) {
         terminal::restore();
+        tell(&self.asides);
     }
+}
+
+/// Shows on standard error what was written there while the UI had the terminal.
+fn tell(asides: &Mutex<Vec<String>>) {
+    let lines = std::mem::take(&mut *asides.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
+/// Keeps what panics say until the terminal is given back. A panic of the UI's own thread ends the UI, and the builds
+/// go on as plain lines; one of another thread is shown as a message.
+fn keep_panics(messages: Sender<Msg>, kept: Arc<Mutex<Vec<String>>>) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !terminal::is_taken() {
+            return before(info);
+        }
+        let thread = thread::current();
+        let text = format!("thread '{}' {info}\n{}", thread.name().unwrap_or("<unnamed>"), Backtrace::capture());
+        let Ok(mut kept) = kept.try_lock() else { return };
+        for line in text.lines().chain(["This is a bug in Larder: please report it with these lines."]) {
+            kept.push(line.to_owned());
+            let _ = messages.send(Msg::Aside(line.to_owned()));
+        }
+    }));
 }
 
 /// Turns what is written to standard error into messages.
@@ -243,12 +267,23 @@ impl<'a> App<'a> {
     }
 
     fn take(&mut self, msg: Msg) -> io::Result<()> {
+        #[cfg(debug_assertions)]
+        if let Msg::Key(key) = &msg {
+            self.fall_over(key.code);
+        }
         self.parts.shared.took(&msg);
         self.hasty |= matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..));
         self.dirty = true;
         self.state.now = Timestamp::now();
         let effects = update::update(&mut self.state, msg);
         self.perform(effects)
+    }
+
+    /// For tests of how the terminal is left: F12 panics where the environment asks for it.
+    #[cfg(debug_assertions)]
+    fn fall_over(&self, key: ratatui::crossterm::event::KeyCode) {
+        let asked = self.parts.outside.places.env.get("LARDER_TEST_PANIC").is_some_and(|what| what == "ui");
+        assert!(!asked || key != ratatui::crossterm::event::KeyCode::F(12), "asked to panic");
     }
 
     fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
@@ -270,14 +305,16 @@ impl<'a> App<'a> {
         if self.state.streaming {
             return Ok(());
         }
-        queue!(self.screen.backend_mut(), BeginSynchronizedUpdate)?;
-        let state = &mut self.state;
-        self.screen.draw(|frame| {
-            let area = frame.area();
-            state.size = Size::new(area.width, area.height);
-            view::view(state, frame);
-        })?;
-        queue!(self.screen.backend_mut(), EndSynchronizedUpdate)?;
-        self.screen.backend_mut().flush()
+        let (state, screen) = (&mut self.state, &mut self.screen);
+        terminal::draw(|| {
+            queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
+            screen.draw(|frame| {
+                let area = frame.area();
+                state.size = Size::new(area.width, area.height);
+                view::view(state, frame);
+            })?;
+            queue!(screen.backend_mut(), EndSynchronizedUpdate)?;
+            screen.backend_mut().flush()
+        })
     }
 }

@@ -27,8 +27,8 @@ pub enum Effect {
     Bell,
     /// Put text on the clipboard.
     Copy(String),
-    /// Show the plain stream on the normal screen, until a key comes back.
-    Stream,
+    /// Show the plain stream on the normal screen, or the UI again.
+    Stream(bool),
     /// Steer the run.
     Control(Steer),
     /// Start a build.

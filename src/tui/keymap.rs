@@ -8,8 +8,10 @@ pub mod global;
 pub mod guests;
 pub mod history;
 pub mod key;
+pub mod listing;
 pub mod log;
 pub mod motion;
+pub mod overlay;
 pub mod proxy;
 pub mod templates;
 

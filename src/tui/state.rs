@@ -69,11 +69,13 @@ pub struct Look {
     pub symbols: Symbols,
     /// Whether anything moves that does not have to.
     pub animation: bool,
+    /// Where times of day are those of.
+    pub zone: jiff::tz::TimeZone,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true }
+        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true, zone: jiff::tz::TimeZone::UTC }
     }
 }
 
@@ -113,6 +115,8 @@ pub struct State {
     pub keymap: Keymap,
     /// The presses of a sequence that is not whole yet.
     pub pending: Vec<KeyPress>,
+    /// When the last of them was pressed.
+    pub pending_since: jiff::Timestamp,
     /// The run, as its events told it.
     pub run: RunModel,
     /// The Builds screen.
@@ -147,6 +151,8 @@ pub struct State {
     pub touched: Option<jiff::Timestamp>,
     /// How often an end was asked for (Ctrl-C).
     pub interrupts: u8,
+    /// Whether the person has been told that builds stop with the process (Ctrl-Z).
+    pub told_of_suspending: bool,
     /// The template being built, as named by the person.
     pub template: Option<PathBuf>,
 }

@@ -5,13 +5,13 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::crossterm::terminal::{EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{execute, queue};
 use rustix::termios::{OptionalActions, OutputModes, Termios};
 
@@ -92,14 +92,33 @@ pub fn take(mode: Mode, aside: BorrowedFd<'_>) -> io::Result<()> {
 
 fn leave_screen(state: &mut Taken) -> io::Result<()> {
     if std::mem::take(&mut state.screen) {
+        // A frame may have been given up half-way.
+        queue!(state.terminal, EndSynchronizedUpdate)?;
         queue!(state.terminal, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show)?;
     }
     state.terminal.flush()
 }
 
+/// Whether the UI has it. For panic hooks: it does not wait.
+pub fn is_taken() -> bool {
+    match TAKEN.try_lock() {
+        Ok(slot) => slot.is_some(),
+        Err(TryLockError::Poisoned(slot)) => slot.into_inner().is_some(),
+        // By whoever panicked, or somebody who is about to give it back.
+        Err(TryLockError::WouldBlock) => true,
+    }
+}
+
+/// Does `draw` if the UI has the terminal. It is not given back meanwhile: what is drawn later would stay.
+pub fn draw(draw: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let slot = taken();
+    if slot.as_ref().is_some_and(|state| state.screen) { draw() } else { Ok(()) }
+}
+
 /// Puts everything back as it was. Does nothing where that has been done already: it may be called from anywhere, any
 /// number of times.
 pub fn restore() {
+    crate::output::terminal::restore();
     let Some(mut state) = taken().take() else { return };
     // A terminal that is gone needs nothing put back.
     let _ = leave_screen(&mut state);

@@ -4,7 +4,7 @@ mod bar;
 mod builds;
 mod cache;
 mod global;
-mod guests;
+pub(super) mod guests;
 mod history;
 mod log;
 mod overlay;
@@ -36,14 +36,19 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::grown(state));
+            effects
         }
         Msg::Tick(now) => {
             state.now = now;
             if state.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                 state.notice = None;
             }
-            log::grown(state)
+            forget_pending(state);
+            let mut effects = log::grown(state);
+            effects.extend(proxy::ticked(state));
+            effects
         }
         Msg::Done(done) => finished(state, done),
         Msg::Aside(line) => {
@@ -63,11 +68,22 @@ pub fn opened(state: &mut State) -> Vec<Effect> {
 
 /// Whether something on the screen changes with the clock alone.
 pub fn has_clock(state: &State) -> bool {
-    state.run.is_live() || state.notice.is_some()
+    state.run.is_live() || state.notice.is_some() || !state.pending.is_empty()
+}
+
+/// Time within which a sequence of keys has to go on.
+const SEQUENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+fn forget_pending(state: &mut State) {
+    if state.now.duration_since(state.pending_since) >= SEQUENCE {
+        state.pending.clear();
+    }
 }
 
 fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     state.touched = Some(state.now);
+    forget_pending(state);
+    state.pending_since = state.now;
     if state.streaming {
         return global::streaming(state, key.into());
     }
@@ -179,18 +195,25 @@ fn text(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 fn pasted(state: &mut State, text: &str) -> Vec<Effect> {
     // Line ends would submit what was meant to be one line.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if !state.overlays.is_empty() {
+        overlay::pasted(state, &text);
+        return Vec::new();
+    }
     if let Some(bar) = &mut state.bar {
         for character in text.chars() {
             bar.input.handle(tui_input::InputRequest::InsertChar(character));
         }
         return Vec::new();
     }
-    if state.overlays.is_empty() && typing(state) { templates::pasted(state, &text) } else { Vec::new() }
+    if typing(state) { templates::pasted(state, &text) } else { Vec::new() }
 }
 
 fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
-    if !state.overlays.is_empty() || state.streaming {
+    if state.streaming {
         return Vec::new();
+    }
+    if !state.overlays.is_empty() {
+        return overlay::moused(state, mouse);
     }
     match state.screen {
         Screen::Builds => builds::moused(state, mouse),
@@ -214,10 +237,18 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
         state.log = super::state::log::State::default();
+        proxy::begun(state);
     }
-    let mut effects = builds::happened(state, event);
+    let mut effects = match &event.kind {
+        EventKind::Question { question } => overlay::question::asked(state, question),
+        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
+        _ => Vec::new(),
+    };
+    overlay::question::swept(state);
+    effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
+    effects.extend(history::happened(state, event));
     effects
 }
 
@@ -252,5 +283,5 @@ fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });
-    Vec::new()
+    history::ended(state)
 }

@@ -21,6 +21,10 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     let buffer = frame.buffer_mut();
     if layout::room(state.size) == Room::Tiny {
         tiny::draw(state, buffer);
+        overlay::draw_all(state, buffer);
+        if let Some(position) = overlay::cursor(state) {
+            frame.set_cursor_position(position);
+        }
         return;
     }
     let parts = layout::frame(state.size);
@@ -36,9 +40,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     }
     chrome::hints(state, parts.hints, buffer);
     chrome::status(state, parts.status, buffer);
-    for overlay in &state.overlays {
-        overlay::draw(state, overlay, parts.body, buffer);
-    }
+    overlay::draw_all(state, buffer);
     if let Some((column, row)) = chrome::cursor(state, &parts) {
         frame.set_cursor_position((column, row));
     }

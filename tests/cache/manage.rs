@@ -72,9 +72,8 @@ fn the_tree_is_summed_up_by_host_and_path() {
     insta::assert_snapshot!("tree", larder.run(["cache", "ls", "--tree"]).expect(0).stdout);
     let first = larder.run(["cache", "ls", "--tree", "--json", "pool"]).expect(0).stdout;
     let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["prefix"], &first["entries"], &first["bytes"]), (
-        &"http://example.org/".into(),
-        &1.into(),
-        &200_000.into()
-    ));
+    assert_eq!(
+        (&first["prefix"], &first["entries"], &first["bytes"]),
+        (&"http://example.org/".into(), &1.into(), &200_000.into())
+    );
 }

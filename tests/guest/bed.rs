@@ -26,7 +26,7 @@ pub(crate) fn program() -> PathBuf {
 const PROGRAMS: &[&str] = &[
     "sh", "cat", "ls", "mkdir", "rm", "ln", "sleep", "touch", "chmod", "chown", "id", "mknod", "mount", "readlink",
     "stat", "unshare", "head", "dd", "python3", "bash", "setsid", "env", "hostname", "grep", "insmod", "chroot",
-    "true", "test", "yes", "wc",
+    "true", "test", "yes", "wc", "tty", "stty",
 ];
 
 /// False, and says why, where guests cannot be tried.

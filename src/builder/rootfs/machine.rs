@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Seek as _;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use larder_proxy::proxy::Proxy;
 
 use super::normalise::{self, Origin};
 use super::oci::Stage;
+use super::steps::blocking;
 use crate::communicator::rootfs::RootfsCommunicator;
 use crate::download::Downloader;
 use crate::engine::component::{Communicator, Context};
@@ -22,10 +24,9 @@ use crate::guest::launch::{Guest, GuestSpec, Shutdown};
 use crate::guest::layer::{self, Kind};
 use crate::guest::layers::Layers;
 use crate::guest::network::{Egress, Network};
-use crate::guest::record::Record;
-use crate::guest::reexec;
+use crate::guest::record::{Entry, Record};
 use crate::guest::root::Root;
-use crate::guest::{tools, trust};
+use crate::guest::{mapping, reap, reexec, tools, trust};
 
 /// What the builder is given by the program around it.
 #[derive(Clone)]
@@ -59,16 +60,16 @@ pub(super) struct Machine {
     network: Option<Network>,
     layers: Option<layer::Layers>,
     open: Option<Open>,
-    /// What made each layer.
-    made_by: Vec<String>,
+    /// What made each layer, and in which place it is among the provisioners (the base in none).
+    made_by: Vec<(Option<usize>, String)>,
     next_mount: u32,
 }
 
 /// A guest with a provisioner in it.
 struct Open {
     communicator: Arc<RootfsCommunicator>,
-    /// Names the provisioner.
-    label: String,
+    /// The provisioner's place and name.
+    provisioner: (usize, String),
     /// What the provisioner writes to.
     layer: PathBuf,
     /// Layers below the trust layer.
@@ -88,7 +89,7 @@ impl Machine {
             network: None,
             layers: None,
             open: None,
-            made_by: vec!["base".to_owned()],
+            made_by: vec![(None, "base".to_owned())],
             next_mount: 0,
         })
     }
@@ -137,7 +138,7 @@ impl Machine {
             .made_by
             .iter()
             .enumerate()
-            .map(|(index, made_by)| Stage { tree: tree(index), made_by: made_by.clone() })
+            .map(|(index, (_, made_by))| Stage { tree: tree(index), made_by: made_by.clone() })
             .collect())
     }
 
@@ -152,8 +153,8 @@ impl Machine {
         Guest::start(self.network()?.gateway(), spec).await.map_err(Into::into)
     }
 
-    /// Opens a layer and a guest on it, which trusts the proxy's CA. `label` names the provisioner.
-    pub(super) async fn open(&mut self, label: &str, context: &Context) -> Result<Arc<dyn Communicator>> {
+    /// Opens a layer and a guest on it, which trusts the proxy's CA, for the provisioner of this place and name.
+    pub(super) async fn open(&mut self, index: usize, label: &str, context: &Context) -> Result<Arc<dyn Communicator>> {
         let layers = self.layers.as_mut().ok_or_else(no_layers)?;
         let below = view(layers);
         let kind = layers.kind();
@@ -168,8 +169,8 @@ impl Machine {
         let settings = environment.as_ref().cloned().unwrap_or_default();
         let communicator =
             RootfsCommunicator::new(guest, settings.into_iter().chain(context.clamp.variable()).collect());
-        let label = label.to_owned();
-        self.open = Some(Open { communicator: communicator.clone(), label, layer, below, journal, trust_layer });
+        let provisioner = (index, label.to_owned());
+        self.open = Some(Open { communicator: communicator.clone(), provisioner, layer, below, journal, trust_layer });
         environment?;
         if kind == Kind::Copy {
             context.ui.warn("overlay mounts are refused here, so each provisioner works on a whole copy of the image");
@@ -221,16 +222,38 @@ impl Machine {
 
     /// Ends the provisioner's guest, takes the CA out of what it wrote, and keeps the layer or throws it away.
     pub(super) async fn close(&mut self, keep: bool, context: &Context) -> Result<()> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let ended = self.end(context).await;
+        if let (true, Ok(Some(open))) = (keep, &ended)
+            && let Err(error) = self.keep(open, context)
+        {
+            self.discard()?;
+            return Err(error);
+        }
+        // What is no longer open was kept; a guest that did not start has a layer, too.
+        self.discard()?;
+        ended.map(drop)
+    }
+
+    /// Ends the guest of the provisioner, and removes what only the guest needed.
+    async fn end(&mut self, context: &Context) -> Result<Option<Open>> {
+        let Some(open) = self.open.take() else { return Ok(None) };
         let ended = open.communicator.shutdown().await.map(|shutdown| tell(&shutdown, context));
-        let layers = self.layers.as_mut().ok_or_else(no_layers)?;
         if let Some(directory) = &open.trust_layer {
-            crate::guest::reap::remove_tree(directory)?;
+            reap::remove_tree(directory)?;
         }
-        if !keep || ended.is_err() {
-            tokio::task::block_in_place(|| layers.discard())?;
-            return ended;
+        ended.map(|()| Some(open))
+    }
+
+    fn discard(&mut self) -> Result<()> {
+        match &mut self.layers {
+            Some(layers) => tokio::task::block_in_place(|| layers.discard()),
+            None => Ok(()),
         }
+    }
+
+    /// Keeps what the provisioner wrote, without the CA.
+    fn keep(&mut self, open: &Open, context: &Context) -> Result<()> {
+        let layers = self.layers.as_mut().ok_or_else(no_layers)?;
         let nothing = Layers::new(Vec::new());
         let below = if open.trust_layer.is_some() { &open.below } else { &nothing };
         let restored = trust::restore(below, &open.layer, &self.authority, &open.journal)?;
@@ -240,8 +263,81 @@ impl Machine {
         let whole = layers.kind() == Kind::Copy;
         normalise(&open.layer, &open.below, whole, Origin::Written, context)?;
         layers.keep()?;
-        self.made_by.push(open.label);
+        let (index, label) = open.provisioner.clone();
+        self.made_by.push((Some(index), label));
         Ok(())
+    }
+
+    /// Throws away the layers of the provisioners from place `index` on.
+    pub(super) fn rewind(&mut self, index: usize) -> Result<()> {
+        let Some(layers) = &mut self.layers else { return Ok(()) };
+        let before = |made_by: &Option<usize>| made_by.is_none_or(|place| place < index);
+        let count = self.made_by.iter().take_while(|(made_by, _)| before(made_by)).count();
+        tokio::task::block_in_place(|| layers.truncate(count))?;
+        self.made_by.truncate(count);
+        Ok(())
+    }
+
+    /// Throws the base away, for a step that makes it again.
+    pub(super) async fn reset_base(&mut self) -> Result<()> {
+        self.layers = None;
+        let (base, layers) = (self.base(), self.scratch.join("layers"));
+        blocking(move || {
+            reap::remove_tree(&base)?;
+            reap::remove_tree(&layers)?;
+            make_base(&base)
+        })
+        .await
+    }
+
+    /// Ends what runs and leaves the files, with what the provisioner that failed wrote. Says how to look at them.
+    pub(super) async fn leave(&mut self, context: &Context) -> Vec<String> {
+        match self.end(context).await {
+            Ok(Some(_)) => {
+                if let Some(Err(error)) = self.layers.as_mut().map(layer::Layers::keep) {
+                    context.ui.warn(&chain(&error));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => context.ui.warn(&chain(&error)),
+        }
+        self.network = None;
+        if self.scratch.symlink_metadata().is_err() {
+            return Vec::new();
+        }
+        let lines = self.how_to_look();
+        for text in &lines {
+            if let Err(error) = self.services.record.add(&Entry::Note { text: text.clone() }) {
+                context.ui.warn(&chain(&error));
+            }
+        }
+        lines
+    }
+
+    fn how_to_look(&self) -> Vec<String> {
+        let shown = |path: &Path| quoted(&path.display().to_string());
+        let map = if mapping::is_inside() { " --map-root-user --map-auto" } else { "" };
+        let base = self.base();
+        let tree = self.layers.as_ref().map(view);
+        let command = match tree.as_ref().map(Layers::directories) {
+            Some(several @ [_, _, ..]) => {
+                let lower: Vec<_> = several.iter().rev().map(|path| path.display().to_string()).collect();
+                let options = quoted(&format!("ro,userxattr,lowerdir={}", lower.join(":")));
+                let line = format!("mount -t overlay larder -o {options} /mnt && cd /mnt && exec sh");
+                format!("unshare --mount{map} sh -c {}", quoted(&line))
+            }
+            Some([one]) if !map.is_empty() => {
+                format!("unshare{map} sh -c {}", quoted(&format!("cd {}; exec sh", shown(one))))
+            }
+            Some([one]) => format!("ls {}", shown(one)),
+            _ if !map.is_empty() => format!("unshare{map} ls {}", shown(&base)),
+            _ => format!("ls {}", shown(&base)),
+        };
+        vec![
+            format!("The files of the guest are kept in {}", self.scratch.display()),
+            format!("To look at them: {command}"),
+            "To remove them: larder cleanup".to_owned(),
+        ]
     }
 
     /// Takes out of the base what tells when and where it was made.
@@ -300,6 +396,19 @@ fn view(layers: &layer::Layers) -> Layers {
 
 fn no_layers() -> Error {
     Error::new("the build has no root file system yet")
+}
+
+/// Text as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:".contains(letter);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Makes the directory of the base: the image's root, whatever the umask of whoever builds it.
+pub(super) fn make_base(base: &Path) -> Result<()> {
+    let readable = fs::Permissions::from_mode(0o755);
+    let made = fs::create_dir(base).and_then(|()| fs::set_permissions(base, readable));
+    made.context(|| format!("cannot make {}", base.display()))
 }
 
 /// Removes the build's scratch tree.

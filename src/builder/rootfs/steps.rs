@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::archive;
 use super::debian::{Bootstrap, DebianOptions, DebianSpec, Host, Resolved};
-use super::machine::{Machine, remove_scratch, tell};
+use super::machine::{Machine, make_base, remove_scratch, tell};
 use super::normalise::Origin;
 use super::runner::GuestRunner;
 use crate::download::{Checksum, ChecksumSpec};
@@ -45,11 +44,7 @@ impl Step for Prepare {
     async fn run(&mut self, context: &Context) -> Result<()> {
         let mut machine = self.machine.lock().await;
         machine.services.record.make_tree(&machine.scratch)?;
-        let base = machine.base();
-        // It is the image's root, whatever the umask of whoever builds it.
-        let readable = fs::Permissions::from_mode(0o755);
-        let made = fs::create_dir(&base).and_then(|()| fs::set_permissions(&base, readable));
-        made.context(|| format!("cannot make {}", base.display()))?;
+        make_base(&machine.base())?;
         machine.join_network().await?;
         match machine.network()?.why_observed() {
             None => context.ui.say("Egress is enforced: the guest reaches the proxy and nothing else"),
@@ -58,6 +53,11 @@ impl Step for Prepare {
                  a program may ignore; {why}"
             )),
         }
+        Ok(())
+    }
+
+    async fn reset(&mut self, context: &Context) -> Result<()> {
+        self.cleanup(context).await;
         Ok(())
     }
 
@@ -102,6 +102,10 @@ impl Step for FromDirectory {
         }
         machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
+    }
+
+    async fn reset(&mut self, _context: &Context) -> Result<()> {
+        self.machine.lock().await.reset_base().await
     }
 }
 
@@ -162,6 +166,10 @@ impl Step for FromArchive {
         .await?;
         machine.normalise_base(Origin::Given, context)?;
         machine.stack().await
+    }
+
+    async fn reset(&mut self, _context: &Context) -> Result<()> {
+        self.machine.lock().await.reset_base().await
     }
 }
 
@@ -248,8 +256,12 @@ impl Step for Debian {
                 state.unpacked = Some(work.fetch_and_unpack(resolved).await?);
             }
             Phase::Configure => {
-                let resolved = state.resolved.take().ok_or_else(out_of_order)?;
-                let unpacked = state.unpacked.take().ok_or_else(out_of_order)?;
+                let resolved = state.resolved.clone().ok_or_else(out_of_order)?;
+                // Scripts that have run cannot be undone: the second time, the packages are unpacked anew.
+                let unpacked = match state.unpacked.take() {
+                    Some(unpacked) => unpacked,
+                    None => work.fetch_and_unpack(&resolved).await?,
+                };
                 let guest = machine.guest(Root::Plain { directory: root.clone() }).await?;
                 let runner = GuestRunner::new(&guest, context);
                 let configured = work.configure(resolved, unpacked, &runner).await;
@@ -261,6 +273,13 @@ impl Step for Debian {
             }
         }
         Ok(())
+    }
+
+    async fn reset(&mut self, _context: &Context) -> Result<()> {
+        match self.phase {
+            Phase::Resolve => Ok(()),
+            Phase::Unpack | Phase::Configure => self.machine.lock().await.reset_base().await,
+        }
     }
 }
 

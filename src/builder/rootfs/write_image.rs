@@ -12,7 +12,7 @@ use super::oci::{self, Container};
 use super::steps::{Shared, blocking};
 use crate::engine::component::{Context, Step};
 use crate::error::Result;
-use crate::guest::mapping;
+use crate::guest::{mapping, reap};
 
 /// What is said of the image.
 #[derive(Clone)]
@@ -71,5 +71,10 @@ impl Step for WriteImage {
             );
         }
         Ok(())
+    }
+
+    async fn reset(&mut self, _context: &Context) -> Result<()> {
+        let scratch = self.machine.lock().await.scratch.join("image");
+        blocking(move || reap::remove_tree(&scratch)).await
     }
 }

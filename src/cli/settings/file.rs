@@ -64,8 +64,8 @@ impl Reader<'_> {
         };
         match (key.kind, value.get_ref()) {
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.resolve(text))),
-            (Kind::Text | Kind::Word(_) | Kind::Size, DeValue::String(text)) => parsed(text),
-            (Kind::Count | Kind::Size, DeValue::Integer(number)) => parsed(&number.to_string()),
+            (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
+            (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::List | Kind::Paths, DeValue::Array(items)) => {
                 let item = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
                     DeValue::String(text) if key.kind == Kind::Paths => Ok(self.resolve(text)),
@@ -89,6 +89,7 @@ impl Reader<'_> {
             }
             (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
             (Kind::Count, _) => Err(wrong("a whole number")),
+            (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
             (Kind::Size, _) => Err(wrong("a size, such as \"20G\"")),
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::template::diagnostic::did_you_mean;
+use crate::template::duration;
 
 /// A setting.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Kind {
     Count,
     /// A number of bytes: `20G`, `512MiB`, `unlimited`.
     Size,
+    /// How long: `30m`, `1h30m`, `90s`; 0 for no limit.
+    Duration,
     /// Several texts; as text separated by commas.
     List,
     /// Several paths; as text separated by colons.
@@ -60,9 +63,16 @@ pub static KEYS: &[Key] = &[
         "Whether guests must be cut off from all but the proxy (`enforced`), or share the host's network (`observed`); by default cut off where that can be had",
     ),
     key("parallel_builds", Kind::Count, true, "Most builds at a time, 0 for no limit"),
+    key(
+        "ask_timeout",
+        Kind::Duration,
+        true,
+        "How long a build that waits for an answer (-on-error=ask) does so before it is cleaned up, 0 for no limit",
+    ),
     key("ui", Kind::Word(&["auto", "tui", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
+    key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
 /// A value of a setting, checked.
@@ -130,6 +140,7 @@ impl Key {
                 text.parse().map(Value::Number).map_err(|_| format!("{text} is not a whole number, 0 or more"))
             }
             Kind::Size => size(text).map(Value::Number),
+            Kind::Duration => seconds(text).map(Value::Number),
             Kind::List => Ok(Value::List(separated(',').collect())),
             Kind::Paths => Ok(Value::List(separated(':').collect())),
             Kind::Map => separated(',')
@@ -150,6 +161,12 @@ fn word(text: &str, words: &[&str]) -> Result<Value, String> {
     }
     let near = did_you_mean(text, words.iter().copied()).map(|near| format!("; did you mean {near}?"));
     Err(format!("{text} is not one of: {}{}", words.join(", "), near.unwrap_or_default()))
+}
+
+/// Seconds from `30m`, `1h30m`, `90s`, `0`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let length = duration::parse(text).and_then(|length| u64::try_from(length.as_secs()).ok());
+    length.ok_or_else(|| format!("{text} is not a length of time: write 30m, 1h30m, 90s or 0"))
 }
 
 /// Bytes from `20G`, `512 MiB`, `1000000`; units are of 1024, `unlimited` is 0.

@@ -30,9 +30,13 @@ impl Settings {
             "tunnel" => (json!(self.tunnel.value), &self.tunnel.source),
             "egress" => (json!(egress_word(self.egress.value)), &self.egress.source),
             "parallel_builds" => (json!(self.parallel_builds.value), &self.parallel_builds.source),
+            "ask_timeout" => {
+                (json!(self.ask_timeout.value.map_or(0, |limit| limit.as_secs())), &self.ask_timeout.source)
+            }
             "ui" => (json!(ui_word(self.ui.value)), &self.ui.source),
             "log" => (json!(self.log.value), &self.log.source),
             "cache.max_size" => (json!(self.cache_max_size.value), &self.cache_max_size.source),
+            "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
             _ => (Value::Null, &Source::Default),
         }
     }

@@ -155,6 +155,7 @@ fn every_key_is_shown() {
             Kind::Word(words) => words[words.len() - 1],
             Kind::Count => "7",
             Kind::Size => "7G",
+            Kind::Duration => "1m",
             Kind::Map => "from.example.org=http://to.example.org",
             Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
         };

@@ -201,6 +201,34 @@ impl Host for Outside {
         }
         Ok(HostProcess { stdout: Box::new(receiver(stdout.0)?), stderr: Box::new(receiver(stderr.0)?), end })
     }
+
+    async fn attend(&self, command: HostCommand, terminal: OwnedFd) -> Result<i32> {
+        let name = command.argv.first().cloned().ok_or_else(|| Error::new("no command was given"))?;
+        let id = self.line.next.fetch_add(1, Ordering::Relaxed);
+        let (refused, was_refused) = oneshot::channel();
+        let (ended, has_ended) = oneshot::channel();
+        match self.line.running().as_mut() {
+            Some(running) => {
+                running.insert(id, Waiting { started: Some(refused), ended: Some(ended), group: None });
+            }
+            None => return Err(gone()),
+        }
+        let request = Request::Attend { id, argv: command.argv, env: command.env };
+        let sent = self.line.send(&request, &[terminal.as_fd()]).await;
+        let status = match sent {
+            Ok(()) => match has_ended.await {
+                Ok(status) => Ok(status),
+                // Refused, and so nobody holds the sender any more.
+                Err(_) => match was_refused.await {
+                    Ok(Err(error)) => Err(Error::new(format!("cannot run {name}: {error}"))),
+                    _ => Err(gone()),
+                },
+            },
+            Err(error) => Err(error),
+        };
+        self.line.running().as_mut().and_then(|running| running.remove(&id));
+        status
+    }
 }
 
 fn gone() -> Error {

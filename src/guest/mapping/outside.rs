@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use super::{Ids, Made, Mapped, MappingSpec, Notice, Request, watched};
 use crate::error::{Context as _, Error, Result};
 use crate::guest::host::cause::{Facts, Kind};
-use crate::guest::{channel, exit_code, reexec};
+use crate::guest::{channel, exit_code, foreground, reexec};
 
 /// What is being done, at the start of errors.
 const DOING: &str = "cannot build as this user";
@@ -161,6 +161,10 @@ impl Agent {
                     kill_group(group.id, signal);
                 }
             }
+            Request::Attend { id, argv, env } => {
+                let agent = Arc::clone(self);
+                tokio::spawn(async move { agent.attend(id, argv, env, descriptors).await });
+            }
             Request::Forget { id } => drop(self.running().remove(&id)),
             Request::Run { id, argv, env } => match run_command(&argv, &env, descriptors) {
                 Ok(mut child) => {
@@ -179,6 +183,24 @@ impl Agent {
                 Err(error) => self.tell(Notice::Refused { id, error: error.to_string() }).await,
             },
         }
+    }
+
+    async fn attend(
+        &self,
+        id: u64,
+        argv: Vec<String>,
+        env: std::collections::BTreeMap<String, String>,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let ended = tokio::task::spawn_blocking(move || {
+            let terminal = descriptors.first().ok_or(io::ErrorKind::InvalidInput)?;
+            foreground::run(&argv, &env, terminal)
+        });
+        let notice = match ended.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(status) => Notice::Ended { id, status },
+            Err(error) => Notice::Refused { id, error: error.to_string() },
+        };
+        self.tell(notice).await;
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Group>> {

@@ -5,13 +5,10 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use super::App;
+use super::{App, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
-use crate::tui::effect::worker::Outside;
+use crate::output::terminal::program::Program;
 use crate::tui::effect::{BuildRequest, Done, Effect, Steer};
 use crate::tui::msg::Msg;
 use crate::tui::terminal::{self, Mode};
@@ -20,41 +17,21 @@ pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
     match effect {
         Effect::Leave(leave) => app.left = Some(leave),
         Effect::Redraw => app.screen.clear()?,
-        Effect::Suspend => suspend(app)?,
+        Effect::Suspend => hand_over::suspend(app)?,
         Effect::Bell => {
             app.screen.backend_mut().write_all(b"\x07")?;
             app.screen.backend_mut().flush()?;
         }
         Effect::Copy(text) => copy(app, &text)?,
-        Effect::Stream => stream(app)?,
+        Effect::Stream(on) => stream(app, on)?,
         Effect::Control(steer) => control(app, steer),
         Effect::StartBuild(request) => start(app, request),
-        Effect::Shell { .. } | Effect::Edit(_) | Effect::Page(_) => {
-            app.state.error("that is not there yet");
-        }
+        Effect::Shell { question } => hand_over::shell(app, question)?,
+        Effect::Edit(file) => hand_over::open(app, Program::Editor, &file)?,
+        Effect::Page(file) => hand_over::open(app, Program::Pager, &file)?,
         Effect::Work(work) => app.workers.send(work),
     }
     Ok(())
-}
-
-/// Runs `work` with the terminal as it was before the UI, and takes it again.
-fn hand_over(app: &mut App<'_>, work: impl FnOnce(&Outside)) -> io::Result<()> {
-    app.input.hold();
-    terminal::restore();
-    work(&app.parts.outside);
-    terminal::take(Mode::Screen { mouse: app.parts.mouse }, app.parts.aside.as_fd())?;
-    app.input.go_on();
-    app.screen = terminal::screen()?;
-    app.screen.clear()?;
-    let _ = app.parts.sender.send(Msg::Returned);
-    Ok(())
-}
-
-/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
-fn suspend(app: &mut App<'_>) -> io::Result<()> {
-    hand_over(app, |_| {
-        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
-    })
 }
 
 fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
@@ -64,8 +41,8 @@ fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
     app.screen.backend_mut().flush()
 }
 
-fn stream(app: &mut App<'_>) -> io::Result<()> {
-    let on = app.state.streaming;
+fn stream(app: &mut App<'_>, on: bool) -> io::Result<()> {
+    app.state.streaming = on;
     app.parts.shared.streaming.store(on, Ordering::Relaxed);
     let mode = if on { Mode::Stream } else { Mode::Screen { mouse: app.parts.mouse } };
     terminal::take(mode, app.parts.aside.as_fd())?;

@@ -11,7 +11,9 @@ use larder_proxy::proxy::Proxy;
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
 use crate::catalogue::Around;
 use crate::engine::control::Control;
+use crate::engine::host::Host;
 use crate::error::Result;
+use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
 
 /// Where things are, and how the program is called.
@@ -43,6 +45,8 @@ pub struct Outside {
     pub start: Start,
     /// What reading templates depends on; none where they cannot be.
     pub around: Option<Arc<Around>>,
+    /// Starts programs of the host, as the person.
+    pub host: Option<Arc<dyn Host>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -53,18 +57,14 @@ pub struct Run {
     pub control: Control,
     /// Its proxy.
     pub proxy: Proxy,
+    /// Takes secrets out of what comes from the proxy past the event stream.
+    pub redactor: Redactor,
 }
 
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, around: None, run: Arc::default() }
-    }
-
-    /// With what reading templates depends on.
-    #[must_use]
-    pub fn with_templates(self, around: Around) -> Self {
-        Self { around: Some(Arc::new(around)), ..self }
+        Self { places: Arc::new(places), runtime, start, around: None, host: None, run: Arc::default() }
     }
 
     /// The run under way, if there is one.

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::tui::keymap::{self, Command, Scope, global};
 use crate::tui::layout::Frame;
-use crate::tui::state::overlay::{BarKind, Overlay};
+use crate::tui::state::overlay::BarKind;
 use crate::tui::state::{Screen, State};
 use crate::tui::theme::Role;
 use crate::tui::widget::clock;
@@ -110,9 +110,8 @@ pub(super) fn cursor(state: &State, parts: &Frame) -> Option<(u16, u16)> {
         let column = 2 + u16::try_from(bar.input.visual_cursor()).ok()?;
         return Some((column.min(parts.hints.right().saturating_sub(1)), parts.hints.y));
     }
-    match state.overlays.last() {
-        None if state.screen == Screen::Templates => super::templates::cursor(state),
-        Some(Overlay::Help(_) | Overlay::Palette(_)) | None => None,
-        Some(_) => None,
+    if state.overlays.is_empty() && state.screen == Screen::Templates {
+        return super::templates::cursor(state);
     }
+    super::overlay::cursor(state).map(Into::into)
 }

@@ -13,6 +13,7 @@ use crate::catalogue::wizard::Placement;
 use crate::tui::effect::Effect;
 use crate::tui::effect::templates::Op;
 use crate::tui::keymap::form::Action;
+use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::{Command, KeyPress, Meaning, Scope};
 use crate::tui::state::State;
 use crate::tui::state::templates::Stage;
@@ -177,6 +178,7 @@ pub(in crate::tui::update) fn action(state: &mut State, action: Action) -> Vec<E
             row.input = Input::from(text);
             return changed(state);
         }
+        Action::Help => return crate::tui::update::global::action(state, Global::Help),
         Action::Back => {
             wizard.continues = false;
             state.templates.stage = Stage::Browse;
