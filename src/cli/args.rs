@@ -152,10 +152,9 @@ pub enum Color {
 }
 
 /// What happens when a step fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnErrorArg {
     /// Undo the steps in reverse.
-    #[default]
     Cleanup,
     /// Undo nothing, and list what is left.
     Abort,
@@ -260,17 +259,11 @@ pub struct BuildArgs {
     /// Pause between steps, and build one at a time
     #[arg(long)]
     pub debug: bool,
-    /// When a step fails: cleanup (the default) undoes the steps, ask lets you retry, edit, skip and more, abort leaves
-    /// all as it is and lists it, run-cleanup-provisioner runs the error-cleanup-provisioner and leaves the rest
-    #[arg(
-        long,
-        value_name = "WHAT",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        hide_default_value = true
-    )]
-    pub on_error: OnErrorArg,
+    /// When a step fails: cleanup (the default) undoes the steps, ask (the default in the terminal UI) lets you retry,
+    /// edit, skip and more, abort leaves all as it is and lists it, run-cleanup-provisioner runs the
+    /// error-cleanup-provisioner and leaves the rest
+    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    pub on_error: Option<OnErrorArg>,
     /// With -on-error=ask, clean up when nobody answers for so long: 30m (the default), 1h30m; 0 for no limit
     #[arg(long, value_name = "DURATION")]
     pub ask_timeout: Option<String>,

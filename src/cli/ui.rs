@@ -8,8 +8,8 @@ use clap::Parser as _;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::args::{BuildArgs, Cli, Command, OnErrorArg};
-use super::build::{self, Front, Outside};
+use super::args::{BuildArgs, Cli, Command};
+use super::build::{self, Answers, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
 use super::settings::Settings;
@@ -178,11 +178,10 @@ impl<'a> Desk<'a> {
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
         let front = Front {
-            shown: vec![self.ui.feed(Box::new(plain))],
+            shown: self.ui.feed(Box::new(plain)),
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
-            attended: true,
-            prompts: None,
+            answers: Answers::Ui,
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);
@@ -226,8 +225,6 @@ fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     args.template.var_file.clone_from(&request.var_files);
     args.template.only.clone_from(&request.only);
     args.force = request.force;
-    // There is somebody who can decide.
-    args.on_error = OnErrorArg::Ask;
     tracing::debug!(template = %args.template.template.display(), "a build was asked for");
     Ok(*args)
 }

@@ -146,7 +146,7 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
         EventKind::Question { question } => {
             lines(Mark::Larder, &format!("[{}] waits for an answer: {}", question.step, question.summary()))
         }
-        EventKind::Answered { answer, by, .. } => line(Mark::Larder, &format!("{}: {}", by.as_str(), answer.as_str())),
+        EventKind::Answered { answer, by, .. } => lines(Mark::Larder, &format!("{}: {}", by.as_str(), answer.as_str())),
         EventKind::BuildFinished { ending, failure, marks, .. } => {
             lines(Mark::Larder, &format!("build {}", ending.as_str()))?;
             marks.iter().try_for_each(|mark| lines(Mark::Warning, &mark.to_string()))?;

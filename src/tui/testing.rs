@@ -72,9 +72,12 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
         log: format!("/state/logs/20260901T120000-abc123/{name}.log").into(),
     };
     let step = |index, name: &str| EventKind::StepStarted { index, name: name.into(), attempt: 1 };
-    let ended = |index, name: &str, ending, seconds| {
-        let name = name.into();
-        EventKind::StepFinished { index, name, ending, seconds, attempt: 1 }
+    let ended = |index, name: &str, ending, seconds| EventKind::StepFinished {
+        index,
+        name: name.into(),
+        attempt: 1,
+        ending,
+        seconds,
     };
     for name in &builds[..3] {
         build(1, name, started("rootfs", name));
