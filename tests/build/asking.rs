@@ -71,6 +71,7 @@ fn a_guest_is_mended_in_its_shell_and_the_step_retried_in_it() {
     pty.assert_restored();
     // The same guest: what the failed attempts wrote is there.
     assert_eq!(ran(&larder), "a\nb\nb\nb\n");
+    drop(pty);
     assert_nothing_left(&larder);
 }
 
@@ -96,11 +97,12 @@ fn going_back_discards_what_was_written_since() {
     pty.keys("k\n");
     assert_eq!(pty.end(), 1, "{}", pty.screen());
     let screen = pty.screen();
-    for marked in ["marked: step 4 [two] ran an edited copy of inline", "marked: step 4 [two] failed and was skipped"] {
+    for marked in ["marked: step 4 [shell (two)] ran an edited copy of inline", "marked: step 4 [shell (two)] failed and was skipped"] {
         assert!(screen.contains(marked), "{marked:?} is not in:\n{screen}");
     }
     // One layer of each, of its last attempt.
     assert_eq!(ran(&larder), "a\nedited\n");
+    drop(pty);
     assert_nothing_left(&larder);
 }
 
@@ -131,6 +133,7 @@ fn what_is_kept_can_be_looked_at_and_removed() {
     // With what the provisioner that failed wrote.
     assert_eq!(looked.stdout, "a\nb\n", "{command}");
     let _ = larder.run(["cleanup"]).expect(0);
+    drop(pty);
     assert_nothing_left(&larder);
 }
 
@@ -161,5 +164,6 @@ fn a_download_that_failed_is_tried_again() {
     pty.keys("r\n");
     assert_eq!(pty.end(), 0, "{}", pty.screen());
     assert_eq!(ran(&larder), "a\nb\n");
+    drop(pty);
     assert_nothing_left(&larder);
 }

@@ -473,5 +473,6 @@ fn a_user_is_asked_and_edits_as_the_user() {
     assert_eq!(pty.end(), 0, "{}", pty.screen());
     assert!(pty.screen().contains("ran an edited copy of inline"), "{}", pty.screen());
     assert_eq!(fs::read_to_string(user.larder.dir().join("edited-by")).unwrap(), format!("{ID}\n"));
+    drop(pty);
     assert_nothing_left(&user.larder);
 }
