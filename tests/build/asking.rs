@@ -97,7 +97,10 @@ fn going_back_discards_what_was_written_since() {
     pty.keys("k\n");
     assert_eq!(pty.end(), 1, "{}", pty.screen());
     let screen = pty.screen();
-    for marked in ["marked: step 4 [shell (two)] ran an edited copy of inline", "marked: step 4 [shell (two)] failed and was skipped"] {
+    for marked in [
+        "marked: step 4 [shell (two)] ran an edited copy of inline",
+        "marked: step 4 [shell (two)] failed and was skipped",
+    ] {
         assert!(screen.contains(marked), "{marked:?} is not in:\n{screen}");
     }
     // One layer of each, of its last attempt.
