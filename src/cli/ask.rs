@@ -256,7 +256,6 @@ impl Prompts {
     /// Nobody is left to ask: what waits, and what will be asked, is answered by its default.
     fn lose(&mut self, control: &Control) {
         self.lost = true;
-        self.terminal.show("\n");
         for question in self.waiting.drain(..) {
             let _ = control.terminal_lost(question.id);
         }
