@@ -14,6 +14,7 @@ mod doctor;
 pub mod environment;
 mod exec;
 pub mod exit_codes;
+mod history;
 mod inspect;
 mod man;
 mod mapped;
@@ -175,6 +176,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             mapped::run(call, env)
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::History(args) => history::run(args, &settings, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
         Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
             Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod diff;
 mod examples;
+mod history;
 mod new;
 mod shipped;
 
@@ -22,6 +23,7 @@ use examples::{
 pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -152,10 +154,9 @@ pub enum Color {
 }
 
 /// What happens when a step fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnErrorArg {
     /// Undo the steps in reverse.
-    #[default]
     Cleanup,
     /// Undo nothing, and list what is left.
     Abort,
@@ -197,6 +198,9 @@ pub enum Command {
     /// Look at what this machine lets Larder do, with a remedy for what it does not
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Show earlier runs, their steps and what they downloaded
+    #[command(after_help = history::EXAMPLES)]
+    History(HistoryArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
@@ -260,17 +264,11 @@ pub struct BuildArgs {
     /// Pause between steps, and build one at a time
     #[arg(long)]
     pub debug: bool,
-    /// When a step fails: cleanup (the default) undoes the steps, ask lets you retry, edit, skip and more, abort leaves
-    /// all as it is and lists it, run-cleanup-provisioner runs the error-cleanup-provisioner and leaves the rest
-    #[arg(
-        long,
-        value_name = "WHAT",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        hide_default_value = true
-    )]
-    pub on_error: OnErrorArg,
+    /// When a step fails: cleanup (the default) undoes the steps, ask (the default in the terminal UI) lets you retry,
+    /// edit, skip and more, abort leaves all as it is and lists it, run-cleanup-provisioner runs the
+    /// error-cleanup-provisioner and leaves the rest
+    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    pub on_error: Option<OnErrorArg>,
     /// With -on-error=ask, clean up when nobody answers for so long: 30m (the default), 1h30m; 0 for no limit
     #[arg(long, value_name = "DURATION")]
     pub ask_timeout: Option<String>,

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, ui};
+use super::{Env, ask, components, doctor, exec, history, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -36,6 +36,7 @@ use crate::event::{Ending, EventKind, Events, Mark, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::recorder::Recorder;
 use crate::output::consumer;
 use crate::output::held::Held;
 use crate::output::json::Json;
@@ -72,7 +73,7 @@ pub(super) async fn run(
         let (prompts, ears) = ask::Prompts::new(output, env, outside.commands.clone())?;
         (vec![shown, Box::new(ears)], Some(prompts))
     } else {
-        if args.on_error == OnErrorArg::Ask {
+        if args.on_error == Some(OnErrorArg::Ask) {
             console.warning("-on-error=ask: there is nobody to ask; steps are undone, as with -on-error=cleanup");
         }
         (vec![shown], None)
@@ -122,7 +123,8 @@ pub(super) async fn build(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default())];
+    let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
+    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];
     renderers.extend(front.shown);
     let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
     let Front { started, at_once, attended, prompts, .. } = front;
@@ -218,10 +220,12 @@ async fn run_builds(
     let cancel = Cancel::root();
     let outcomes = match jobs {
         Ok(jobs) => {
-            let options = options(args, settings, &session, attended);
+            let on_error = args.on_error.unwrap_or(OnErrorArg::Cleanup);
+            let options = options(on_error, settings, &session, attended);
             let limit = if args.debug { 1 } else { settings.parallel_builds.value };
             let control = Control::new(cancel.clone(), limit);
-            started(Running { control: control.clone(), proxy: session.proxy.clone() });
+            let redactor = events.redactor().clone();
+            started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
             let asking = answer(prompts, control.clone());
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);
@@ -290,10 +294,10 @@ async fn answer(prompts: Option<ask::Prompts>, control: Control) {
     }
 }
 
-fn options(args: &BuildArgs, settings: &Settings, session: &Session, attended: bool) -> RunOptions {
+fn options(on_error: OnErrorArg, settings: &Settings, session: &Session, attended: bool) -> RunOptions {
     RunOptions {
         run: session.id.clone(),
-        on_error: match args.on_error {
+        on_error: match on_error {
             OnErrorArg::Ask if attended => OnError::Ask,
             OnErrorArg::Cleanup | OnErrorArg::Ask => OnError::Cleanup,
             OnErrorArg::Abort => OnError::Abort,

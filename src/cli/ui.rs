@@ -87,9 +87,11 @@ pub(super) async fn build(
         return Err(Error::new("--ui=tui needs a terminal for standard input and standard error")
             .hint("leave it out, or use --ui=plain"));
     }
+    // Whoever looks at the UI can answer; elsewhere Packer's default holds.
+    let args = BuildArgs { on_error: Some(args.on_error.unwrap_or(OnErrorArg::Ask)), ..args.clone() };
     let state = State { stay: Stay::UntilDone, template: Some(args.template.template.clone()), ..State::default() };
     let mut desk = Desk::open(state, settings, env, console, inside)?;
-    desk.run(args, &ready).await?;
+    desk.run(&args, &ready).await?;
     desk.serve().await?;
     desk.close()
 }
@@ -239,7 +241,7 @@ fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     args.template.only.clone_from(&request.only);
     args.force = request.force;
     // There is somebody who can decide.
-    args.on_error = OnErrorArg::Ask;
+    args.on_error = Some(OnErrorArg::Ask);
     tracing::debug!(template = %args.template.template.display(), "a build was asked for");
     Ok(*args)
 }

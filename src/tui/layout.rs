@@ -1,5 +1,10 @@
 //! Where things are on the screen, by its size: pure, and the same for drawing and for moving.
 
+pub(super) mod cache;
+pub(super) mod guests;
+pub(super) mod history;
+pub(super) mod proxy;
+
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 
 /// How much there is room for.
@@ -48,6 +53,18 @@ pub(super) fn frame(size: Size) -> Frame {
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)])
             .areas(area);
     Frame { top, body, hints, status }
+}
+
+/// What is inside of a pane at `area`, as [`super::widget::panel::Panel`] draws it with lines at its sides.
+pub(super) fn within_panel(area: Rect, size: Size) -> Rect {
+    let area = area.intersection(Rect::new(0, 0, size.width, size.height));
+    if area.is_empty() {
+        return area;
+    }
+    if room(size) <= Room::Compact || area.height < 3 || area.width < 4 {
+        return Rect { y: area.y + 1, height: area.height - 1, ..area };
+    }
+    Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
 }
 
 /// A box of at most this size in the middle of `area`.

@@ -69,11 +69,13 @@ pub struct Look {
     pub symbols: Symbols,
     /// Whether anything moves that does not have to.
     pub animation: bool,
+    /// Where times of day are those of.
+    pub zone: jiff::tz::TimeZone,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true }
+        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true, zone: jiff::tz::TimeZone::UTC }
     }
 }
 

@@ -4,7 +4,7 @@ mod bar;
 mod builds;
 mod cache;
 mod global;
-mod guests;
+pub(super) mod guests;
 mod history;
 mod log;
 mod overlay;
@@ -36,7 +36,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::grown(state));
+            effects
         }
         Msg::Tick(now) => {
             state.now = now;
@@ -44,7 +46,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
                 state.notice = None;
             }
             forget_pending(state);
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::ticked(state));
+            effects
         }
         Msg::Done(done) => finished(state, done),
         Msg::Aside(line) => {
@@ -232,11 +236,18 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
         state.log = super::state::log::State::default();
+        proxy::begun(state);
     }
+    let mut effects = match &event.kind {
+        EventKind::Question { question } => overlay::question::asked(state, question),
+        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
+        _ => Vec::new(),
+    };
     overlay::question::swept(state);
-    let mut effects = builds::happened(state, event);
+    effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
+    effects.extend(history::happened(state, event));
     effects
 }
 
@@ -271,5 +282,5 @@ fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });
-    Vec::new()
+    history::ended(state)
 }

@@ -2,7 +2,10 @@
 
 pub(super) mod gauge;
 pub(super) mod panel;
+pub(super) mod table;
 pub(super) mod text;
+pub(super) mod url;
+pub(super) mod wrap;
 
 /// A time in seconds as a clock has it: `0:22`, `12:44`, `1:02:03`.
 pub(super) fn clock(seconds: f64) -> String {

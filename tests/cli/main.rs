@@ -1,16 +1,20 @@
 //! The command line as a user meets it: the real binary, in a home of its own.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+#[path = "../support/pty.rs"]
+mod pty;
 #[path = "../support/schema.rs"]
 mod schema;
 #[path = "../support/larder.rs"]
 mod support;
 
+mod ask;
 mod config;
 mod doctor;
 mod errors;
 mod events;
 mod help;
+mod history;
 mod machine;
 mod new;
 mod run;

@@ -57,7 +57,9 @@ pub(super) fn question(question: &Question, around: &Around<'_>) -> String {
         );
     }
     if let Some(deadline) = question.deadline {
+        // What is left is told in whole seconds, and it took some time to get here.
         let left = Duration::try_from(deadline.duration_since(around.now)).unwrap_or_default();
+        let left = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
         let _ = writeln!(text, "    Unanswered for {}, it is cleaned up. The other builds go on.", duration(left));
     }
     text + &prompt(question)

@@ -72,6 +72,7 @@ pub static KEYS: &[Key] = &[
     key("ui", Kind::Word(&["auto", "tui", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
+    key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
 /// A value of a setting, checked.

@@ -12,6 +12,7 @@ use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templa
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::error::Result;
+use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
 
 /// Where things are, and how the program is called.
@@ -53,6 +54,8 @@ pub struct Run {
     pub control: Control,
     /// Its proxy.
     pub proxy: Proxy,
+    /// Takes secrets out of what comes from the proxy past the event stream.
+    pub redactor: Redactor,
 }
 
 impl Outside {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use larder_proxy::flow::Flow;
 
 use crate::event::question::{Question, Reason};
-use crate::event::{ArtifactLine, Ending, Event, EventKind, Failure};
+use crate::event::{ArtifactLine, Ending, Event, EventKind, Failure, Mark};
 use crate::tui::feed::Live;
 
 /// How a build or step is.
@@ -79,6 +79,8 @@ pub struct Step {
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
     /// How it is.
     pub condition: Condition,
     /// When it began.
@@ -116,6 +118,8 @@ pub struct Build {
     pub artifacts: Vec<ArtifactLine>,
     /// What it left on the machine.
     pub left: Vec<String>,
+    /// What its artifacts are marked with: steps skipped, scripts edited.
+    pub marks: Vec<Mark>,
 }
 
 impl Build {
@@ -132,6 +136,7 @@ impl Build {
             failure: None,
             artifacts: Vec::new(),
             left: Vec::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -298,6 +303,8 @@ impl RunModel {
                 self.seconds = Some(*seconds);
                 self.cancelled.clone_from(cancelled);
             }
+            EventKind::Question { question } => self.asked((**question).clone()),
+            EventKind::Answered { id, .. } => self.answered(*id, event.build.as_deref()),
             EventKind::Flow { flow } => self.flow(flow, event.step_index),
             EventKind::Warning { text } => self.note(event.time, Severity::Warning, event.build.clone(), text.clone()),
             EventKind::Message { .. }
@@ -318,12 +325,13 @@ impl RunModel {
                 build.condition = Condition::Running;
                 build.started = Some(event.time);
             }
-            EventKind::StepStarted { index, name, .. } => {
+            EventKind::StepStarted { index, name, attempt } => {
                 build.progress = None;
                 build.condition = Condition::Running;
                 build.steps.push(Step {
                     index: *index,
                     name: name.clone(),
+                    attempt: *attempt,
                     condition: Condition::Running,
                     started: event.time,
                     seconds: None,
@@ -341,13 +349,14 @@ impl RunModel {
             EventKind::Progress { what, done, total } => {
                 build.progress = Some(Progress { what: what.clone(), done: *done, total: *total });
             }
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, .. } => {
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks } => {
                 build.condition = (*ending).into();
                 build.seconds = Some(*seconds);
                 build.progress = None;
                 build.failure.clone_from(failure);
                 build.artifacts.clone_from(artifacts);
                 build.left.clone_from(left);
+                build.marks.clone_from(marks);
                 self.finished(event, name, failure.as_ref());
             }
             _ => {}
