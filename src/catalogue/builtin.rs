@@ -81,28 +81,35 @@ impl BuiltIn {
 }
 
 /// The templates as files on disk, so that they can be evaluated and checked as any other: scripts they name are there.
-/// Removed when dropped.
 #[derive(Debug)]
 pub struct Unpacked {
-    directory: TempDir,
+    directory: PathBuf,
+    /// Removes them when dropped, where they are not to stay.
+    _own: Option<TempDir>,
 }
 
 impl Unpacked {
-    /// Writes them to a new directory below `parent`.
+    /// Writes them to a new directory below `parent`, which is removed when this is dropped.
     pub fn new(parent: &Path) -> Result<Self> {
-        let directory = tempfile::Builder::new()
+        let own = tempfile::Builder::new()
             .prefix("larder-templates-")
             .tempdir_in(parent)
             .context(|| format!("cannot make a directory in {}", parent.display()))?;
+        let unpacked = Self::lasting(own.path())?;
+        Ok(Self { _own: Some(own), ..unpacked })
+    }
+
+    /// Brings `directory` to hold them, for good: what is there and right is left alone.
+    pub fn lasting(directory: &Path) -> Result<Self> {
         for template in TEMPLATES {
-            write::write(&directory.path().join(template.name), &template.to_write(), write::Existing::Refuse)?;
+            write::write(&directory.join(template.name), &template.to_write(), write::Existing::Replace)?;
         }
-        Ok(Self { directory })
+        Ok(Self { directory: directory.to_owned(), _own: None })
     }
 
     /// Where one of them is.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
     }
 }
 
@@ -149,7 +156,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a directory");
         let unpacked = Unpacked::new(parent.path()).expect("unpacked");
         let mut found = BTreeMap::new();
-        on_disk(unpacked.directory.path(), "", &mut found);
+        on_disk(&unpacked.directory, "", &mut found);
         assert_eq!(found, built_in());
         drop(unpacked);
         assert_eq!(fs::read_dir(parent.path()).expect("a directory").count(), 0);

@@ -9,6 +9,7 @@ use std::thread;
 use larder_proxy::proxy::Proxy;
 
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
+use crate::catalogue::Around;
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::error::Result;
@@ -44,6 +45,8 @@ pub struct Outside {
     pub start: Start,
     /// Starts programs of the host, as the person.
     pub host: Option<Arc<dyn Host>>,
+    /// What reading templates depends on; none where they cannot be.
+    pub around: Option<Arc<Around>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -61,7 +64,13 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, host: None, run: Arc::default() }
+        Self { places: Arc::new(places), runtime, start, host: None, around: None, run: Arc::default() }
+    }
+
+    /// With what reading templates depends on.
+    #[must_use]
+    pub fn with_templates(self, around: Around) -> Self {
+        Self { around: Some(Arc::new(around)), ..self }
     }
 
     /// The run under way, if there is one.
@@ -113,12 +122,13 @@ impl Workers {
 }
 
 fn serve(receiver: &Receiver<Work>, outside: &Outside, messages: &Sender<Msg>) {
-    let (mut log, mut proxy, mut cache) = (log::Worker::default(), proxy::Worker::default(), cache::Worker::default());
+    let (mut log, mut proxy, mut cache) =
+        (log::Worker::new(messages.clone()), proxy::Worker::default(), cache::Worker::default());
     let (mut templates, mut history, mut guests) =
         (templates::Worker::default(), history::Worker::default(), guests::Worker::default());
     while let Ok(work) = receiver.recv() {
         let done = match work {
-            Work::Log(op) => log.perform(op, outside).map(Done::Log),
+            Work::Log(op) => log.perform(op, outside),
             Work::Proxy(op) => proxy.perform(op, outside).map(Done::Proxy),
             Work::Cache(op) => cache.perform(op, outside).map(Done::Cache),
             Work::Templates(op) => templates.perform(op, outside).map(Done::Templates),
