@@ -122,12 +122,13 @@ impl Workers {
 }
 
 fn serve(receiver: &Receiver<Work>, outside: &Outside, messages: &Sender<Msg>) {
-    let (mut log, mut proxy, mut cache) = (log::Worker::default(), proxy::Worker::default(), cache::Worker::default());
+    let (mut log, mut proxy, mut cache) =
+        (log::Worker::new(messages.clone()), proxy::Worker::default(), cache::Worker::default());
     let (mut templates, mut history, mut guests) =
         (templates::Worker::default(), history::Worker::default(), guests::Worker::default());
     while let Ok(work) = receiver.recv() {
         let done = match work {
-            Work::Log(op) => log.perform(op, outside).map(Done::Log),
+            Work::Log(op) => log.perform(op, outside),
             Work::Proxy(op) => proxy.perform(op, outside).map(Done::Proxy),
             Work::Cache(op) => cache.perform(op, outside).map(Done::Cache),
             Work::Templates(op) => templates.perform(op, outside).map(Done::Templates),

@@ -1,7 +1,7 @@
 //! The Proxy screen.
 
 mod detail;
-mod totals;
+pub(super) mod totals;
 
 use jiff::Timestamp;
 use larder_proxy::flow::{Flow, Outcome};
@@ -52,7 +52,7 @@ const NARROW: &[Column] = &[
 pub(super) fn draw(state: &State, _area: Rect, buffer: &mut Buffer) {
     let parts = parts(state);
     if !parts.list.is_empty() {
-        list(state, parts.list, buffer);
+        list(state, parts.list, "Traffic", state.proxy.pane == Pane::List, buffer);
     }
     if !parts.detail.is_empty() {
         detail::draw(state, parts.detail, buffer);
@@ -62,10 +62,10 @@ pub(super) fn draw(state: &State, _area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn list(state: &State, area: Rect, buffer: &mut Buffer) {
+/// The requests. Also a pane of the Builds screen, where there is room.
+pub(super) fn list(state: &State, area: Rect, title: &str, active: bool, buffer: &mut Buffer) {
     let proxy = &state.proxy;
-    let active = proxy.pane == Pane::List;
-    let panel = Panel::new("Traffic").active(active).right(&condition(state, usize::from(area.width)), Style::new());
+    let panel = Panel::new(title).active(active).right(&condition(state, usize::from(area.width)), Style::new());
     let _ = panel.draw(area, &state.look, buffer);
     let inner = within_panel(area, state.size);
     let columns = if inner.width >= 116 { WIDE } else { NARROW };

@@ -41,7 +41,8 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn sums(state: &State) -> Line {
+/// Hits, requests and bytes.
+pub(in crate::tui::view) fn sums(state: &State) -> Line {
     let theme = state.look.theme;
     let sums = state.run.live.totals.all;
     let answered = sums.hits + sums.revalidated + sums.stale;
@@ -65,5 +66,21 @@ fn sums(state: &State) -> Line {
     if fallen > 0 {
         part("older, in the logs only", fallen.to_string(), Role::Text);
     }
+    line
+}
+
+/// Requests and bytes of each of the last seconds.
+pub(in crate::tui::view) fn rates(state: &State, width: usize) -> Line {
+    let theme = state.look.theme;
+    let rates = &state.proxy.rates;
+    let last = |ring: &VecDeque<u64>| ring.back().copied().unwrap_or(0);
+    let requests = format!(" {} req/s ", last(&rates.requests));
+    let sent = format!("  {}/s ", bytes(last(&rates.bytes)));
+    let room = width.saturating_sub(requests.len() + sent.len() + 1) / 2;
+    let spark = |ring: &VecDeque<u64>| sparkline(&ring.iter().copied().collect::<Vec<_>>(), room, state.look.symbols);
+    let mut line = Line::of(&requests, Style::new());
+    line.push(&spark(&rates.requests), theme.style(Role::Active));
+    line.push(&sent, Style::new());
+    line.push(&spark(&rates.bytes), theme.style(Role::Active));
     line
 }
