@@ -12,6 +12,7 @@ use super::args::{BuildArgs, Cli, Command, OnErrorArg};
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
+use super::new;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
@@ -137,6 +138,7 @@ impl<'a> Desk<'a> {
             begun.recv().map_err(|_| gone())?
         });
         let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+        let around = new::around(env, &cwd);
         let places = Places {
             cwd,
             cache: settings.cache_dir.value.clone(),
@@ -146,6 +148,7 @@ impl<'a> Desk<'a> {
         };
         let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
         reach.host = Some(outside.commands.clone());
+        reach.around = Some(Arc::new(around));
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();

@@ -6,6 +6,7 @@ pub mod guests;
 pub mod history;
 pub mod log;
 pub mod proxy;
+mod store;
 pub mod templates;
 pub mod worker;
 

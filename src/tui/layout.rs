@@ -1,11 +1,14 @@
 //! Where things are on the screen, by its size: pure, and the same for drawing and for moving.
 
+pub(super) mod builds;
 pub(super) mod cache;
 pub(super) mod guests;
 pub(super) mod history;
 pub(super) mod proxy;
 
 use ratatui::layout::{Constraint, Layout, Rect, Size};
+
+pub(super) mod templates;
 
 /// How much there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

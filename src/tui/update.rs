@@ -103,7 +103,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return text(state, key);
     }
     state.pending.push(press);
-    match state.keymap.meaning(state.screen, &state.pending) {
+    match state.keymap.meaning(state.focus(), &state.pending) {
         Meaning::Command(found) => {
             state.pending.clear();
             command(state, found)
@@ -131,13 +131,14 @@ fn command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Proxy(action) => proxy::action(state, action),
         Command::Cache(action) => cache::action(state, action),
         Command::Templates(action) => templates::action(state, action),
+        Command::Form(action) => templates::form_action(state, action),
         Command::History(action) => history::action(state, action),
         Command::Guests(action) => guests::action(state, action),
     }
 }
 
 fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::moved(state, motion),
         Screen::Log => log::moved(state, motion),
         Screen::Proxy => proxy::moved(state, motion),
@@ -163,7 +164,7 @@ fn shown(state: &mut State) -> Vec<Effect> {
 
 /// A screen's own answer to a key that holds anywhere; none where the usual one will do.
 fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<Effect>> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::global(state, action),
         Screen::Log => log::global(state, action),
         Screen::Proxy => proxy::global(state, action),
@@ -176,7 +177,7 @@ fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<E
 
 /// What was typed in the bar is to be found, or shown alone (everything, if it is empty).
 fn searched(state: &mut State, kind: BarKind, query: &str) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::searched(state, kind, query),
         Screen::Log => log::searched(state, kind, query),
         Screen::Proxy => proxy::searched(state, kind, query),
@@ -234,7 +235,7 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     if begins {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
-        state.log = super::state::log::State::default();
+        state.log.begin_anew();
         proxy::begun(state);
     }
     let mut effects = overlay::question::happened(state, event);
