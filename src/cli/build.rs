@@ -97,7 +97,7 @@ pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &C
 /// Who looks at a run.
 pub(super) struct Front<'a> {
     /// Shows it.
-    pub shown: Box<dyn Renderer>,
+    pub shown: Vec<Box<dyn Renderer>>,
     /// Told when there is something to steer.
     pub started: &'a (dyn Fn(Running) + Sync),
     /// Says that everything is to be left at once.

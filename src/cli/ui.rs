@@ -210,7 +210,7 @@ impl<'a> Desk<'a> {
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
         let front = Front {
-            shown: self.ui.feed(Box::new(plain)),
+            shown: vec![self.ui.feed(Box::new(plain))],
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
             attended: true,
