@@ -14,6 +14,7 @@ mod doctor;
 pub mod environment;
 mod exec;
 pub mod exit_codes;
+mod history;
 mod inspect;
 mod man;
 mod mapped;
@@ -35,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, ProxyArgs, Ui};
+use args::{Cli, Color, Command, Global, LookArgs, ProxyArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -113,6 +114,7 @@ fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
                 .or_else(|| (env.get("LARDER_UI").map(String::as_str) == Some("machine")).then_some(Ui::Machine));
             Console::new(args.color.unwrap_or_default(), env).machine(asked == Some(Ui::Machine))
         }
+        Command::Ui(args) => Console::new(args.color.unwrap_or_default(), env),
         _ => console,
     };
     let console = if cli.global.machine_readable { console.machine(true) } else { console };
@@ -175,6 +177,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             mapped::run(call, env)
         }
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
+        Command::History(args) => history::run(args, &settings, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
         Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
             Ok(ExitCode::SUCCESS)
@@ -219,6 +222,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.ask_timeout.clone().map(|limit| ("ask_timeout", limit)));
             let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
             flags.extend(ui.map(|ui| ("ui", word(&ui))));
+            look_flags(&args.look, &mut flags);
         }
         Command::Exec(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
@@ -228,6 +232,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
+            look_flags(&args.look, &mut flags);
         }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
@@ -235,6 +240,13 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
     let user = inside.and_then(Inside::user).map_or_else(nix::unistd::geteuid, nix::unistd::Uid::from_raw);
     let home = nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.dir);
     settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags, home: home.as_deref() })
+}
+
+fn look_flags(args: &LookArgs, flags: &mut Vec<(&'static str, String)>) {
+    flags.extend(args.theme.clone().map(|theme| ("tui.theme", theme)));
+    flags.extend(args.symbols.clone().map(|symbols| ("tui.symbols", symbols)));
+    flags.extend(args.no_mouse.then(|| ("tui.mouse", "false".to_owned())));
+    flags.extend(args.no_animation.then(|| ("tui.animation", "false".to_owned())));
 }
 
 fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Result<()> {

@@ -48,12 +48,12 @@ macro_rules! built_in {
     };
 }
 
-/// All of them, by name.
+/// All of them: what needs nothing but a network first.
 pub static TEMPLATES: &[BuiltIn] = &[
-    built_in!("archive-rootfs": "README.md", "scripts/setup.sh", "template.pkr.hcl"),
-    built_in!("debian-oci": "README.md", "files/index.html", "files/nginx.conf", "scripts/nginx.sh", "scripts/setup.sh", "template.pkr.hcl"),
     built_in!("debian-rootfs": "README.md", "scripts/apt.sh", "scripts/hello.py", "scripts/npm.sh", "scripts/pip.sh", "template.pkr.hcl"),
+    built_in!("debian-oci": "README.md", "files/index.html", "files/nginx.conf", "scripts/nginx.sh", "scripts/setup.sh", "template.pkr.hcl"),
     built_in!("two-builds": "README.md", "scripts/install.sh", "template.pkr.hcl"),
+    built_in!("archive-rootfs": "README.md", "scripts/setup.sh", "template.pkr.hcl"),
 ];
 
 /// Finds one by its name.
@@ -81,28 +81,35 @@ impl BuiltIn {
 }
 
 /// The templates as files on disk, so that they can be evaluated and checked as any other: scripts they name are there.
-/// Removed when dropped.
 #[derive(Debug)]
 pub struct Unpacked {
-    directory: TempDir,
+    directory: PathBuf,
+    /// Removes them when dropped, where they are not to stay.
+    _own: Option<TempDir>,
 }
 
 impl Unpacked {
-    /// Writes them to a new directory below `parent`.
+    /// Writes them to a new directory below `parent`, which is removed when this is dropped.
     pub fn new(parent: &Path) -> Result<Self> {
-        let directory = tempfile::Builder::new()
+        let own = tempfile::Builder::new()
             .prefix("larder-templates-")
             .tempdir_in(parent)
             .context(|| format!("cannot make a directory in {}", parent.display()))?;
+        let unpacked = Self::lasting(own.path())?;
+        Ok(Self { _own: Some(own), ..unpacked })
+    }
+
+    /// Brings `directory` to hold them, for good: what is there and right is left alone.
+    pub fn lasting(directory: &Path) -> Result<Self> {
         for template in TEMPLATES {
-            write::write(&directory.path().join(template.name), &template.to_write(), write::Existing::Refuse)?;
+            write::write(&directory.join(template.name), &template.to_write(), write::Existing::Replace)?;
         }
-        Ok(Self { directory })
+        Ok(Self { directory: directory.to_owned(), _own: None })
     }
 
     /// Where one of them is.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
     }
 }
 
@@ -141,7 +148,6 @@ mod tests {
         let names = |files: &BTreeMap<String, _>| files.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&built_in()), names(&expected));
         assert_eq!(built_in(), expected);
-        assert!(TEMPLATES.is_sorted_by_key(|template| template.name));
     }
 
     #[test]
@@ -149,7 +155,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a directory");
         let unpacked = Unpacked::new(parent.path()).expect("unpacked");
         let mut found = BTreeMap::new();
-        on_disk(unpacked.directory.path(), "", &mut found);
+        on_disk(&unpacked.directory, "", &mut found);
         assert_eq!(found, built_in());
         drop(unpacked);
         assert_eq!(fs::read_dir(parent.path()).expect("a directory").count(), 0);
@@ -160,6 +166,6 @@ mod tests {
         assert_eq!(find("debian-rootfs").expect("a template").name, "debian-rootfs");
         let error = find("debian-rotfs").expect_err("no such template");
         assert_eq!(error.hints(), ["did you mean `debian-rootfs`?"]);
-        assert!(find("zzz").expect_err("no such template").hints()[0].starts_with("there are: archive-rootfs, "));
+        assert!(find("zzz").expect_err("no such template").hints()[0].starts_with("there are: debian-rootfs, "));
     }
 }

@@ -82,15 +82,25 @@ pub(super) fn load_template(around: &Around, request: &Request, depth: Depth) ->
     load(&options, Arc::new(HostFiles))
 }
 
+/// The variable file to be written, where it is there already and would not be read of itself.
+fn named_target(around: &Around, request: &Request) -> Option<PathBuf> {
+    let target = request.target.clone()?;
+    let is_automatic =
+        target.to_string_lossy().ends_with(".auto.pkrvars.hcl") && around.cwd.join(&request.path).is_dir();
+    (!is_automatic && around.cwd.join(&target).is_file()).then_some(target)
+}
+
 /// Evaluates a template with what has been typed.
 pub fn evaluate(around: &Around, request: &Request) -> Evaluated {
+    let mut request = request.clone();
+    request.var_files.extend(named_target(around, &request));
     let without = Request { typed: BTreeMap::new(), ..request.clone() };
     let base = load_template(around, &without, Depth::Whole);
     let fields = base.template.as_ref().map(|template| field::fields(template, &base.sources)).unwrap_or_default();
     let typed: BTreeMap<_, _> =
         request.typed.iter().filter(|(name, _)| fields.iter().any(|field| field.name == **name)).collect();
     let typed = typed.into_iter().map(|(name, text)| (name.clone(), text.clone())).collect();
-    let request = Request { typed, ..request.clone() };
+    request.typed = typed;
     let mut loaded = if request.typed.is_empty() { base } else { load_template(around, &request, Depth::Whole) };
     let template = loaded.template.take();
     let mut builds = Vec::new();

@@ -312,6 +312,18 @@ fn in_place_only_variables_are_written_and_named_where_they_must_be() {
 }
 
 #[test]
+fn a_variable_file_that_was_written_before_is_read_into_the_form() {
+    let project = form().file("image.pkrvars.hcl", "key = \"old\"\ncpus = 8\n");
+    let target = Some(PathBuf::from("image.pkrvars.hcl"));
+    let request =
+        Request { path: "image.pkr.hcl".into(), target, typed: pairs(&[("cpus", "9")]), ..Request::default() };
+    let found = evaluate(&project.around, &request);
+    let key = found.fields.iter().find(|field| field.name == "key").expect("a field");
+    assert_eq!((key.from.text().as_str(), key.text.as_str()), ("image.pkrvars.hcl", "old"));
+    assert_eq!(found.variables, "cpus = 9\nkey  = \"old\"\n");
+}
+
+#[test]
 fn files_in_the_way_are_named_and_nothing_is_written() {
     let project = Project::new().file("t/template.pkr.hcl", "mine\n").file("t/same", "x");
     let directory = project.directory.path().join("t");

@@ -96,8 +96,8 @@ pub fn change(directory: &Path, file: &NewFile) -> Change {
 }
 
 /// Writes files below `directory`, which is made if it is not there. Returns the paths written; those that are there
-/// with the same content are left alone. Every file is whole and on disk before the first takes its place by a rename, so
-/// that a full disk or a missing permission leaves all as it was.
+/// with the same content are left alone. Every file is whole before the first takes its place by a rename, so that a full
+/// disk or a missing permission leaves all as it was.
 pub fn write(directory: &Path, files: &[NewFile], existing: Existing) -> Result<Vec<PathBuf>> {
     let mut wanted = Vec::new();
     let mut in_the_way = Vec::new();
@@ -146,7 +146,6 @@ impl Staged {
             let written = NamedTempFile::new_in(parent).and_then(|mut temporary| {
                 temporary.write_all(&file.content)?;
                 temporary.as_file().set_permissions(fs::Permissions::from_mode(file.mode))?;
-                temporary.as_file().sync_all()?;
                 Ok(temporary)
             });
             let temporary = written

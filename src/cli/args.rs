@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod diff;
 mod examples;
+mod history;
 mod new;
 mod shipped;
 
@@ -22,6 +23,7 @@ use examples::{
 pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use new::NewArgs;
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -196,6 +198,9 @@ pub enum Command {
     /// Look at what this machine lets Larder do, with a remedy for what it does not
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Show earlier runs, their steps and what they downloaded
+    #[command(after_help = history::EXAMPLES)]
+    History(HistoryArgs),
     /// List builds under way, and what dead ones left behind
     Ps(PsArgs),
     /// Remove what dead runs left behind
@@ -289,12 +294,37 @@ pub struct BuildArgs {
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
     #[command(flatten)]
+    pub look: LookArgs,
+    #[command(flatten)]
     pub proxy: ProxyArgs,
+}
+
+/// How the terminal UI looks.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of the terminal UI")]
+pub struct LookArgs {
+    /// Colours: auto (the terminal's, the default), dark, light or mono (none)
+    #[arg(long, value_name = "THEME")]
+    pub theme: Option<String>,
+    /// Characters to draw with: auto (the default), unicode or ascii
+    #[arg(long, value_name = "SET")]
+    pub symbols: Option<String>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+    /// Let nothing move that does not have to
+    #[arg(long)]
+    pub no_animation: bool,
 }
 
 /// `larder ui`
 #[derive(Args, Clone, Debug)]
 pub struct UiArgs {
+    /// Use colour: auto (the default), always or never
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pub color: Option<Color>,
+    #[command(flatten)]
+    pub look: LookArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

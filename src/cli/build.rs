@@ -16,7 +16,7 @@ use super::session::Session;
 use super::settings::{Net, Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, ui};
+use super::{Env, ask, components, doctor, exec, history, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -36,6 +36,7 @@ use crate::event::{Ending, EventKind, Events, Mark, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::recorder::Recorder;
 use crate::output::consumer;
 use crate::output::held::Held;
 use crate::output::json::Json;
@@ -65,15 +66,20 @@ pub(super) async fn run(
         return ui::build(args, settings, env, console, inside, ready).await;
     }
     let mut outside = Outside::of(inside)?;
-    let output = Held::new(io::stdout());
     let look = Look { colour: console.colour_out, timestamps: args.timestamp_ui };
-    let shown = shown(settings, look, &output);
-    let attended = ask::is_there(settings.ui.value, env);
-    if args.on_error == Some(OnErrorArg::Ask) && !attended {
-        console.warning("-on-error=ask: there is nobody to ask; steps are undone, as with -on-error=cleanup");
-    }
-    let answers = if attended { Answers::Prompts(output) } else { Answers::Nobody };
-    let front = Front { shown, started: &|_| {}, at_once: None, answers };
+    let output = Held::new(io::stdout());
+    let shown = shown(settings, look, output.clone());
+    let (shown, prompts): (Vec<Box<dyn Renderer>>, _) = if ask::is_there(settings.ui.value, env) {
+        let (prompts, ears) = ask::Prompts::new(output, env, outside.commands.clone())?;
+        (vec![shown, Box::new(ears)], Some(prompts))
+    } else {
+        if args.on_error == Some(OnErrorArg::Ask) {
+            console.warning("-on-error=ask: there is nobody to ask; steps are undone, as with -on-error=cleanup");
+        }
+        (vec![shown], None)
+    };
+    let attended = prompts.is_some();
+    let front = Front { shown, started: &|_| {}, at_once: None, attended, prompts };
     build(args, settings, env, console, &ready, &mut outside, front).await.map(|(exit, _)| exit)
 }
 
@@ -90,24 +96,16 @@ pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &C
 
 /// Who looks at a run.
 pub(super) struct Front<'a> {
-    /// Shows it.
-    pub shown: Box<dyn Renderer>,
+    /// Show it, in this order.
+    pub shown: Vec<Box<dyn Renderer>>,
     /// Told when there is something to steer.
     pub started: &'a (dyn Fn(Running) + Sync),
     /// Says that everything is to be left at once.
     pub at_once: Option<&'a tokio::sync::Notify>,
-    /// Who answers questions.
-    pub answers: Answers,
-}
-
-/// Who answers questions.
-pub(super) enum Answers {
-    /// Nobody is there.
-    Nobody,
-    /// A person, at prompts between the lines written here.
-    Prompts(Held<Stdout>),
-    /// A person, in the terminal UI.
-    Ui,
+    /// Whether somebody answers questions.
+    pub attended: bool,
+    /// Puts questions on the terminal, if nothing else does.
+    pub prompts: Option<ask::Prompts>,
 }
 
 /// Runs what was read. Returns the exit code, and what the run came to.
@@ -125,20 +123,12 @@ pub(super) async fn build(
         redactor.register(secret);
     }
     let (events, receiver) = bus::stream(redactor);
-    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), front.shown];
-    let mut prompts = None;
-    let attended = !matches!(front.answers, Answers::Nobody);
-    // Whoever looks at the terminal UI can answer; elsewhere Packer's default holds.
-    let asks = matches!(front.answers, Answers::Ui);
-    let on_error = args.on_error.unwrap_or(if asks { OnErrorArg::Ask } else { OnErrorArg::Cleanup });
-    if let Answers::Prompts(output) = front.answers {
-        let (asking, ears) = ask::Prompts::new(output, env, outside.commands.clone())?;
-        renderers.push(Box::new(ears));
-        prompts = Some(asking);
-    }
+    let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
+    let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];
+    renderers.extend(front.shown);
     let consumer = consumer::spawn(receiver, renderers).context(|| "cannot start the thread for output".to_owned())?;
-    let (started, at_once) = (front.started, front.at_once);
-    let surroundings = Surrounding { args, settings, env, ready, started, at_once, attended, on_error };
+    let Front { started, at_once, attended, prompts, .. } = front;
+    let surroundings = Surrounding { args, settings, env, ready, started, at_once, attended };
     // What is said beside the events goes to standard error, where it splits no line of theirs.
     let result = run_builds(&surroundings, &events, &console.machine(false), outside, prompts).await;
     events.close();
@@ -149,9 +139,9 @@ pub(super) async fn build(
     result.map(|outcomes| (exit_code(&outcomes, &summary), summary))
 }
 
-fn shown(settings: &Settings, look: Look, output: &Held<Stdout>) -> Box<dyn Renderer> {
+fn shown(settings: &Settings, look: Look, output: Held<Stdout>) -> Box<dyn Renderer> {
     match settings.ui.value {
-        Ui::Auto | Ui::Plain | Ui::Tui => Box::new(Plain::new(io::BufWriter::new(output.clone()), look)),
+        Ui::Auto | Ui::Plain | Ui::Tui => Box::new(Plain::new(io::BufWriter::new(output), look)),
         Ui::Json => Box::new(Json::new(io::BufWriter::new(io::stdout()))),
         Ui::Machine => Box::new(Machine::new(io::BufWriter::new(io::stdout()))),
         Ui::Quiet => Box::new(Quiet::new(io::stdout(), io::stderr())),
@@ -200,7 +190,6 @@ struct Surrounding<'a> {
     started: &'a (dyn Fn(Running) + Sync),
     at_once: Option<&'a tokio::sync::Notify>,
     attended: bool,
-    on_error: OnErrorArg,
 }
 
 async fn run_builds(
@@ -210,7 +199,7 @@ async fn run_builds(
     outside: &mut Outside,
     prompts: Option<ask::Prompts>,
 ) -> Result<Vec<BuildOutcome>> {
-    let &Surrounding { args, settings, env, ready, started, at_once, attended, on_error } = surrounding;
+    let &Surrounding { args, settings, env, ready, started, at_once, attended } = surrounding;
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
@@ -231,10 +220,12 @@ async fn run_builds(
     let cancel = Cancel::root();
     let outcomes = match jobs {
         Ok(jobs) => {
+            let on_error = args.on_error.unwrap_or(OnErrorArg::Cleanup);
             let options = options(on_error, settings, &session, attended);
             let limit = if args.debug { 1 } else { settings.parallel_builds.value };
             let control = Control::new(cancel.clone(), limit);
-            started(Running { control: control.clone(), proxy: session.proxy.clone() });
+            let redactor = events.redactor().clone();
+            started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
             let asking = answer(prompts, control.clone());
             let leave = || {
                 leave(&session.dirs.runs, &session.id, console);

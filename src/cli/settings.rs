@@ -18,12 +18,16 @@ pub mod report;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+pub mod tui;
 
 pub use key::{KEYS, Key, Kind, size as parse_bytes};
 use trust::Trust;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
 const PACKER_LOG: &str = "info,larder=debug,larder_proxy=debug";
+
+/// Runs whose history is kept where nothing is said.
+const HISTORY_KEPT: usize = 200;
 
 /// How long a build waits for an answer by default.
 const ASK_TIMEOUT: Duration = Duration::from_mins(30);
@@ -127,6 +131,10 @@ pub struct Settings {
     pub log: Sourced<String>,
     /// Most bytes the cache may hold; `None` for no limit.
     pub cache_max_size: Sourced<Option<u64>>,
+    /// Runs whose history and logs are kept; 0 for all.
+    pub history_keep: Sourced<usize>,
+    /// How the terminal UI looks and what it reacts to.
+    pub tui: tui::Tui,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -388,6 +396,9 @@ impl Layers {
             }),
             log: self.get("log", "warn".to_owned(), text),
             cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            history_keep: self
+                .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
+            tui: tui::Tui::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

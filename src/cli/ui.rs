@@ -8,10 +8,11 @@ use clap::Parser as _;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::args::{BuildArgs, Cli, Command};
-use super::build::{self, Answers, Front, Outside};
+use super::args::{BuildArgs, Cli, Command, OnErrorArg};
+use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
+use super::new;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
@@ -23,7 +24,9 @@ use crate::output::report;
 use crate::tui::app::{Options, Ui};
 use crate::tui::effect::worker::{Outside as Reach, Places, Start};
 use crate::tui::effect::{BuildRequest, Leave};
-use crate::tui::state::{Screen, State, Stay};
+use crate::tui::keymap;
+use crate::tui::state::{Look, Screen, State, Stay};
+use crate::tui::theme::Theme;
 
 /// Whether a person sits at a terminal that can show the UI.
 pub(super) fn is_possible(env: &Env) -> bool {
@@ -87,22 +90,40 @@ pub(super) async fn build(
         return Err(Error::new("--ui=tui needs a terminal for standard input and standard error")
             .hint("leave it out, or use --ui=plain"));
     }
+    // Whoever looks at the UI can answer; elsewhere Packer's default holds.
+    let args = BuildArgs { on_error: Some(args.on_error.unwrap_or(OnErrorArg::Ask)), ..args.clone() };
     let state = State { stay: Stay::UntilDone, template: Some(args.template.template.clone()), ..State::default() };
     let mut desk = Desk::open(state, settings, env, console, inside)?;
-    desk.run(args, &ready).await?;
+    desk.run(&args, &ready).await?;
     desk.serve().await?;
     desk.close()
 }
 
+/// Gives the UI its looks and keys.
+fn dress(state: &mut State, settings: &Settings, env: &Env, console: &Console) {
+    let tui = &settings.tui;
+    // No colour is no colour: a theme asked for in the same breath changes nothing about it.
+    let theme = if console.colour_err { tui.theme.value } else { Theme::Mono };
+    state.look =
+        Look { theme, symbols: tui.symbols.value.symbols(env), animation: tui.animation.value, ..Look::default() };
+    let file = settings.files.user.with_file_name("keymap.toml");
+    let (keymap, errors) = keymap::file::read(&file);
+    state.keymap = keymap;
+    for error in errors {
+        state.error(error);
+    }
+}
+
 impl<'a> Desk<'a> {
     fn open(
-        state: State,
+        mut state: State,
         settings: &'a Settings,
         env: &'a Env,
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
         let outside = Outside::of(inside)?;
+        dress(&mut state, settings, env, console);
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -111,6 +132,7 @@ impl<'a> Desk<'a> {
             begun.recv().map_err(|_| gone())?
         });
         let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+        let around = new::around(env, &cwd);
         let places = Places {
             cwd,
             cache: settings.cache_dir.value.clone(),
@@ -120,13 +142,15 @@ impl<'a> Desk<'a> {
         };
         let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
         reach.host = Some(outside.commands.clone());
+        reach.around = Some(Arc::new(around));
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();
         let options = Options {
             state,
             outside: reach.clone(),
-            mouse: true,
+            mouse: settings.tui.mouse.value,
+            clipboard: settings.tui.clipboard.value,
             left: Box::new(move |leave| {
                 if leave == Leave::AtOnce {
                     asked.notify_one();
@@ -174,14 +198,17 @@ impl<'a> Desk<'a> {
     }
 
     async fn run(&mut self, args: &BuildArgs, ready: &Ready) -> Result<()> {
+        #[cfg(debug_assertions)]
+        fall_over(self.env).await;
         let look = PlainLook { colour: self.console.colour_out, timestamps: args.timestamp_ui };
         let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
         let reach = self.reach.clone();
         let front = Front {
-            shown: self.ui.feed(Box::new(plain)),
+            shown: vec![self.ui.feed(Box::new(plain))],
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
-            answers: Answers::Ui,
+            attended: true,
+            prompts: None,
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);
@@ -213,6 +240,16 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// For tests of how the terminal is left: panics where the environment asks for it.
+#[cfg(debug_assertions)]
+async fn fall_over(env: &Env) {
+    match env.get("LARDER_TEST_PANIC").map(String::as_str) {
+        Some("run") => panic!("asked to panic"),
+        Some("task") => drop(tokio::spawn(async { panic!("asked to panic") }).await),
+        _ => {}
+    }
+}
+
 /// The arguments of `larder build` for what was asked for.
 fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     let template: PathBuf = request.template.clone();
@@ -225,6 +262,8 @@ fn arguments(request: &BuildRequest) -> Result<BuildArgs> {
     args.template.var_file.clone_from(&request.var_files);
     args.template.only.clone_from(&request.only);
     args.force = request.force;
+    // There is somebody who can decide.
+    args.on_error = Some(OnErrorArg::Ask);
     tracing::debug!(template = %args.template.template.display(), "a build was asked for");
     Ok(*args)
 }

@@ -77,6 +77,12 @@ impl SourceMap {
         if first.1.file == last.1.file { first.1.to(last.1) } else { first.1 }
     }
 
+    /// Names and texts of the files that were read: not what was made from them, nor values of the command line.
+    pub fn files_read(&self) -> impl Iterator<Item = (&str, &str)> {
+        let read = self.files.iter().filter(|file| !file.name.is_empty() && !file.name.starts_with('-'));
+        read.map(|file| (file.name.as_str(), file.text.as_str()))
+    }
+
     /// Name of a file.
     pub fn name(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |file| &file.name)

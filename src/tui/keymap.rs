@@ -3,12 +3,16 @@
 
 pub mod builds;
 pub mod cache;
+pub mod file;
+pub mod form;
 pub mod global;
 pub mod guests;
 pub mod history;
 pub mod key;
+pub mod listing;
 pub mod log;
 pub mod motion;
+pub mod overlay;
 pub mod proxy;
 pub mod templates;
 
@@ -35,6 +39,8 @@ pub enum Command {
     Cache(cache::Action),
     /// On the Templates screen, but not in its form.
     Templates(templates::Action),
+    /// In the form of the Templates screen.
+    Form(form::Action),
     /// On the History screen.
     History(history::Action),
     /// On the Guests screen.
@@ -50,6 +56,8 @@ pub enum Scope {
     Move,
     /// On one screen.
     Screen(Screen),
+    /// In the form of the Templates screen, where nothing else but text holds.
+    Form,
 }
 
 /// A row of the table.
@@ -79,6 +87,7 @@ pub const fn table(scope: Scope) -> &'static [Binding] {
         Scope::Screen(Screen::Templates) => templates::BINDINGS,
         Scope::Screen(Screen::History) => history::BINDINGS,
         Scope::Screen(Screen::Guests) => guests::BINDINGS,
+        Scope::Form => form::BINDINGS,
     }
 }
 
@@ -126,10 +135,37 @@ impl Keymap {
         Ok(())
     }
 
+    /// Why the keys of a binding mean something else, too, if they do: on a screen no sequence may have two meanings, or
+    /// begin with what is a whole one.
+    fn clash(&self, name: &str) -> Option<String> {
+        let (own_scope, own) = all().find(|(_, binding)| binding.name == name)?;
+        let hold_together = |scope: Scope| match (scope, own_scope) {
+            (Scope::Screen(a), Scope::Screen(b)) => a == b,
+            // In the form, nothing else holds.
+            (Scope::Form, other) | (other, Scope::Form) => other == Scope::Form,
+            _ => true,
+        };
+        for (_, other) in all().filter(|(scope, other)| other.name != name && hold_together(*scope)) {
+            for theirs in self.keys(other) {
+                let hides = |keys: &Vec<KeyPress>| keys.starts_with(&theirs) || theirs.starts_with(keys);
+                if let Some(keys) = self.keys(own).into_iter().find(hides) {
+                    let (keys, theirs) = (key::show(&keys), key::show(&theirs));
+                    return Some(format!("`{keys}` would hide `{theirs}`, which is `{}`", other.name));
+                }
+            }
+        }
+        None
+    }
+
     /// What `presses` mean on `screen`.
     pub fn meaning(&self, screen: Screen, presses: &[KeyPress]) -> Meaning {
+        self.meaning_in(&scopes(screen), presses)
+    }
+
+    /// What `presses` mean in these scopes.
+    pub fn meaning_in(&self, scopes: &[Scope], presses: &[KeyPress]) -> Meaning {
         let mut begun = false;
-        for scope in scopes(screen) {
+        for scope in scopes.iter().copied() {
             for binding in table(scope) {
                 for keys in self.keys(binding) {
                     if keys == presses {
@@ -156,6 +192,7 @@ pub fn all() -> impl Iterator<Item = (Scope, &'static Binding)> {
     [Scope::Global, Scope::Move]
         .into_iter()
         .chain(screens)
+        .chain([Scope::Form])
         .flat_map(|scope| table(scope).iter().map(move |b| (scope, b)))
 }
 

@@ -14,6 +14,7 @@ use super::msg::Msg;
 use super::state::State;
 use super::update::update;
 use super::view::view;
+use crate::event::question::{Choice, Question, Reason, ResumePoint, Script};
 use crate::event::{Ending, Event, EventKind};
 
 /// The sizes screens are drawn at: the design's, a large one, a small one, and one too small.
@@ -72,12 +73,9 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
         log: format!("/state/logs/20260901T120000-abc123/{name}.log").into(),
     };
     let step = |index, name: &str| EventKind::StepStarted { index, name: name.into(), attempt: 1 };
-    let ended = |index, name: &str, ending, seconds| EventKind::StepFinished {
-        index,
-        name: name.into(),
-        attempt: 1,
-        ending,
-        seconds,
+    let ended = |index, name: &str, ending, seconds| {
+        let name = name.into();
+        EventKind::StepFinished { index, name, ending, seconds, attempt: 1 }
     };
     for name in &builds[..3] {
         build(1, name, started("rootfs", name));
@@ -125,6 +123,39 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
     state
 }
 
+/// A question after a failure, as the engine asks it.
+pub(in crate::tui) fn question(id: u64, build: &str) -> Question {
+    Question {
+        id,
+        build: build.into(),
+        step: "shell (install tools)".into(),
+        step_index: 2,
+        reason: Reason::Failed {
+            attempt: 2,
+            failure: crate::event::Failure {
+                message: "the script install.sh ended with exit status 100".to_owned(),
+                hints: Vec::new(),
+            },
+            lines: vec!["Reading package lists...".to_owned(), "E: Unable to locate package foo-dev".to_owned()],
+        },
+        choices: vec![
+            Choice::Retry,
+            Choice::RetryFrom,
+            Choice::Edit,
+            Choice::Shell,
+            Choice::Skip,
+            Choice::Cleanup,
+            Choice::Keep,
+        ],
+        default: Choice::Cleanup,
+        deadline: Some(noon() + jiff::SignedDuration::from_mins(30)),
+        resume_from: [(0, "prepare"), (1, "base")]
+            .map(|(step_index, step)| ResumePoint { step_index, step: step.into() })
+            .to_vec(),
+        scripts: vec![Script { name: "install.sh".to_owned(), path: "/state/questions/1/install.sh".into() }],
+    }
+}
+
 /// Presses keys, written as in the table: `j`, `g g`, `Ctrl-d`.
 pub(in crate::tui) fn press(state: &mut State, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
@@ -152,7 +183,11 @@ pub(in crate::tui) fn buffer(state: &State) -> Buffer {
 
 /// The screen as text, with a map of its styles below: a letter for each style that is not plain, and what it stands for.
 pub(in crate::tui) fn render(state: &State) -> String {
-    let buffer = buffer(state);
+    text_and_styles(&buffer(state))
+}
+
+/// A buffer as [`render`] has it.
+pub(in crate::tui) fn text_and_styles(buffer: &Buffer) -> String {
     let width = usize::from(buffer.area.width);
     let mut letters: BTreeMap<String, char> = BTreeMap::new();
     let (mut text, mut styles) = (String::new(), String::new());

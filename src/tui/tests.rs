@@ -1,3 +1,5 @@
+mod templates;
+
 use proptest::prelude::*;
 
 use super::msg::Msg;

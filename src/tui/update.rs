@@ -4,7 +4,7 @@ mod bar;
 mod builds;
 mod cache;
 mod global;
-mod guests;
+pub(super) mod guests;
 mod history;
 mod log;
 mod overlay;
@@ -36,14 +36,19 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
-            log::grown(state)
+            let mut effects = log::grown(state);
+            effects.extend(proxy::grown(state));
+            effects
         }
         Msg::Tick(now) => {
             state.now = now;
             if state.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                 state.notice = None;
             }
-            log::grown(state)
+            forget_pending(state);
+            let mut effects = log::grown(state);
+            effects.extend(proxy::ticked(state));
+            effects
         }
         Msg::Done(done) => finished(state, done),
         Msg::Aside(line) => {
@@ -52,6 +57,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
+        Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Continued => vec![Effect::Retake],
+        Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),
     }
 }
@@ -63,11 +71,22 @@ pub fn opened(state: &mut State) -> Vec<Effect> {
 
 /// Whether something on the screen changes with the clock alone.
 pub fn has_clock(state: &State) -> bool {
-    state.run.is_live() || state.notice.is_some()
+    state.run.is_live() || state.notice.is_some() || !state.pending.is_empty()
+}
+
+/// Time within which a sequence of keys has to go on.
+const SEQUENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+fn forget_pending(state: &mut State) {
+    if state.now.duration_since(state.pending_since) >= SEQUENCE {
+        state.pending.clear();
+    }
 }
 
 fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     state.touched = Some(state.now);
+    forget_pending(state);
+    state.pending_since = state.now;
     if state.streaming {
         return global::streaming(state, key.into());
     }
@@ -82,7 +101,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return text(state, key);
     }
     state.pending.push(press);
-    match state.keymap.meaning(state.screen, &state.pending) {
+    match state.keymap.meaning(state.focus(), &state.pending) {
         Meaning::Command(found) => {
             state.pending.clear();
             command(state, found)
@@ -110,13 +129,14 @@ fn command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Proxy(action) => proxy::action(state, action),
         Command::Cache(action) => cache::action(state, action),
         Command::Templates(action) => templates::action(state, action),
+        Command::Form(action) => templates::form_action(state, action),
         Command::History(action) => history::action(state, action),
         Command::Guests(action) => guests::action(state, action),
     }
 }
 
 fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::moved(state, motion),
         Screen::Log => log::moved(state, motion),
         Screen::Proxy => proxy::moved(state, motion),
@@ -142,7 +162,7 @@ fn shown(state: &mut State) -> Vec<Effect> {
 
 /// A screen's own answer to a key that holds anywhere; none where the usual one will do.
 fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<Effect>> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::global(state, action),
         Screen::Log => log::global(state, action),
         Screen::Proxy => proxy::global(state, action),
@@ -155,7 +175,7 @@ fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<E
 
 /// What was typed in the bar is to be found, or shown alone (everything, if it is empty).
 fn searched(state: &mut State, kind: BarKind, query: &str) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::searched(state, kind, query),
         Screen::Log => log::searched(state, kind, query),
         Screen::Proxy => proxy::searched(state, kind, query),
@@ -178,18 +198,25 @@ fn text(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 fn pasted(state: &mut State, text: &str) -> Vec<Effect> {
     // Line ends would submit what was meant to be one line.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if !state.overlays.is_empty() {
+        overlay::pasted(state, &text);
+        return Vec::new();
+    }
     if let Some(bar) = &mut state.bar {
         for character in text.chars() {
             bar.input.handle(tui_input::InputRequest::InsertChar(character));
         }
         return Vec::new();
     }
-    if state.overlays.is_empty() && typing(state) { templates::pasted(state, &text) } else { Vec::new() }
+    if typing(state) { templates::pasted(state, &text) } else { Vec::new() }
 }
 
 fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
-    if !state.overlays.is_empty() || state.streaming {
+    if state.streaming {
         return Vec::new();
+    }
+    if !state.overlays.is_empty() {
+        return overlay::moused(state, mouse);
     }
     match state.screen {
         Screen::Builds => builds::moused(state, mouse),
@@ -212,11 +239,14 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     if begins {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
-        state.log = super::state::log::State::default();
+        state.log.begin_anew();
+        proxy::begun(state);
     }
-    let mut effects = builds::happened(state, event);
+    let mut effects = overlay::question::happened(state, event);
+    effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
+    effects.extend(history::happened(state, event));
     effects
 }
 
@@ -244,12 +274,16 @@ const READING: i64 = 10;
 
 fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
     state.run.exit = Some(exit);
+    if state.streaming && state.stay == Stay::Open {
+        let keys = state.keymap.shown(Command::Global(super::keymap::global::Action::Stream));
+        return vec![Effect::Say(format!("The run has ended. {keys} goes back to the screen."))];
+    }
     let reading = state.touched.is_some_and(|touched| state.now.as_second() - touched.as_second() < READING)
         || !state.overlays.is_empty()
         || !matches!(state.screen, Screen::Builds);
-    if state.stay == Stay::UntilDone && (!reading || state.interrupts > 0) {
+    if state.stay == Stay::UntilDone && (!reading || state.streaming || state.interrupts > 0) {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });
-    Vec::new()
+    history::ended(state)
 }

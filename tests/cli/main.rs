@@ -14,6 +14,7 @@ mod doctor;
 mod errors;
 mod events;
 mod help;
+mod history;
 mod machine;
 mod new;
 mod run;

@@ -134,9 +134,18 @@ impl Pty {
     #[track_caller]
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.size = (columns, rows);
-        self.seen.lock().terminal.screen_mut().set_size(rows, columns);
+        let begun = {
+            let mut state = self.seen.lock();
+            state.terminal.screen_mut().set_size(rows, columns);
+            state.bytes.len()
+        };
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(self.master.as_ref().expect("the terminal is there"), size).unwrap();
+        if self.is_alternate() {
+            // Every size has something in its last row.
+            let last_row = format!("\x1b[{rows};");
+            self.wait_bytes(&last_row, |bytes| contains(&bytes[begun..], last_row.as_bytes()) && is_whole(bytes));
+        }
     }
 
     /// Columns and rows.
@@ -218,7 +227,7 @@ impl Pty {
         let mut state = self.seen.lock();
         loop {
             let screen = text(&state.terminal);
-            if is_there(&screen) {
+            if is_whole(&state.bytes) && is_there(&screen) {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -230,16 +239,27 @@ impl Pty {
         }
     }
 
-    /// Waits until everything written so far matches; for what may scroll by.
+    /// Waits until a text has been written, wherever it is by now.
     #[track_caller]
     pub fn wait_written(&self, text: &str) {
+        self.wait_bytes(text, |bytes| contains(bytes, text.as_bytes()));
+    }
+
+    #[track_caller]
+    fn wait_bytes(&self, what: &str, is_so: impl Fn(&[u8]) -> bool) {
         let deadline = Instant::now() + LIMIT;
         let mut state = self.seen.lock();
-        while !contains(&state.bytes, text.as_bytes()) {
+        while !is_so(&state.bytes) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {text:?}; written:\n{}", String::from_utf8_lossy(&state.bytes));
+            assert!(!left.is_zero(), "waited for {what:?}; written:\n{}", String::from_utf8_lossy(&state.bytes));
             state = self.seen.changed.wait_timeout(state, left).unwrap().0;
         }
+    }
+
+    /// Waits until no frame is half drawn.
+    #[track_caller]
+    pub fn wait_whole(&self) {
+        self.wait_bytes("the end of a frame", is_whole);
     }
 
     fn status_path(&self) -> PathBuf {
@@ -363,6 +383,12 @@ fn text(terminal: &vt100::Parser) -> String {
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     memchr::memmem::find(bytes, text).is_some()
+}
+
+/// Whether no frame is half drawn: synchronised updates say where each begins and ends.
+fn is_whole(bytes: &[u8]) -> bool {
+    let last = |text: &[u8]| memchr::memmem::rfind(bytes, text);
+    last(b"\x1b[?2026h") <= last(b"\x1b[?2026l")
 }
 
 /// Whether the last word on reports of focus was to send them; the terminal of the test does not know of them.

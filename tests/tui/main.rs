@@ -1,6 +1,11 @@
 //! The terminal UI as a person meets it: the real binary in a terminal.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+#[path = "../build/busybox.rs"]
+#[expect(dead_code, reason = "the commands of the host are another target's")]
+mod busybox;
+#[path = "../support/origin.rs"]
+mod origin;
 #[path = "../support/pty.rs"]
 mod pty;
 #[path = "../support/larder.rs"]
@@ -8,6 +13,7 @@ mod support;
 
 mod plain;
 mod restored;
+mod tape;
 
 use std::process::Command;
 
@@ -30,7 +36,7 @@ build {
 /// `larder` with these arguments, as it is started by hand: nothing says that nobody is there.
 fn at_hand(larder: &Larder, args: &[&str]) -> Command {
     let mut command = larder.command(args);
-    command.env("LANG", "C.UTF-8").env_remove("CI");
+    command.env("LANG", "C.UTF-8").env_remove("CI").env_remove("RUST_BACKTRACE");
     command
 }
 

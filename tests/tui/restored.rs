@@ -69,6 +69,51 @@ fn after_two_keys_of_ctrl_c() {
     pty.assert_restored();
 }
 
+/// A build in the UI that is to panic, where that can be asked for.
+fn to_panic(larder: &Larder, what: &str) -> Option<Pty> {
+    larder.write("waits.pkr.hcl", crate::WAITS);
+    let mut command = at_hand(larder, &["build", "waits.pkr.hcl"]);
+    command.env("LARDER_TEST_PANIC", what);
+    cfg!(debug_assertions).then(|| Pty::start(&command, 80, 24))
+}
+
+#[test]
+fn after_a_panic_of_the_ui_the_build_goes_on_in_lines() {
+    let larder = Larder::new();
+    let Some(pty) = to_panic(&larder, "ui") else { return };
+    crate::has_begun(&larder, &pty);
+    // F12.
+    pty.keys("\x1b[24~");
+    pty.wait_alternate(false);
+    pty.wait_for("asked to panic");
+    pty.wait_for("This is a bug in Larder");
+    larder.write("go", "0");
+    assert_eq!(pty.end(), 0);
+    pty.assert_restored();
+    assert!(pty.screen().contains("null.waits"), "{}", pty.screen());
+}
+
+#[test]
+fn after_a_panic_of_the_run_its_words_are_on_the_normal_screen() {
+    let larder = Larder::new();
+    let Some(pty) = to_panic(&larder, "run") else { return };
+    assert_eq!(pty.end(), 101);
+    pty.assert_restored();
+    assert!(pty.screen().contains("asked to panic"), "{}", pty.screen());
+}
+
+#[test]
+fn a_panic_of_a_task_leaves_the_ui_alone() {
+    let larder = Larder::new();
+    let Some(pty) = to_panic(&larder, "task") else { return };
+    crate::has_begun(&larder, &pty);
+    assert!(pty.is_alternate());
+    larder.write("go", "0");
+    assert_eq!(pty.end(), 0);
+    pty.assert_restored();
+    assert!(pty.screen().contains("asked to panic"), "{}", pty.screen());
+}
+
 #[test]
 fn where_the_terminal_is_gone_the_run_ends_and_nothing_stays() {
     let larder = Larder::new();
@@ -100,6 +145,9 @@ fn stopped_and_continued_the_ui_is_back() {
     pty.keys(&format!("{} build waits.pkr.hcl\r", program.to_str().unwrap()));
     crate::has_begun(&larder, &pty);
     pty.keys("\x1a");
+    // Builds stop with it, which is said the first time.
+    pty.wait_for("Stop Larder?");
+    pty.keys("z");
     pty.wait_for("Stopped");
     assert!(!pty.is_alternate());
     pty.keys("fg\r");

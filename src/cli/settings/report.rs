@@ -36,7 +36,8 @@ impl Settings {
             "ui" => (json!(ui_word(self.ui.value)), &self.ui.source),
             "log" => (json!(self.log.value), &self.log.source),
             "cache.max_size" => (json!(self.cache_max_size.value), &self.cache_max_size.source),
-            _ => (Value::Null, &Source::Default),
+            "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
+            name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
         }
     }
 }

@@ -49,6 +49,11 @@ impl Pattern {
         Ok(Self { regex, source: None })
     }
 
+    /// Whether a text as shown has it.
+    pub fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text.as_bytes())
+    }
+
     /// Where it is in a text as shown (see [`ansi::plain`]): ranges of bytes.
     pub fn find_in(&self, text: &str) -> Vec<Range<usize>> {
         self.regex.find_iter(text.as_bytes()).map(|found| found.range()).filter(|range| !range.is_empty()).collect()
@@ -104,6 +109,11 @@ impl Filter {
     /// The lines that have the pattern.
     pub fn having(pattern: Pattern) -> Self {
         Self { pattern, without: false, around: 0 }
+    }
+
+    /// Whether a text as shown is one of those looked for.
+    pub fn matches(&self, text: &str) -> bool {
+        self.pattern.matches(text) != self.without
     }
 
     /// What it looks for, for marking it in lines; none where it shows lines without it.

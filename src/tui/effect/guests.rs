@@ -1,14 +1,32 @@
 //! Work on guests left behind.
 
 use super::worker::Outside;
+use crate::error::{Error, Result, chain};
+use crate::guest::reap::{self, Cleaned};
+use crate::guest::record::Run;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {}
+pub enum Op {
+    /// Look for what runs have on the machine.
+    List,
+    /// Remove what these runs left behind; those under way are never touched.
+    Clean(Vec<String>),
+}
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Done {}
+pub enum Done {
+    /// The runs that have something on the machine; or why that cannot be told.
+    Found(Result<Vec<Run>, String>),
+    /// Runs cleaned up: what was removed of each, or why not all of it; and what there is now.
+    Cleaned {
+        /// By the id of the run.
+        results: Vec<(String, Result<Cleaned, String>)>,
+        /// As of [`Done::Found`].
+        left: Result<Vec<Run>, String>,
+    },
+}
 
 /// Keeps what the work needs from one time to the next.
 #[derive(Debug, Default)]
@@ -17,7 +35,23 @@ pub struct Worker {}
 impl Worker {
     /// Does it. May take its time: each area has a thread of its own.
     pub fn perform(&mut self, op: Op, outside: &Outside) -> Option<Done> {
-        let _ = (&self, outside);
-        match op {}
+        let _ = &self;
+        let runs = outside.places.state.join("runs");
+        let list = || reap::list(&runs).map_err(|error| chain(&error));
+        Some(match op {
+            Op::List => Done::Found(list()),
+            Op::Clean(ids) => {
+                let results = ids.into_iter().map(|id| {
+                    let cleaned = clean(&runs, &id).map_err(|error| chain(&error));
+                    (id, cleaned)
+                });
+                Done::Cleaned { results: results.collect(), left: list() }
+            }
+        })
     }
+}
+
+fn clean(runs: &std::path::Path, id: &str) -> Result<Cleaned> {
+    let found = reap::list(runs)?.into_iter().find(|run| run.id == id);
+    reap::cleanup(&found.ok_or_else(|| Error::new(format!("the run {id} has left nothing any more")))?)
 }

@@ -9,9 +9,11 @@ use std::thread;
 use larder_proxy::proxy::Proxy;
 
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
+use crate::catalogue::Around;
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::error::Result;
+use crate::event::redact::Redactor;
 use crate::tui::msg::Msg;
 
 /// Where things are, and how the program is called.
@@ -41,6 +43,8 @@ pub struct Outside {
     pub runtime: tokio::runtime::Handle,
     /// Starts a build.
     pub start: Start,
+    /// What reading templates depends on; none where they cannot be.
+    pub around: Option<Arc<Around>>,
     /// Starts programs of the host, as the person.
     pub host: Option<Arc<dyn Host>>,
     run: Arc<Mutex<Option<Run>>>,
@@ -53,12 +57,14 @@ pub struct Run {
     pub control: Control,
     /// Its proxy.
     pub proxy: Proxy,
+    /// Takes secrets out of what comes from the proxy past the event stream.
+    pub redactor: Redactor,
 }
 
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, host: None, run: Arc::default() }
+        Self { places: Arc::new(places), runtime, start, around: None, host: None, run: Arc::default() }
     }
 
     /// The run under way, if there is one.
@@ -110,12 +116,13 @@ impl Workers {
 }
 
 fn serve(receiver: &Receiver<Work>, outside: &Outside, messages: &Sender<Msg>) {
-    let (mut log, mut proxy, mut cache) = (log::Worker::default(), proxy::Worker::default(), cache::Worker::default());
+    let (mut log, mut proxy, mut cache) =
+        (log::Worker::new(messages.clone()), proxy::Worker::default(), cache::Worker::default());
     let (mut templates, mut history, mut guests) =
         (templates::Worker::default(), history::Worker::default(), guests::Worker::default());
     while let Ok(work) = receiver.recv() {
         let done = match work {
-            Work::Log(op) => log.perform(op, outside).map(Done::Log),
+            Work::Log(op) => log.perform(op, outside),
             Work::Proxy(op) => proxy.perform(op, outside).map(Done::Proxy),
             Work::Cache(op) => cache.perform(op, outside).map(Done::Cache),
             Work::Templates(op) => templates.perform(op, outside).map(Done::Templates),

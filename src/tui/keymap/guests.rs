@@ -4,9 +4,15 @@ use super::{Binding, Command};
 
 /// What they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {}
+pub enum Action {
+    /// Remove what the selected run left behind.
+    Clean,
+    /// Remove what all dead runs left behind.
+    CleanAll,
+    /// Look anew.
+    Reload,
+}
 
-#[expect(dead_code, reason = "the screen has no keys of its own yet")]
 const fn row(
     action: Action,
     name: &'static str,
@@ -18,4 +24,20 @@ const fn row(
 }
 
 /// The table.
-pub const BINDINGS: &[Binding] = &[];
+pub const BINDINGS: &[Binding] = &[
+    row(
+        Action::Clean,
+        "guests.clean",
+        &["d"],
+        "remove what the selected run left behind; asks first",
+        Some("clean up"),
+    ),
+    row(
+        Action::CleanAll,
+        "guests.clean-all",
+        &["D"],
+        "remove what all dead runs left behind; asks first",
+        Some("clean up all"),
+    ),
+    row(Action::Reload, "guests.reload", &["r"], "look anew", Some("reload")),
+];

@@ -58,6 +58,10 @@ pub struct QuestionView {
     pub id: u64,
     /// Whether an earlier step or a script is being chosen; and which.
     pub choosing: Option<(crate::event::question::Choice, Place)>,
+    /// Whether the answer is for all questions of the same failure.
+    pub all: bool,
+    /// The script that was last edited for it.
+    pub edited: Option<String>,
 }
 
 /// The line in which a search or a filter is typed.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use larder_proxy::flow::Flow;
 
-use crate::event::question::Question;
+use crate::event::question::{Question, Reason};
 use crate::event::{ArtifactLine, Ending, Event, EventKind, Failure, Mark};
 use crate::tui::feed::Live;
 
@@ -93,6 +93,13 @@ pub struct Step {
     pub bytes: (u64, u64),
 }
 
+impl Step {
+    /// How long it took, or has taken so far, in seconds.
+    pub fn elapsed(&self, now: Timestamp) -> f64 {
+        self.seconds.unwrap_or_else(|| (now - self.started).total(jiff::Unit::Second).unwrap_or(0.0).max(0.0))
+    }
+}
+
 /// A build.
 #[derive(Clone, Debug)]
 pub struct Build {
@@ -162,7 +169,18 @@ pub enum Severity {
     Error,
 }
 
-/// A message worth keeping: what `!` lists.
+impl Severity {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A message worth keeping: errors and warnings are what `!` lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// When.
@@ -227,6 +245,53 @@ impl RunModel {
         self.messages.push_back(Message { time, severity, build, text });
     }
 
+    /// Errors and warnings, the oldest first.
+    pub fn troubles(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.messages.iter().filter(|message| message.severity >= Severity::Warning)
+    }
+
+    /// Takes a question in; the build waits.
+    pub fn asked(&mut self, question: Question) {
+        self.set_condition(&question.build, Condition::Running, Condition::Asking);
+        self.questions.retain(|known| known.id != question.id);
+        self.questions.push(question);
+    }
+
+    /// A question is no longer open.
+    pub fn answered(&mut self, id: u64, build: Option<&str>) {
+        self.questions.retain(|question| question.id != id);
+        let waits = |build: &str| self.questions.iter().any(|question| &*question.build == build);
+        if let Some(build) = build.filter(|build| !waits(build)) {
+            self.set_condition(build, Condition::Asking, Condition::Running);
+        }
+    }
+
+    fn set_condition(&mut self, build: &str, from: Condition, to: Condition) {
+        if let Some(build) = self.builds.iter_mut().find(|known| &*known.name == build)
+            && build.condition == from
+        {
+            build.condition = to;
+        }
+    }
+
+    /// Numbers of the questions about the same failure of the same step, with the same choices; this one among them.
+    pub fn same_questions(&self, id: u64) -> Vec<u64> {
+        let Some(one) = self.questions.iter().find(|question| question.id == id) else { return Vec::new() };
+        let failure = |question: &Question| match &question.reason {
+            Reason::Failed { failure, .. } => Some(failure.message.clone()),
+            Reason::Pause { .. } => None,
+        };
+        let same = |other: &&Question| {
+            other.id == id
+                || (other.step == one.step
+                    && other.choices == one.choices
+                    && other.resume_from == one.resume_from
+                    && failure(other).is_some()
+                    && failure(other) == failure(one))
+        };
+        self.questions.iter().filter(same).map(|question| question.id).collect()
+    }
+
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
@@ -245,6 +310,8 @@ impl RunModel {
                 self.seconds = Some(*seconds);
                 self.cancelled.clone_from(cancelled);
             }
+            EventKind::Question { question } => self.asked((**question).clone()),
+            EventKind::Answered { id, .. } => self.answered(*id, event.build.as_deref()),
             EventKind::Flow { flow } => self.flow(flow, event.step_index),
             EventKind::Warning { text } => self.note(event.time, Severity::Warning, event.build.clone(), text.clone()),
             EventKind::Message { .. }
@@ -285,14 +352,6 @@ impl RunModel {
                     step.condition = (*ending).into();
                     step.seconds = Some(*seconds);
                 }
-            }
-            EventKind::Question { question } => {
-                build.condition = Condition::Asking;
-                self.questions.push((**question).clone());
-            }
-            EventKind::Answered { id, .. } => {
-                build.condition = Condition::Running;
-                self.questions.retain(|question| question.id != *id);
             }
             EventKind::Progress { what, done, total } => {
                 build.progress = Some(Progress { what: what.clone(), done: *done, total: *total });

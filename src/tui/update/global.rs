@@ -4,7 +4,7 @@ use super::{own, shown};
 use crate::tui::effect::{Effect, Leave, Steer};
 use crate::tui::keymap::global::Action;
 use crate::tui::keymap::{Command, KeyPress, Meaning, key};
-use crate::tui::state::overlay::{Bar, BarKind, Confirm, ConfirmOption, Listed, Overlay, QuestionView};
+use crate::tui::state::overlay::{Bar, BarKind, Confirm, ConfirmOption, Listed, Overlay};
 use crate::tui::state::{Screen, State};
 
 pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
@@ -18,10 +18,8 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Help => over(state, Overlay::Help(Listed::default())),
         Action::Palette => over(state, Overlay::Palette(Listed::default())),
         Action::Messages => {
-            let last = state.run.messages.len().saturating_sub(1);
-            let mut listed = Listed::default();
-            listed.place.selected = last;
-            over(state, Overlay::Messages(listed))
+            let overlay = super::overlay::messages(state);
+            over(state, overlay)
         }
         Action::Answer => answer(state),
         Action::Find => bar(state, BarKind::Find),
@@ -32,7 +30,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Stream => {
             state.streaming = true;
-            vec![Effect::Stream]
+            vec![Effect::Stream(true)]
         }
         Action::Theme => {
             state.look.theme = state.look.theme.next();
@@ -40,7 +38,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Redraw => vec![Effect::Redraw],
-        Action::Suspend => vec![Effect::Suspend],
+        Action::Suspend => suspend(state),
         Action::Open
         | Action::NextPane
         | Action::PreviousPane
@@ -59,6 +57,33 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     shown(state)
 }
 
+/// Goes to the log of a build.
+pub(super) fn show_log(state: &mut State, _build: &str) -> Vec<Effect> {
+    show(state, Screen::Log)
+}
+
+/// Stops the process. While builds run they would stop with it: the first time that is said.
+pub(super) fn suspend(state: &mut State) -> Vec<Effect> {
+    if !state.run.is_live() || std::mem::replace(&mut state.told_of_suspending, true) {
+        return vec![Effect::Suspend];
+    }
+    let keys = state.keymap.shown(Command::Global(Action::Stream));
+    let option = |key, text: String, effects| ConfirmOption { key, text, effects };
+    let confirm = Confirm {
+        title: "Stop Larder?".to_owned(),
+        lines: vec!["Builds are under way, and stop with it, until you bring it back with `fg`.".to_owned()],
+        options: vec![
+            option('z', "stop everything now; from here on Ctrl-Z does so at once".to_owned(), vec![Effect::Suspend]),
+            option(
+                'S',
+                format!("show plain lines on the normal screen instead ({keys} comes back)"),
+                vec![Effect::Stream(true)],
+            ),
+        ],
+    };
+    over(state, Overlay::Confirm(confirm))
+}
+
 fn over(state: &mut State, overlay: Overlay) -> Vec<Effect> {
     state.overlays.push(overlay);
     Vec::new()
@@ -72,7 +97,10 @@ fn bar(state: &mut State, kind: BarKind) -> Vec<Effect> {
 /// Opens the oldest question.
 pub(super) fn answer(state: &mut State) -> Vec<Effect> {
     match state.run.questions.first() {
-        Some(question) => over(state, Overlay::Question(QuestionView { id: question.id, choosing: None })),
+        Some(question) => {
+            let overlay = super::overlay::question::opened(question.id);
+            over(state, overlay)
+        }
         None => {
             state.notice("no build asks anything");
             Vec::new()
@@ -126,8 +154,9 @@ pub(super) fn streaming(state: &mut State, press: KeyPress) -> Vec<Effect> {
     match state.keymap.meaning(state.screen, &[press]) {
         Meaning::Command(Command::Global(Action::Stream | Action::Back)) => {
             state.streaming = false;
-            vec![Effect::Stream]
+            vec![Effect::Stream(false)]
         }
+        Meaning::Command(Command::Global(Action::Suspend)) => vec![Effect::Suspend],
         Meaning::Command(Command::Global(Action::Interrupt)) => interrupt(state),
         _ => Vec::new(),
     }

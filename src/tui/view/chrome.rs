@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::tui::keymap::{self, Command, Scope, global};
 use crate::tui::layout::Frame;
-use crate::tui::state::overlay::{BarKind, Overlay};
+use crate::tui::state::overlay::BarKind;
 use crate::tui::state::{Screen, State};
 use crate::tui::theme::Role;
 use crate::tui::widget::clock;
@@ -55,10 +55,14 @@ pub(super) fn hints(state: &State, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, &line, state.look.symbols);
         return;
     }
-    let scopes = keymap::scopes(state.screen);
+    let scopes = keymap::scopes(state.focus());
     let global_last = scopes.into_iter().filter(|scope| matches!(scope, Scope::Screen(_) | Scope::Global));
-    for binding in global_last.flat_map(keymap::table) {
-        let (Some(hint), keys) = (binding.hint, state.keymap.shown(binding.command)) else { continue };
+    let hinted = |binding: &keymap::Binding| Some((state.keymap.shown(binding.command), binding.hint?));
+    let hints = match state.screen {
+        Screen::Templates => super::templates::hints(state),
+        _ => global_last.flat_map(keymap::table).filter_map(hinted).collect(),
+    };
+    for (keys, hint) in hints {
         if keys.is_empty() {
             continue;
         }
@@ -106,8 +110,8 @@ pub(super) fn cursor(state: &State, parts: &Frame) -> Option<(u16, u16)> {
         let column = 2 + u16::try_from(bar.input.visual_cursor()).ok()?;
         return Some((column.min(parts.hints.right().saturating_sub(1)), parts.hints.y));
     }
-    match state.overlays.last() {
-        Some(Overlay::Help(_) | Overlay::Palette(_)) | None => None,
-        Some(_) => None,
+    if state.overlays.is_empty() && state.screen == Screen::Templates {
+        return super::templates::cursor(state);
     }
+    super::overlay::cursor(state).map(Into::into)
 }

@@ -112,6 +112,29 @@ pub(in crate::tui) fn fit_right(text: &str, width: usize, symbols: Symbols) -> S
     if have <= width { format!("{}{text}", " ".repeat(width - have)) } else { fit(text, width, symbols) }
 }
 
+/// `text` in lines of at most `width` columns, broken between words where that can be; at least one line.
+pub(in crate::tui) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_word_bounds().filter(|word| !word.chars().any(char::is_control)) {
+        if line.width() + word.width() <= width {
+            line.push_str(word);
+            continue;
+        }
+        if !line.trim().is_empty() {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        for grapheme in word.trim_start().graphemes(true) {
+            if line.width() + grapheme.width() > width && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(grapheme);
+        }
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +149,14 @@ mod tests {
         }
         assert_eq!(fit("abcdef", 4, ASCII), "ab..");
         assert_eq!(fit_right("7", 3, ASCII), "  7");
+    }
+
+    #[test]
+    fn text_wraps_between_words() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
     }
 
     #[test]

@@ -1,0 +1,110 @@
+//! The tables, and how older ones become them.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// What is done to a database of each version to make it the next: the first makes it from nothing. None is ever
+/// changed once released; what is new is added as a further one.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE run (
+    id TEXT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    seconds REAL,
+    template TEXT NOT NULL,
+    template_digest TEXT NOT NULL,
+    net TEXT NOT NULL,
+    version TEXT NOT NULL,
+    ending TEXT,
+    cancelled TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_started ON run (started);
+CREATE INDEX run_template ON run (template, started);
+CREATE TABLE build (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    builder_type TEXT,
+    log TEXT,
+    started INTEGER,
+    seconds REAL,
+    ending TEXT,
+    failure TEXT,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE step (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    build TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    seconds REAL,
+    ending TEXT,
+    PRIMARY KEY (run, build, step, attempt)
+) STRICT, WITHOUT ROWID;
+-- Step -1 is between steps.
+CREATE TABLE download (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    build TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    class TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    hits INTEGER NOT NULL,
+    revalidated INTEGER NOT NULL,
+    stale INTEGER NOT NULL,
+    misses INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    bytes_sent INTEGER NOT NULL,
+    bytes_cache INTEGER NOT NULL,
+    bytes_upstream INTEGER NOT NULL,
+    PRIMARY KEY (run, build, step, class)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE artifact (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    build TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    builder_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    description TEXT NOT NULL,
+    files TEXT NOT NULL,
+    PRIMARY KEY (run, build, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE answer (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    build TEXT NOT NULL,
+    question INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    by TEXT NOT NULL,
+    PRIMARY KEY (run, build, question)
+) STRICT, WITHOUT ROWID;
+"];
+
+/// The version this Larder writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// The version of a database.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings a database to this version. Returns the version found; a newer one is left as it is.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
+    let found = version(connection)?;
+    if found >= VERSION {
+        return Ok(found);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have done it while this one waited.
+    let found = version(&transaction)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    if found < VERSION {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(found)
+}
