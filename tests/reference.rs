@@ -14,6 +14,9 @@ use larder::cli::exit_codes::EXIT_CODES;
 use larder::cli::settings::{KEYS, Key, Kind};
 use larder::guest::host::check::CHECKS;
 use larder::template::schema::{Mode, Schema};
+use larder::tui::keymap::overlay::OVERLAYS;
+use larder::tui::keymap::{self, Keymap, Scope, listing};
+use larder::tui::state::Screen;
 use larder::{builder, post_processor, provisioner};
 use serde_json::Value;
 
@@ -138,6 +141,42 @@ fn exit_codes() {
         writeln!(table, "| {} | {} | {meaning} |", code.code as u8, code.commands).unwrap();
     }
     hold("exit-codes.md", &[("exit codes".to_owned(), table)]);
+}
+
+/// Keys as cells of a table take them.
+fn in_cell(keys: &str) -> String {
+    let one = |keys: &str| if keys.contains('`') { format!("`` {keys} ``") } else { format!("`{keys}`") };
+    keys.split(", ").map(|keys| one(&keys.replace('|', "\\|"))).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn keys() {
+    let keymap = Keymap::default();
+    let mut text = String::new();
+    let screens = Screen::ALL.into_iter().map(|screen| (Scope::Screen(screen), format!("Screen {}", screen.as_str())));
+    let all = [(Scope::Global, "Anywhere".to_owned()), (Scope::Move, "Moving in lists and texts".to_owned())];
+    for (scope, heading) in all.into_iter().chain(screens) {
+        let bindings = keymap::table(scope);
+        if bindings.is_empty() {
+            continue;
+        }
+        writeln!(text, "## {heading}\n\n| keys | what they do | name |\n|---|---|---|").unwrap();
+        for binding in bindings {
+            let keys = in_cell(&listing::keys(&keymap, binding));
+            writeln!(text, "| {keys} | {} | `{}` |", binding.help, binding.name).unwrap();
+        }
+        text.push('\n');
+    }
+    let mut over = String::new();
+    for overlay in OVERLAYS {
+        writeln!(over, "### {}\n\n{}\n\n| keys | what they do |\n|---|---|", overlay.name, overlay.help).unwrap();
+        for (keys, help) in overlay.keys {
+            writeln!(over, "| {} | {help} |", in_cell(keys)).unwrap();
+        }
+        over.push('\n');
+    }
+    let parts = [("keys", text), ("overlays", over)];
+    hold("keys.md", &parts.map(|(name, text)| (name.to_owned(), text.trim_end().to_owned() + "\n")));
 }
 
 #[test]

@@ -103,9 +103,15 @@ pub(super) async fn build(
 fn dress(state: &mut State, settings: &Settings, env: &Env, console: &Console) {
     let tui = &settings.tui;
     // No colour is no colour: a theme asked for in the same breath changes nothing about it.
-    let theme = if console.colour_err { tui.theme.value } else { Theme::Mono };
-    state.look =
-        Look { theme, symbols: tui.symbols.value.symbols(env), animation: tui.animation.value, ..Look::default() };
+    let background = env.get("COLORFGBG").map(String::as_str);
+    let theme = if console.colour_err { tui.theme.value.on(background) } else { Theme::Mono };
+    state.look = Look {
+        theme,
+        symbols: tui.symbols.value.symbols(env),
+        animation: tui.animation.value,
+        zone: jiff::tz::TimeZone::system(),
+        ..Look::default()
+    };
     let file = settings.files.user.with_file_name("keymap.toml");
     let (keymap, errors) = keymap::file::read(&file);
     state.keymap = keymap;

@@ -7,6 +7,7 @@ mod global;
 pub(super) mod guests;
 mod history;
 mod log;
+mod mouse;
 mod overlay;
 mod proxy;
 mod templates;
@@ -27,7 +28,7 @@ use crate::event::{Event, EventKind};
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => pressed(state, key),
-        Msg::Mouse(mouse) => moused(state, mouse),
+        Msg::Mouse(event) => mouse::moused(state, event),
         Msg::Paste(text) => pasted(state, &text),
         Msg::Resize(width, height) => {
             state.size = Size::new(width, height);
@@ -85,6 +86,7 @@ fn forget_pending(state: &mut State) {
 
 fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     state.touched = Some(state.now);
+    state.mouse.selection = None;
     forget_pending(state);
     state.pending_since = state.now;
     if state.streaming {
@@ -211,13 +213,7 @@ fn pasted(state: &mut State, text: &str) -> Vec<Effect> {
     if typing(state) { templates::pasted(state, &text) } else { Vec::new() }
 }
 
-fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
-    if state.streaming {
-        return Vec::new();
-    }
-    if !state.overlays.is_empty() {
-        return overlay::moused(state, mouse);
-    }
+fn screen_moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     match state.screen {
         Screen::Builds => builds::moused(state, mouse),
         Screen::Log => log::moused(state, mouse),

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::{Line, put};
 use crate::tui::layout::{Room, room};
 use crate::tui::state::Look;
+use crate::tui::state::mouse::Pane;
 use crate::tui::theme::Role;
 
 /// A pane to be drawn.
@@ -52,6 +53,12 @@ impl<'a> Panel<'a> {
 
     /// Draws it and returns what is inside. Where there is little room, a title line takes the place of lines around.
     pub(in crate::tui) fn draw(&self, area: Rect, look: &Look, buffer: &mut Buffer) -> Rect {
+        let inside = self.draw_around(area, look, buffer);
+        look.panes.add(Pane { inside, over: self.over });
+        inside
+    }
+
+    fn draw_around(&self, area: Rect, look: &Look, buffer: &mut Buffer) -> Rect {
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return area;
