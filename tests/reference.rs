@@ -97,6 +97,7 @@ fn value(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
         Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Switch => "`true`, `false`".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Count => "number".to_owned(),
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),

@@ -24,7 +24,9 @@ use crate::output::report;
 use crate::tui::app::{Options, Ui};
 use crate::tui::effect::worker::{Outside as Reach, Places, Start};
 use crate::tui::effect::{BuildRequest, Leave};
-use crate::tui::state::{Screen, State, Stay};
+use crate::tui::keymap;
+use crate::tui::state::{Look, Screen, State, Stay};
+use crate::tui::theme::Theme;
 
 /// Whether a person sits at a terminal that can show the UI.
 pub(super) fn is_possible(env: &Env) -> bool {
@@ -97,15 +99,31 @@ pub(super) async fn build(
     desk.close()
 }
 
+/// Gives the UI its looks and keys.
+fn dress(state: &mut State, settings: &Settings, env: &Env, console: &Console) {
+    let tui = &settings.tui;
+    // No colour is no colour: a theme asked for in the same breath changes nothing about it.
+    let theme = if console.colour_err { tui.theme.value } else { Theme::Mono };
+    state.look =
+        Look { theme, symbols: tui.symbols.value.symbols(env), animation: tui.animation.value, ..Look::default() };
+    let file = settings.files.user.with_file_name("keymap.toml");
+    let (keymap, errors) = keymap::file::read(&file);
+    state.keymap = keymap;
+    for error in errors {
+        state.error(error);
+    }
+}
+
 impl<'a> Desk<'a> {
     fn open(
-        state: State,
+        mut state: State,
         settings: &'a Settings,
         env: &'a Env,
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
         let outside = Outside::of(inside)?;
+        dress(&mut state, settings, env, console);
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -131,7 +149,8 @@ impl<'a> Desk<'a> {
         let options = Options {
             state,
             outside: reach.clone(),
-            mouse: true,
+            mouse: settings.tui.mouse.value,
+            clipboard: settings.tui.clipboard.value,
             left: Box::new(move |leave| {
                 if leave == Leave::AtOnce {
                     asked.notify_one();

@@ -1,5 +1,6 @@
 //! Where things are on the screen, by its size: pure, and the same for drawing and for moving.
 
+pub(super) mod builds;
 pub(super) mod cache;
 pub(super) mod guests;
 pub(super) mod history;

@@ -9,15 +9,21 @@ pub mod log;
 pub mod overlay;
 pub mod proxy;
 pub mod run;
+pub mod steps;
 pub mod templates;
+pub mod visual;
 
 use std::path::PathBuf;
 
 use ratatui::layout::Size;
 
+use super::effect::BuildRequest;
 use super::keymap::{KeyPress, Keymap};
+use super::layout::{self, Room};
 use super::symbols::{self, Symbols};
 use super::theme::Theme;
+use crate::engine::control::Slots;
+use builds::Pane;
 use overlay::{Bar, Overlay};
 use run::RunModel;
 
@@ -155,6 +161,10 @@ pub struct State {
     pub told_of_suspending: bool,
     /// The template being built, as named by the person.
     pub template: Option<PathBuf>,
+    /// What the run was started with, for building something again.
+    pub request: Option<BuildRequest>,
+    /// How many builds run at a time.
+    pub slots: Slots,
 }
 
 impl State {
@@ -168,6 +178,52 @@ impl State {
         let text = text.into();
         self.run.note(self.now, run::Severity::Error, None, text.clone());
         self.say(text, true);
+    }
+
+    /// The panes that can have the keys on the Builds screen, or on the Log screen.
+    fn panes(&self) -> &'static [Pane] {
+        match (self.screen, layout::room(self.size)) {
+            (Screen::Log, Room::Tiny | Room::Compact) => &[Pane::Log],
+            (Screen::Log, _) => &[Pane::Log, Pane::Steps],
+            (_, Room::Tiny | Room::Compact | Room::Normal) => &[Pane::List, Pane::Log],
+            (_, Room::Wide | Room::Dashboard) => &[Pane::List, Pane::Steps, Pane::Log],
+        }
+    }
+
+    /// The one that has them.
+    pub fn pane(&self) -> Pane {
+        let chosen = match self.screen {
+            Screen::Log => self.log.pane.unwrap_or(Pane::Log),
+            _ => self.builds.pane,
+        };
+        let panes = self.panes();
+        if panes.contains(&chosen) { chosen } else { panes[0] }
+    }
+
+    /// Gives the keys to a pane, if it can have them.
+    pub fn give(&mut self, pane: Pane) {
+        if !self.panes().contains(&pane) {
+            return;
+        }
+        match self.screen {
+            Screen::Log => self.log.pane = Some(pane),
+            _ => self.builds.pane = pane,
+        }
+    }
+
+    /// Gives the keys to the next pane, or to the one before.
+    pub fn next_pane(&mut self, back: bool) {
+        let panes = self.panes();
+        let at = panes.iter().position(|pane| *pane == self.pane()).unwrap_or(0);
+        self.give(panes[(at + if back { panes.len() - 1 } else { 1 }) % panes.len()]);
+    }
+
+    /// The screen whose keys hold: those of the Log screen also where the log has them on the Builds screen.
+    pub fn focus(&self) -> Screen {
+        match (self.screen, self.pane()) {
+            (Screen::Builds, Pane::Steps | Pane::Log) => Screen::Log,
+            (screen, _) => screen,
+        }
     }
 
     fn say(&mut self, text: String, error: bool) {

@@ -57,6 +57,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
+        Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Continued => vec![Effect::Retake],
+        Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),
     }
 }
@@ -98,7 +101,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return text(state, key);
     }
     state.pending.push(press);
-    match state.keymap.meaning(state.screen, &state.pending) {
+    match state.keymap.meaning(state.focus(), &state.pending) {
         Meaning::Command(found) => {
             state.pending.clear();
             command(state, found)
@@ -133,7 +136,7 @@ fn command(state: &mut State, command: Command) -> Vec<Effect> {
 }
 
 fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::moved(state, motion),
         Screen::Log => log::moved(state, motion),
         Screen::Proxy => proxy::moved(state, motion),
@@ -159,7 +162,7 @@ fn shown(state: &mut State) -> Vec<Effect> {
 
 /// A screen's own answer to a key that holds anywhere; none where the usual one will do.
 fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<Effect>> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::global(state, action),
         Screen::Log => log::global(state, action),
         Screen::Proxy => proxy::global(state, action),
@@ -172,7 +175,7 @@ fn own(state: &mut State, action: super::keymap::global::Action) -> Option<Vec<E
 
 /// What was typed in the bar is to be found, or shown alone (everything, if it is empty).
 fn searched(state: &mut State, kind: BarKind, query: &str) -> Vec<Effect> {
-    match state.screen {
+    match state.focus() {
         Screen::Builds => builds::searched(state, kind, query),
         Screen::Log => log::searched(state, kind, query),
         Screen::Proxy => proxy::searched(state, kind, query),
@@ -236,15 +239,10 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     if begins {
         state.interrupts = 0;
         state.builds = super::state::builds::State::default();
-        state.log = super::state::log::State::default();
+        state.log.begin_anew();
         proxy::begun(state);
     }
-    let mut effects = match &event.kind {
-        EventKind::Question { question } => overlay::question::asked(state, question),
-        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
-        _ => Vec::new(),
-    };
-    overlay::question::swept(state);
+    let mut effects = overlay::question::happened(state, event);
     effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
@@ -276,10 +274,14 @@ const READING: i64 = 10;
 
 fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
     state.run.exit = Some(exit);
+    if state.streaming && state.stay == Stay::Open {
+        let keys = state.keymap.shown(Command::Global(super::keymap::global::Action::Stream));
+        return vec![Effect::Say(format!("The run has ended. {keys} goes back to the screen."))];
+    }
     let reading = state.touched.is_some_and(|touched| state.now.as_second() - touched.as_second() < READING)
         || !state.overlays.is_empty()
         || !matches!(state.screen, Screen::Builds);
-    if state.stay == Stay::UntilDone && (!reading || state.interrupts > 0) {
+    if state.stay == Stay::UntilDone && (!reading || state.streaming || state.interrupts > 0) {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });

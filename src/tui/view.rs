@@ -14,6 +14,7 @@ mod tiny;
 use ratatui::Frame;
 
 use super::layout::{self, Room};
+use super::state::run::Condition;
 use super::state::{Screen, State};
 
 /// Draws the state on a frame. `state.size` is the frame's.
@@ -44,4 +45,23 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     if let Some((column, row)) = chrome::cursor(state, &parts) {
         frame.set_cursor_position((column, row));
     }
+}
+
+/// The terminal's title: what is built, and what there is to do.
+pub fn title(state: &State) -> String {
+    let mut title = "larder".to_owned();
+    if !state.run.questions.is_empty() {
+        title.push_str(&format!(" ({}?)", state.run.questions.len()));
+    }
+    if let Some(template) = &state.template {
+        title.push_str(&format!(" {}", template.display()));
+    }
+    let count = |wanted: Condition| state.run.builds.iter().filter(|build| build.condition == wanted).count();
+    for condition in [Condition::Running, Condition::Failed, Condition::Done] {
+        let count = count(condition);
+        if count > 0 {
+            title.push_str(&format!(" {count} {}", condition.as_str()));
+        }
+    }
+    title
 }

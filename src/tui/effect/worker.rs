@@ -43,10 +43,10 @@ pub struct Outside {
     pub runtime: tokio::runtime::Handle,
     /// Starts a build.
     pub start: Start,
-    /// What reading templates depends on; none where they cannot be.
-    pub around: Option<Arc<Around>>,
     /// Starts programs of the host, as the person.
     pub host: Option<Arc<dyn Host>>,
+    /// What reading templates depends on; none where they cannot be.
+    pub around: Option<Arc<Around>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -64,7 +64,13 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, around: None, host: None, run: Arc::default() }
+        Self { places: Arc::new(places), runtime, start, host: None, around: None, run: Arc::default() }
+    }
+
+    /// With what reading templates depends on.
+    #[must_use]
+    pub fn with_templates(self, around: Around) -> Self {
+        Self { around: Some(Arc::new(around)), ..self }
     }
 
     /// The run under way, if there is one.
@@ -116,12 +122,13 @@ impl Workers {
 }
 
 fn serve(receiver: &Receiver<Work>, outside: &Outside, messages: &Sender<Msg>) {
-    let (mut log, mut proxy, mut cache) = (log::Worker::default(), proxy::Worker::default(), cache::Worker::default());
+    let (mut log, mut proxy, mut cache) =
+        (log::Worker::new(messages.clone()), proxy::Worker::default(), cache::Worker::default());
     let (mut templates, mut history, mut guests) =
         (templates::Worker::default(), history::Worker::default(), guests::Worker::default());
     while let Ok(work) = receiver.recv() {
         let done = match work {
-            Work::Log(op) => log.perform(op, outside).map(Done::Log),
+            Work::Log(op) => log.perform(op, outside),
             Work::Proxy(op) => proxy.perform(op, outside).map(Done::Proxy),
             Work::Cache(op) => cache.perform(op, outside).map(Done::Cache),
             Work::Templates(op) => templates.perform(op, outside).map(Done::Templates),

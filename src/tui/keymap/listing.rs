@@ -26,8 +26,8 @@ fn heading(scope: Scope) -> String {
     match scope {
         Scope::Global => "Anywhere".to_owned(),
         Scope::Move => "Moving in lists and texts".to_owned(),
+        Scope::Form => "In the form of a template".to_owned(),
         Scope::Screen(screen) => format!("Screen {}", screen.as_str()),
-        Scope::Form => "Form of a template's variables".to_owned(),
     }
 }
 

@@ -93,6 +93,13 @@ pub struct Step {
     pub bytes: (u64, u64),
 }
 
+impl Step {
+    /// How long it took, or has taken so far, in seconds.
+    pub fn elapsed(&self, now: Timestamp) -> f64 {
+        self.seconds.unwrap_or_else(|| (now - self.started).total(jiff::Unit::Second).unwrap_or(0.0).max(0.0))
+    }
+}
+
 /// A build.
 #[derive(Clone, Debug)]
 pub struct Build {

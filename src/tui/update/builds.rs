@@ -1,40 +1,240 @@
 //! The Builds screen.
 
+use std::sync::Arc;
+
 use ratatui::crossterm::event::MouseEvent;
 
-use crate::tui::effect::Effect;
+use super::{global, log};
+use crate::event::{Event, EventKind};
+use crate::tui::effect::log::Op;
+use crate::tui::effect::{BuildRequest, Effect, Steer, Work};
 use crate::tui::keymap::builds::Action;
 use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::motion::Motion;
-use crate::tui::state::State;
-use crate::tui::state::overlay::BarKind;
+use crate::tui::layout::builds as layout;
+use crate::tui::state::overlay::{BarKind, Confirm, ConfirmOption, Overlay};
+use crate::tui::state::run::{Build, Condition};
+use crate::tui::state::{Screen, State};
 
-pub(super) fn action(_state: &mut State, action: Action) -> Vec<Effect> {
-    match action {}
+/// Titles above the rows.
+const HEADER: u16 = 1;
+
+pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Cancel => cancel(state, false),
+        Action::Abort => cancel(state, true),
+        Action::Again => match state.builds.selected().cloned() {
+            Some(name) => again(state, vec![name]),
+            None => Vec::new(),
+        },
+        Action::AgainFailed => {
+            let failed = state.run.builds.iter().filter(|build| build.condition == Condition::Failed);
+            let failed: Vec<_> = failed.map(|build| build.name.clone()).collect();
+            if failed.is_empty() {
+                state.notice("no build has failed");
+                return Vec::new();
+            }
+            again(state, failed)
+        }
+        Action::Pause => {
+            state.slots.paused = !state.slots.paused;
+            state.notice(if state.slots.paused { "queued builds wait until p" } else { "queued builds start again" });
+            vec![Effect::Control(Steer::Pause(state.slots.paused))]
+        }
+        Action::MoreSlots => more_slots(state),
+        Action::FewerSlots => fewer_slots(state),
+        Action::Sort => {
+            state.builds.sort = state.builds.sort.next();
+            arrange(state);
+            state.notice(format!("sorted {}", state.builds.sort.as_str()));
+            Vec::new()
+        }
+        Action::Compare => global::show(state, Screen::History),
+    }
 }
 
-pub(super) fn global(_state: &mut State, _action: Global) -> Option<Vec<Effect>> {
-    None
-}
-
-pub(super) fn moved(_state: &mut State, _motion: Motion) -> Vec<Effect> {
+/// Asks before a build is cancelled.
+fn cancel(state: &mut State, keep: bool) -> Vec<Effect> {
+    let Some(build) = selected(state).filter(|build| build.condition.is_open()) else {
+        state.notice("nothing here can be cancelled");
+        return Vec::new();
+    };
+    let name = build.name.to_string();
+    let (title, line, key, text) = if keep {
+        ("Cancel, and keep its guest", "Nothing is cleaned up. What is left is listed under Guests.", 'X', "cancel it")
+    } else {
+        ("Cancel", "The step is stopped, and what the build made is cleaned up.", 'x', "cancel it, and clean up")
+    };
+    let confirm = Confirm {
+        title: format!("{title}: {name}"),
+        lines: vec![line.to_owned()],
+        options: vec![ConfirmOption {
+            key,
+            text: text.to_owned(),
+            effects: vec![Effect::Control(Steer::CancelBuild { build: name, keep })],
+        }],
+    };
+    state.overlays.push(Overlay::Confirm(confirm));
     Vec::new()
 }
 
-pub(super) fn moused(_state: &mut State, _mouse: MouseEvent) -> Vec<Effect> {
-    Vec::new()
+/// Builds these again, in a new run.
+fn again(state: &mut State, builds: Vec<Arc<str>>) -> Vec<Effect> {
+    if state.run.is_live() {
+        state.notice("a run is under way: builds can be run again once it has ended");
+        return Vec::new();
+    }
+    let known = state.request.clone();
+    let made = || Some(BuildRequest { template: state.template.clone()?, ..BuildRequest::default() });
+    let Some(request) = known.or_else(made) else {
+        state.error("it is not known what this run was started with");
+        return Vec::new();
+    };
+    let only = builds.iter().map(ToString::to_string).collect();
+    // What it made before is replaced.
+    vec![Effect::StartBuild(BuildRequest { only, force: true, ..request })]
 }
 
-pub(super) fn searched(_state: &mut State, _kind: BarKind, _query: &str) -> Vec<Effect> {
-    Vec::new()
+fn more_slots(state: &mut State) -> Vec<Effect> {
+    if state.slots.limit == 0 {
+        state.notice("all builds run at a time already");
+        return Vec::new();
+    }
+    limit(state, state.slots.limit + 1)
+}
+
+fn fewer_slots(state: &mut State) -> Vec<Effect> {
+    let now = if state.slots.limit == 0 { state.slots.taken.max(2) } else { state.slots.limit };
+    if now < 2 {
+        state.notice("one build at a time; p holds back all others");
+        return Vec::new();
+    }
+    limit(state, now - 1)
+}
+
+fn limit(state: &mut State, limit: usize) -> Vec<Effect> {
+    state.slots.limit = limit;
+    state.notice(format!("at most {limit} at a time; those that run go on"));
+    vec![Effect::Control(Steer::Limit(limit))]
+}
+
+fn selected(state: &State) -> Option<&Build> {
+    state.run.build(state.builds.selected()?)
+}
+
+pub(super) fn global(state: &mut State, action: Global) -> Option<Vec<Effect>> {
+    match action {
+        Global::Open => Some(if state.builds.rows.is_empty() { Vec::new() } else { global::show(state, Screen::Log) }),
+        Global::NextPane | Global::PreviousPane => {
+            state.next_pane(action == Global::PreviousPane);
+            Some(Vec::new())
+        }
+        Global::FindNext | Global::FindPrevious => Some(find(state, action == Global::FindPrevious)),
+        Global::FilterToggle => {
+            state.builds.filter_on = !state.builds.filter_on;
+            Some(arranged(state))
+        }
+        Global::Copy => {
+            Some(selected(state).map(|build| vec![Effect::Copy(in_a_line(build, state.now))]).unwrap_or_default())
+        }
+        Global::CopyAll => {
+            let rows = state.builds.rows.iter().filter_map(|name| state.run.build(name));
+            let lines: Vec<String> = rows.map(|build| in_a_line(build, state.now)).collect();
+            Some(vec![Effect::Copy(lines.join("\n"))])
+        }
+        _ => None,
+    }
+}
+
+fn in_a_line(build: &Build, now: jiff::Timestamp) -> String {
+    let step = build.step().map_or("", |step| &step.name);
+    let elapsed = build.elapsed(now).map(crate::tui::widget::clock).unwrap_or_default();
+    format!("{}\t{}\t{step}\t{elapsed}", build.name, build.condition.as_str())
+}
+
+pub(super) fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
+    let count = state.builds.rows.len();
+    let page = usize::from(layout::list_rows(state).height.saturating_sub(HEADER));
+    state.builds.place.go(motion, count, page);
+    log::select(state)
+}
+
+pub(super) fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
+    log::moused(state, mouse)
+}
+
+/// Selects the build in a row.
+pub(super) fn choose(state: &mut State, row: usize) -> Vec<Effect> {
+    let count = state.builds.rows.len();
+    let page = usize::from(layout::list_rows(state).height.saturating_sub(HEADER));
+    state.builds.place.select(row, count, page);
+    log::select(state)
+}
+
+pub(super) fn searched(state: &mut State, kind: BarKind, query: &str) -> Vec<Effect> {
+    match kind {
+        BarKind::Find => {
+            state.builds.needle = query.to_lowercase();
+            find(state, false)
+        }
+        BarKind::Filter => {
+            state.builds.filter = query.to_owned();
+            state.builds.filter_on = !query.is_empty();
+            arranged(state)
+        }
+    }
+}
+
+/// Goes to the next build whose name or step has what is searched for.
+fn find(state: &mut State, back: bool) -> Vec<Effect> {
+    let count = state.builds.rows.len();
+    let needle = state.builds.needle.clone();
+    if needle.is_empty() || count == 0 {
+        return Vec::new();
+    }
+    let has = |row: &usize| {
+        let build = state.run.build(&state.builds.rows[*row]);
+        build.is_some_and(|build| in_a_line(build, state.now).to_lowercase().contains(&needle))
+    };
+    let at = state.builds.place.selected;
+    let found = if back {
+        (1..=count).map(|step| (at + count - step) % count).find(has)
+    } else {
+        (1..=count).map(|step| (at + step) % count).find(has)
+    };
+    match found {
+        Some(row) => choose(state, row),
+        None => {
+            state.notice(format!("no build has `{needle}`"));
+            Vec::new()
+        }
+    }
+}
+
+fn arrange(state: &mut State) {
+    state.builds.arrange(&state.run.builds, state.now);
+}
+
+fn arranged(state: &mut State) -> Vec<Effect> {
+    arrange(state);
+    log::select(state)
 }
 
 /// The screen comes into view.
-pub(super) fn shown(_state: &mut State) -> Vec<Effect> {
-    Vec::new()
+pub(super) fn shown(state: &mut State) -> Vec<Effect> {
+    arranged(state)
 }
 
 /// Something happened in the run; the model has taken it in.
-pub(super) fn happened(_state: &mut State, _event: &crate::event::Event) -> Vec<Effect> {
-    Vec::new()
+pub(super) fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
+    match &event.kind {
+        EventKind::RunStarted { builds, .. } => {
+            arrange(state);
+            let builds = builds.iter().map(|name| name.as_str().into()).collect();
+            let template = state.request.as_ref().map(|request| request.template.clone()).or(state.template.clone());
+            template.map(|template| Effect::Work(Work::Log(Op::Past { template, builds }))).into_iter().collect()
+        }
+        EventKind::Flow { .. } | EventKind::Progress { .. } | EventKind::Warning { .. } => Vec::new(),
+        _ => arranged(state),
+    }
 }

@@ -1,6 +1,8 @@
 //! The Guests screen.
 
 #[cfg(test)]
+pub(in crate::tui) mod testing;
+#[cfg(test)]
 mod tests;
 
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};

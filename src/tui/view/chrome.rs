@@ -55,7 +55,7 @@ pub(super) fn hints(state: &State, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, &line, state.look.symbols);
         return;
     }
-    let scopes = keymap::scopes(state.screen);
+    let scopes = keymap::scopes(state.focus());
     let global_last = scopes.into_iter().filter(|scope| matches!(scope, Scope::Screen(_) | Scope::Global));
     let hinted = |binding: &keymap::Binding| Some((state.keymap.shown(binding.command), binding.hint?));
     let hints = match state.screen {

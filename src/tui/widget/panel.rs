@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::{Line, put};
@@ -109,7 +109,7 @@ impl<'a> Panel<'a> {
         let with_right = right > 0 && self.title.width() + right + 8 <= room;
         if !self.title.is_empty() {
             let mut line = Line::of(" ", Style::new());
-            line.push(self.title, look.theme.style(role));
+            line.push(self.title, look.theme.style(role).remove_modifier(Modifier::DIM));
             line.push(" ", Style::new());
             let width = room.saturating_sub(2).min(if with_right { room - right - 4 } else { room });
             let place = Rect { x: area.x + 1, width: u16::try_from(width).unwrap_or(0), ..area };

@@ -169,6 +169,13 @@ fn spans(columns: &[Column], width: u16) -> Vec<Option<(u16, u16)>> {
         let Some((last, _)) = ranked.max_by_key(|(place, column)| (column.rank, *place)) else { break };
         shown[last] = false;
     }
+    // What went for the sake of a wide one may fit after all.
+    let mut left_out: Vec<usize> = (0..columns.len()).filter(|place| !shown[*place]).collect();
+    left_out.sort_by_key(|place| columns[*place].rank);
+    for place in left_out {
+        shown[place] = true;
+        shown[place] = need(&shown) <= room;
+    }
     let is_fill = |column: &Column| matches!(column.width, Width::Fill(_));
     let fills = columns.iter().zip(&shown).filter(|(column, shown)| **shown && is_fill(column)).count();
     let mut spare = u16::try_from(room.saturating_sub(need(&shown))).unwrap_or(u16::MAX);

@@ -71,8 +71,11 @@ pub fn item<'a>(state: &'a State, run: &'a RunModel, row: &'a Row) -> Option<Ite
             run.flows.get(at).map(|flow| Item::Ended(flow))
         }
         Row::UnderWay(id) => {
-            let at = state.in_flight.binary_search_by_key(id, |request| request.flow.id).ok()?;
-            Some(Item::UnderWay(&state.in_flight[at]))
+            if let Ok(at) = state.in_flight.binary_search_by_key(id, |request| request.flow.id) {
+                return Some(Item::UnderWay(&state.in_flight[at]));
+            }
+            // It has ended, and the list is frozen.
+            run.flows.iter().rev().find(|flow| flow.id == *id).map(|flow| Item::Ended(flow))
         }
     }
 }
