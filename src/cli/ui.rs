@@ -98,12 +98,13 @@ pub(super) async fn build(
 
 impl<'a> Desk<'a> {
     fn open(
-        state: State,
+        mut state: State,
         settings: &'a Settings,
         env: &'a Env,
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
+        state.look.zone = jiff::tz::TimeZone::system();
         let outside = Outside::of(inside)?;
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
