@@ -34,12 +34,11 @@ pub fn difference(lines: &[DiffLine]) -> Vec<TextLine> {
     lines.iter().map(line).collect()
 }
 
-/// A problem in one line, its hint in a second.
+/// A problem in one line, where it is and what to do about it below.
 pub fn problem(problem: &Problem) -> Vec<TextLine> {
     let (mark, role) = if problem.is_error { ("x error:", Role::Bad) } else { ("! warning:", Role::Warning) };
-    let place = problem.place.as_ref().map(|place| format!("  {place}")).unwrap_or_default();
-    let hint = problem.hint.as_ref().map(|hint| (Role::Dim, format!("    {hint}")));
-    [(role, format!("{mark} {}{place}", problem.message))].into_iter().chain(hint).collect()
+    let more = [&problem.place, &problem.hint].into_iter().flatten().map(|text| (Role::Dim, format!("    {text}")));
+    [(role, format!("{mark} {}", problem.message))].into_iter().chain(more).collect()
 }
 
 /// What a build would do.
