@@ -128,6 +128,7 @@ impl<'a> Desk<'a> {
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
+        state.look.zone = jiff::tz::TimeZone::system();
         let outside = Outside::of(inside)?;
         dress(&mut state, settings, env, console);
         let (sender, requests) = unbounded_channel::<Request>();
