@@ -271,7 +271,9 @@ fn events() {
                 let (name, tag) = properties.iter().find(|(_, property)| property["const"].is_string()).unwrap();
                 let tag = tag["const"].as_str().unwrap();
                 writeln!(objects, "With `{name}` `{tag}`: {description}\n").unwrap();
-                fields(word, &mut objects);
+                if properties.len() > 1 {
+                    fields(word, &mut objects);
+                }
             }
             objects.push('\n');
         }

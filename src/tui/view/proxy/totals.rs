@@ -52,8 +52,8 @@ pub(in crate::tui::view) fn sums(state: &State) -> Line {
         line.push(&value, theme.style(role));
         line.push(" ", Style::new());
     };
-    if sums.requests > 0 {
-        part("hit", format!("{}%", answered * 100 / sums.requests), Role::Good);
+    if let Some(percent) = (answered * 100).checked_div(sums.requests) {
+        part("hit", format!("{percent}%"), Role::Good);
     }
     if sums.failed > 0 {
         part("failed", sums.failed.to_string(), Role::Bad);
