@@ -28,7 +28,6 @@ fn heading(scope: Scope) -> String {
         Scope::Move => "Moving in lists and texts".to_owned(),
         Scope::Form => "In the form of a template".to_owned(),
         Scope::Screen(screen) => format!("Screen {}", screen.as_str()),
-        Scope::Form => "Form of a template's variables".to_owned(),
     }
 }
 
