@@ -224,12 +224,13 @@ fn type_of(property: &Value) -> String {
 fn fields(object: &Value, text: &mut String) {
     let required = |name: &str| object["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
     let properties: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
-    if properties.iter().all(|(name, _)| *name == "type") {
+    let is_tag = |name: &str, property: &Value| name == "type" || property["const"].is_string();
+    if properties.iter().all(|(name, property)| is_tag(name, property)) {
         text.push_str("It has no fields of its own.\n\n");
         return;
     }
     text.push_str("| field | type | what it is |\n|---|---|---|\n");
-    for (name, property) in properties.iter().filter(|(name, _)| *name != "type") {
+    for (name, property) in properties.iter().filter(|(name, property)| !is_tag(name, property)) {
         let description = property["description"].as_str().unwrap().replace('\n', " ");
         let kind = type_of(property);
         // Of what may be absent, null is never written.
@@ -260,8 +261,19 @@ fn events() {
         } else {
             let words = object["oneOf"].as_array().unwrap();
             for word in words {
-                writeln!(objects, "- `{}`: {}", word["const"].as_str().unwrap(), word["description"].as_str().unwrap())
-                    .unwrap();
+                let description = word["description"].as_str().unwrap().replace('\n', " ");
+                if let Some(word) = word["const"].as_str() {
+                    writeln!(objects, "- `{word}`: {description}").unwrap();
+                    continue;
+                }
+                // One of several objects, told apart by a field.
+                let properties = word["properties"].as_object().unwrap();
+                let (name, tag) = properties.iter().find(|(_, property)| property["const"].is_string()).unwrap();
+                let tag = tag["const"].as_str().unwrap();
+                writeln!(objects, "With `{name}` `{tag}`: {description}\n").unwrap();
+                if properties.len() > 1 {
+                    fields(word, &mut objects);
+                }
             }
             objects.push('\n');
         }

@@ -70,7 +70,7 @@ pub fn find(name: &str) -> Result<&'static BuiltIn> {
 
 impl BuiltIn {
     /// Its files, to be written.
-    pub fn to_write(&self) -> Vec<write::NewFile> {
+    pub fn to_write(self) -> Vec<write::NewFile> {
         let file = |file: &File| write::NewFile {
             path: PathBuf::from(file.path),
             content: file.content.to_vec(),

@@ -97,7 +97,12 @@ pub(super) async fn build(
     }
     // Whoever looks at the UI can answer; elsewhere Packer's default holds.
     let args = BuildArgs { on_error: Some(args.on_error.unwrap_or(OnErrorArg::Ask)), ..args.clone() };
-    let state = State { stay: Stay::UntilDone, template: Some(args.template.template.clone()), ..State::default() };
+    let state = State {
+        stay: Stay::UntilDone,
+        template: Some(args.template.template.clone()),
+        request: Some(request(&args)),
+        ..State::default()
+    };
     let mut desk = Desk::open(state, settings, env, console, inside)?;
     desk.run(&args, &ready).await?;
     desk.serve().await?;
@@ -133,6 +138,7 @@ impl<'a> Desk<'a> {
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
+        state.look.zone = jiff::tz::TimeZone::system();
         let outside = Outside::of(inside)?;
         dress(&mut state, settings, env, console);
         let (sender, requests) = unbounded_channel::<Request>();
@@ -270,6 +276,18 @@ async fn fall_over(env: &Env) {
         Some("run") => panic!("asked to panic"),
         Some("task") => drop(tokio::spawn(async { panic!("asked to panic") }).await),
         _ => {}
+    }
+}
+
+/// What `larder build` was given, for building something of it again.
+fn request(args: &BuildArgs) -> BuildRequest {
+    let vars = args.template.var.iter().filter_map(|var| var.split_once('='));
+    BuildRequest {
+        template: args.template.template.clone(),
+        vars: vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        var_files: args.template.var_file.clone(),
+        only: args.template.only.clone(),
+        force: args.force,
     }
 }
 

@@ -286,6 +286,9 @@ impl App {
         self.hasty |= matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..));
         self.dirty = true;
         self.state.now = Timestamp::now();
+        if let (Msg::Tick(_) | Msg::Live(_), Some(run)) = (&msg, self.parts.outside.run()) {
+            self.state.slots = run.control.slots();
+        }
         let effects = update::update(&mut self.state, msg);
         self.perform(effects)
     }
@@ -312,7 +315,9 @@ impl App {
 
     fn draw(&mut self) -> io::Result<()> {
         (self.dirty, self.hasty, self.drawn) = (false, false, Instant::now());
-        self.parts.shared.looked();
+        if let Some(live) = self.parts.shared.looked() {
+            self.take(Msg::Live(live))?;
+        }
         if self.state.streaming {
             return Ok(());
         }

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     stream: Mutex<Stream>,
     /// Whether the UI has been told that something goes on, and has not looked yet.
     told: AtomicBool,
+    /// Whether logs have been written since the UI last looked.
+    written: AtomicBool,
     /// Flows and progress that the UI has not taken yet.
     waiting: AtomicUsize,
     live: Mutex<Live>,
@@ -80,9 +82,12 @@ impl Shared {
         }
     }
 
-    /// Lets the feed say again that something goes on. To be called once a frame.
-    pub(super) fn looked(&self) {
-        self.told.store(false, Ordering::Relaxed);
+    /// Lets the feed say again that something goes on. To be called once a frame. Returns the counts if logs have been
+    /// written since the last time: what the UI read of them before may lack the last lines.
+    pub(super) fn looked(&self) -> Option<Live> {
+        self.told.store(false, Ordering::Release);
+        let written = self.written.swap(false, Ordering::AcqRel);
+        written.then(|| self.live.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
@@ -94,12 +99,22 @@ fn may_be_left_out(event: &Event) -> bool {
 pub struct Feed {
     sender: Sender<Msg>,
     shared: Arc<Shared>,
+    /// Whether an event has come since the last flush.
+    since: bool,
 }
 
 impl Feed {
     pub(super) fn new(sender: Sender<Msg>, shared: Arc<Shared>, plain: Box<dyn Renderer>) -> Self {
         shared.stream.lock().unwrap_or_else(PoisonError::into_inner).plain = Some(plain);
-        Self { sender, shared }
+        Self { sender, shared, since: false }
+    }
+
+    /// Says that something goes on, once for each time the UI looks.
+    fn say(&self) {
+        if !self.shared.told.swap(true, Ordering::AcqRel) {
+            let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let _ = self.sender.send(Msg::Live(live));
+        }
     }
 
     fn tell(&self, event: &Event) {
@@ -139,16 +154,19 @@ impl Renderer for Feed {
             EventKind::Stdout { .. } | EventKind::Stderr { .. } | EventKind::Message { .. } => {}
             _ => self.tell(event),
         }
-        if !self.shared.told.swap(true, Ordering::Relaxed) {
-            let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let _ = self.sender.send(Msg::Live(live));
-        }
+        self.since = true;
+        self.say();
         // The beginning tells the plain form which builds there are; it writes nothing of it.
         self.show(begins, |plain| plain.event(event));
         Ok(())
     }
 
+    /// No event waits, and the log files, which come before the UI, are written.
     fn flush(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.since) {
+            self.shared.written.store(true, Ordering::Release);
+            self.say();
+        }
         self.show(false, |plain| plain.flush());
         Ok(())
     }

@@ -1,3 +1,5 @@
+mod builds;
+mod log;
 mod templates;
 
 use proptest::prelude::*;

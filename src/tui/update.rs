@@ -252,7 +252,11 @@ fn finished(state: &mut State, done: Done) -> Vec<Effect> {
         Done::Proxy(done) => proxy::done(state, done),
         Done::Cache(done) => cache::done(state, done),
         Done::Templates(done) => templates::done(state, done),
-        Done::History(done) => history::done(state, done),
+        Done::History(done) => {
+            let mut effects = history::done(state, done);
+            effects.extend(builds::compared(state));
+            effects
+        }
         Done::Guests(done) => guests::done(state, done),
         Done::Told { error: true, text } => {
             state.error(text);

@@ -82,6 +82,7 @@ pub(super) fn shell(app: &mut App, question: u64) -> io::Result<()> {
 fn sit_at(outside: &Outside, question: u64) -> Result<i32> {
     let gone = || Error::new("the question has been answered already, or its deadline has passed");
     let control = outside.run().ok_or_else(gone)?.control;
+    let _attending = control.attend(question);
     let guest = control.guest(question).ok_or_else(|| Error::new("the guest of this question is gone"))?;
     let asked = control.questions().into_iter().find(|asked| asked.id == question).ok_or_else(gone)?;
     let surroundings = Surroundings::of(&outside.places.env);

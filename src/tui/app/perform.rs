@@ -88,7 +88,9 @@ fn control(app: &mut App, steer: Steer) {
     }
 }
 
-fn start(app: &App, request: BuildRequest) {
+fn start(app: &mut App, request: BuildRequest) {
+    // What is built again is built like this.
+    app.state.request = Some(request.clone());
     let (outside, messages) = (app.parts.outside.clone(), app.parts.sender.clone());
     // Reading a template may take a while.
     let work = move || {

@@ -122,6 +122,8 @@ pub struct Seen {
     pub arrived: Arrived,
     /// What was found of what is searched for.
     pub found: Option<Found>,
+    /// Whether the filter has not looked at everything yet.
+    pub filtering: bool,
     /// When the first line was written.
     pub begun: Option<Timestamp>,
     /// Whether there is more of the log to be taken in now.
@@ -222,7 +224,8 @@ impl Worker {
         }
     }
 
-    fn look(&mut self, look: Look) -> Seen {
+    /// Reads a part of a log.
+    pub(in crate::tui) fn look(&mut self, look: Look) -> Seen {
         // What is found from here on is worth saying again.
         self.told.store(false, Ordering::Release);
         let tell = self.tell.clone();

@@ -84,6 +84,8 @@ pub struct State {
     pub needle: String,
     /// Whether queued builds are held back.
     pub paused: bool,
+    /// The run to be compared with the one before it, once runs have been read.
+    pub compare: Option<String>,
     /// How long the steps of builds took in earlier runs.
     pub past: BTreeMap<Arc<str>, Past>,
 }

@@ -83,7 +83,11 @@ fn named(index: usize, name: &str) -> StepRow {
 fn begun(step: &Step, elapsed: f64, left: Option<f64>) -> StepRow {
     StepRow {
         number: step.index + 1,
-        name: step.name.to_string(),
+        name: if step.attempt > 1 {
+            format!("{} (attempt {})", step.name, step.attempt)
+        } else {
+            step.name.to_string()
+        },
         condition: step.condition,
         seconds: Some(elapsed),
         left,

@@ -8,6 +8,7 @@ use super::{global, log};
 use crate::event::{Event, EventKind};
 use crate::tui::effect::log::Op;
 use crate::tui::effect::{BuildRequest, Effect, Steer, Work};
+use crate::tui::keymap::Command;
 use crate::tui::keymap::builds::Action;
 use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::motion::Motion;
@@ -49,7 +50,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
             state.notice(format!("sorted {}", state.builds.sort.as_str()));
             Vec::new()
         }
-        Action::Compare => global::show(state, Screen::History),
+        Action::Compare => compare(state),
     }
 }
 
@@ -116,6 +117,25 @@ fn limit(state: &mut State, limit: usize) -> Vec<Effect> {
     state.slots.limit = limit;
     state.notice(format!("at most {limit} at a time; those that run go on"));
     vec![Effect::Control(Steer::Limit(limit))]
+}
+
+/// Compares this run with the one before it of its template; History does.
+fn compare(state: &mut State) -> Vec<Effect> {
+    state.builds.compare = Some(state.run.id.clone());
+    // Once it has been read.
+    global::show(state, Screen::History)
+}
+
+/// Runs have been read: those are compared that were to be.
+pub(super) fn compared(state: &mut State) -> Vec<Effect> {
+    let Some(id) = state.builds.compare.take() else { return Vec::new() };
+    if state.screen != Screen::History {
+        return Vec::new();
+    }
+    if let Some(row) = state.history.shown.iter().position(|place| state.history.runs[*place].run.id == id) {
+        state.history.place.selected = row;
+    }
+    super::command(state, Command::History(crate::tui::keymap::history::Action::Diff))
 }
 
 fn selected(state: &State) -> Option<&Build> {

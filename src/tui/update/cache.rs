@@ -208,17 +208,13 @@ fn find(state: &mut State, forward: bool) -> Vec<Effect> {
     let found = (1..=count)
         .map(|step| if forward { (from + step) % count } else { (from + count - step) % count })
         .find(|&at| contains(state.cache.rows[at].name(), &state.cache.needle));
-    match found {
-        Some(at) => {
-            select(state, at);
-            explain(state)
-        }
-        None => {
-            let text = format!("nothing that is unfolded has `{}`; & looks through all", state.cache.needle);
-            state.notice(text);
-            Vec::new()
-        }
-    }
+    let Some(at) = found else {
+        let text = format!("nothing that is unfolded has `{}`; & looks through all", state.cache.needle);
+        state.notice(text);
+        return Vec::new();
+    };
+    select(state, at);
+    explain(state)
 }
 
 /// The screen comes into view.
@@ -249,9 +245,9 @@ fn refresh(state: &mut State) {
 
 pub(super) fn done(state: &mut State, done: Done) -> Vec<Effect> {
     match done {
-        Done::Loaded(Ok((root, stats))) => {
+        Done::Loaded(Ok((root, sums))) => {
             let cache = &mut state.cache;
-            (cache.root, cache.stats, cache.failed) = (Some(root), stats, None);
+            (cache.root, cache.stats, cache.failed) = (Some(root), sums, None);
             (cache.loaded, cache.loading) = (Some(state.now), false);
             // Entries may have come and gone, too.
             let listed: Vec<String> =

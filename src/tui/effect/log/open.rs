@@ -62,6 +62,7 @@ impl Open {
             Some(text) => search_for(&mut self.find, &self.store, text, tell, having)?,
         }
         seen.lines = self.store.len();
+        seen.filtering = self.filter.as_ref().is_some_and(|filter| filter.scan.is_running());
         seen.len = self.count();
         seen.steps = self.store.steps().to_vec();
         let count = look.rows.len();

@@ -12,7 +12,7 @@ use crate::tui::testing::noon;
 
 /// An entry stored an hour before noon and served seven times.
 pub(in crate::tui) fn variant(id: i64, url: &str, size: u64, left: Option<u64>) -> Arc<Variant> {
-    let at = SystemTime::from(noon()) - Duration::from_secs(3600);
+    let at = SystemTime::from(noon()) - Duration::from_hours(1);
     let mut headers = HeaderMap::new();
     let field = |text: &'static str| http::HeaderValue::from_static(text);
     headers.insert(http::header::CONTENT_TYPE, field("application/vnd.debian.binary-package"));

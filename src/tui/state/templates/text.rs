@@ -7,6 +7,7 @@ use crate::catalogue::problem::Problem;
 use crate::catalogue::write::{Change, DiffLine, Side};
 use crate::tui::state::list::Place;
 use crate::tui::theme::Role;
+use crate::tui::widget::clock;
 
 /// A line with what it is.
 pub type TextLine = (Role, String);
@@ -51,6 +52,9 @@ pub fn build(build: &BuildOutline) -> Vec<TextLine> {
     }
     if let Some(output) = &build.output {
         item("result", output);
+    }
+    if let Some(seconds) = build.seconds {
+        item("takes", &format!("~{}, as before", clock(f64::from(seconds))));
     }
     lines
 }

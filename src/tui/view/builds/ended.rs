@@ -51,6 +51,7 @@ fn told(state: &State, build: &Build) -> Vec<Told> {
             lines.push(plain("", files.join("  ")));
         }
     }
+    lines.extend(build.marks.iter().map(|mark| ("marked", mark.to_string(), theme.style(Role::Warning))));
     lines.extend(build.left.iter().map(|left| ("left", left.clone(), theme.style(Role::Warning))));
     if let Some(log) = &build.log {
         lines.push(plain("log", log.display().to_string()));

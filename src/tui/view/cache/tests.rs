@@ -1,3 +1,5 @@
+use larder_proxy::inspect::{Limits, Removed};
+
 use crate::tui::effect::Done;
 use crate::tui::effect::cache::{Done as CacheDone, Plan};
 use crate::tui::msg::Msg;
@@ -57,8 +59,8 @@ fn what_goes_is_shown_first() {
     let _ = press(&mut state, "d");
     insta::assert_snapshot!("cache_delete", render(&state));
     let _ = press(&mut state, "Esc");
-    let removed = larder_proxy::inspect::Removed { entries: 120, bytes: 1_200_000_000 };
-    let plan = |what: &str| Plan { what: what.to_owned(), limits: Default::default(), removed };
+    let removed = Removed { entries: 120, bytes: 1_200_000_000 };
+    let plan = |what: &str| Plan { what: what.to_owned(), limits: Limits::default(), removed };
     tell(&mut state, CacheDone::Preview(vec![plan("not used for 90 days"), plan("not used for 30 days")]));
     insta::assert_snapshot!("cache_collect", render(&state));
 }

@@ -1,6 +1,10 @@
+use proptest::prelude::*;
+
+use crate::tui::msg::Msg;
 use crate::tui::state::Screen;
-use crate::tui::testing::{SIZES, press, render, state};
+use crate::tui::testing::{SIZES, buffer, press, render, state};
 use crate::tui::update::guests::testing::screen;
+use crate::tui::update::update;
 
 #[test]
 fn the_list_at_every_size() {
@@ -26,4 +30,22 @@ fn what_is_said_where_there_is_nothing() {
     assert!(render(&state).contains("looking ..."));
     state.guests.read = true;
     assert!(render(&state).contains("nothing left behind"));
+}
+
+#[test]
+fn no_size_and_no_order_of_keys_panics() {
+    let keys: Vec<&str> = crate::tui::keymap::all().flat_map(|(_, binding)| binding.keys.iter().copied()).collect();
+    let step = (0..keys.len(), 1_u16..300, 1_u16..100, any::<bool>());
+    proptest!(ProptestConfig::with_cases(48), |(steps in proptest::collection::vec(step, 1..60))| {
+        let mut state = screen((80, 24));
+        for (key, width, height, resize) in steps {
+            if resize {
+                let _ = update(&mut state, Msg::Resize(width, height));
+            }
+            let _ = press(&mut state, keys[key]);
+            // Most keys lead away.
+            state.screen = Screen::Guests;
+            let _ = buffer(&state);
+        }
+    });
 }

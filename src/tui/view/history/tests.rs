@@ -1,4 +1,5 @@
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
 
 use crate::tui::effect::Done;
 use crate::tui::effect::history::Done as Read;
@@ -6,7 +7,7 @@ use crate::tui::msg::Msg;
 use crate::tui::state::history::testing::runs;
 use crate::tui::state::{Screen, State};
 use crate::tui::symbols::ASCII;
-use crate::tui::testing::{SIZES, press, render, state, type_text};
+use crate::tui::testing::{SIZES, buffer, press, render, state, type_text};
 use crate::tui::update::update;
 
 fn screen(size: (u16, u16)) -> State {
@@ -62,4 +63,22 @@ fn what_is_said_where_there_is_nothing() {
     let why = "cannot open the history of runs, /state/history.sqlite: no".to_owned();
     let _ = update(&mut failed, Msg::Done(Done::History(Read::Runs(Err(why), TimeZone::UTC))));
     insta::assert_snapshot!("history_failed", render(&failed));
+}
+
+#[test]
+fn no_size_and_no_order_of_keys_panics() {
+    let keys: Vec<&str> = crate::tui::keymap::all().flat_map(|(_, binding)| binding.keys.iter().copied()).collect();
+    let step = (0..keys.len(), 1_u16..300, 1_u16..100, any::<bool>());
+    proptest!(ProptestConfig::with_cases(48), |(steps in proptest::collection::vec(step, 1..60))| {
+        let mut state = screen((80, 24));
+        for (key, width, height, resize) in steps {
+            if resize {
+                let _ = update(&mut state, Msg::Resize(width, height));
+            }
+            let _ = press(&mut state, keys[key]);
+            // Most keys lead away.
+            state.screen = Screen::History;
+            let _ = buffer(&state);
+        }
+    });
 }

@@ -52,8 +52,8 @@ pub(in crate::tui::view) fn sums(state: &State) -> Line {
         line.push(&value, theme.style(role));
         line.push(" ", Style::new());
     };
-    if sums.requests > 0 {
-        part("hit", format!("{}%", answered * 100 / sums.requests), Role::Good);
+    if let Some(percent) = (answered * 100).checked_div(sums.requests) {
+        part("hit", format!("{percent}%"), Role::Good);
     }
     if sums.failed > 0 {
         part("failed", sums.failed.to_string(), Role::Bad);
@@ -73,13 +73,11 @@ pub(in crate::tui::view) fn sums(state: &State) -> Line {
 pub(in crate::tui::view) fn rates(state: &State, width: usize) -> Line {
     let theme = state.look.theme;
     let rates = &state.proxy.rates;
-    let last = |ring: &std::collections::VecDeque<u64>| ring.back().copied().unwrap_or(0);
+    let last = |ring: &VecDeque<u64>| ring.back().copied().unwrap_or(0);
     let requests = format!(" {} req/s ", last(&rates.requests));
     let sent = format!("  {}/s ", bytes(last(&rates.bytes)));
     let room = width.saturating_sub(requests.len() + sent.len() + 1) / 2;
-    let spark = |ring: &std::collections::VecDeque<u64>| {
-        sparkline(&ring.iter().copied().collect::<Vec<_>>(), room, state.look.symbols)
-    };
+    let spark = |ring: &VecDeque<u64>| sparkline(&ring.iter().copied().collect::<Vec<_>>(), room, state.look.symbols);
     let mut line = Line::of(&requests, Style::new());
     line.push(&spark(&rates.requests), theme.style(Role::Active));
     line.push(&sent, Style::new());
