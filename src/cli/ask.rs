@@ -5,6 +5,7 @@ use std::io::{self, Stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Env;
@@ -74,6 +75,8 @@ pub(super) struct Prompts {
     choosing_step: bool,
     /// Whether the terminal is gone.
     lost: bool,
+    /// Told when the terminal is free for questions, where somebody else has it first.
+    free: Option<Arc<Notify>>,
 }
 
 impl Prompts {
@@ -91,12 +94,38 @@ impl Prompts {
             shown: None,
             choosing_step: false,
             lost: false,
+            free: None,
         };
         Ok((prompts, Ears(sender)))
     }
 
+    /// Asks nothing before it is told that the terminal is free.
+    pub(super) fn once(mut self, free: Arc<Notify>) -> Self {
+        self.free = Some(free);
+        self
+    }
+
+    /// Keeps what is asked until the terminal is free.
+    async fn wait(&mut self) {
+        let Some(free) = self.free.take() else { return };
+        loop {
+            let told = tokio::select! {
+                () = free.notified() => return,
+                told = self.told.recv() => told,
+            };
+            match told {
+                Some(Told::Log(build, path)) => drop(self.logs.insert(build, path)),
+                Some(Told::Asked(question)) => self.waiting.push_back(question),
+                Some(Told::Answered(id)) => self.waiting.retain(|question| question.id != id),
+                None => return,
+            }
+        }
+    }
+
     /// Asks and answers until it is dropped.
     pub(super) async fn run(mut self, control: Control) {
+        self.wait().await;
+        self.show();
         loop {
             tokio::select! {
                 told = self.told.recv() => match told {
