@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, ProxyArgs, Ui};
+use args::{Cli, Color, Command, Global, LookArgs, ProxyArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -114,6 +114,7 @@ fn dispatch(cli: &Cli, call: Call, env: &Env, console: Console) -> ExitCode {
                 .or_else(|| (env.get("LARDER_UI").map(String::as_str) == Some("machine")).then_some(Ui::Machine));
             Console::new(args.color.unwrap_or_default(), env).machine(asked == Some(Ui::Machine))
         }
+        Command::Ui(args) => Console::new(args.color.unwrap_or_default(), env),
         _ => console,
     };
     let console = if cli.global.machine_readable { console.machine(true) } else { console };
@@ -221,6 +222,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.ask_timeout.clone().map(|limit| ("ask_timeout", limit)));
             let ui = if cli.global.machine_readable { Some(Ui::Machine) } else { args.ui };
             flags.extend(ui.map(|ui| ("ui", word(&ui))));
+            look_flags(&args.look, &mut flags);
         }
         Command::Exec(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
@@ -230,6 +232,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
+            look_flags(&args.look, &mut flags);
         }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         _ => {}
@@ -237,6 +240,13 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
     let user = inside.and_then(Inside::user).map_or_else(nix::unistd::geteuid, nix::unistd::Uid::from_raw);
     let home = nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.dir);
     settings::load(settings::Inputs { env, cwd: &cwd, flags: &flags, home: home.as_deref() })
+}
+
+fn look_flags(args: &LookArgs, flags: &mut Vec<(&'static str, String)>) {
+    flags.extend(args.theme.clone().map(|theme| ("tui.theme", theme)));
+    flags.extend(args.symbols.clone().map(|symbols| ("tui.symbols", symbols)));
+    flags.extend(args.no_mouse.then(|| ("tui.mouse", "false".to_owned())));
+    flags.extend(args.no_animation.then(|| ("tui.animation", "false".to_owned())));
 }
 
 fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Result<()> {

@@ -7,4 +7,4 @@ pub mod recorder;
 pub mod run;
 pub mod run_store;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -14,6 +14,9 @@ use larder::cli::exit_codes::EXIT_CODES;
 use larder::cli::settings::{KEYS, Key, Kind};
 use larder::guest::host::check::CHECKS;
 use larder::template::schema::{Mode, Schema};
+use larder::tui::keymap::overlay::OVERLAYS;
+use larder::tui::keymap::{self, Keymap, Scope, listing};
+use larder::tui::state::Screen;
 use larder::{builder, post_processor, provisioner};
 use serde_json::Value;
 
@@ -97,6 +100,7 @@ fn value(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
         Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Switch => "`true`, `false`".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Count => "number".to_owned(),
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
@@ -137,6 +141,42 @@ fn exit_codes() {
         writeln!(table, "| {} | {} | {meaning} |", code.code as u8, code.commands).unwrap();
     }
     hold("exit-codes.md", &[("exit codes".to_owned(), table)]);
+}
+
+/// Keys as cells of a table take them.
+fn in_cell(keys: &str) -> String {
+    let one = |keys: &str| if keys.contains('`') { format!("`` {keys} ``") } else { format!("`{keys}`") };
+    keys.split(", ").map(|keys| one(&keys.replace('|', "\\|"))).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn keys() {
+    let keymap = Keymap::default();
+    let mut text = String::new();
+    let screens = Screen::ALL.into_iter().map(|screen| (Scope::Screen(screen), format!("Screen {}", screen.as_str())));
+    let all = [(Scope::Global, "Anywhere".to_owned()), (Scope::Move, "Moving in lists and texts".to_owned())];
+    for (scope, heading) in all.into_iter().chain(screens) {
+        let bindings = keymap::table(scope);
+        if bindings.is_empty() {
+            continue;
+        }
+        writeln!(text, "## {heading}\n\n| keys | what they do | name |\n|---|---|---|").unwrap();
+        for binding in bindings {
+            let keys = in_cell(&listing::keys(&keymap, binding));
+            writeln!(text, "| {keys} | {} | `{}` |", binding.help, binding.name).unwrap();
+        }
+        text.push('\n');
+    }
+    let mut over = String::new();
+    for overlay in OVERLAYS {
+        writeln!(over, "### {}\n\n{}\n\n| keys | what they do |\n|---|---|", overlay.name, overlay.help).unwrap();
+        for (keys, help) in overlay.keys {
+            writeln!(over, "| {} | {help} |", in_cell(keys)).unwrap();
+        }
+        over.push('\n');
+    }
+    let parts = [("keys", text), ("overlays", over)];
+    hold("keys.md", &parts.map(|(name, text)| (name.to_owned(), text.trim_end().to_owned() + "\n")));
 }
 
 #[test]
@@ -184,12 +224,13 @@ fn type_of(property: &Value) -> String {
 fn fields(object: &Value, text: &mut String) {
     let required = |name: &str| object["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
     let properties: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
-    if properties.iter().all(|(name, _)| *name == "type") {
+    let is_tag = |name: &str, property: &Value| name == "type" || property["const"].is_string();
+    if properties.iter().all(|(name, property)| is_tag(name, property)) {
         text.push_str("It has no fields of its own.\n\n");
         return;
     }
     text.push_str("| field | type | what it is |\n|---|---|---|\n");
-    for (name, property) in properties.iter().filter(|(name, _)| *name != "type") {
+    for (name, property) in properties.iter().filter(|(name, property)| !is_tag(name, property)) {
         let description = property["description"].as_str().unwrap().replace('\n', " ");
         let kind = type_of(property);
         // Of what may be absent, null is never written.
@@ -220,8 +261,19 @@ fn events() {
         } else {
             let words = object["oneOf"].as_array().unwrap();
             for word in words {
-                writeln!(objects, "- `{}`: {}", word["const"].as_str().unwrap(), word["description"].as_str().unwrap())
-                    .unwrap();
+                let description = word["description"].as_str().unwrap().replace('\n', " ");
+                if let Some(word) = word["const"].as_str() {
+                    writeln!(objects, "- `{word}`: {description}").unwrap();
+                    continue;
+                }
+                // One of several objects, told apart by a field.
+                let properties = word["properties"].as_object().unwrap();
+                let (name, tag) = properties.iter().find(|(_, property)| property["const"].is_string()).unwrap();
+                let tag = tag["const"].as_str().unwrap();
+                writeln!(objects, "With `{name}` `{tag}`: {description}\n").unwrap();
+                if properties.len() > 1 {
+                    fields(word, &mut objects);
+                }
             }
             objects.push('\n');
         }

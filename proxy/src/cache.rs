@@ -192,7 +192,7 @@ impl Cache {
     /// Removes stored answers, so that the very next request for one finds it gone; without a store there are none.
     pub async fn remove(&self, target: Target) -> Result<Dropped, StoreError> {
         match &self.inner.shelf {
-            Some(shelf) => shelf.remove(target).await,
+            Some(stored) => stored.remove(target).await,
             None => Ok(Dropped::default()),
         }
     }

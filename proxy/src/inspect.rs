@@ -22,6 +22,9 @@ use crate::store::{
 pub use self::manage::{Dropped, Soundness, Target, judged};
 pub use self::tree::{Folder, FolderSums, folder_of};
 
+/// Longer than any lifetime.
+const AGES: Duration = Duration::from_hours(24 * 365 * 200);
+
 /// Rows removed in one transaction.
 const GC_BATCH: usize = 1000;
 
@@ -83,7 +86,7 @@ impl Report {
 }
 
 /// What [`Store::gc`] is to reach.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Most bytes of blobs.
     pub max_bytes: Option<u64>,
@@ -132,6 +135,8 @@ pub struct Variant {
     pub usable: bool,
     /// The reason.
     pub why: &'static str,
+    /// Whether that stays so, whatever its age.
+    pub lasts: bool,
 }
 
 impl Store {
@@ -359,8 +364,9 @@ fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
         Judgement::Use(why) => (true, why),
         Judgement::Ask(why) => (false, why),
     };
+    let lasts = matches!(judge(&stored, &CacheControl::default(), now + AGES, None), Judgement::Use(_));
     let (lifetime, age) = (lifetime(&stored), current_age(&stored, now));
-    Variant { entry, lifetime, age, usable, why }
+    Variant { entry, lifetime, age, usable, why, lasts }
 }
 
 /// Verifies the cache in `dir` as [`Store::verify`] does, also one whose index cannot be read any more: `repair`

@@ -80,12 +80,12 @@ pub fn discover(around: &Around, unpacked: &Unpacked) -> Vec<Card> {
             folder(around, &directory, Origin::User, &mut cards);
         }
     }
+    cards.sort_by(|left, right| (left.origin, &left.name).cmp(&(right.origin, &right.name)));
     cards.extend(TEMPLATES.iter().map(|template| {
         let mut card = card(around, &unpacked.path(template.name), Origin::BuiltIn);
         template.name.clone_into(&mut card.name);
         card
     }));
-    cards.sort_by(|left, right| (left.origin, &left.name).cmp(&(right.origin, &right.name)));
     cards
 }
 

@@ -18,6 +18,8 @@ pub struct BuildOutline {
     pub downloads: Vec<String>,
     /// Where the image goes.
     pub output: Option<String>,
+    /// How long it will take, in seconds, by how long it took; `None` if it has not been built before.
+    pub seconds: Option<u32>,
 }
 
 /// Options of builders that name what is made, the most telling first.
@@ -51,6 +53,7 @@ fn outline(build: &BuildPlan) -> BuildOutline {
         steps,
         downloads: downloads(&body, &context),
         output: OUTPUTS.iter().find_map(|name| texts(&body, name, &context).into_iter().next()),
+        seconds: None,
     }
 }
 

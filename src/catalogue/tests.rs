@@ -324,6 +324,17 @@ fn a_variable_file_that_was_written_before_is_read_into_the_form() {
 }
 
 #[test]
+fn a_variable_without_a_type_has_that_of_its_default() {
+    let text = "variable \"n\" { default = 5 }\nvariable \"l\" { default = [\"a\"] }\nvariable \"x\" {}\n";
+    let project = Project::new().file("t.pkr.hcl", text);
+    let found = project.evaluate("t.pkr.hcl", &[("n", "7"), ("l", "[\"b\", \"c\"]"), ("x", "7")]);
+    assert_eq!(found.variables, "n = 7\nl = [\"b\", \"c\"]\nx = \"7\"\n");
+    assert_eq!(project.evaluate("t.pkr.hcl", &[("n", "5"), ("x", "y")]).variables, "x = \"y\"\n");
+    let found = project.evaluate("t.pkr.hcl", &[("n", "many"), ("l", "[\"b\"")]);
+    assert_eq!((found.of_field("n").count(), found.of_field("l").count()), (1, 1), "{:?}", found.problems);
+}
+
+#[test]
 fn files_in_the_way_are_named_and_nothing_is_written() {
     let project = Project::new().file("t/template.pkr.hcl", "mine\n").file("t/same", "x");
     let directory = project.directory.path().join("t");

@@ -96,7 +96,7 @@ pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &C
 
 /// Who looks at a run.
 pub(super) struct Front<'a> {
-    /// Show it, in this order.
+    /// Shows it.
     pub shown: Vec<Box<dyn Renderer>>,
     /// Told when there is something to steer.
     pub started: &'a (dyn Fn(Running) + Sync),

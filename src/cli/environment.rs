@@ -90,7 +90,24 @@ pub static VARIABLES: &[Variable] = &[
     heeded("NO_COLOR", "Any value: no colour, whatever else is set, but for the option --color."),
     heeded("CLICOLOR_FORCE", "Any value but 0: colour, also where output is no terminal."),
     heeded("CLICOLOR", "0: no colour."),
-    heeded("TERM", "dumb: no colour."),
+    heeded("TERM", "dumb: no colour. linux: the terminal UI draws with ASCII and sets no title."),
+    heeded(
+        "VISUAL, EDITOR",
+        "The editor that scripts and files are opened in from the terminal UI and from questions.",
+    ),
+    heeded("PAGER", "The pager that logs are opened in from the terminal UI."),
+    heeded(
+        "COLORFGBG",
+        "The background that the terminal UI chooses its colours for, where the setting tui.theme is auto.",
+    ),
+    heeded(
+        "LC_ALL, LC_CTYPE, LANG",
+        "Whether the terminal UI draws with Unicode, where the setting tui.symbols is auto.",
+    ),
+    heeded(
+        "WAYLAND_DISPLAY, DISPLAY, TMUX, SSH_TTY, SSH_CONNECTION",
+        "By what the terminal UI copies, where the setting tui.clipboard is auto.",
+    ),
     heeded("CI", "Any value but 0 and false: nobody is asked. -debug and breakpoints do not wait, even on a terminal."),
     heeded("COLUMNS", "Width of help and of the frames around a template's lines; by default the terminal's."),
     heeded(

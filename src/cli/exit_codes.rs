@@ -20,7 +20,11 @@ const fn code(code: Exit, commands: &'static str, meaning: &'static str) -> Exit
 /// All of them.
 pub static EXIT_CODES: &[ExitCode] = &[
     code(Exit::Success, "all", "everything went well"),
-    code(Exit::Failure, "all", "an error in the template, an option, a setting or a build; also after Ctrl-C"),
+    code(
+        Exit::Failure,
+        "all",
+        "an error in the template, an option, a setting or a build; a step that was skipped after it had failed; also after Ctrl-C",
+    ),
     code(Exit::Failure, "`diff`", "the images differ"),
     code(
         Exit::Trouble,

@@ -113,7 +113,10 @@ fn list(args: &HistoryArgs, store: &RunStore, live: &BTreeSet<String>, console: 
             builds(run),
             state(run, live).to_owned(),
             took(run.seconds),
-            bytes(downloads.all().bytes_upstream),
+            match downloads.all() {
+                sums if sums.requests == 0 => "-".to_owned(),
+                sums => bytes(sums.bytes_upstream),
+            },
             hits(&downloads),
         ]);
     }

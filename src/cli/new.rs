@@ -129,10 +129,8 @@ fn write(name: &str, args: &NewArgs, around: &Around, unpacked: &Unpacked, env: 
     refuse_values(&form, &typed, name)?;
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from(name));
     let proposal = propose(around, &card, &Placement::Copy(directory), &typed, &form)?;
-    let existing = match args.force || (proposal.replaces() && may_replace(&proposal, env)?) {
-        true => Existing::Replace,
-        false => Existing::Refuse,
-    };
+    let may_replace = args.force || (proposal.replaces() && may_replace(&proposal, env)?);
+    let existing = if may_replace { Existing::Replace } else { Existing::Refuse };
     let written: Vec<PathBuf> = proposal.write(around, existing)?;
     let relative = |path: &PathBuf| path.strip_prefix(&around.cwd).unwrap_or(path).to_owned();
     let files: Vec<PathBuf> = written.iter().map(relative).collect();
@@ -148,8 +146,8 @@ fn write(name: &str, args: &NewArgs, around: &Around, unpacked: &Unpacked, env: 
     for (name, _) in &proposal.vars {
         console.warning(&format!("{name} is sensitive, and was not written: set PKR_VAR_{name} when you build"));
     }
-    let values: String = missing.iter().map(|name| format!(" -var {name}=…")).collect();
-    console.note(&format!("next: `larder build{values} {}`", proposal.template.display()));
+    let values: Vec<String> = missing.iter().map(|name| format!("-var {name}=… ")).collect();
+    console.note(&format!("next: `larder build {}{}`", values.concat(), proposal.template.display()));
     Ok(())
 }
 

@@ -18,6 +18,7 @@ pub mod report;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+pub mod tui;
 
 pub use key::{KEYS, Key, Kind, size as parse_bytes};
 use trust::Trust;
@@ -132,6 +133,8 @@ pub struct Settings {
     pub cache_max_size: Sourced<Option<u64>>,
     /// Runs whose history and logs are kept; 0 for all.
     pub history_keep: Sourced<usize>,
+    /// How the terminal UI looks and what it reacts to.
+    pub tui: tui::Tui,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -395,6 +398,7 @@ impl Layers {
             cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
+            tui: tui::Tui::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

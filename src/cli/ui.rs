@@ -12,6 +12,7 @@ use super::args::{BuildArgs, Cli, Command, OnErrorArg};
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
+use super::new;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
@@ -23,7 +24,9 @@ use crate::output::report;
 use crate::tui::app::{Options, Ui};
 use crate::tui::effect::worker::{Outside as Reach, Places, Start};
 use crate::tui::effect::{BuildRequest, Leave};
-use crate::tui::state::{Screen, State, Stay};
+use crate::tui::keymap;
+use crate::tui::state::{Look, Screen, State, Stay};
+use crate::tui::theme::Theme;
 
 /// Whether a person sits at a terminal that can show the UI.
 pub(super) fn is_possible(env: &Env) -> bool {
@@ -101,15 +104,38 @@ pub(super) async fn build(
     desk.close()
 }
 
+/// Gives the UI its looks and keys.
+fn dress(state: &mut State, settings: &Settings, env: &Env, console: &Console) {
+    let tui = &settings.tui;
+    // No colour is no colour: a theme asked for in the same breath changes nothing about it.
+    let background = env.get("COLORFGBG").map(String::as_str);
+    let theme = if console.colour_err { tui.theme.value.on(background) } else { Theme::Mono };
+    state.look = Look {
+        theme,
+        symbols: tui.symbols.value.symbols(env),
+        animation: tui.animation.value,
+        zone: jiff::tz::TimeZone::system(),
+        ..Look::default()
+    };
+    let file = settings.files.user.with_file_name("keymap.toml");
+    let (keymap, errors) = keymap::file::read(&file);
+    state.keymap = keymap;
+    for error in errors {
+        state.error(error);
+    }
+}
+
 impl<'a> Desk<'a> {
     fn open(
-        state: State,
+        mut state: State,
         settings: &'a Settings,
         env: &'a Env,
         console: &'a Console,
         inside: Option<Inside>,
     ) -> Result<Self> {
+        state.look.zone = jiff::tz::TimeZone::system();
         let outside = Outside::of(inside)?;
+        dress(&mut state, settings, env, console);
         let (sender, requests) = unbounded_channel::<Request>();
         let start: Start = Arc::new(move |request| {
             let (answer, begun) = mpsc::channel();
@@ -118,6 +144,7 @@ impl<'a> Desk<'a> {
             begun.recv().map_err(|_| gone())?
         });
         let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
+        let around = new::around(env, &cwd);
         let places = Places {
             cwd,
             cache: settings.cache_dir.value.clone(),
@@ -127,13 +154,15 @@ impl<'a> Desk<'a> {
         };
         let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
         reach.host = Some(outside.commands.clone());
+        reach.around = Some(Arc::new(around));
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();
         let options = Options {
             state,
             outside: reach.clone(),
-            mouse: true,
+            mouse: settings.tui.mouse.value,
+            clipboard: settings.tui.clipboard.value,
             left: Box::new(move |leave| {
                 if leave == Leave::AtOnce {
                     asked.notify_one();

@@ -106,20 +106,20 @@ pub enum Choice {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "choice", rename_all = "kebab-case")]
 pub enum Answer {
-    /// See [`Choice::Retry`]; also after [`Choice::Edit`].
+    /// Run the step again, with what was edited; the guest stays as it is.
     Retry,
-    /// See [`Choice::RetryFrom`].
+    /// Go back to an earlier step, or run this one afresh.
     RetryFrom {
         /// One of the question's `resume_from`.
         step_index: usize,
     },
-    /// See [`Choice::Continue`].
+    /// Go on after a pause.
     Continue,
-    /// See [`Choice::Skip`].
+    /// Go on as if the step had succeeded; the artifact is marked.
     Skip,
-    /// See [`Choice::Cleanup`].
+    /// Undo everything and end the build.
     Cleanup,
-    /// See [`Choice::Keep`].
+    /// End the build and leave the guest's files as they are.
     Keep,
 }
 

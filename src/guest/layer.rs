@@ -153,3 +153,35 @@ pub(super) fn overlay_main(arguments: &[OsString]) -> ExitCode {
         && root::mount_overlay(&[lower.into()], upper.as_ref(), work.as_ref(), at.as_ref()).is_ok();
     if tried { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn layers_are_thrown_away_from_the_top() {
+        for kind in [Kind::Overlay, Kind::Copy] {
+            let place = tempfile::tempdir().unwrap();
+            let (base, directory) = (place.path().join("base"), place.path().join("layers"));
+            fs::create_dir(&base).unwrap();
+            fs::create_dir(&directory).unwrap();
+            let mut layers =
+                Layers { kind, directory: directory.clone(), finished: vec![base.clone()], open: None, next: 1 };
+            for name in ["one", "two", "three"] {
+                let (Root::Overlay { upper: layer, .. } | Root::Plain { directory: layer }) =
+                    layers.begin().await.unwrap();
+                fs::write(layer.join(name), name).unwrap();
+                layers.keep().unwrap();
+            }
+            layers.truncate(2).unwrap();
+            assert_eq!(layers.finished(), [base.clone(), directory.join("layer1")]);
+            let (Root::Overlay { upper: layer, .. } | Root::Plain { directory: layer }) = layers.begin().await.unwrap();
+            let held: Vec<_> = fs::read_dir(&layer).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(held, if kind == Kind::Copy { vec!["one"] } else { vec![] });
+            layers.discard().unwrap();
+            layers.truncate(0).unwrap();
+            assert_eq!(layers.finished(), [base], "the base stays");
+            assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        }
+    }
+}

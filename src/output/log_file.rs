@@ -26,7 +26,7 @@ pub const TEXT_AT: usize = TIME_WIDTH + 5;
 pub enum Mark {
     /// Larder says something.
     Larder,
-    /// A step begins: `step 3: name`, counted from 1.
+    /// A step begins: `step 3: name`, counted from 1; `step 3 attempt 2: name` where it begins again.
     StepBegins,
     /// A step ended: `step 3: name succeeded after 1.4 s`.
     StepEnds,
@@ -126,13 +126,10 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     let mut lines = |mark: Mark, text: &str| text.lines().try_for_each(|text| line(mark, text));
     match &event.kind {
         EventKind::BuildStarted { .. } => lines(Mark::Larder, "build started"),
-        EventKind::StepStarted { index, name, attempt } => {
-            line(Mark::StepBegins, &step(*index, name))?;
-            if *attempt > 1 { line(Mark::Larder, &format!("attempt {attempt}")) } else { Ok(()) }
-        }
-        EventKind::StepFinished { index, name, ending, seconds, .. } => {
+        EventKind::StepStarted { index, name, attempt } => line(Mark::StepBegins, &step(*index, name, *attempt)),
+        EventKind::StepFinished { index, name, ending, seconds, attempt } => {
             let took = duration(Duration::from_secs_f64(*seconds));
-            line(Mark::StepEnds, &format!("{} {} after {took}", step(*index, name), ending.as_str()))
+            line(Mark::StepEnds, &format!("{} {} after {took}", step(*index, name, *attempt), ending.as_str()))
         }
         EventKind::Message { text } => lines(Mark::Larder, text),
         EventKind::Stdout { line: text } => line(Mark::Out, text),
@@ -159,7 +156,28 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
     }
 }
 
-/// A step on one line, counted from 1.
-fn step(index: usize, name: &str) -> String {
-    format!("step {}: {}", index + 1, name.replace(['\n', '\r'], " "))
+/// A step on one line, counted from 1. It is read by [`step_begun`].
+fn step(index: usize, name: &str, attempt: u32) -> String {
+    let attempt = if attempt > 1 { format!(" attempt {attempt}") } else { String::new() };
+    format!("step {}{attempt}: {}", index + 1, name.replace(['\n', '\r'], " "))
+}
+
+/// Place, attempt and name of the step that a text with the mark [`Mark::StepBegins`] names.
+pub fn step_begun(text: &str) -> Option<(usize, u32, &str)> {
+    let (step, name) = text.strip_prefix("step ")?.split_once(": ")?;
+    let (number, attempt) = step.split_once(" attempt ").unwrap_or((step, "1"));
+    let index = number.parse::<usize>().ok()?.checked_sub(1)?;
+    Some((index, attempt.parse().ok()?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_read_as_they_were_written() {
+        for (index, name, attempt) in [(0, "shell", 1), (11, "copy: a attempt 3: b", 2), (3, "step 1: x", 1)] {
+            assert_eq!(step_begun(&step(index, name, attempt)), Some((index, attempt, name)));
+        }
+    }
 }

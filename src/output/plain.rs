@@ -12,6 +12,7 @@ use super::renderer::Renderer;
 use super::report;
 use super::text::{bytes, printable, step_begins};
 use crate::engine::ui::duration;
+use crate::event::question::AnsweredBy;
 use crate::event::summary::Summary;
 use crate::event::{Ending, Event, EventKind};
 
@@ -124,6 +125,10 @@ impl<W: Write + Send> Renderer for Plain<W> {
                 self.out.flush()
             }
             EventKind::Answered { answer, by, .. } => {
+                if matches!(by, AnsweredBy::Deadline | AnsweredBy::TerminalLost) {
+                    // The cursor is where nobody has typed.
+                    writeln!(self.out)?;
+                }
                 self.line(event, "==>", &format!("{}: {}", by.as_str(), answer.as_str()), None)
             }
             EventKind::BuildFinished { ending, seconds, failure, marks, .. } => {

@@ -129,7 +129,14 @@ impl Loading<'_> {
             }
         }
         if let Some(expression) = default {
-            variable.default = Some(self.default_value(&variable, expression, origin));
+            let value = self.default_value(&variable, expression, origin);
+            // As in Packer, the type of a default is that of the variable where no other is given. Not that of a
+            // collection: a tuple would hold it to as many elements.
+            let ty = value.ty();
+            if variable.ty == Type::Dynamic && ty.is_primitive() && !value.is_null() {
+                variable.ty = ty;
+            }
+            variable.default = Some(value);
         }
         self.add_variable(variable);
     }
@@ -246,11 +253,16 @@ impl Loading<'_> {
     }
 
     fn given_value(&mut self, variable: &Variable, given: &Given) -> Value {
+        let is_text = match &variable.ty {
+            Type::Dynamic => {
+                let is_collection = |default: &Value| default.elements().is_some() || default.entries().is_some();
+                !variable.default.as_ref().is_some_and(is_collection)
+            }
+            ty => ty.is_primitive(),
+        };
         let value = match &given.value {
             GivenValue::Value(value) => value.clone(),
-            GivenValue::Text(text) if matches!(variable.ty, Type::Dynamic) || variable.ty.is_primitive() => {
-                Value::string(text.clone())
-            }
+            GivenValue::Text(text) if is_text => Value::string(text.clone()),
             GivenValue::Text(text) => self.parse_given(text, given.span.file),
         };
         convert(&value, &variable.ty).unwrap_or_else(|error| {

@@ -1,22 +1,22 @@
 //! The thread of the UI: takes messages, updates the state, carries out effects, draws.
 
+mod aside;
+pub mod clipboard;
 mod hand_over;
 mod perform;
 
-use std::backtrace::Backtrace;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ratatui::crossterm::queue;
 use ratatui::crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::layout::Size;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::effect::worker::{Outside, Workers};
 use super::effect::{Effect, Leave};
@@ -27,12 +27,17 @@ use super::state::State;
 use super::terminal::{self, Mode, Screen};
 use super::{update, view};
 use crate::output::renderer::Renderer;
+use aside::Aside;
+use clipboard::Clipboard;
 
 /// Time between frames while things happen by themselves.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Time between frames while the person does something.
 const FRAME_OF_KEYS: Duration = Duration::from_millis(33);
+
+/// How long the UI may take to end once it was asked to: it may be drawing on a terminal that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the UI is started with.
 pub struct Options {
@@ -42,43 +47,52 @@ pub struct Options {
     pub outside: Outside,
     /// Whether the mouse is the UI's.
     pub mouse: bool,
+    /// How text is put on the clipboard.
+    pub clipboard: Clipboard,
     /// Told what was last asked for when the UI ends: called from its thread.
     pub left: Box<dyn Fn(Leave) + Send>,
 }
 
-/// The UI, on a thread of its own. Dropping it gives the terminal back.
+/// The UI, on a thread of its own. Dropping it ends it and gives the terminal back.
 pub struct Ui {
-    thread: Option<JoinHandle<Leave>>,
     sender: Sender<Msg>,
     shared: Arc<Shared>,
-    asides: Arc<Mutex<Vec<String>>>,
+    aside: Aside,
+    /// Told when the thread has ended.
+    ended: Receiver<Leave>,
 }
 
 impl Ui {
     /// Takes the terminal and starts.
     pub fn start(options: Options) -> io::Result<Self> {
         let (sender, receiver) = channel();
-        let asides = Arc::<Mutex<Vec<String>>>::default();
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        terminal::take(Mode::Screen { mouse: options.mouse }, write.as_fd())?;
-        relay_asides(read, sender.clone(), asides.clone());
-        keep_panics(sender.clone(), asides.clone());
-        watch_size(&options.outside, sender.clone());
         let shared = Arc::<Shared>::default();
-        let (messages, theirs, kept) = (sender.clone(), shared.clone(), asides.clone());
-        let thread = thread::Builder::new().name("ui".into()).spawn(move || {
-            let leave = run(options, write, receiver, messages, &theirs);
-            // Where it ended by itself, the reason is among them.
-            tell(&kept);
-            leave
-        });
-        match thread {
-            Ok(thread) => Ok(Self { thread: Some(thread), sender, shared, asides }),
-            Err(error) => {
-                terminal::restore();
-                Err(error)
-            }
+        let aside = Aside::start(sender.clone(), shared.clone())?;
+        terminal::take(Mode::Screen { mouse: options.mouse }, aside.fd())?;
+        keep_panics();
+        watch_signals(&options.outside, &sender);
+        let (ending, ended) = channel();
+        let parts = Parts {
+            outside: options.outside,
+            mouse: options.mouse,
+            clipboard: options.clipboard,
+            aside: aside.clone(),
+            receiver,
+            sender: sender.clone(),
+            shared: shared.clone(),
+        };
+        let (state, left) = (options.state, options.left);
+        let run = move || {
+            let leave = run(state, parts);
+            let _ = ending.send(leave);
+            left(leave);
+        };
+        if let Err(error) = thread::Builder::new().name("ui".into()).spawn(run) {
+            terminal::restore();
+            aside.finish();
+            return Err(error);
         }
+        Ok(Self { sender, shared, aside, ended })
     }
 
     /// Feeds the events of a run to the UI; `plain` shows them while the person has asked for the stream.
@@ -96,111 +110,105 @@ impl Ui {
         let _ = self.sender.send(Msg::Leave);
     }
 
-    /// Waits until the person has left, gives the terminal back, and shows on standard error what was written there
-    /// meanwhile.
-    pub fn join(mut self) -> Leave {
-        let left = self.thread.take().map(JoinHandle::join);
-        left.and_then(Result::ok).unwrap_or(Leave::Plain)
+    /// Ends the UI if the person has not left it by now, gives the terminal back, and shows on standard error what was
+    /// written there meanwhile. Does not wait for a terminal that takes nothing.
+    pub fn join(self) -> Leave {
+        self.end()
+    }
+
+    fn end(&self) -> Leave {
+        self.leave();
+        let left = self.ended.recv_timeout(PATIENCE);
+        terminal::restore();
+        self.aside.finish();
+        left.unwrap_or(Leave::Plain)
     }
 }
 
 impl Drop for Ui {
     fn drop(&mut self) {
-        terminal::restore();
-        tell(&self.asides);
+        self.end();
     }
 }
 
-/// Shows on standard error what was written there while the UI had the terminal.
-fn tell(asides: &Mutex<Vec<String>>) {
-    let lines = std::mem::take(&mut *asides.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut stderr = io::stderr().lock();
-    for line in lines {
-        let _ = writeln!(stderr, "{line}");
-    }
-}
-
-/// Keeps what panics say until the terminal is given back. A panic of the UI's own thread ends the UI, and the builds
-/// go on as plain lines; one of another thread is shown as a message.
-fn keep_panics(messages: Sender<Msg>, kept: Arc<Mutex<Vec<String>>>) {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !terminal::is_taken() {
-            return before(info);
-        }
-        let thread = thread::current();
-        let text = format!("thread '{}' {info}\n{}", thread.name().unwrap_or("<unnamed>"), Backtrace::capture());
-        let Ok(mut kept) = kept.try_lock() else { return };
-        for line in text.lines().chain(["This is a bug in Larder: please report it with these lines."]) {
-            kept.push(line.to_owned());
-            let _ = messages.send(Msg::Aside(line.to_owned()));
-        }
-    }));
-}
-
-/// Turns what is written to standard error into messages.
-fn relay_asides(read: OwnedFd, messages: Sender<Msg>, kept: Arc<Mutex<Vec<String>>>) {
-    let relay = move || {
-        for line in BufReader::new(std::fs::File::from(read)).lines().map_while(Result::ok) {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
-            let _ = messages.send(Msg::Aside(line));
-        }
-    };
-    // Without the thread what is written there is not shown, and nothing else is lost.
-    let _ = thread::Builder::new().name("ui-aside".into()).spawn(relay);
-}
-
-/// Tells of new sizes of the terminal.
-fn watch_size(outside: &Outside, messages: Sender<Msg>) {
-    let _guard = outside.runtime.enter();
-    let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()) else { return };
-    outside.runtime.spawn(async move {
-        while signal.recv().await.is_some() {
-            let Ok((width, height)) = ratatui::crossterm::terminal::size() else { continue };
-            if messages.send(Msg::Resize(width, height)).is_err() {
-                return;
+/// What panics say is written aside, and shown when the terminal is given back. A panic of the UI's own thread ends the
+/// UI, and the builds go on as plain lines; one of another thread is shown as a message.
+fn keep_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            if terminal::is_taken() {
+                let _ = writeln!(io::stderr(), "This is a bug in Larder: please report it with these lines.");
             }
-        }
+        }));
     });
 }
 
-fn run(options: Options, aside: OwnedFd, receiver: Receiver<Msg>, sender: Sender<Msg>, shared: &Shared) -> Leave {
-    let left = options.left;
-    let (outside, mouse) = (options.outside, options.mouse);
-    let parts = Parts { outside, mouse, aside, receiver, sender, shared };
-    let outcome = catch_unwind(AssertUnwindSafe(|| App::start(options.state, parts)?.serve()));
+/// Tells of new sizes of the terminal, and of going on after having been stopped.
+fn watch_signals(outside: &Outside, messages: &Sender<Msg>) {
+    let _guard = outside.runtime.enter();
+    if let Ok(mut resized) = signal(SignalKind::window_change()) {
+        let messages = messages.clone();
+        outside.runtime.spawn(async move {
+            while resized.recv().await.is_some() {
+                let Ok((width, height)) = ratatui::crossterm::terminal::size() else { continue };
+                if messages.send(Msg::Resize(width, height)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    if let Ok(mut continued) = signal(SignalKind::from_raw(nix::libc::SIGCONT)) {
+        let messages = messages.clone();
+        outside
+            .runtime
+            .spawn(async move { while continued.recv().await.is_some() && messages.send(Msg::Continued).is_ok() {} });
+    }
+}
+
+fn run(state: State, parts: Parts) -> Leave {
+    let (aside, shared) = (parts.aside.clone(), parts.shared.clone());
+    let outcome = catch_unwind(AssertUnwindSafe(|| App::start(state, parts)?.serve()));
     terminal::restore();
-    let leave = match outcome {
-        Ok(Ok(leave)) => leave,
-        // The terminal is gone, or there was a panic: the builds go on.
+    // What a panic wrote is among it.
+    aside.finish();
+    match outcome {
+        Ok(Ok(leave)) => {
+            shared.stream(leave == Leave::Plain);
+            leave
+        }
+        // The terminal is gone, or there was a panic: the builds go on as plain lines.
         Ok(Err(_)) | Err(_) => {
-            shared.streaming.store(true, Ordering::Relaxed);
+            shared.stream(true);
             Leave::Plain
         }
-    };
-    left(leave);
-    leave
+    }
 }
 
 /// What the UI's thread is connected with.
-struct Parts<'a> {
+struct Parts {
     outside: Outside,
     /// Whether the mouse is the UI's.
     mouse: bool,
+    clipboard: Clipboard,
     /// What takes the place of standard error.
-    aside: OwnedFd,
+    aside: Aside,
     receiver: Receiver<Msg>,
     sender: Sender<Msg>,
-    shared: &'a Shared,
+    shared: Arc<Shared>,
 }
 
 /// The UI's thread.
-struct App<'a> {
+struct App {
     state: State,
     screen: Screen,
     input: Input,
     workers: Workers,
-    parts: Parts<'a>,
+    parts: Parts,
+    /// The terminal's title, as last set.
+    title: String,
     /// Whether the screen no longer shows the state.
     dirty: bool,
     /// Whether that is so since a key was pressed.
@@ -209,15 +217,15 @@ struct App<'a> {
     left: Option<Leave>,
 }
 
-impl<'a> App<'a> {
-    fn start(mut state: State, parts: Parts<'a>) -> io::Result<Self> {
+impl App {
+    fn start(mut state: State, parts: Parts) -> io::Result<Self> {
         let screen = terminal::screen()?;
         state.size = screen.size()?;
         state.now = Timestamp::now();
         let workers = Workers::new(parts.outside.clone(), parts.sender.clone());
         let input = Input::start(parts.sender.clone())?;
-        let mut app =
-            Self { state, screen, input, workers, parts, dirty: true, hasty: true, drawn: Instant::now(), left: None };
+        let (title, drawn) = (String::new(), Instant::now());
+        let mut app = Self { state, screen, input, workers, parts, title, dirty: true, hasty: true, drawn, left: None };
         let effects = update::opened(&mut app.state);
         app.perform(effects)?;
         app.draw()?;
@@ -272,6 +280,9 @@ impl<'a> App<'a> {
             self.fall_over(key.code);
         }
         self.parts.shared.took(&msg);
+        if let Msg::Aside(_) = msg {
+            self.parts.aside.took();
+        }
         self.hasty |= matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..));
         self.dirty = true;
         self.state.now = Timestamp::now();
@@ -310,16 +321,26 @@ impl<'a> App<'a> {
         if self.state.streaming {
             return Ok(());
         }
-        let (state, screen) = (&mut self.state, &mut self.screen);
-        terminal::draw(|| {
-            queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
-            screen.draw(|frame| {
-                let area = frame.area();
-                state.size = Size::new(area.width, area.height);
-                view::view(state, frame);
-            })?;
-            queue!(screen.backend_mut(), EndSynchronizedUpdate)?;
-            screen.backend_mut().flush()
-        })
+        self.retitle()?;
+        queue!(self.screen.backend_mut(), BeginSynchronizedUpdate)?;
+        let state = &mut self.state;
+        self.screen.draw(|frame| {
+            let area = frame.area();
+            state.size = Size::new(area.width, area.height);
+            view::view(state, frame);
+        })?;
+        queue!(self.screen.backend_mut(), EndSynchronizedUpdate)?;
+        self.screen.backend_mut().flush()
+    }
+    /// Sets the terminal's title, if it is another now.
+    fn retitle(&mut self) -> io::Result<()> {
+        // The console has none, and shows part of what would set it.
+        let titled = self.parts.outside.places.env.get("TERM").is_none_or(|term| term != "linux");
+        let title = view::title(&self.state);
+        if titled && title != self.title {
+            self.screen.backend_mut().write_all(&terminal::title(&title))?;
+            self.title = title;
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ pub mod guests;
 pub mod history;
 pub mod log;
 pub mod proxy;
+mod store;
 pub mod templates;
 pub mod worker;
 
@@ -25,8 +26,14 @@ pub enum Effect {
     Suspend,
     /// Ring the bell.
     Bell,
-    /// Put text on the clipboard.
+    /// Put text on the clipboard, by whatever way there is.
     Copy(String),
+    /// Ask the terminal to put text on its clipboard (OSC 52).
+    CopyByTerminal(String),
+    /// Take the terminal anew: somebody may have changed its settings.
+    Retake,
+    /// Write a line for the person on the normal screen, while the plain stream is shown.
+    Say(String),
     /// Show the plain stream on the normal screen, or the UI again.
     Stream(bool),
     /// Steer the run.

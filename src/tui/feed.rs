@@ -25,10 +25,11 @@ pub struct Live {
 }
 
 /// What the feed and the UI's thread share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Shared {
-    /// Whether the plain stream is shown in place of the UI.
-    pub(super) streaming: AtomicBool,
+    /// Whether the plain stream is shown in place of the UI: as in `stream`, to be looked at without waiting.
+    streaming: AtomicBool,
+    stream: Mutex<Stream>,
     /// Whether the UI has been told that something goes on, and has not looked yet.
     told: AtomicBool,
     /// Whether logs have been written since the UI last looked.
@@ -38,7 +39,39 @@ pub(super) struct Shared {
     live: Mutex<Live>,
 }
 
+/// The plain stream. Locked while a line is written, so that none is written across the screen.
+#[derive(Default)]
+struct Stream {
+    on: bool,
+    plain: Option<Box<dyn Renderer>>,
+}
+
+impl Stream {
+    /// Has the renderer do something; one whose output fails is not used again.
+    fn show(&mut self, show: impl FnOnce(&mut dyn Renderer) -> io::Result<()>) {
+        if self.plain.as_deref_mut().is_some_and(|plain| show(plain).is_err()) {
+            self.plain = None;
+        }
+    }
+}
+
 impl Shared {
+    /// Shows the plain stream from the next event on, or no longer: then what was written is shown, and nothing more is
+    /// written once this returns.
+    pub(super) fn stream(&self, on: bool) {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if !on {
+            stream.show(|plain| plain.flush());
+        }
+        stream.on = on;
+        self.streaming.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether the plain stream is shown.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Relaxed)
+    }
+
     /// To be called for every message taken.
     pub(super) fn took(&self, msg: &Msg) {
         match msg {
@@ -66,14 +99,14 @@ fn may_be_left_out(event: &Event) -> bool {
 pub struct Feed {
     sender: Sender<Msg>,
     shared: Arc<Shared>,
-    plain: Box<dyn Renderer>,
     /// Whether an event has come since the last flush.
     since: bool,
 }
 
 impl Feed {
     pub(super) fn new(sender: Sender<Msg>, shared: Arc<Shared>, plain: Box<dyn Renderer>) -> Self {
-        Self { sender, shared, plain, since: false }
+        shared.stream.lock().unwrap_or_else(PoisonError::into_inner).plain = Some(plain);
+        Self { sender, shared, since: false }
     }
 
     /// Says that something goes on, once for each time the UI looks.
@@ -100,11 +133,21 @@ impl Feed {
         // Without a UI there is nobody to tell.
         let _ = self.sender.send(Msg::Event(Box::new(event.clone())));
     }
+
+    fn show(&self, always: bool, show: impl FnOnce(&mut dyn Renderer) -> io::Result<()>) {
+        if always || self.shared.is_streaming() {
+            let mut stream = self.shared.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            if always || stream.on {
+                stream.show(show);
+            }
+        }
+    }
 }
 
 impl Renderer for Feed {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        if let EventKind::RunStarted { .. } = event.kind {
+        let begins = matches!(event.kind, EventKind::RunStarted { .. });
+        if begins {
             *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Live::default();
         }
         match event.kind {
@@ -113,7 +156,9 @@ impl Renderer for Feed {
         }
         self.since = true;
         self.say();
-        if self.shared.streaming.load(Ordering::Relaxed) { self.plain.event(event) } else { Ok(()) }
+        // The beginning tells the plain form which builds there are; it writes nothing of it.
+        self.show(begins, |plain| plain.event(event));
+        Ok(())
     }
 
     /// No event waits, and the log files, which come before the UI, are written.
@@ -122,11 +167,13 @@ impl Renderer for Feed {
             self.shared.written.store(true, Ordering::Release);
             self.say();
         }
-        if self.shared.streaming.load(Ordering::Relaxed) { self.plain.flush() } else { Ok(()) }
+        self.show(false, |plain| plain.flush());
+        Ok(())
     }
 
     /// The report is shown by whoever started the UI, once it has left.
     fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
+        self.show(false, |plain| plain.flush());
         let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let _ = self.sender.send(Msg::Live(live));
         Ok(())

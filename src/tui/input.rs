@@ -31,6 +31,14 @@ struct Held {
     ended: bool,
 }
 
+/// Why reading has ended.
+enum End {
+    /// Nobody listens any more.
+    Unwanted,
+    /// The terminal is gone.
+    Lost,
+}
+
 impl Input {
     /// Starts it.
     pub(super) fn start(messages: Sender<Msg>) -> io::Result<Self> {
@@ -38,7 +46,9 @@ impl Input {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         thread::Builder::new().name("ui-keys".into()).spawn(move || {
-            serve(&theirs, &read, &messages);
+            if let End::Lost = serve(&theirs, &read, &messages) {
+                let _ = messages.send(Msg::Lost);
+            }
             let mut state = theirs.state.lock().unwrap_or_else(PoisonError::into_inner);
             (state.held, state.ended) = (true, true);
             theirs.changed.notify_all();
@@ -67,17 +77,23 @@ impl Input {
     }
 }
 
-fn serve(shared: &Shared, woken: &OwnedFd, messages: &Sender<Msg>) {
+impl Drop for Input {
+    /// The thread ends when the other end of its pipe does, also if it is held at that time.
+    fn drop(&mut self) {
+        self.go_on();
+    }
+}
+
+fn serve(shared: &Shared, woken: &OwnedFd, messages: &Sender<Msg>) -> End {
     let stdin = io::stdin();
     loop {
-        if !go_on(shared) {
-            return;
-        }
+        wait_while_held(shared);
         let ready = {
             let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN), PollFd::new(woken, PollFlags::IN)];
             match poll(&mut fds, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return,
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return End::Lost,
             }
             [fds[0].revents(), fds[1].revents()]
         };
@@ -85,22 +101,24 @@ fn serve(shared: &Shared, woken: &OwnedFd, messages: &Sender<Msg>) {
             let mut byte = [0; 16];
             match rustix::io::read(woken, &mut byte) {
                 // The other end is gone: the UI has ended.
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return End::Unwanted,
                 Ok(_) => continue,
             }
         }
-        if ready[0].contains(PollFlags::IN) {
-            if !relay(messages) {
-                return;
-            }
-        } else if ready[0].intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            return;
+        // One that has hung up can be read without end, too.
+        if ready[0].intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            return End::Lost;
+        }
+        if ready[0].contains(PollFlags::IN)
+            && let Some(end) = relay(messages)
+        {
+            return end;
         }
     }
 }
 
-/// Waits while the terminal is somebody else's. Returns whether to go on.
-fn go_on(shared: &Shared) -> bool {
+/// Waits while the terminal is somebody else's.
+fn wait_while_held(shared: &Shared) {
     let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
     while state.wanted {
         state.held = true;
@@ -108,22 +126,25 @@ fn go_on(shared: &Shared) -> bool {
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
     state.held = false;
-    true
 }
 
-/// Passes on what has been typed. Returns whether somebody listens.
-fn relay(messages: &Sender<Msg>) -> bool {
-    while event::poll(Duration::ZERO).unwrap_or(false) {
+/// Passes on what has been typed.
+fn relay(messages: &Sender<Msg>) -> Option<End> {
+    loop {
+        match event::poll(Duration::ZERO) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(_) => return Some(End::Lost),
+        }
         let msg = match event::read() {
             Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Msg::Key(key),
             Ok(Event::Mouse(mouse)) => Msg::Mouse(mouse),
             Ok(Event::Paste(text)) => Msg::Paste(text),
             Ok(_) => continue,
-            Err(_) => return false,
+            Err(_) => return Some(End::Lost),
         };
         if messages.send(msg).is_err() {
-            return false;
+            return Some(End::Unwanted);
         }
     }
-    true
 }

@@ -3,6 +3,7 @@
 
 pub mod builds;
 pub mod cache;
+pub mod file;
 pub mod form;
 pub mod global;
 pub mod guests;
@@ -132,6 +133,28 @@ impl Keymap {
         let keys = keys.iter().map(read).collect::<Result<_, _>>()?;
         self.changed.insert(name.to_owned(), keys);
         Ok(())
+    }
+
+    /// Why the keys of a binding mean something else, too, if they do: on a screen no sequence may have two meanings, or
+    /// begin with what is a whole one.
+    fn clash(&self, name: &str) -> Option<String> {
+        let (own_scope, own) = all().find(|(_, binding)| binding.name == name)?;
+        let hold_together = |scope: Scope| match (scope, own_scope) {
+            (Scope::Screen(a), Scope::Screen(b)) => a == b,
+            // In the form, nothing else holds.
+            (Scope::Form, other) | (other, Scope::Form) => other == Scope::Form,
+            _ => true,
+        };
+        for (_, other) in all().filter(|(scope, other)| other.name != name && hold_together(*scope)) {
+            for theirs in self.keys(other) {
+                let hides = |keys: &Vec<KeyPress>| keys.starts_with(&theirs) || theirs.starts_with(keys);
+                if let Some(keys) = self.keys(own).into_iter().find(hides) {
+                    let (keys, theirs) = (key::show(&keys), key::show(&theirs));
+                    return Some(format!("`{keys}` would hide `{theirs}`, which is `{}`", other.name));
+                }
+            }
+        }
+        None
     }
 
     /// What `presses` mean on `screen`.

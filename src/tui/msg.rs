@@ -31,6 +31,12 @@ pub enum Msg {
     RunEnded(u8),
     /// The UI is to end.
     Leave,
+    /// The terminal is gone.
+    Lost,
+    /// The process was stopped, and goes on.
+    Continued,
+    /// This text could be put on the clipboard by none of the machine's programs.
+    Uncopied(String),
     /// The terminal was handed over and is back.
     Returned,
 }

@@ -6,6 +6,7 @@ pub mod guests;
 pub mod history;
 pub mod list;
 pub mod log;
+pub mod mouse;
 pub mod overlay;
 pub mod proxy;
 pub mod run;
@@ -75,13 +76,21 @@ pub struct Look {
     pub symbols: Symbols,
     /// Whether anything moves that does not have to.
     pub animation: bool,
+    /// Where panes were drawn last.
+    pub panes: mouse::Panes,
     /// Where times of day are those of.
     pub zone: jiff::tz::TimeZone,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { theme: Theme::Auto, symbols: symbols::UNICODE, animation: true, zone: jiff::tz::TimeZone::UTC }
+        Self {
+            theme: Theme::Auto,
+            symbols: symbols::UNICODE,
+            animation: true,
+            panes: mouse::Panes::default(),
+            zone: jiff::tz::TimeZone::UTC,
+        }
     }
 }
 
@@ -145,6 +154,8 @@ pub struct State {
     pub bar: Option<Bar>,
     /// What was searched for and filtered by before, the last one last.
     pub recalled: Vec<String>,
+    /// The mouse.
+    pub mouse: mouse::State,
     /// What has just happened.
     pub notice: Option<Notice>,
     /// Whether the pane with the keys has the whole screen.

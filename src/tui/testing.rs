@@ -1,5 +1,7 @@
 //! Screens for tests: states fed with events, drawn as text with a map of styles.
 
+pub(in crate::tui) mod anything;
+
 use std::collections::BTreeMap;
 
 use ratatui::Terminal;

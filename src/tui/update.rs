@@ -7,6 +7,7 @@ mod global;
 pub(super) mod guests;
 mod history;
 mod log;
+mod mouse;
 mod overlay;
 mod proxy;
 mod templates;
@@ -27,7 +28,7 @@ use crate::event::{Event, EventKind};
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => pressed(state, key),
-        Msg::Mouse(mouse) => moused(state, mouse),
+        Msg::Mouse(event) => mouse::moused(state, event),
         Msg::Paste(text) => pasted(state, &text),
         Msg::Resize(width, height) => {
             state.size = Size::new(width, height);
@@ -57,6 +58,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
+        Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Continued => vec![Effect::Retake],
+        Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),
     }
 }
@@ -82,6 +86,7 @@ fn forget_pending(state: &mut State) {
 
 fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     state.touched = Some(state.now);
+    state.mouse.selection = None;
     forget_pending(state);
     state.pending_since = state.now;
     if state.streaming {
@@ -208,13 +213,7 @@ fn pasted(state: &mut State, text: &str) -> Vec<Effect> {
     if typing(state) { templates::pasted(state, &text) } else { Vec::new() }
 }
 
-fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
-    if state.streaming {
-        return Vec::new();
-    }
-    if !state.overlays.is_empty() {
-        return overlay::moused(state, mouse);
-    }
+fn screen_moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     match state.screen {
         Screen::Builds => builds::moused(state, mouse),
         Screen::Log => log::moused(state, mouse),
@@ -239,12 +238,7 @@ fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
         state.log.begin_anew();
         proxy::begun(state);
     }
-    let mut effects = match &event.kind {
-        EventKind::Question { question } => overlay::question::asked(state, question),
-        EventKind::Answered { id, answer, by } => overlay::question::answered(state, *id, *answer, *by),
-        _ => Vec::new(),
-    };
-    overlay::question::swept(state);
+    let mut effects = overlay::question::happened(state, event);
     effects.extend(builds::happened(state, event));
     effects.extend(log::happened(state, event));
     effects.extend(proxy::happened(state, event));
@@ -280,10 +274,14 @@ const READING: i64 = 10;
 
 fn run_ended(state: &mut State, exit: u8) -> Vec<Effect> {
     state.run.exit = Some(exit);
+    if state.streaming && state.stay == Stay::Open {
+        let keys = state.keymap.shown(Command::Global(super::keymap::global::Action::Stream));
+        return vec![Effect::Say(format!("The run has ended. {keys} goes back to the screen."))];
+    }
     let reading = state.touched.is_some_and(|touched| state.now.as_second() - touched.as_second() < READING)
         || !state.overlays.is_empty()
         || !matches!(state.screen, Screen::Builds);
-    if state.stay == Stay::UntilDone && (!reading || state.interrupts > 0) {
+    if state.stay == Stay::UntilDone && (!reading || state.streaming || state.interrupts > 0) {
         return vec![Effect::Leave(super::effect::Leave::Quit)];
     }
     state.notice(if exit == 0 { "The run has ended: all builds are done" } else { "The run has ended" });

@@ -7,6 +7,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod asking;
 mod build_values;
 mod busybox;
 mod cancel;
@@ -28,6 +29,8 @@ mod outputs;
 mod parallel;
 #[path = "../support/origin.rs"]
 mod plain_origin;
+#[path = "../support/pty.rs"]
+mod pty;
 #[path = "../support/repository.rs"]
 mod repository;
 mod reproducible;

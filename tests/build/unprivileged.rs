@@ -453,3 +453,26 @@ fn an_interruption_while_ids_are_mapped_is_called_one() {
     assert!(!run.stderr.contains("refused") && !run.stderr.contains("ended early"), "{run:?}");
     assert_nothing_left(&user.larder);
 }
+
+#[test]
+fn a_user_is_asked_and_edits_as_the_user() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    let block = "  provisioner \"shell\" {\n    inline = [\"false\"]\n  }\n}\n";
+    let source = "source \"rootfs\" \"t\" {\n  base   = \"base.tar\"\n  output = \"t.tar\"\n}\n";
+    user.write("t.pkr.hcl", &format!("{source}build {{\n  sources = [\"source.rootfs.t\"]\n{block}"));
+    user.write("editor", "id -u > edited-by\nsed -i 's/^false/true/' \"$1\"\n");
+    let mut command = user.command(&["build", "--ui=plain", "-on-error=ask", "t.pkr.hcl"]);
+    command.env("EDITOR", "sh editor");
+    let pty = crate::pty::Pty::start(&command, 180, 60);
+    pty.wait_for("[e] edit the script, then retry");
+    pty.wait_for("retry succeeds)?");
+    pty.keys("e\n");
+    assert_eq!(pty.end(), 0, "{}", pty.screen());
+    assert!(pty.screen().contains("ran an edited copy of inline"), "{}", pty.screen());
+    assert_eq!(fs::read_to_string(user.larder.dir().join("edited-by")).unwrap(), format!("{ID}\n"));
+    drop(pty);
+    assert_nothing_left(&user.larder);
+}

@@ -80,7 +80,7 @@ fn a_script_is_edited_and_retried() {
     template(&larder, &["x"], "echo one; exit 3");
     let editor = larder.write("editor", "#!/bin/sh\ntest \"$1\" = -x && sed -i 's/exit 3/echo mended/' \"$2\"\n");
     fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
-    let pty = Pty::start(command(&larder, &[]).env("EDITOR", format!("{} -x", editor.display())), 200, 60);
+    let pty = Pty::start(command(&larder, &[]).env("EDITOR", format!("{} -x", editor.display())), 400, 60);
     pty.wait_for(PROMPT);
     pty.keys("e\n");
     assert_eq!(pty.end(), 0);

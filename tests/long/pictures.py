@@ -63,8 +63,11 @@ class Style:
             elif number == 49:
                 self.back = None
             else:
-                switches = {1: ("bold", True), 2: ("dim", True), 3: ("italic", True), 4: ("underline", True)}
-                switches |= {7: ("inverse", True), 23: ("italic", False), 24: ("underline", False), 27: ("inverse", False)}
+                if number in (1, 2):
+                    # One or the other, as terminals have it.
+                    self.bold, self.dim = number == 1, number == 2
+                switches = {3: ("italic", True), 4: ("underline", True), 7: ("inverse", True)}
+                switches |= {23: ("italic", False), 24: ("underline", False), 27: ("inverse", False)}
                 if number == 22:
                     self.bold = self.dim = False
                 elif number in switches:

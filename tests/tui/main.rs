@@ -13,6 +13,7 @@ mod support;
 
 mod plain;
 mod restored;
+mod shell;
 mod tape;
 
 use std::process::Command;

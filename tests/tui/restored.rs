@@ -145,6 +145,9 @@ fn stopped_and_continued_the_ui_is_back() {
     pty.keys(&format!("{} build waits.pkr.hcl\r", program.to_str().unwrap()));
     crate::has_begun(&larder, &pty);
     pty.keys("\x1a");
+    // Builds stop with it, which is said the first time.
+    pty.wait_for("Stop Larder?");
+    pty.keys("z");
     pty.wait_for("Stopped");
     assert!(!pty.is_alternate());
     pty.keys("fg\r");

@@ -43,7 +43,8 @@ fn all(pair: &BuildPair) -> Vec<String> {
 
 fn row(name: &str, a: Option<Facts>, b: Option<Facts>) -> Vec<String> {
     let seconds = |facts: Option<Facts>| facts.and_then(|facts| facts.seconds);
-    let upstream = |facts: Option<Facts>| facts.map_or_else(String::new, |facts| bytes(facts.bytes_upstream));
+    let fetched = |facts: Facts| if facts.requests == 0 { "-".to_owned() } else { bytes(facts.bytes_upstream) };
+    let upstream = |facts: Option<Facts>| facts.map_or_else(String::new, fetched);
     let time = |facts: Option<Facts>| facts.map_or_else(String::new, |facts| took(facts.seconds));
     let longer = seconds(a).zip(seconds(b)).map(|(a, b)| change(b - a)).unwrap_or_default();
     vec![name.to_owned(), time(a), time(b), longer, upstream(a), upstream(b), note(a, b)]

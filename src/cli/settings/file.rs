@@ -66,6 +66,7 @@ impl Reader<'_> {
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.resolve(text))),
             (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
+            (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
             (Kind::List | Kind::Paths, DeValue::Array(items)) => {
                 let item = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
                     DeValue::String(text) if key.kind == Kind::Paths => Ok(self.resolve(text)),
@@ -88,6 +89,7 @@ impl Reader<'_> {
                 table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
             }
             (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
+            (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
             (Kind::Size, _) => Err(wrong("a size, such as \"20G\"")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
 
@@ -25,6 +26,8 @@ pub enum Kind {
     Text,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// Whether something is so: `true` or `false`.
+    Switch,
     /// A path; in a file it is relative to the file.
     Path,
     /// A number of things.
@@ -70,6 +73,31 @@ pub static KEYS: &[Key] = &[
         "How long a build that waits for an answer (-on-error=ask) does so before it is cleaned up, 0 for no limit",
     ),
     key("ui", Kind::Word(&["auto", "tui", "plain", "json", "machine", "quiet"]), true, "How to show what happens"),
+    key(
+        "tui.theme",
+        Kind::Word(THEMES),
+        true,
+        "Colours of the terminal UI: those of the terminal (`auto`), chosen for a `dark` or `light` background, or none (`mono`); also `--theme`",
+    ),
+    key(
+        "tui.symbols",
+        Kind::Word(SYMBOLS),
+        true,
+        "Characters the terminal UI draws with: by locale and terminal (`auto`), `unicode`, or `ascii`; also `--symbols`",
+    ),
+    key("tui.mouse", Kind::Switch, true, "Whether the terminal UI reacts to the mouse; also `--no-mouse`"),
+    key(
+        "tui.animation",
+        Kind::Switch,
+        true,
+        "Whether anything in the terminal UI moves that does not have to; also `--no-animation`",
+    ),
+    key(
+        "tui.clipboard",
+        Kind::Word(CLIPBOARDS),
+        true,
+        "How the terminal UI copies: by a program or the terminal (`auto`), a program (`native`), the terminal (`osc52`), or not (`off`)",
+    ),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
@@ -136,6 +164,7 @@ impl Key {
         match self.kind {
             Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
             Kind::Word(words) => word(text, words),
+            Kind::Switch => word(text, SWITCH),
             Kind::Count => {
                 text.parse().map(Value::Number).map_err(|_| format!("{text} is not a whole number, 0 or more"))
             }

@@ -37,7 +37,7 @@ impl Settings {
             "log" => (json!(self.log.value), &self.log.source),
             "cache.max_size" => (json!(self.cache_max_size.value), &self.cache_max_size.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
-            _ => (Value::Null, &Source::Default),
+            name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
         }
     }
 }

@@ -153,6 +153,7 @@ fn every_key_is_shown() {
     for key in KEYS {
         let given = match key.kind {
             Kind::Word(words) => words[words.len() - 1],
+            Kind::Switch => "false",
             Kind::Count => "7",
             Kind::Size => "7G",
             Kind::Duration => "1m",

@@ -28,6 +28,8 @@ pub struct StepBegin {
     pub line: usize,
     /// Place of the step within its build, from 0.
     pub index: usize,
+    /// Which of its starts it is, from 1.
+    pub attempt: u32,
     /// Its name.
     pub name: String,
 }
@@ -68,9 +70,7 @@ impl Index {
                 return Ok(self.end.offset < length);
             }
             let Some(raw) = reader.next()? else { return Ok(false) };
-            if let Some((index, name)) = line::step_begin(raw.bytes) {
-                self.steps.push(StepBegin { line: self.end.line, index, name });
-            }
+            self.steps.extend(line::step_begin(self.end.line, raw.bytes));
             self.end = Place { line: self.end.line + 1, offset: reader.offset() };
             let last = self.places.last().copied().unwrap_or_default();
             if self.end.line - last.line >= EVERY || self.end.offset - last.offset >= EVERY_BYTES {

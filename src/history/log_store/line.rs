@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::index::StepBegin;
 use super::reader::Raw;
-use crate::output::log_file::{Mark, TEXT_AT, TIME_WIDTH};
+use crate::output::log_file::{Mark, TEXT_AT, TIME_WIDTH, step_begun};
 
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,10 +77,9 @@ pub(super) fn parse(number: usize, raw: Raw<'_>) -> LogLine {
     LogLine { number, time, source, text, left_out: raw.left_out }
 }
 
-/// Place and name of the step that begins with this line.
-pub(super) fn step_begin(bytes: &[u8]) -> Option<(usize, String)> {
+/// The step that begins with this line, which has this number.
+pub(super) fn step_begin(line: usize, bytes: &[u8]) -> Option<StepBegin> {
     let (Source::StepBegan, text) = split(bytes) else { return None };
-    let text = std::str::from_utf8(text).ok()?;
-    let (number, name) = text.strip_prefix("step ")?.split_once(": ")?;
-    Some((number.parse::<usize>().ok()?.checked_sub(1)?, name.to_owned()))
+    let (index, attempt, name) = step_begun(std::str::from_utf8(text).ok()?)?;
+    Some(StepBegin { line, index, attempt, name: name.to_owned() })
 }

@@ -93,10 +93,12 @@ fn steps_are_found_and_guests_cannot_forge_one() {
         format!("{head} out {head} >>> step 9: forged"),
         format!("{head} <<< step 1: copy: all succeeded after 1.0 s"),
         format!("{head} >>> step 2: shell"),
+        format!("{head} >>> step 2 attempt 2: shell"),
     ]);
     let store = LogStore::open(file.path()).unwrap();
-    let steps: Vec<_> = store.steps().iter().map(|step| (step.line, step.index, step.name.as_str())).collect();
-    assert_eq!(steps, [(1, 0, "copy: all"), (5, 1, "shell")]);
+    let steps: Vec<_> =
+        store.steps().iter().map(|step| (step.line, step.index, step.attempt, step.name.as_str())).collect();
+    assert_eq!(steps, [(1, 0, 1, "copy: all"), (5, 1, 1, "shell"), (6, 1, 2, "shell")]);
     assert_eq!(store.step_at(0), None);
     assert_eq!(store.step_at(4).unwrap().index, 0);
     assert_eq!(store.step_at(99).unwrap().name, "shell");

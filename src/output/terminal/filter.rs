@@ -302,7 +302,7 @@ mod tests {
         let mut filter = Filter::default();
         filter.pass(b"\x1b]52;c;");
         for _ in 0..8 {
-            filter.pass(&[b'A'; 32 * 1024]);
+            filter.pass(&vec![b'A'; 32 * 1024]);
         }
         assert!(filter.silent <= 2 * LONGEST);
         let out = filter.pass(b"back");

@@ -77,7 +77,7 @@ impl Banner {
             text.push(format!("    Its last {}:", if lines.len() == 1 { "line" } else { "lines" }));
             text.extend(lines.iter().map(|line| format!("    | {line}")));
         }
-        text.push("    What you change stays in the guest. `exit` (or Ctrl-D) comes back to the question.".to_owned());
+        text.push("    Changes stay in the guest. `exit` (or Ctrl-D) comes back to the question.".to_owned());
         let mut shown: String = text.iter().map(|line| printable(line) + "\r\n").collect();
         shown.push_str("\r\n");
         shown

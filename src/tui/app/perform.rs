@@ -1,58 +1,74 @@
 //! Carries effects out: the one place where the UI acts on the outside.
 
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
-use std::sync::atomic::Ordering;
 use std::thread;
 
-use super::{App, hand_over};
+use super::{App, clipboard, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
 use crate::output::terminal::program::Program;
 use crate::tui::effect::{BuildRequest, Done, Effect, Steer};
+use crate::tui::keymap::{Command, global};
 use crate::tui::msg::Msg;
-use crate::tui::terminal::{self, Mode};
+use crate::tui::terminal;
 
-pub(super) fn perform(app: &mut App<'_>, effect: Effect) -> io::Result<()> {
+pub(super) fn perform(app: &mut App, effect: Effect) -> io::Result<()> {
     match effect {
         Effect::Leave(leave) => app.left = Some(leave),
-        Effect::Redraw => app.screen.clear()?,
+        Effect::Redraw => app.screen = terminal::screen()?,
+        Effect::Retake => hand_over::retake(app)?,
         Effect::Suspend => hand_over::suspend(app)?,
-        Effect::Bell => {
-            app.screen.backend_mut().write_all(b"\x07")?;
-            app.screen.backend_mut().flush()?;
-        }
-        Effect::Copy(text) => copy(app, &text)?,
+        Effect::Bell => write(app, b"\x07")?,
+        Effect::Copy(text) => app.parts.clipboard.copy(text, &app.parts.outside.places.env, &app.parts.sender),
+        Effect::CopyByTerminal(text) => copy_by_terminal(app, &text)?,
         Effect::Stream(on) => stream(app, on)?,
+        Effect::Say(line) => terminal::tell(&line),
         Effect::Control(steer) => control(app, steer),
         Effect::StartBuild(request) => start(app, request),
         Effect::Shell { question } => hand_over::shell(app, question)?,
-        Effect::Edit(file) => hand_over::open(app, Program::Editor, &file)?,
-        Effect::Page(file) => hand_over::open(app, Program::Pager, &file)?,
+        Effect::Edit(path) => hand_over::open(app, Program::Editor, &path)?,
+        Effect::Page(path) => hand_over::open(app, Program::Pager, &path)?,
         Effect::Work(work) => app.workers.send(work),
     }
     Ok(())
 }
 
-fn copy(app: &mut App<'_>, text: &str) -> io::Result<()> {
-    use base64::Engine as _;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-    write!(app.screen.backend_mut(), "\x1b]52;c;{encoded}\x07")?;
+fn write(app: &mut App, bytes: &[u8]) -> io::Result<()> {
+    app.screen.backend_mut().write_all(bytes)?;
     app.screen.backend_mut().flush()
 }
 
-fn stream(app: &mut App<'_>, on: bool) -> io::Result<()> {
-    app.state.streaming = on;
-    app.parts.shared.streaming.store(on, Ordering::Relaxed);
-    let mode = if on { Mode::Stream } else { Mode::Screen { mouse: app.parts.mouse } };
-    terminal::take(mode, app.parts.aside.as_fd())?;
-    if !on {
-        app.screen.clear()?;
+fn copy_by_terminal(app: &mut App, text: &str) -> io::Result<()> {
+    match clipboard::osc52(text) {
+        Some(sequence) => {
+            write(app, sequence.as_bytes())?;
+            // Whether the terminal did it cannot be known.
+            app.state.notice(clipboard::copied(text, "asking the terminal"));
+        }
+        None => app.state.error(format!(
+            "Not copied: {} bytes are more than terminals take ({}); open the log in the pager instead",
+            text.len(),
+            clipboard::OSC52_BYTES
+        )),
     }
     Ok(())
 }
 
-fn control(app: &mut App<'_>, steer: Steer) {
+fn stream(app: &mut App, on: bool) -> io::Result<()> {
+    app.state.streaming = on;
+    if !on {
+        // First the last line of the stream, then the screen over it.
+        app.parts.shared.stream(false);
+        return hand_over::retake(app);
+    }
+    hand_over::retake(app)?;
+    let keys = app.state.keymap.shown(Command::Global(global::Action::Stream));
+    terminal::tell(&format!("Plain lines from here. {keys} goes back to the screen."));
+    app.parts.shared.stream(true);
+    Ok(())
+}
+
+fn control(app: &mut App, steer: Steer) {
     let Some(run) = app.parts.outside.run() else {
         app.state.error("nothing is under way");
         return;
@@ -72,7 +88,7 @@ fn control(app: &mut App<'_>, steer: Steer) {
     }
 }
 
-fn start(app: &mut App<'_>, request: BuildRequest) {
+fn start(app: &mut App, request: BuildRequest) {
     // What is built again is built like this.
     app.state.request = Some(request.clone());
     let (outside, messages) = (app.parts.outside.clone(), app.parts.sender.clone());

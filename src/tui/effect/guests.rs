@@ -55,3 +55,38 @@ fn clean(runs: &std::path::Path, id: &str) -> Result<Cleaned> {
     let found = reap::list(runs)?.into_iter().find(|run| run.id == id);
     reap::cleanup(&found.ok_or_else(|| Error::new(format!("the run {id} has left nothing any more")))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::guest::record::Record;
+    use crate::tui::effect::worker::Places;
+
+    #[test]
+    fn what_a_dead_run_left_is_removed_and_a_live_one_is_not_touched() {
+        let state = tempfile::tempdir().unwrap();
+        let (runs, scratch) = (state.path().join("runs"), state.path().join("scratch"));
+        std::fs::create_dir_all(&scratch).unwrap();
+        let run = |id: &str| {
+            let record = Record::create(&runs, id, "build", SystemTime::now()).unwrap();
+            record.make_tree(&scratch.join(id)).unwrap();
+            record
+        };
+        drop(run("dead"));
+        let live = run("live");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let places = Places { state: state.path().to_owned(), ..Places::default() };
+        let outside = Outside::new(places, runtime.handle().clone(), Arc::new(|_| Ok(())));
+        let done = Worker::default().perform(Op::Clean(vec!["dead".to_owned(), "live".to_owned()]), &outside);
+        let Some(Done::Cleaned { results, left }) = done else { panic!("{done:?}") };
+        assert_eq!(results[0].1.as_ref().unwrap().trees, [scratch.join("dead")]);
+        assert!(results[1].1.as_ref().unwrap_err().contains("is still under way"));
+        assert!(!scratch.join("dead").exists() && scratch.join("live").exists());
+        assert_eq!(left.unwrap().iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["live"]);
+        live.remove_tree(&scratch.join("live")).unwrap();
+        live.finish().unwrap();
+    }
+}

@@ -51,3 +51,28 @@ fn read(state: &std::path::Path) -> Result<Vec<Kept>> {
     let runs = store.runs(None, SHOWN)?;
     Ok(runs.into_iter().map(|run| Kept { live: run.ending.is_none() && live.contains(&run.id), run }).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::guest::record::Record;
+    use crate::history::testing::{Script, recording, simple};
+
+    #[test]
+    fn runs_are_read_with_those_under_way() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(read(state.path()).unwrap(), []);
+        simple(recording(state.path(), 0), "20260901T100000-aaaaaa", [1.0, 2.0]);
+        for id in ["20260902T100000-bbbbbb", "20260903T100000-cccccc"] {
+            Script::new(recording(state.path(), 0)).start(id, &["a"]).finish();
+        }
+        let live =
+            Record::create(&state.path().join("runs"), "20260903T100000-cccccc", "b", SystemTime::now()).unwrap();
+        let found = read(state.path()).unwrap();
+        let words: Vec<_> = found.iter().map(|kept| (&kept.run.id[16..], kept.standing().1)).collect();
+        assert_eq!(words, [("cccccc", "running"), ("bbbbbb", "cut off"), ("aaaaaa", "done")]);
+        live.finish().unwrap();
+    }
+}

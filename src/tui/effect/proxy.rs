@@ -13,10 +13,10 @@ use larder_proxy::identity::Client;
 use larder_proxy::in_flight::InFlight;
 use larder_proxy::inspect::{Explanation, Target};
 use larder_proxy::rules::Rules;
-use larder_proxy::store::Store;
 
+use super::store::OpenStore;
 use super::worker::{Outside, Run};
-use crate::error::{Context as _, Error, Result, chain};
+use crate::error::{Context as _, Error, Result};
 use crate::output::text::bytes;
 
 /// What is to be done.
@@ -74,7 +74,7 @@ pub enum Done {
 /// Keeps what the work needs from one time to the next.
 #[derive(Debug, Default)]
 pub struct Worker {
-    store: Option<Store>,
+    store: OpenStore,
     /// What is shown in a pager: gone with the next, and with the UI.
     viewed: Option<tempfile::NamedTempFile>,
 }
@@ -85,7 +85,7 @@ impl Worker {
         let told = match op {
             Op::Look => return Some(Done::Looked(outside.run().map(|run| look(&run)))),
             Op::Explain(url) => {
-                let store = self.store(outside).ok()?;
+                let store = self.store.get(outside).ok()?;
                 let found = store.explain(&url, &Rules::default(), SystemTime::now()).ok()??;
                 return Some(Done::Explained(url, Box::new(found)));
             }
@@ -98,30 +98,14 @@ impl Worker {
             Op::SetMode(mode) => set_mode(mode, outside),
             Op::Har(flows) => har::export(&flows, outside),
             Op::Save { digest, url } => {
-                self.store(outside).and_then(|store| body::save(&store, &digest, &url, &outside.places.cwd))
+                self.store.get(outside).and_then(|store| body::save(&store, &digest, &url, &outside.places.cwd))
             }
         };
         Some(Done::Told(told))
     }
 
-    /// The store of the run's proxy, or that of the cache directory.
-    fn store(&mut self, outside: &Outside) -> Result<Store> {
-        if let Some(store) = outside.run().and_then(|run| run.proxy.cache().store()) {
-            return Ok(store);
-        }
-        if self.store.is_none() {
-            let dir = &outside.places.cache;
-            let opened = Store::open(dir).map_err(|error| {
-                let hint = error.hint();
-                Error::new(format!("cannot open the cache at {}", dir.display())).caused_by(error).hint(hint)
-            })?;
-            self.store = Some(opened);
-        }
-        self.store.clone().ok_or_else(|| Error::new("there is no cache"))
-    }
-
     fn view(&mut self, digest: &str, outside: &Outside) -> Result<PathBuf> {
-        let store = self.store(outside)?;
+        let store = self.store.get(outside)?;
         let file = body::readable(&store, digest)?;
         let path = file.path().to_owned();
         self.viewed = Some(file);
@@ -131,13 +115,7 @@ impl Worker {
     fn drop_urls(&mut self, urls: &[String], outside: &Outside) -> Result<String> {
         let (mut entries, mut freed, mut pinned) = (0, 0, 0);
         for url in urls {
-            let target = target(url)?;
-            let dropped = match outside.run() {
-                // Through the proxy, so that the very next request finds it gone.
-                Some(run) => outside.runtime.block_on(run.proxy.cache().remove(target)),
-                None => self.store(outside)?.remove(&target, false),
-            };
-            let dropped = dropped.context(|| format!("cannot remove {url} from the cache"))?;
+            let dropped = self.store.remove(target(url)?, outside)?;
             entries += dropped.removed.entries;
             freed += dropped.removed.bytes;
             pinned += dropped.pinned;
@@ -194,12 +172,4 @@ fn set_mode(mode: Mode, outside: &Outside) -> Result<String> {
         Mode::Cache => "mode cache: what is not stored is fetched".to_owned(),
         Mode::Offline => "mode offline: upstream is not asked any more".to_owned(),
     })
-}
-
-/// The text of an outcome for the line at the bottom.
-pub fn told(told: Result<String>) -> super::Done {
-    match told {
-        Ok(text) => super::Done::Told { error: false, text },
-        Err(error) => super::Done::Told { error: true, text: chain(&error) },
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::BuildRequest;
 use super::worker::Outside;
@@ -10,9 +11,11 @@ use crate::catalogue::Around;
 use crate::catalogue::builtin::Unpacked;
 use crate::catalogue::discover::{self, Card, Preview};
 use crate::catalogue::evaluate::{Evaluated, Request, evaluate};
+use crate::catalogue::outline::BuildOutline;
 use crate::catalogue::wizard::{Placement, Proposal, placement, propose};
 use crate::catalogue::write::{self, Change, Existing};
 use crate::error::{Context as _, Error, Result, chain};
+use crate::history::run_store::RunStore;
 use crate::tui::state::templates::picker::Entry;
 use crate::tui::state::templates::text::{TextLine, difference};
 use crate::tui::theme::Role;
@@ -167,14 +170,15 @@ pub struct Worker {
 
 impl Worker {
     /// Does it. May take its time: each area has a thread of its own.
+    #[expect(clippy::unnecessary_wraps, reason = "the work of some areas has no answer")]
     pub fn perform(&mut self, op: Op, outside: &Outside) -> Option<Done> {
         let done = match outside.around.as_deref() {
             Some(around) => self.done(op, around, &outside.places.state),
             None => Err(Error::new("templates cannot be read here")),
         };
         Some(done.unwrap_or_else(|error| {
-            let hints = error.hints().iter().map(|hint| format!("; {hint}"));
-            Done::Failed(format!("{}{}", chain(&error), hints.collect::<String>()))
+            let said = [chain(&error)].into_iter().chain(error.hints().iter().cloned());
+            Done::Failed(said.collect::<Vec<_>>().join("; "))
         }))
     }
 
@@ -189,12 +193,17 @@ impl Worker {
                 self.unpacked = Some(unpacked);
                 Done::List(cards)
             }
-            Op::Preview(card) => Done::Preview(card.path.clone(), discover::preview(around, &card)),
+            Op::Preview(card) => {
+                let mut preview = discover::preview(around, &card);
+                expect(&mut preview.builds, around, state, &place(&card, &placement(&card)));
+                Done::Preview(card.path, preview)
+            }
             Op::Source(card) => Done::Text(source(around, &card)),
             Op::Diff(card) => Done::Text(compare(around, &card)?),
             Op::Evaluate { number, request } => Done::Evaluated { number, evaluated: evaluate(around, &request) },
             Op::Review { number, card, placement, request } => {
-                let evaluated = evaluate(around, &request);
+                let mut evaluated = evaluate(around, &request);
+                expect(&mut evaluated.builds, around, state, &place(&card, &placement));
                 let proposal = propose(around, &card, &placement, &request.typed, &evaluated);
                 Done::Review { number, evaluated, proposal: proposal.map_err(|error| chain(&error)) }
             }
@@ -205,10 +214,9 @@ impl Worker {
             }
             Op::Build(card) => build(around, card)?,
             Op::Files(directory) => {
-                let directory = match directory.as_os_str().is_empty() {
-                    true => around.cwd.clone(),
-                    false => around.cwd.join(directory),
-                };
+                // Without a trailing slash, which joining nothing would give.
+                let directory =
+                    if directory.as_os_str().is_empty() { around.cwd.clone() } else { around.cwd.join(directory) };
                 Done::Files { entries: list(&directory)?, root: around.cwd.clone(), directory }
             }
             Op::Content(path) => Done::Content(content(&path)?),
@@ -219,6 +227,26 @@ impl Worker {
                 Done::Edited { field, text }
             }
         })
+    }
+}
+
+/// Where a template is built from.
+fn place(card: &Card, placement: &Placement) -> PathBuf {
+    match placement {
+        Placement::InPlace => card.path.clone(),
+        Placement::Copy(directory) => directory.clone(),
+    }
+}
+
+/// Says how long builds will take, where history knows. It is for information: without a history nothing is said.
+fn expect(builds: &mut [BuildOutline], around: &Around, state: &Path, template: &Path) {
+    let Ok(Some(history)) = RunStore::open_to_read(state) else { return };
+    let Ok(template) = around.cwd.join(template).canonicalize() else { return };
+    for build in builds {
+        let past = history.past(&template.display().to_string(), &build.id).ok();
+        let outlook = past.and_then(|past| past.outlook(&[]));
+        let taken = outlook.and_then(|outlook| Duration::try_from_secs_f64(outlook.remaining).ok());
+        build.seconds = taken.and_then(|taken| u32::try_from(taken.as_secs()).ok());
     }
 }
 

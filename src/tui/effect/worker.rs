@@ -43,10 +43,10 @@ pub struct Outside {
     pub runtime: tokio::runtime::Handle,
     /// Starts a build.
     pub start: Start,
-    /// Starts programs of the host, as the person.
-    pub host: Option<Arc<dyn Host>>,
     /// What reading templates depends on; none where they cannot be.
     pub around: Option<Arc<Around>>,
+    /// Starts programs of the host, as the person.
+    pub host: Option<Arc<dyn Host>>,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -64,13 +64,7 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, host: None, around: None, run: Arc::default() }
-    }
-
-    /// With what reading templates depends on.
-    #[must_use]
-    pub fn with_templates(self, around: Around) -> Self {
-        Self { around: Some(Arc::new(around)), ..self }
+        Self { places: Arc::new(places), runtime, start, around: None, host: None, run: Arc::default() }
     }
 
     /// The run under way, if there is one.

@@ -21,6 +21,8 @@ pub enum Action {
     Reset,
     /// Go back, and keep what was typed.
     Back,
+    /// Show the keys.
+    Help,
 }
 
 const fn row(
@@ -49,4 +51,5 @@ pub const BINDINGS: &[Binding] = &[
         Some("validate"),
     ),
     row(Action::Reset, "form.reset", &["Ctrl-x"], "take back what was typed in the field", Some("reset")),
+    row(Action::Help, "form.help", &["F1"], "help for this screen", None),
 ];

@@ -31,6 +31,20 @@ fn heading(scope: Scope) -> String {
     }
 }
 
+/// Every scope, those that hold on `screen` first.
+fn all_scopes(screen: Screen) -> Vec<Scope> {
+    let [own, ..] = scopes(screen);
+    let form = (screen == Screen::Templates).then_some(Scope::Form);
+    let others = Screen::ALL.into_iter().map(Scope::Screen).chain([Scope::Form]);
+    let mut all: Vec<Scope> = [own].into_iter().chain(form).chain(scopes(screen).into_iter().skip(1)).collect();
+    for scope in others {
+        if !all.contains(&scope) {
+            all.push(scope);
+        }
+    }
+    all
+}
+
 /// The help for `screen`: rows that have every word of `query`, with their headings.
 pub fn help(keymap: &Keymap, screen: Screen, query: &str) -> Vec<HelpRow> {
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
@@ -46,8 +60,7 @@ pub fn help(keymap: &Keymap, screen: Screen, query: &str) -> Vec<HelpRow> {
             rows.extend(found.into_iter().map(|(keys, help, name)| HelpRow::Keys(keys, help, name)));
         }
     };
-    let others = Screen::ALL.into_iter().filter(|other| *other != screen).map(Scope::Screen);
-    for scope in scopes(screen).into_iter().chain(others) {
+    for scope in all_scopes(screen) {
         let rows = table(scope).iter().map(|binding| (keys(keymap, binding), binding.help, binding.name));
         section(heading(scope), rows.collect());
     }
@@ -60,9 +73,7 @@ pub fn help(keymap: &Keymap, screen: Screen, query: &str) -> Vec<HelpRow> {
 
 /// The commands that `query` finds, the best first; all if it is empty, those of `screen` first.
 pub fn palette(screen: Screen, query: &str) -> Vec<(Scope, &'static Binding)> {
-    let others = Screen::ALL.into_iter().filter(|other| *other != screen).map(Scope::Screen);
-    let all = scopes(screen).into_iter().chain(others);
-    let all = all.flat_map(|scope| table(scope).iter().map(move |binding| (scope, binding)));
+    let all = all_scopes(screen).into_iter().flat_map(|scope| table(scope).iter().map(move |binding| (scope, binding)));
     if query.trim().is_empty() {
         return all.collect();
     }

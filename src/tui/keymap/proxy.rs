@@ -51,7 +51,7 @@ pub const BINDINGS: &[Binding] = &[
         "freeze the list while traffic goes on, or let it go on",
         Some("freeze"),
     ),
-    row(Action::Mark, "proxy.mark", &["m"], "mark the request, or take the mark away", Some("mark")),
+    row(Action::Mark, "proxy.mark", &["m"], "mark the request, or take the mark away", None),
     row(Action::NextMark, "proxy.next-mark", &["'"], "go to the next mark", None),
     row(
         Action::Refetch,
@@ -61,10 +61,10 @@ pub const BINDINGS: &[Binding] = &[
         Some("refetch"),
     ),
     row(Action::Drop, "proxy.drop", &["d"], "remove the answer (or all marked) from the cache; asks", Some("drop")),
-    row(Action::View, "proxy.view", &["v"], "read the stored body in the pager", Some("view")),
+    row(Action::View, "proxy.view", &["v"], "read the stored body in the pager", None),
     row(Action::Save, "proxy.save", &["b"], "write the stored body to a file in this directory", None),
     row(Action::Curl, "proxy.curl", &["u"], "copy the request as a curl command", None),
-    row(Action::Har, "proxy.har", &["H"], "write what is marked, or shown, to a file as HAR", Some("har")),
-    row(Action::Group, "proxy.group", &["o"], "put together by: none, host, build, step", Some("group")),
+    row(Action::Har, "proxy.har", &["H"], "write what is marked, or shown, to a file as HAR", None),
+    row(Action::Group, "proxy.group", &["o"], "put together by: none, host, build, step", None),
     row(Action::Mode, "proxy.mode", &["M"], "mode of the proxy: cache, offline; asks", Some("mode")),
 ];

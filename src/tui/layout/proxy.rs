@@ -30,9 +30,8 @@ pub(in crate::tui) fn parts(state: &State) -> Parts {
     }
     // Where there is no room for both, the pane with the keys is shown.
     let (detail_rows, totals_rows) = match room(state.size) {
-        Room::Dashboard => (13, 4),
-        Room::Wide => (11, 4),
-        Room::Normal => (9, 4),
+        Room::Dashboard | Room::Wide => (11, 3),
+        Room::Normal => (8, 3),
         Room::Compact | Room::Tiny => (0, 2),
     };
     if detail_rows == 0 {

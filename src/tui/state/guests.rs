@@ -11,8 +11,6 @@ pub struct State {
     pub runs: Vec<Run>,
     /// Whether they were looked for yet.
     pub read: bool,
-    /// Ids of those being cleaned up.
-    pub cleaning: Vec<String>,
     /// Where one is among them.
     pub place: Place,
     /// Whether the lower pane has the keys.
@@ -31,8 +29,7 @@ impl State {
 
     /// Ids of what can be cleaned up.
     pub fn dead(&self) -> Vec<String> {
-        let idle = self.runs.iter().filter(|run| !run.live && !self.cleaning.contains(&run.id));
-        idle.map(|run| run.id.clone()).collect()
+        self.runs.iter().filter(|run| !run.live).map(|run| run.id.clone()).collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where one is on the History screen.
 
 pub mod rows;
+#[cfg(test)]
+pub(in crate::tui) mod testing;
 
 use jiff::tz::TimeZone;
 

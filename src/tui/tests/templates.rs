@@ -321,6 +321,17 @@ fn an_answer_to_what_was_typed_before_is_not_taken() {
 }
 
 #[test]
+fn keys_pressed_before_the_fields_are_known_are_for_them() {
+    let mut person = Person::with_server((80, 24));
+    person.find("server");
+    let effects = press(&mut person.state, "Enter");
+    assert!(type_text(&mut person.state, "ssh-early").is_empty() && press(&mut person.state, "Enter").is_empty());
+    person.settle(effects);
+    assert!(matches!(person.state.templates.stage, Stage::Review), "{}", person.screen());
+    assert!(person.screen().contains("ssh_public_key = \"ssh-early\""), "{}", person.screen());
+}
+
+#[test]
 fn a_file_is_picked_by_its_path_or_by_what_is_in_it() {
     let mut person = Person::with_server((80, 24));
     person.write("keys/id.pub", "ssh-rsa PICKED\n");

@@ -156,6 +156,7 @@ pub(super) fn streaming(state: &mut State, press: KeyPress) -> Vec<Effect> {
             state.streaming = false;
             vec![Effect::Stream(false)]
         }
+        Meaning::Command(Command::Global(Action::Suspend)) => vec![Effect::Suspend],
         Meaning::Command(Command::Global(Action::Interrupt)) => interrupt(state),
         _ => Vec::new(),
     }

@@ -1,6 +1,8 @@
 //! The Guests screen.
 
 #[cfg(test)]
+pub(in crate::tui) mod testing;
+#[cfg(test)]
 mod tests;
 
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -38,9 +40,8 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 /// Asks before anything is removed, and says what.
-fn confirm(state: &mut State, mut ids: Vec<String>) -> Vec<Effect> {
+fn confirm(state: &mut State, ids: Vec<String>) -> Vec<Effect> {
     const SHOWN: usize = 8;
-    ids.retain(|id| !state.guests.cleaning.contains(id));
     if ids.is_empty() {
         state.notice("nothing to clean up");
         return Vec::new();
@@ -201,9 +202,6 @@ pub(super) fn done(state: &mut State, done: Done) -> Vec<Effect> {
     match done {
         Done::Found(found) => take(state, found),
         Done::Cleaned { results, left } => {
-            let ids = |(id, _): &(String, _)| id.clone();
-            let ended: Vec<String> = results.iter().map(ids).collect();
-            state.guests.cleaning.retain(|id| !ended.contains(id));
             let failed = results.iter().filter(|(_, result)| result.is_err()).count();
             let (processes, trees) = results
                 .iter()

@@ -62,6 +62,15 @@ pub(super) fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     Vec::new()
 }
 
+/// A double click on what is selected in the topmost overlay.
+pub(super) fn opened(state: &mut State) -> Vec<Effect> {
+    match state.overlays.last() {
+        Some(Overlay::Palette(_)) => palette::run(state),
+        Some(Overlay::Messages(_)) => messages::open(state),
+        _ => Vec::new(),
+    }
+}
+
 /// Text pasted where something is typed.
 pub(super) fn pasted(state: &mut State, text: &str) {
     let Some(Overlay::Help(listed) | Overlay::Palette(listed)) = state.overlays.last_mut() else { return };

@@ -6,7 +6,7 @@ mod review;
 
 use std::path::PathBuf;
 
-use ratatui::crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
+use ratatui::crossterm::event::{MouseEvent, MouseEventKind};
 
 use crate::catalogue::discover::{Card, Origin};
 use crate::catalogue::wizard::{Placement, placement};

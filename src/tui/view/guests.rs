@@ -23,11 +23,12 @@ use crate::tui::widget::text::{Line, put};
 
 const COLUMNS: &[Column] = &[
     Column::new("RUN", Width::Fixed(22)),
-    Column::new("STATE", Width::Fixed(10)),
+    Column::new("STATE", Width::Fixed(9)),
     Column::new("PID", Width::Fixed(8)).right().rank(2),
     Column::new("AGE", Width::Fixed(8)).right().rank(1),
     Column::new("WHAT", Width::Fill(10)).rank(3),
-    Column::new("HAS", Width::Fixed(9)).right(),
+    Column::new("PROCESSES", Width::Fixed(9)).right(),
+    Column::new("DIRS", Width::Fixed(4)).right(),
 ];
 
 const HOLDINGS: &[Column] = &[Column::new("", Width::Fill(10))];
@@ -59,29 +60,22 @@ fn draw_list(state: &State, area: Rect, buffer: &mut Buffer) {
 }
 
 /// How a run stands: its condition, and the word.
-fn standing(state: &State, run: &Run) -> (Condition, &'static str) {
-    if state.guests.cleaning.contains(&run.id) {
-        (Condition::Running, "cleaning")
-    } else if run.live {
-        (Condition::Running, "running")
-    } else {
-        (Condition::Failed, "dead")
-    }
+fn standing(run: &Run) -> (Condition, &'static str) {
+    if run.live { (Condition::Running, "running") } else { (Condition::Failed, "dead") }
 }
 
 fn cells(state: &State, run: &Run) -> Vec<Line> {
     let plain = |text: &str| Line::of(text, Style::new());
-    let (condition, word) = standing(state, run);
+    let (condition, word) = standing(run);
     let style = state.look.theme.style(Theme::condition(condition));
-    let things = run.processes.len() + run.trees.len();
-    let plural = if things == 1 { "" } else { "s" };
     vec![
         plain(&run.id),
         Line::of(&format!("{} {word}", symbols::condition(condition)), style),
         plain(&if run.pid == 0 { "-".to_owned() } else { run.pid.to_string() }),
         plain(&age(state, run)),
         plain(&run.what),
-        plain(&format!("{things} thing{plural}")),
+        plain(&run.processes.len().to_string()),
+        plain(&run.trees.len().to_string()),
     ]
 }
 
@@ -102,7 +96,7 @@ fn draw_detail(state: &State, area: Rect, buffer: &mut Buffer) {
         Panel::new("Left").draw(area, look, buffer);
         return;
     };
-    let (condition, word) = standing(state, run);
+    let (condition, word) = standing(run);
     let style = look.theme.style(Theme::condition(condition));
     Panel::new(&run.id).right(word, style).active(guests.opened).draw(area, look, buffer);
     let inner = detail(state);

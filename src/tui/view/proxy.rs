@@ -8,6 +8,7 @@ use larder_proxy::flow::{Flow, Outcome};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::output::text::bytes;
 use crate::tui::layout::proxy::parts;
@@ -15,10 +16,11 @@ use crate::tui::layout::within_panel;
 use crate::tui::state::proxy::rows::{Heading, Item, Row, item};
 use crate::tui::state::proxy::{Group, Pane};
 use crate::tui::state::{Look, State};
+use crate::tui::symbols::Symbols;
 use crate::tui::theme::Role;
 use crate::tui::widget::panel::Panel;
 use crate::tui::widget::table::{Column, Table, Width};
-use crate::tui::widget::text::Line;
+use crate::tui::widget::text::{Line, fit, put};
 use crate::tui::widget::url;
 
 const URL: &str = "URL";
@@ -63,7 +65,7 @@ pub(super) fn draw(state: &State, _area: Rect, buffer: &mut Buffer) {
 /// The requests. Also a pane of the Builds screen, where there is room.
 pub(super) fn list(state: &State, area: Rect, title: &str, active: bool, buffer: &mut Buffer) {
     let proxy = &state.proxy;
-    let panel = Panel::new(title).active(active).right(&condition(state), Style::new());
+    let panel = Panel::new(title).active(active).right(&condition(state, usize::from(area.width)), Style::new());
     let _ = panel.draw(area, &state.look, buffer);
     let inner = within_panel(area, state.size);
     let columns = if inner.width >= 116 { WIDE } else { NARROW };
@@ -79,38 +81,42 @@ pub(super) fn list(state: &State, area: Rect, title: &str, active: bool, buffer:
             _ => " nothing has been asked for yet",
         };
         let row = Rect { y: inner.y + inner.height.min(2), height: 1.min(inner.height.saturating_sub(2)), ..inner };
-        crate::tui::widget::text::put(
-            buffer,
-            row,
-            &Line::of(text, state.look.theme.style(Role::Dim)),
-            state.look.symbols,
-        );
+        put(buffer, row, &Line::of(text, state.look.theme.style(Role::Dim)), state.look.symbols);
     }
 }
 
-/// How the list is: mode, following, filter, grouping.
-fn condition(state: &State) -> String {
+/// How the list is: mode, grouping, filter, following. In a pane of this width; the filter is cut where need be.
+fn condition(state: &State, width: usize) -> String {
     let proxy = &state.proxy;
-    let mut parts = Vec::new();
-    if let Some(mode) = proxy.mode {
-        parts.push(totals::mode(mode).to_owned());
-    }
+    let mut parts: Vec<String> = proxy.mode.map(|mode| totals::mode(mode).to_owned()).into_iter().collect();
     if proxy.group != Group::None {
         parts.push(format!("by {}", proxy.group.as_str()));
     }
-    if !proxy.filter.is_empty() {
-        let off = if proxy.filter_on { "" } else { " (off)" };
-        parts.push(format!("filter: {}{off}", proxy.filter.query));
-    }
     let new = proxy.arrived.saturating_sub(proxy.seen);
     let more = if new > 0 { format!(" +{new} new") } else { String::new() };
-    parts.push(match (proxy.frozen, proxy.follow) {
+    let following = match (proxy.frozen, proxy.follow) {
         (true, _) => format!("FROZEN{more}"),
         (false, true) => "following".to_owned(),
         (false, false) if proxy.group == Group::None => format!("PAUSED{more}"),
         (false, false) => format!("{} requests", proxy.arrived),
-    });
+    };
+    if !proxy.filter.is_empty() {
+        let used: usize = parts.iter().map(|part| part.len() + 2).sum();
+        let room = width.saturating_sub(used + following.len() + FRAME);
+        parts.push(filter_text(&proxy.filter.query, proxy.filter_on, room, state.look.symbols));
+    }
+    parts.push(following);
     parts.join("  ")
+}
+
+/// Columns of the title line that are taken by the title, the lines around and the spaces between.
+const FRAME: usize = 22;
+
+/// A filter in the title of a pane.
+pub(super) fn filter_text(query: &str, on: bool, room: usize, symbols: Symbols) -> String {
+    let off = if on { "" } else { " (off)" };
+    let room = room.saturating_sub("filter: ".len() + off.len());
+    format!("filter: {}{off}", fit(query, room.min(query.width()), symbols))
 }
 
 fn cells(state: &State, at: usize, room: (usize, usize), wide: bool) -> Vec<Line> {
@@ -169,7 +175,7 @@ fn flow_cells(state: &State, row: &Row, found: Item<'_>, flow: &Flow, room: (usi
         Line::of(&clock_of(flow.started, &state.look), theme.style(Role::Dim)),
         Line::of(word, style),
         Line::of(&code, if flow.status >= 400 { theme.style(Role::Bad) } else { plain }),
-        Line::of(&flow.method, plain),
+        Line::of(if !wide && flow.method == "CONNECT" { "CONN" } else { &flow.method }, plain),
         address,
     ];
     if wide {

@@ -2,12 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::{Line, put};
 use crate::tui::layout::{Room, room};
 use crate::tui::state::Look;
+use crate::tui::state::mouse::Pane;
 use crate::tui::theme::Role;
 
 /// A pane to be drawn.
@@ -52,6 +53,12 @@ impl<'a> Panel<'a> {
 
     /// Draws it and returns what is inside. Where there is little room, a title line takes the place of lines around.
     pub(in crate::tui) fn draw(&self, area: Rect, look: &Look, buffer: &mut Buffer) -> Rect {
+        let inside = self.draw_around(area, look, buffer);
+        look.panes.add(Pane { inside, over: self.over });
+        inside
+    }
+
+    fn draw_around(&self, area: Rect, look: &Look, buffer: &mut Buffer) -> Rect {
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return area;
@@ -109,7 +116,7 @@ impl<'a> Panel<'a> {
         let with_right = right > 0 && self.title.width() + right + 8 <= room;
         if !self.title.is_empty() {
             let mut line = Line::of(" ", Style::new());
-            line.push(self.title, look.theme.style(role));
+            line.push(self.title, look.theme.style(role).remove_modifier(Modifier::DIM));
             line.push(" ", Style::new());
             let width = room.saturating_sub(2).min(if with_right { room - right - 4 } else { room });
             let place = Rect { x: area.x + 1, width: u16::try_from(width).unwrap_or(0), ..area };

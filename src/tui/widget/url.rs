@@ -4,6 +4,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::tui::symbols::Symbols;
 
+/// Least room for the end of a URL, beside its host.
+const END: usize = 12;
+
 /// The URL in at most `width` columns: first the scheme goes, then what is in the middle, then the host's beginning. What
 /// tells one from another is mostly at the end.
 pub(in crate::tui) fn shortened(url: &str, width: usize, symbols: Symbols) -> String {
@@ -16,8 +19,7 @@ pub(in crate::tui) fn shortened(url: &str, width: usize, symbols: Symbols) -> St
     }
     let mark = symbols.ellipsis;
     let host = rest.split(['/', '?']).next().unwrap_or_default();
-    // Half of it is for the end at least.
-    if host.len() < rest.len() && host.width() + 1 + mark.width() <= width / 2 {
+    if host.len() < rest.len() && host.width() + 1 + mark.width() + END <= width {
         let room = width - host.width() - 1 - mark.width();
         return format!("{host}/{mark}{}", end(rest, room));
     }
@@ -57,7 +59,7 @@ mod tests {
         ] {
             assert_eq!(shortened(url, width, UNICODE), shown);
         }
-        assert_eq!(shortened("esm.example.org:443", 10, ASCII), "..org:443");
+        assert_eq!(shortened("esm.example.org:443", 10, ASCII), "...org:443");
     }
 
     proptest::proptest! {

@@ -126,7 +126,7 @@ mod tests {
     fn a_body_cannot_speak_to_the_terminal() {
         assert_eq!(shown(b"one\r\n\x1b]52;c;ZXZpbA==\x07two\x1b[2J\n"), "one\ntwo\n");
         let binary = shown(b"\x7fELF\x00\xff\x1b[2Jabcdefghij");
-        assert!(binary.starts_with("18 B that are no text; the first 18 B:\n00000000  7f 45 4c 46"), "{binary}");
+        assert!(binary.starts_with("20 B that are no text; the first 20 B:\n00000000  7f 45 4c 46"), "{binary}");
         assert!(!binary.contains('\x1b') && binary.contains(".ELF"), "{binary}");
         assert_eq!(shown("ünïcode".as_bytes()), "ünïcode\n");
     }

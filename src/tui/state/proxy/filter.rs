@@ -102,11 +102,12 @@ fn starts_with(text: &str, lower: &str) -> bool {
     text.get(..lower.len()).is_some_and(|start| start.eq_ignore_ascii_case(lower))
 }
 
-/// Words between spaces; one in slashes may hold spaces.
+/// Words between spaces; one in slashes may hold spaces, and slashes that no space comes after.
 fn words(query: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut in_pattern = false;
-    for character in query.chars() {
+    let mut characters = query.chars().peekable();
+    while let Some(character) = characters.next() {
         let word = words.last_mut().expect("there is one");
         if character == ' ' && !in_pattern {
             if !word.is_empty() {
@@ -115,7 +116,8 @@ fn words(query: &str) -> Vec<String> {
             continue;
         }
         let begins = word.is_empty() || word == "!";
-        if character == '/' && (begins || in_pattern) {
+        let ends = characters.peek().is_none_or(|next| *next == ' ');
+        if character == '/' && (begins || (in_pattern && ends)) {
             in_pattern = !in_pattern;
         }
         word.push(character);

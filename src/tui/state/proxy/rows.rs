@@ -16,8 +16,8 @@ pub enum Row {
     Ended(u64),
     /// A request under way, by its number.
     UnderWay(u64),
-    /// What a group's requests have in common.
-    Heading(Heading),
+    /// What a group's requests have in common. In a box: rows are moved when the oldest go, and most are no headings.
+    Heading(Box<Heading>),
 }
 
 /// The heading of a group.
@@ -71,8 +71,11 @@ pub fn item<'a>(state: &'a State, run: &'a RunModel, row: &'a Row) -> Option<Ite
             run.flows.get(at).map(|flow| Item::Ended(flow))
         }
         Row::UnderWay(id) => {
-            let at = state.in_flight.binary_search_by_key(id, |request| request.flow.id).ok()?;
-            Some(Item::UnderWay(&state.in_flight[at]))
+            if let Ok(at) = state.in_flight.binary_search_by_key(id, |request| request.flow.id) {
+                return Some(Item::UnderWay(&state.in_flight[at]));
+            }
+            // It has ended, and the list is frozen.
+            run.flows.iter().rev().find(|flow| flow.id == *id).map(|flow| Item::Ended(flow))
         }
     }
 }
@@ -104,7 +107,7 @@ pub fn build(state: &State, run: &RunModel) -> Vec<Row> {
     let mut all = Vec::new();
     for (name, (heading, rows)) in groups {
         let folded = state.folded.contains(&name);
-        all.push(Row::Heading(Heading { name, ..heading }));
+        all.push(Row::Heading(Box::new(Heading { name, ..heading })));
         if !folded {
             all.extend(rows);
         }

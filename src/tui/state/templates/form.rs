@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ratatui::crossterm::event::KeyEvent;
 use tui_input::Input;
 
 use crate::catalogue::discover::Card;
@@ -42,6 +43,8 @@ pub struct Wizard {
     pub editing: Option<(String, PathBuf)>,
     /// What was typed before, for rows that are not known yet.
     pub recalled: BTreeMap<String, String>,
+    /// Keys pressed before the rows were known: they are for them.
+    pub ahead: Vec<KeyEvent>,
 }
 
 /// A row of the form.
@@ -101,6 +104,7 @@ impl Wizard {
             place: Place::default(),
             editing: None,
             recalled,
+            ahead: Vec::new(),
         };
         if let Placement::Copy(directory) = &wizard.placement {
             wizard.rows.push(Row { field: None, input: Input::from(directory.display().to_string()) });
@@ -184,8 +188,14 @@ impl Wizard {
         self.rows.iter().position(|row| self.problem(row).is_some_and(|problem| problem.is_error))
     }
 
-    /// How many rows have an error.
+    /// How many rows have an error, apart from those that only have no value yet.
     pub fn errors(&self) -> usize {
-        self.rows.iter().filter(|row| self.problem(row).is_some_and(|problem| problem.is_error)).count()
+        let wrong = |row: &&Row| self.problem(row).is_some_and(|problem| problem.is_error && !problem.is_missing);
+        self.rows.iter().filter(wrong).count()
+    }
+
+    /// How many rows have no value yet, and need one.
+    pub fn missing(&self) -> usize {
+        self.rows.iter().filter(|row| self.problem(row).is_some_and(|problem| problem.is_missing)).count()
     }
 }

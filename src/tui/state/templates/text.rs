@@ -7,6 +7,7 @@ use crate::catalogue::problem::Problem;
 use crate::catalogue::write::{Change, DiffLine, Side};
 use crate::tui::state::list::Place;
 use crate::tui::theme::Role;
+use crate::tui::widget::clock;
 
 /// A line with what it is.
 pub type TextLine = (Role, String);
@@ -34,12 +35,11 @@ pub fn difference(lines: &[DiffLine]) -> Vec<TextLine> {
     lines.iter().map(line).collect()
 }
 
-/// A problem in one line, its hint in a second.
+/// A problem in one line, where it is and what to do about it below.
 pub fn problem(problem: &Problem) -> Vec<TextLine> {
     let (mark, role) = if problem.is_error { ("x error:", Role::Bad) } else { ("! warning:", Role::Warning) };
-    let place = problem.place.as_ref().map(|place| format!("  {place}")).unwrap_or_default();
-    let hint = problem.hint.as_ref().map(|hint| (Role::Dim, format!("    {hint}")));
-    [(role, format!("{mark} {}{place}", problem.message))].into_iter().chain(hint).collect()
+    let more = [&problem.place, &problem.hint].into_iter().flatten().map(|text| (Role::Dim, format!("    {text}")));
+    [(role, format!("{mark} {}", problem.message))].into_iter().chain(more).collect()
 }
 
 /// What a build would do.
@@ -52,6 +52,9 @@ pub fn build(build: &BuildOutline) -> Vec<TextLine> {
     }
     if let Some(output) = &build.output {
         item("result", output);
+    }
+    if let Some(seconds) = build.seconds {
+        item("takes", &format!("~{}, as before", clock(f64::from(seconds))));
     }
     lines
 }

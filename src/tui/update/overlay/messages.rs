@@ -54,7 +54,7 @@ fn selected(state: &State) -> Option<&Message> {
     state.run.troubles().nth(listed.place.selected)
 }
 
-fn open(state: &mut State) -> Vec<Effect> {
+pub(super) fn open(state: &mut State) -> Vec<Effect> {
     let Some(message) = selected(state) else { return Vec::new() };
     match message.build.clone() {
         Some(build) => {

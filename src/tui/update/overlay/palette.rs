@@ -31,7 +31,7 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn run(state: &mut State) -> Vec<Effect> {
+pub(super) fn run(state: &mut State) -> Vec<Effect> {
     let Some(Overlay::Palette(listed)) = state.overlays.pop() else { return Vec::new() };
     let found = listing::palette(state.screen, listed.input.value());
     let Some((scope, binding)) = found.get(listed.place.selected) else { return Vec::new() };

@@ -3,9 +3,10 @@
 use ratatui::crossterm::event::KeyCode;
 
 use crate::event::question::{Answer, AnsweredBy, Choice, Question, Reason};
+use crate::event::{Event, EventKind};
 use crate::tui::effect::{Effect, Steer};
 use crate::tui::keymap::motion::Motion;
-use crate::tui::keymap::{Command, KeyPress, Meaning};
+use crate::tui::keymap::{Command, KeyPress, Meaning, global as keys};
 use crate::tui::state::State;
 use crate::tui::state::list::Place;
 use crate::tui::state::overlay::{Overlay, QuestionView};
@@ -19,44 +20,31 @@ pub(in crate::tui::update) fn opened(id: u64) -> Overlay {
     Overlay::Question(QuestionView { id, ..QuestionView::default() })
 }
 
-/// A question has arrived: something to hear, and a line to read. It opens when the person asks for it, so that no key
-/// meant for something else answers it.
-pub(in crate::tui::update) fn asked(state: &mut State, question: &Question) -> Vec<Effect> {
-    let keys = state.keymap.shown(Command::Global(crate::tui::keymap::global::Action::Answer));
-    state.notice(format!("{} asks: {keys} answers", question.build));
-    vec![Effect::Bell]
-}
-
-/// A question has its answer, from wherever: it is no longer shown.
-pub(in crate::tui::update) fn answered(state: &mut State, id: u64, answer: Answer, by: AnsweredBy) -> Vec<Effect> {
-    let shown = |overlay: &Overlay| matches!(overlay, Overlay::Question(view) if view.id == id);
-    if state.overlays.iter().any(shown) {
-        state.overlays.retain(|overlay| !shown(overlay));
-        let what = choice(answer).describe();
-        match by {
-            AnsweredBy::Deadline => state.notice(format!("Nobody answered in time: {what}")),
-            AnsweredBy::Cancelled => state.notice("The build was cancelled"),
-            _ => state.notice(format!("Answered: {what}")),
+/// Something happened in the run. A question that arrives is to be heard, and is a line to read; it opens when the
+/// person asks for it, so that no key meant for something else answers it. One that is no longer open goes.
+pub(in crate::tui::update) fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
+    match &event.kind {
+        EventKind::Question { question } => {
+            let keys = state.keymap.shown(Command::Global(keys::Action::Answer));
+            state.notice(format!("{} asks: {keys} answers", question.build));
+            return vec![Effect::Bell];
         }
+        EventKind::Answered { id, answer, by } => {
+            let shown = |overlay: &Overlay| matches!(overlay, Overlay::Question(view) if view.id == *id);
+            if state.overlays.iter().any(shown) {
+                let what = answer.choice().describe();
+                state.notice(match by {
+                    AnsweredBy::Deadline => format!("Nobody answered in time: {what}"),
+                    AnsweredBy::Cancelled => "The build was cancelled".to_owned(),
+                    _ => format!("Answered: {what}"),
+                });
+            }
+        }
+        _ => {}
     }
-    Vec::new()
-}
-
-/// Closes questions that are no longer open, such as those of a build that has ended.
-pub(in crate::tui::update) fn swept(state: &mut State) {
     let open: Vec<u64> = state.run.questions.iter().map(|question| question.id).collect();
     state.overlays.retain(|overlay| !matches!(overlay, Overlay::Question(view) if !open.contains(&view.id)));
-}
-
-fn choice(answer: Answer) -> Choice {
-    match answer {
-        Answer::Retry => Choice::Retry,
-        Answer::RetryFrom { .. } => Choice::RetryFrom,
-        Answer::Continue => Choice::Continue,
-        Answer::Skip => Choice::Skip,
-        Answer::Cleanup => Choice::Cleanup,
-        Answer::Keep => Choice::Keep,
-    }
+    Vec::new()
 }
 
 fn view(state: &mut State) -> Option<&mut QuestionView> {
@@ -164,7 +152,7 @@ fn give(state: &mut State, question: &Question, answer: Answer) -> Vec<Effect> {
     state.run.questions.retain(|open| !ids.contains(&open.id));
     let more = state.run.questions.len();
     if more > 0 {
-        let keys = state.keymap.shown(Command::Global(crate::tui::keymap::global::Action::Answer));
+        let keys = state.keymap.shown(Command::Global(keys::Action::Answer));
         let plural = if more == 1 { "question waits" } else { "questions wait" };
         state.notice(format!("{more} more {plural}: {keys} answers"));
     }

@@ -1,11 +1,12 @@
 use crate::event::question::{Answer, AnsweredBy, Reason};
+use crate::event::{Ending, EventKind};
 use crate::tui::effect::{Effect, Steer};
 use crate::tui::msg::Msg;
 use crate::tui::state::overlay::Overlay;
 use crate::tui::state::run::Condition;
 use crate::tui::state::{Screen, State};
-use crate::tui::testing::{press, question, sample, type_text};
-use crate::tui::update::{overlay, update};
+use crate::tui::testing::{feed, press, question, sample, type_text};
+use crate::tui::update::update;
 
 fn asking() -> State {
     let mut state = sample((80, 24));
@@ -71,22 +72,35 @@ fn editing_and_a_shell_come_back_to_the_question() {
 }
 
 #[test]
-fn what_is_answered_elsewhere_is_no_longer_shown() {
-    let mut state = asking();
+fn a_question_rings_and_one_answered_elsewhere_is_no_longer_shown() {
+    let mut state = sample((80, 24));
+    let build = Some("rootfs.alpine");
+    let asked = EventKind::Question { question: Box::new(question(7, "rootfs.alpine")) };
+    assert!(feed(&mut state, 30, build, asked).contains(&Effect::Bell));
+    assert_eq!(state.run.build("rootfs.alpine").unwrap().condition, Condition::Asking);
+    assert!(state.overlays.is_empty(), "no key meant for something else answers it");
     let _ = press(&mut state, "a");
-    state.run.answered(1, Some("rootfs.ubuntu-24.04"));
-    let _ = overlay::question::answered(&mut state, 1, Answer::Cleanup, AnsweredBy::Deadline);
+    assert_eq!(state.overlays.len(), 1);
+    let answered = EventKind::Answered { id: 7, answer: Answer::Cleanup, by: AnsweredBy::Deadline };
+    let _ = feed(&mut state, 40, build, answered);
     assert!(state.overlays.is_empty());
     assert!(state.notice.unwrap().text.contains("in time"));
-    assert_eq!(state.run.build("rootfs.ubuntu-24.04").unwrap().condition, Condition::Running);
+    assert_eq!(state.run.build("rootfs.alpine").unwrap().condition, Condition::Running);
 }
 
 #[test]
 fn a_question_in_view_goes_with_its_build() {
     let mut state = asking();
     let _ = press(&mut state, "a");
-    state.run.questions.remove(0);
-    overlay::question::swept(&mut state);
+    let ended = EventKind::BuildFinished {
+        ending: Ending::Cancelled,
+        seconds: 1.0,
+        failure: None,
+        artifacts: Vec::new(),
+        left: Vec::new(),
+        marks: Vec::new(),
+    };
+    let _ = feed(&mut state, 40, Some("rootfs.ubuntu-24.04"), ended);
     assert!(state.overlays.is_empty());
 }
 

@@ -55,12 +55,11 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
         found.is_some_and(|flow| state.proxy.marks.contains(&flow.id))
     };
     let found = (1..=count).map(|step| (from + step) % count).find(is_marked);
-    match found {
-        Some(at) => {
-            state.proxy.follow = false;
-            step_to(state, at);
-        }
-        None => state.notice("no request is marked; m marks one"),
+    if let Some(at) = found {
+        state.proxy.follow = false;
+        step_to(state, at);
+    } else {
+        state.notice("no request is marked; m marks one");
     }
     Vec::new()
 }

@@ -133,15 +133,12 @@ pub(super) fn find(state: &mut State, forward: bool) -> Vec<Effect> {
     let found = (1..=count)
         .map(|step| if forward { (from + step) % count } else { (from + count - step) % count })
         .find(|&at| matches(&state.proxy.rows[at]));
-    match found {
-        Some(at) => {
-            state.proxy.follow = false;
-            step_to(state, at);
-        }
-        None => {
-            let text = format!("no request has `{needle}`");
-            state.notice(text);
-        }
+    if let Some(at) = found {
+        state.proxy.follow = false;
+        step_to(state, at);
+    } else {
+        let text = format!("no request has `{needle}`");
+        state.notice(text);
     }
     Vec::new()
 }

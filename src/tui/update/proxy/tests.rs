@@ -211,7 +211,7 @@ fn a_new_run_begins_with_an_empty_list() {
     let mut next = sample((80, 24));
     std::mem::swap(&mut state, &mut next);
     state.proxy = next.proxy;
-    let started = crate::event::EventKind::RunStarted {
+    let started = EventKind::RunStarted {
         schema: 1,
         version: String::new(),
         run: String::new(),

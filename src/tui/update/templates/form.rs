@@ -13,6 +13,7 @@ use crate::catalogue::wizard::Placement;
 use crate::tui::effect::Effect;
 use crate::tui::effect::templates::Op;
 use crate::tui::keymap::form::Action;
+use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::{Command, KeyPress, Meaning, Scope};
 use crate::tui::state::State;
 use crate::tui::state::templates::Stage;
@@ -73,11 +74,22 @@ pub(super) fn evaluated(state: &mut State, number: u64, evaluated: Evaluated) ->
     if wizard.changed {
         return ask(wizard);
     }
-    if wizard.continues { go_on(state) } else { Vec::new() }
+    let ahead = std::mem::take(&mut wizard.ahead);
+    if wizard.continues {
+        return go_on(state);
+    }
+    // As if they were pressed now, and for as long as the form has the keys.
+    ahead.into_iter().flat_map(|key| if typing(state) { text(state, key) } else { Vec::new() }).collect()
 }
 
 /// A key in the form: a binding of it, or text.
 pub(in crate::tui::update) fn text(state: &mut State, key: KeyEvent) -> Vec<Effect> {
+    if let Some(wizard) = state.templates.wizard.as_mut().filter(|wizard| wizard.evaluated.is_none())
+        && key.code != KeyCode::Esc
+    {
+        wizard.ahead.push(key);
+        return Vec::new();
+    }
     if let Meaning::Command(Command::Form(found)) = state.keymap.meaning_in(&[Scope::Form], &[KeyPress::from(key)]) {
         return action(state, found);
     }
@@ -166,6 +178,7 @@ pub(in crate::tui::update) fn action(state: &mut State, action: Action) -> Vec<E
             row.input = Input::from(text);
             return changed(state);
         }
+        Action::Help => return crate::tui::update::global::action(state, Global::Help),
         Action::Back => {
             wizard.continues = false;
             state.templates.stage = Stage::Browse;
@@ -178,15 +191,16 @@ pub(in crate::tui::update) fn action(state: &mut State, action: Action) -> Vec<E
 fn go_on(state: &mut State) -> Vec<Effect> {
     let Some(wizard) = &mut state.templates.wizard else { return Vec::new() };
     wizard.continues = false;
-    match (wizard.first_error(), wizard.errors()) {
-        (Some(row), count) => {
-            wizard.focus = row;
-            let plural = if count == 1 { "" } else { "s" };
-            state.notice(format!("{count} error{plural} to be mended first"));
-            Vec::new()
-        }
-        (None, _) => review::open(state),
-    }
+    let Some(row) = wizard.first_error() else { return review::open(state) };
+    wizard.focus = row;
+    let name = wizard.rows[row].name().to_owned();
+    let text = match wizard.errors() {
+        0 => format!("{name} needs a value first"),
+        1 => "1 error to be mended first".to_owned(),
+        count => format!("{count} errors to be mended first"),
+    };
+    state.notice(text);
+    Vec::new()
 }
 
 /// Puts a text into the field that has the keys.

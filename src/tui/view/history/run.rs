@@ -13,7 +13,7 @@ use crate::tui::state::history::{Kept, View, standing as stands};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::panel::Panel;
 use crate::tui::widget::table::{Column, Table, Width};
-use crate::tui::widget::text::Line;
+use crate::tui::widget::text::{Line, put};
 
 const COLUMNS: &[Column] = &[
     Column::new("BUILD / STEP", Width::Fill(16)),
@@ -34,19 +34,36 @@ pub(super) fn draw(state: &State, kept: &Kept, area: Rect, buffer: &mut Buffer) 
     put_facts(&summary(state, kept), inner, state, buffer);
     let rows = of_run(&kept.run, state.history.order);
     let table = Table::new(COLUMNS).active(active);
-    table.draw(rows_area(state), state.history.row, rows.len(), look, buffer, |row| {
-        cells(&rows[row], kept.live, look.theme)
-    });
+    let area = rows_area(state);
+    table.draw(area, state.history.row, rows.len(), look, buffer, |row| cells(&rows[row], kept.live, look.theme));
+    let mut place = state.history.row;
+    place.fit(rows.len(), table.page(area));
+    for (line, row) in area.rows().skip(1).zip(place.top..rows.len()) {
+        if let Some(note) = note(&rows[row], look.theme) {
+            let selected =
+                if active && row == place.selected { look.theme.style(Role::Selected) } else { Style::new() };
+            let within = Rect { x: line.x + 1, width: line.width.saturating_sub(1), ..line };
+            put(buffer, within, &note.patched(selected), look.symbols);
+        }
+    }
+}
+
+/// What has the whole width of its row, where it is not of columns.
+fn note(row: &Row<'_>, theme: Theme) -> Option<Line> {
+    let note = |mark: &str, text: &str, role: Role| Some(Line::of(&format!("     {mark}{text}"), theme.style(role)));
+    match row {
+        Row::Build(_) | Row::Step(..) => None,
+        Row::Failure(_, text) => note("", text, Role::Bad),
+        Row::Answer(_, text) => note("", text, Role::Asking),
+        Row::Artifact(_, text) => note("-> ", text, Role::Text),
+    }
 }
 
 fn cells(row: &Row<'_>, live: bool, theme: Theme) -> Vec<Line> {
-    let note = |mark: &str, text: &str, role: Role| vec![Line::of(&format!("    {mark}{text}"), theme.style(role))];
     match row {
         Row::Build(build) => build_cells(build, live, theme),
         Row::Step(_, step) => step_cells(step, live, theme),
-        Row::Failure(_, text) => note("", text, Role::Bad),
-        Row::Answer(_, text) => note("answered: ", text, Role::Asking),
-        Row::Artifact(_, text) => note("-> ", text, Role::Text),
+        Row::Failure(..) | Row::Answer(..) | Row::Artifact(..) => Vec::new(),
     }
 }
 

@@ -40,7 +40,8 @@ fn line(state: &State, message: &Message) -> Line {
         Severity::Warning => ("!", Role::Warning),
         Severity::Info => (" ", Role::Text),
     };
-    let mut line = Line::of(&message.time.strftime(" %H:%M:%S ").to_string(), Style::new());
+    let mut line =
+        Line::of(&message.time.to_zoned(state.look.zone.clone()).strftime(" %H:%M:%S ").to_string(), Style::new());
     line.push(&format!("{symbol} {} ", fit(message.severity.as_str(), 7, state.look.symbols)), theme.style(role));
     if let Some(build) = &message.build {
         line.push(&format!("{build}  "), theme.style(Role::Title));

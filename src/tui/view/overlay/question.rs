@@ -27,14 +27,58 @@ pub(super) fn draw(state: &State, view: &QuestionView, buffer: &mut Buffer) {
     let title = format!("{}  step {} \"{}\"", question.build, question.step_index + 1, question.step);
     let count = state.run.questions.len();
     let right = if count > 1 { format!("{} of {count}", at + 1) } else { String::new() };
-    let choices = match view.choosing {
+    let mut choices = match view.choosing {
         Some((what, place)) => sub_list(state, question, what, place),
         None => choices(state, question, view, width),
     };
-    let room = usize::from(area.height).saturating_sub(choices.len() + 2);
-    let mut lines = cause(state, question, width, room.max(1));
+    // The borders, two lines of what went wrong, and a line between.
+    let room = usize::from(area.height).saturating_sub(2);
+    if view.choosing.is_none() && choices.len() + 3 > room {
+        choices = short(state, question, view, width);
+    }
+    let mut lines = cause(state, question, width, room.saturating_sub(choices.len()).max(1));
     lines.extend(choices);
     draw_box(state, &title, &right, width, &lines, buffer);
+}
+
+/// The choices where there is little room: a word each, several on a line.
+fn short(state: &State, question: &Question, view: &QuestionView, width: usize) -> Vec<Line> {
+    let mut words: Vec<(char, String)> =
+        question.choices.iter().map(|choice| (choice.key(), word(*choice).to_owned())).collect();
+    let same = state.run.same_questions(question.id).len();
+    if same > 1 {
+        words.push(('=', if view.all { format!("for all {same}") } else { format!("for one of {same}") }));
+    }
+    let mut lines = vec![Line::of(" ", Style::new())];
+    for (key, word) in words {
+        let mut piece = Line::of(&format!("{key} "), state.look.theme.style(Role::Key));
+        piece.push(&format!("{word}  "), Style::new());
+        let full = lines.last().is_some_and(|line| line.width() + piece.width() > width);
+        if full {
+            lines.push(Line::of(" ", Style::new()));
+        }
+        if let Some(line) = lines.last_mut() {
+            line.append(piece);
+        }
+    }
+    let left = question.deadline.map(|deadline| (deadline - state.now).total(jiff::Unit::Second).unwrap_or(0.0));
+    let left = left.map(|left| format!("in {}: {}  ", clock(left), word(question.default))).unwrap_or_default();
+    lines.push(text(&format!("{left}l log  Esc later")));
+    lines
+}
+
+/// A choice in a word or two.
+const fn word(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Retry => "retry",
+        Choice::RetryFrom => "retry from",
+        Choice::Edit => "edit",
+        Choice::Shell => "shell",
+        Choice::Continue => "go on",
+        Choice::Skip => "skip",
+        Choice::Cleanup => "clean up",
+        Choice::Keep => "keep",
+    }
 }
 
 fn text(text: &str) -> Line {

@@ -116,7 +116,7 @@ fn sizes(state: &State, flow: &Flow, under_way: Option<&InFlight>) -> String {
         }
         None => format!("{} sent", bytes(flow.bytes_sent)),
     };
-    format!("{sent}; {} from the cache, {} from upstream", bytes(flow.bytes_cache), bytes(flow.bytes_upstream))
+    format!("{sent}; cache {}, upstream {}", bytes(flow.bytes_cache), bytes(flow.bytes_upstream))
 }
 
 /// What the cache has of it.

@@ -13,11 +13,8 @@ fn shown(size: (u16, u16)) -> State {
     let mut state = sample(size);
     state.screen = Screen::Proxy;
     traffic(&mut state);
-    for (second, (requests, bytes)) in
-        [(1, 40_000), (4, 900_000), (6, 3_000_000), (9, 29_300_000)].into_iter().enumerate()
-    {
+    for (requests, bytes) in [(1, 40_000), (4, 900_000), (6, 3_000_000), (9, 29_300_000)] {
         state.proxy.rates.second(requests, bytes);
-        let _ = second;
     }
     state.now = noon() + jiff::SignedDuration::from_secs(40);
     let under_way = vec![under_way(10, "http://deb.example.org/debian/pool/g/gcc/gcc-14_amd64.deb", 40_000_000)];

@@ -1,4 +1,6 @@
-//! The sums below the list.
+//! The sums below the list, and how much went on lately in their title.
+
+use std::collections::VecDeque;
 
 use larder_proxy::cache::Mode;
 use ratatui::buffer::Buffer;
@@ -21,11 +23,21 @@ pub(super) fn mode(mode: Mode) -> &'static str {
 }
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let fallen = state.proxy.fallen(&state.run);
-    let kept = if fallen > 0 { format!("{fallen} older ones in the logs only") } else { String::new() };
-    let inner = Panel::new("Totals").right(&kept, Style::new()).draw(area, &state.look, buffer);
-    for (row, line) in inner.rows().zip([sums(state), rates(state, usize::from(inner.width))]) {
-        put(buffer, row, &line, state.look.symbols);
+    let rates = &state.proxy.rates;
+    let last = |ring: &VecDeque<u64>| ring.back().copied().unwrap_or(0);
+    let texts = [format!("{} req/s ", last(&rates.requests)), format!("  {}/s ", bytes(last(&rates.bytes)))];
+    // Title and lines take some, too.
+    let room = usize::from(area.width).saturating_sub(texts[0].len() + texts[1].len() + 18) / 2;
+    let mut panel = Panel::new("Totals");
+    for (text, ring) in texts.iter().zip([&rates.requests, &rates.bytes]) {
+        let values: Vec<u64> = ring.iter().copied().collect();
+        // What there is to show, and no more.
+        let spark = sparkline(&values, room.min(values.len()), state.look.symbols);
+        panel = panel.right(text, Style::new()).right(&spark, state.look.theme.style(Role::Active));
+    }
+    let inner = panel.draw(area, &state.look, buffer);
+    if let Some(row) = inner.rows().next() {
+        put(buffer, row, &sums(state), state.look.symbols);
     }
 }
 
@@ -40,15 +52,19 @@ pub(in crate::tui::view) fn sums(state: &State) -> Line {
         line.push(&value, theme.style(role));
         line.push(" ", Style::new());
     };
-    if sums.requests > 0 {
-        part("hit", format!("{}%", answered * 100 / sums.requests), Role::Good);
+    if let Some(percent) = (answered * 100).checked_div(sums.requests) {
+        part("hit", format!("{percent}%"), Role::Good);
     }
-    part("requests", sums.requests.to_string(), Role::Text);
+    if sums.failed > 0 {
+        part("failed", sums.failed.to_string(), Role::Bad);
+    }
     part("saved", bytes(sums.bytes_cache), Role::Text);
     part("fetched", bytes(sums.bytes_upstream), Role::Text);
     part("in flight", state.proxy.in_flight.len().to_string(), Role::Text);
-    if sums.failed > 0 {
-        part("failed", sums.failed.to_string(), Role::Bad);
+    part("requests", sums.requests.to_string(), Role::Text);
+    let fallen = state.proxy.fallen(&state.run);
+    if fallen > 0 {
+        part("older, in the logs only", fallen.to_string(), Role::Text);
     }
     line
 }
@@ -57,13 +73,11 @@ pub(in crate::tui::view) fn sums(state: &State) -> Line {
 pub(in crate::tui::view) fn rates(state: &State, width: usize) -> Line {
     let theme = state.look.theme;
     let rates = &state.proxy.rates;
-    let last = |ring: &std::collections::VecDeque<u64>| ring.back().copied().unwrap_or(0);
+    let last = |ring: &VecDeque<u64>| ring.back().copied().unwrap_or(0);
     let requests = format!(" {} req/s ", last(&rates.requests));
     let sent = format!("  {}/s ", bytes(last(&rates.bytes)));
     let room = width.saturating_sub(requests.len() + sent.len() + 1) / 2;
-    let spark = |ring: &std::collections::VecDeque<u64>| {
-        sparkline(&ring.iter().copied().collect::<Vec<_>>(), room, state.look.symbols)
-    };
+    let spark = |ring: &VecDeque<u64>| sparkline(&ring.iter().copied().collect::<Vec<_>>(), room, state.look.symbols);
     let mut line = Line::of(&requests, Style::new());
     line.push(&spark(&rates.requests), theme.style(Role::Active));
     line.push(&sent, Style::new());

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::wrapped;
+use crate::catalogue::evaluate::Evaluated;
 use crate::catalogue::field::{FieldKind, ValueSource};
 use crate::catalogue::wizard::variable_file;
 use crate::template::Language;
@@ -67,6 +68,15 @@ fn fields(state: &State, wizard: &Wizard, area: Rect, buffer: &mut Buffer) {
     let symbols = state.look.symbols;
     let heights = heights(wizard);
     let mut lines = area.rows();
+    if wizard.rows.iter().all(|row| row.field.is_none()) {
+        let text = if wizard.evaluated.is_some() {
+            " It has no variables: Enter goes on."
+        } else {
+            " reading the template ..."
+        };
+        let place = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
+        put(buffer, place, &Line::of(text, state.look.theme.style(Role::Dim)), symbols);
+    }
     for (index, row) in wizard.rows.iter().enumerate().skip(top(&heights, wizard.focus, usize::from(area.height))) {
         let Some(place) = lines.next() else { return };
         put(buffer, place, &field(state, wizard, index, row, area), symbols);
@@ -199,11 +209,13 @@ fn result(state: &State, wizard: &Wizard, area: Rect, buffer: &mut Buffer) {
     let theme = state.look.theme;
     let language = wizard.evaluated.as_ref().map_or(Language::Hcl2, |evaluated| evaluated.language);
     let (file, _) = variable_file(&wizard.card, &wizard.placement(), language);
-    let (right, role) = match (&wizard.evaluated, wizard.errors()) {
-        (None, _) => (String::new(), Role::Dim),
-        (Some(_), 0) => ("+ no errors".to_owned(), Role::Good),
-        (Some(_), 1) => ("x 1 error".to_owned(), Role::Bad),
-        (Some(_), count) => (format!("x {count} errors"), Role::Bad),
+    let others = wizard.evaluated.iter().flat_map(Evaluated::others).filter(|problem| problem.is_error).count();
+    let (right, role) = match (&wizard.evaluated, wizard.errors() + others, wizard.missing()) {
+        (None, ..) => (String::new(), Role::Dim),
+        (Some(_), 0, 0) => ("+ no errors".to_owned(), Role::Good),
+        (Some(_), 0, missing) => (format!("? {missing} to fill in"), Role::Asking),
+        (Some(_), 1, _) => ("x 1 error".to_owned(), Role::Bad),
+        (Some(_), count, _) => (format!("x {count} errors"), Role::Bad),
     };
     let title = file.display().to_string();
     let inner = Panel::new(&title).right(&right, theme.style(role)).draw(area, &state.look, buffer);
