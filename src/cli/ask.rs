@@ -13,7 +13,7 @@ use crate::engine::component::Communicator;
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::error::{Error, Result, chain};
-use crate::event::question::{Answer, Choice, Question, Reason, Script};
+use crate::event::question::{Answer, Choice, Question, Reason};
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
 use crate::output;
@@ -243,10 +243,11 @@ impl Prompts {
         let edited = self.run_editor(question).await;
         let say = match edited {
             Err(error) => {
-                let hints = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect::<String>();
-                let edit = |script: &Script| format!("\n    {}", script.path.display());
-                let paths = question.scripts.iter().map(edit).collect::<String>();
-                format!("{}{hints}\nOr edit it elsewhere, and then choose r:{paths}", chain(&error))
+                let mut lines = vec![chain(&error)];
+                lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+                lines.push("Or edit it elsewhere, and then choose r:".to_owned());
+                lines.extend(question.scripts.iter().map(|script| format!("    {}", script.path.display())));
+                lines.join("\n")
             }
             Ok(()) if before == read() => "Nothing was changed.".to_owned(),
             Ok(()) => return self.answer(question, Answer::Retry, control),

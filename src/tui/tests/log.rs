@@ -32,6 +32,8 @@ impl Reading {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         std::fs::write(&path, text()).unwrap();
+        // Nobody has done what was asked while events were fed.
+        state.log.under_way = None;
         let build = state.run.builds.iter_mut().find(|build| &*build.name == BUILD).unwrap();
         build.log = Some(path);
         let (sender, told) = channel();

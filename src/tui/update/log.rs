@@ -109,6 +109,9 @@ fn seen_now(state: &mut State, seen: Seen) -> Vec<Effect> {
     {
         state.error(problem.clone());
     }
+    if seen.problem.is_some() {
+        state.log.view.goto = None;
+    }
     let (arrived, more) = (seen.arrived, seen.more);
     let asked = seen.look.goto.clone();
     state.log.seen = seen;

@@ -25,9 +25,9 @@ const BAR: u16 = 10;
 
 const COLUMNS: &[Column] = &[
     Column::new("", Width::Fixed(1)),
-    Column::new("BUILD", Width::Fill(16)),
+    Column::new("BUILD", Width::Fill(19)),
     Column::new("STATE", Width::Fixed(9)),
-    Column::new("STEP", Width::Fill(14)).rank(1),
+    Column::new("STEP", Width::Fill(11)).rank(1),
     Column::new("PROGRESS", Width::Fixed(BAR)).rank(4),
     Column::new("", Width::Fixed(4)).right().rank(3),
     Column::new("ELAPSED", Width::Fixed(7)).right().rank(2),

@@ -77,7 +77,9 @@ pub(super) fn messages(state: &State, area: Rect, buffer: &mut Buffer) {
     Panel::new("Messages").right(&right, state.look.theme.style(Role::Asking)).draw(area, &state.look, buffer);
     let inner = within_panel(area, state.size);
     let mut rows = inner.rows();
-    if let (Some(question), Some(row)) = (state.run.questions.first(), rows.next()) {
+    if let Some(question) = state.run.questions.first()
+        && let Some(row) = rows.next()
+    {
         put(buffer, row, &asked(state, question), state.look.symbols);
     }
     for (row, message) in rows.zip(state.run.messages.iter().rev()) {
