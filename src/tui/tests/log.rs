@@ -180,7 +180,7 @@ fn every_line_can_be_reached() {
     let mut reading = Reading::open((80, 24));
     reading.press("g g");
     assert_eq!(reading.at(), "build started");
-    for _ in 0..40 {
+    for _ in 0..70 {
         reading.press("Ctrl-d");
     }
     assert!(reading.at().contains("package-189"), "{}", reading.at());

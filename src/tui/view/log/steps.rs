@@ -77,7 +77,13 @@ fn row(state: &State, step: &StepRow, area: Rect, selected: bool, buffer: &mut B
     line.push(&format!("{:>3} ", step.number), theme.style(Role::Dim));
     let time = step.seconds.map(clock).unwrap_or_default();
     let left = step.left.map(about).unwrap_or_default();
-    let right = format!(" {:>10} {time:>6} {left:>5} ", downloads(step));
+    // Where there are two columns, the name gets what is not needed.
+    let right = if area.width < 50 {
+        let known = [downloads(step), time, left].into_iter().filter(|part| !part.is_empty());
+        known.fold(String::new(), |text, part| format!("{text} {part}")) + " "
+    } else {
+        format!(" {:>10} {time:>6} {left:>5} ", downloads(step))
+    };
     let name = match step.condition {
         Condition::Failed | Condition::Asking | Condition::Cancelled | Condition::Skipped => {
             format!("{} {}", step.condition.as_str(), step.name)
