@@ -5,6 +5,7 @@ use std::io::{self, Stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Env;
@@ -12,7 +13,7 @@ use crate::engine::component::Communicator;
 use crate::engine::control::Control;
 use crate::engine::host::Host;
 use crate::error::{Error, Result, chain};
-use crate::event::question::{Answer, Choice, Question, Reason, Script};
+use crate::event::question::{Answer, Choice, Question, Reason};
 use crate::event::summary::Summary;
 use crate::event::{Event, EventKind};
 use crate::output;
@@ -74,6 +75,8 @@ pub(super) struct Prompts {
     choosing_step: bool,
     /// Whether the terminal is gone.
     lost: bool,
+    /// Told when the terminal is free for questions, where somebody else has it first.
+    free: Option<Arc<Notify>>,
 }
 
 impl Prompts {
@@ -91,12 +94,38 @@ impl Prompts {
             shown: None,
             choosing_step: false,
             lost: false,
+            free: None,
         };
         Ok((prompts, Ears(sender)))
     }
 
+    /// Asks nothing before it is told that the terminal is free.
+    pub(super) fn once(mut self, free: Arc<Notify>) -> Self {
+        self.free = Some(free);
+        self
+    }
+
+    /// Keeps what is asked until the terminal is free.
+    async fn wait(&mut self) {
+        let Some(free) = self.free.take() else { return };
+        loop {
+            let told = tokio::select! {
+                () = free.notified() => return,
+                told = self.told.recv() => told,
+            };
+            match told {
+                Some(Told::Log(build, path)) => drop(self.logs.insert(build, path)),
+                Some(Told::Asked(question)) => self.waiting.push_back(question),
+                Some(Told::Answered(id)) => self.waiting.retain(|question| question.id != id),
+                None => return,
+            }
+        }
+    }
+
     /// Asks and answers until it is dropped.
     pub(super) async fn run(mut self, control: Control) {
+        self.wait().await;
+        self.show();
         loop {
             tokio::select! {
                 told = self.told.recv() => match told {
@@ -214,10 +243,11 @@ impl Prompts {
         let edited = self.run_editor(question).await;
         let say = match edited {
             Err(error) => {
-                let hints = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect::<String>();
-                let edit = |script: &Script| format!("\n    {}", script.path.display());
-                let paths = question.scripts.iter().map(edit).collect::<String>();
-                format!("{}{hints}\nOr edit it elsewhere, and then choose r:{paths}", chain(&error))
+                let mut lines = vec![chain(&error)];
+                lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+                lines.push("Or edit it elsewhere, and then choose r:".to_owned());
+                lines.extend(question.scripts.iter().map(|script| format!("    {}", script.path.display())));
+                lines.join("\n")
             }
             Ok(()) if before == read() => "Nothing was changed.".to_owned(),
             Ok(()) => return self.answer(question, Answer::Retry, control),

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::args::{BuildArgs, Cli, Command, OnErrorArg};
+use super::ask::Prompts;
 use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
@@ -16,9 +17,11 @@ use super::new;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
+use crate::engine::cancel::Cause;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::event::summary::Summary;
 use crate::guest::mapping::Inside;
+use crate::output::held::Held;
 use crate::output::plain::{Look as PlainLook, Plain};
 use crate::output::report;
 use crate::tui::app::{Options, Ui};
@@ -61,6 +64,8 @@ struct Desk<'a> {
     requests: UnboundedReceiver<Request>,
     left: UnboundedReceiver<Leave>,
     at_once: Arc<Notify>,
+    /// Told when the UI has left the terminal to plain lines.
+    plain: Arc<Notify>,
     /// What the last run came to.
     last: Option<(Exit, Summary)>,
 }
@@ -158,6 +163,8 @@ impl<'a> Desk<'a> {
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();
+        let plain = Arc::new(Notify::new());
+        let in_lines = plain.clone();
         let options = Options {
             state,
             outside: reach.clone(),
@@ -167,11 +174,14 @@ impl<'a> Desk<'a> {
                 if leave == Leave::AtOnce {
                     asked.notify_one();
                 }
+                if leave == Leave::Plain {
+                    in_lines.notify_one();
+                }
                 let _ = leaving.send(leave);
             }),
         };
         let ui = Ui::start(options).context(|| "cannot take over the terminal".to_owned())?;
-        Ok(Self { ui, reach, settings, env, console, outside, requests, left, at_once, last: None })
+        Ok(Self { ui, reach, settings, env, console, outside, requests, left, at_once, plain, last: None })
     }
 
     /// Runs builds as they are asked for, until the person leaves.
@@ -213,20 +223,27 @@ impl<'a> Desk<'a> {
         #[cfg(debug_assertions)]
         fall_over(self.env).await;
         let look = PlainLook { colour: self.console.colour_out, timestamps: args.timestamp_ui };
-        let plain = Plain::new(io::BufWriter::new(io::stdout()), look);
+        let output = Held::new(io::stdout());
+        let plain = Plain::new(io::BufWriter::new(output.clone()), look);
+        // Once the UI has left, or is gone, questions are put in lines.
+        let (prompts, ears) = Prompts::new(output, self.env, self.outside.commands.clone())?;
         let reach = self.reach.clone();
         let front = Front {
-            shown: vec![self.ui.feed(Box::new(plain))],
+            shown: vec![self.ui.feed(Box::new(plain)), Box::new(ears)],
             started: &move |running| reach.set_run(Some(running)),
             at_once: Some(&self.at_once),
             attended: true,
-            prompts: None,
+            prompts: Some(prompts.once(self.plain.clone())),
         };
         let built = build::build(args, self.settings, self.env, self.console, ready, &mut self.outside, front).await;
         self.reach.set_run(None);
         match built {
             Ok((exit, summary)) => {
                 self.ui.run_ended(exit as u8);
+                if summary.cancelled == Some(Cause::Terminate.to_string()) {
+                    // What was asked to end was the program.
+                    self.ui.leave();
+                }
                 self.last = Some((exit, summary));
                 Ok(())
             }

@@ -150,12 +150,10 @@ impl Pause {
             resume_from: Vec::new(),
             scripts: Vec::new(),
         };
-        match self.asker.ask(draft, self.communicator.clone()).await {
-            Answer::Continue => Ok(()),
-            _ => {
-                self.asker.cancel.cancel(Cause::User);
-                Err(Error::new("stopped at a pause"))
-            }
+        if self.asker.ask(draft, self.communicator.clone()).await == Answer::Continue {
+            return Ok(());
         }
+        self.asker.cancel.cancel(Cause::User);
+        Err(Error::new("stopped at a pause"))
     }
 }

@@ -45,8 +45,8 @@ pub(super) struct Place {
     pub(super) control: Control,
     /// Ends this build.
     pub(super) cancel: Cancel,
-    /// Its place in the plan.
-    pub(super) place: usize,
+    /// Its number in the plan.
+    pub(super) number: usize,
     /// Its place among those that run.
     pub(super) slot: Slot,
 }
@@ -59,8 +59,8 @@ pub(super) async fn run_build(job: BuildJob, place: Place, options: &RunOptions,
         Some(&name),
         EventKind::BuildStarted { builder_type: job.context.builder_type.clone(), log: job.log.clone() },
     );
-    let Place { control, cancel, place, slot } = place;
-    let asker = Asker::new(control.clone(), events.clone(), name.clone(), place, cancel.clone(), slot);
+    let Place { control, cancel, number, slot } = place;
+    let asker = Asker::new(control.clone(), events.clone(), name.clone(), number, cancel.clone(), slot);
     let tracker = Tracker::new(events.clone(), name.clone(), job.context.ui.clone());
     let mut run = BuildRun {
         job,

@@ -39,7 +39,7 @@ pub async fn run(jobs: Vec<BuildJob>, options: RunOptions, control: Control, eve
                 () = cancel.token().cancelled() => return not_started(&events, job.name),
                 slot = waiting.slot() => slot,
             };
-            run_build(job, Place { control, cancel, place, slot }, &options, &events).await
+            run_build(job, Place { control, cancel, number: place, slot }, &options, &events).await
         });
     }
     let mut outcomes = Vec::with_capacity(names.len());

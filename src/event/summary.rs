@@ -96,7 +96,7 @@ impl Summary {
                     build.artifacts.clone_from(artifacts);
                     build.left.clone_from(left);
                     build.marks.clone_from(marks);
-                })
+                });
             }
             EventKind::Flow { flow } => self.flow(flow),
             EventKind::RunFinished { seconds, cancelled, .. } => {

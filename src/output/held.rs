@@ -54,7 +54,7 @@ impl<W: Write> Write for Held<W> {
         if state.lines == 0 && state.kept.len() + bytes.len() <= LIMIT {
             state.kept.extend_from_slice(bytes);
         } else {
-            state.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+            state.lines += bytes.split(|byte| *byte == b'\n').count() - 1;
         }
         Ok(bytes.len())
     }

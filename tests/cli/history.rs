@@ -33,12 +33,12 @@ fn runs_are_listed_shown_and_compared() {
     assert_shown!("history_none", larder, ["history"]);
     assert_shown!("history_none_run", larder, ["history", "last"]);
     assert!(!larder.state().join("history.sqlite").exists(), "looking makes nothing");
-    larder.run(["build", "-parallel-builds=1", "demo.pkr.hcl"]).expect(0);
+    let _ = larder.run(["build", "-parallel-builds=1", "demo.pkr.hcl"]).expect(0);
     let template = fs::read_to_string(larder.dir().join("demo.pkr.hcl")).unwrap();
     larder.write("demo.pkr.hcl", &template.replace("inline = [", "inline = [\"exit 3\", "));
-    larder.run(["build", "-force", "-parallel-builds=1", "demo.pkr.hcl"]).expect(1);
+    let _ = larder.run(["build", "-force", "-parallel-builds=1", "demo.pkr.hcl"]).expect(1);
     larder.write("demo.pkr.hcl", &template.replace("name   = \"greet\"", "name   = \"hail\""));
-    larder.run(["build", "-force", "-parallel-builds=1", "-only=*.note", "demo.pkr.hcl"]).expect(0);
+    let _ = larder.run(["build", "-force", "-parallel-builds=1", "-only=*.note", "demo.pkr.hcl"]).expect(0);
     let show = |name: &str, args: &[&str]| {
         insta::assert_snapshot!(name, shown(&larder, &larder.run(args)));
     };
@@ -62,7 +62,7 @@ fn only_so_many_runs_are_kept_as_is_set() {
     let larder = super::demo();
     larder.write(".config/larder/config.toml", "[history]\nkeep = 2\n");
     for _ in 0..3 {
-        larder.run(["build", "-force", "demo.pkr.hcl"]).expect(0);
+        let _ = larder.run(["build", "-force", "demo.pkr.hcl"]).expect(0);
     }
     let ids = ids(&larder);
     assert_eq!(ids.len(), 2);

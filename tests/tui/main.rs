@@ -45,7 +45,7 @@ fn at_hand(larder: &Larder, args: &[&str]) -> Command {
 #[track_caller]
 fn building(larder: &Larder) -> Pty {
     larder.write("waits.pkr.hcl", WAITS);
-    let pty = Pty::start(&at_hand(larder, &["build", "waits.pkr.hcl"]), 80, 24);
+    let pty = Pty::start(&at_hand(larder, &["build", "-on-error=cleanup", "waits.pkr.hcl"]), 80, 24);
     has_begun(larder, &pty);
     pty
 }

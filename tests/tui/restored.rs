@@ -154,6 +154,9 @@ fn stopped_and_continued_the_ui_is_back() {
     pty.wait_alternate(true);
     pty.wait_for("waits.pkr.hcl");
     larder.write("go", "0");
+    // Somebody has pressed a key, so it stays.
+    pty.wait_for("ended with exit code 0");
+    pty.keys("q");
     pty.wait_alternate(false);
     pty.keys("echo status $?; exit\r");
     pty.wait_for("status 0");

@@ -6,13 +6,13 @@
 //! Size 80 24                columns and rows; before Start
 //! Root                      needs root, and is skipped without it: for builds with a guest
 //! Busybox NAME              a directory with a root file system of BusyBox; `Root` goes with it
-//! Origin PATH "CONTENT"     a file of a server; its address is the variable ORIGIN
-//! File NAME                 the lines up to `End` are a file of the working directory, ORIGIN filled in
+//! Origin PATH "CONTENT"     a file of a server, whose address is what ORIGIN stands for below
+//! File NAME                 the lines up to `End` are a file of the working directory
 //! Env NAME "VALUE"          a variable for the program
 //! Start ARGUMENT...         starts larder in the terminal
 //! Type "TEXT"               types text
 //! Key NAME [TIMES]          presses a key: Enter, Esc, Tab, Up, PageDown, Home, F5, Ctrl-C, Shift-Tab, a letter
-//! Wait /REGEX/              waits until the screen matches; `.` matches no end of line, `(?s).` does
+//! Wait /REGEX/              waits until the screen matches; `^` and `$` are the ends of a line
 //! Gone /REGEX/              waits until it does not
 //! Resize 160 48             gives the terminal another size
 //! Touch NAME "CONTENT"      writes a file of the working directory while the program runs
@@ -24,7 +24,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
+use regex::RegexBuilder;
 
 use crate::at_hand;
 use crate::busybox;
@@ -184,8 +184,7 @@ impl Player {
         let arguments: Vec<&str> = arguments.split_whitespace().collect();
         let mut command = at_hand(&self.larder, &arguments);
         let origin = format!("http://{}", self.origin().address);
-        command.env("ORIGIN", origin);
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(self.env.iter().map(|(name, value)| (name, value.replace("ORIGIN", &origin))));
         self.pty = Some(Pty::start(&command, self.size.0, self.size.1));
     }
 
@@ -200,7 +199,8 @@ impl Player {
 
     fn wait(&self, pattern: &str, there: bool) {
         let pattern = pattern.strip_prefix('/').and_then(|pattern| pattern.strip_suffix('/'));
-        let pattern = Regex::new(pattern.unwrap_or_else(|| self.fail("a pattern between slashes")));
+        let pattern = pattern.unwrap_or_else(|| self.fail("a pattern between slashes"));
+        let pattern = RegexBuilder::new(pattern).multi_line(true).build();
         let pattern = pattern.unwrap_or_else(|error| self.fail(&error.to_string()));
         self.until("", |screen| pattern.is_match(screen) == there);
     }

@@ -41,6 +41,8 @@ fn parse(path: &Path, text: &str) -> (Keymap, Vec<String>) {
     };
     let mut entries = Vec::new();
     flatten("", table.get_ref(), &mut entries);
+    // In the order of the file: what comes first has the keys.
+    entries.sort_by_key(|(_, place, _)| *place);
     for (name, place, value) in entries {
         let changed = keys_of(value).and_then(|keys| change(&mut keymap, &name, &keys));
         if let Err(why) = changed {

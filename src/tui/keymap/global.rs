@@ -72,7 +72,7 @@ pub const BINDINGS: &[Binding] = &[
     row(Action::Show(Screen::History), "global.history", &["6"], "History: earlier runs", None),
     row(Action::Show(Screen::Guests), "global.guests", &["7"], "Guests: what runs left on this machine", None),
     row(Action::Open, "global.open", &["Enter"], "open", Some("open")),
-    row(Action::Back, "global.back", &["Esc", "q"], "back; at the top, quit", None),
+    row(Action::Back, "global.back", &["q", "Esc"], "back; at the top, quit", None),
     row(Action::NextPane, "global.next-pane", &["Tab", "Ctrl-Right", "Ctrl-Down"], "next pane", None),
     row(Action::PreviousPane, "global.previous-pane", &["Shift-Tab", "Ctrl-Left", "Ctrl-Up"], "pane before", None),
     row(Action::Answer, "global.answer", &["a"], "answer the oldest question", None),

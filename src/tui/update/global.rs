@@ -58,8 +58,11 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
 }
 
 /// Goes to the log of a build.
-pub(super) fn show_log(state: &mut State, _build: &str) -> Vec<Effect> {
-    show(state, Screen::Log)
+pub(super) fn show_log(state: &mut State, build: &str) -> Vec<Effect> {
+    let row = state.builds.rows.iter().position(|name| **name == *build);
+    let mut effects = row.map(|row| super::builds::choose(state, row)).unwrap_or_default();
+    effects.extend(show(state, Screen::Log));
+    effects
 }
 
 /// Stops the process. While builds run they would stop with it: the first time that is said.

@@ -32,7 +32,7 @@ pub(super) fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
 
 /// Whether the screen selects text by itself.
 fn drags_itself(state: &State) -> bool {
-    state.overlays.is_empty() && matches!(state.screen, Screen::Builds | Screen::Log)
+    state.overlays.is_empty() && matches!(state.screen, Screen::Builds | Screen::Log) && state.log.drag.is_some()
 }
 
 fn passed_on(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
@@ -75,6 +75,8 @@ fn dragged(state: &mut State, at: Position) {
 
 fn released(state: &mut State) -> Vec<Effect> {
     let Some(selection) = state.mouse.selection.take() else { return Vec::new() };
+    // A press after it is no double click.
+    state.mouse.pressed = None;
     let text = selection.text();
     if text.trim().is_empty() { Vec::new() } else { vec![Effect::Copy(text)] }
 }

@@ -19,13 +19,12 @@ pub(super) fn top(state: &State, area: Rect, buffer: &mut Buffer) {
     for screen in Screen::ALL {
         let key = state.keymap.shown(Command::Global(global::Action::Show(screen)));
         let name = screen.as_str();
-        if screen == state.screen {
-            tabs.push(&format!("[{key} {name}]"), theme.style(Role::ActiveTitle));
-        } else if area.width >= 100 {
-            tabs.push(&format!(" {key} {name} "), Style::new());
-        } else {
+        match (screen == state.screen, area.width) {
+            (true, _) => tabs.push(&format!("[{key} {name}]"), theme.style(Role::ActiveTitle)),
+            (false, 100..) => tabs.push(&format!(" {key} {name} "), Style::new()),
+            (false, 80..) => tabs.push(&format!(" {key} {name}"), Style::new()),
             // Where there is little room, the numbers alone.
-            tabs.push(&format!(" {key}"), Style::new());
+            _ => tabs.push(&format!(" {key}"), Style::new()),
         }
     }
     tabs.push(" ", Style::new());

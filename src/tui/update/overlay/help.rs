@@ -25,8 +25,9 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 /// Moves the text, not a selection.
 pub(super) fn moved(state: &mut State, motion: Motion) {
     let page = usize::from(layout::listed_rows(state.size, true, 0).height);
+    let screen = state.focus();
     let Some(Overlay::Help(listed)) = state.overlays.last_mut() else { return };
-    let rows = listing::help(&state.keymap, state.screen, listed.input.value()).len();
+    let rows = listing::help(&state.keymap, screen, listed.input.value()).len();
     let tops = rows.saturating_sub(page) + 1;
     listed.place.top = motion.apply(listed.place.top, tops, page);
 }

@@ -32,12 +32,13 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 }
 
 pub(super) fn run(state: &mut State) -> Vec<Effect> {
+    let screen = state.focus();
     let Some(Overlay::Palette(listed)) = state.overlays.pop() else { return Vec::new() };
-    let found = listing::palette(state.screen, listed.input.value());
+    let found = listing::palette(screen, listed.input.value());
     let Some((scope, binding)) = found.get(listed.place.selected) else { return Vec::new() };
     let mut effects = match scope {
         // A screen's command is done where its outcome is seen.
-        Scope::Screen(screen) if *screen != state.screen => global::show(state, *screen),
+        Scope::Screen(other) if *other != screen => global::show(state, *other),
         _ => Vec::new(),
     };
     effects.extend(command(state, binding.command));
@@ -46,8 +47,9 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
 
 fn moved(state: &mut State, motion: Motion) {
     let page = usize::from(layout::listed_rows(state.size, true, 0).height);
+    let screen = state.focus();
     let Some(Overlay::Palette(listed)) = state.overlays.last_mut() else { return };
-    let count = listing::palette(state.screen, listed.input.value()).len();
+    let count = listing::palette(screen, listed.input.value()).len();
     listed.place.go(motion, count, page);
 }
 
@@ -56,9 +58,10 @@ pub(super) fn moused(state: &mut State, motion: Option<Motion>, mouse: MouseEven
         return moved(state, motion);
     }
     let rows = layout::listed_rows(state.size, true, 0);
+    let screen = state.focus();
     let Some(Overlay::Palette(listed)) = state.overlays.last_mut() else { return };
     if rows.contains(Position::new(mouse.column, mouse.row)) {
-        let count = listing::palette(state.screen, listed.input.value()).len();
+        let count = listing::palette(screen, listed.input.value()).len();
         let row = listed.place.top + usize::from(mouse.row - rows.y);
         listed.place.select(row, count, usize::from(rows.height));
     }

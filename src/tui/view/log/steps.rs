@@ -17,6 +17,9 @@ use crate::tui::widget::panel::Panel;
 use crate::tui::widget::text::{Line, fit, put};
 use crate::tui::widget::{about, clock};
 
+/// Columns from which times and downloads stand below each other.
+const WIDE: u16 = 56;
+
 pub(in crate::tui::view) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let active = state.pane() == Pane::Steps;
     let rows = state.step_rows();
@@ -77,12 +80,12 @@ fn row(state: &State, step: &StepRow, area: Rect, selected: bool, buffer: &mut B
     line.push(&format!("{:>3} ", step.number), theme.style(Role::Dim));
     let time = step.seconds.map(clock).unwrap_or_default();
     let left = step.left.map(about).unwrap_or_default();
-    // Where there are two columns, the name gets what is not needed.
-    let right = if area.width < 50 {
-        let known = [downloads(step), time, left].into_iter().filter(|part| !part.is_empty());
-        known.fold(String::new(), |text, part| format!("{text} {part}")) + " "
-    } else {
+    let right = if area.width >= WIDE {
         format!(" {:>10} {time:>6} {left:>5} ", downloads(step))
+    } else {
+        // What there is, and no columns: the name has the rest.
+        let parts = [downloads(step), time, left];
+        format!(" {} ", parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
     };
     let name = match step.condition {
         Condition::Failed | Condition::Asking | Condition::Cancelled | Condition::Skipped => {

@@ -20,7 +20,7 @@ pub(super) fn draw(state: &State, listed: &Listed, buffer: &mut Buffer) {
     let place = layout::listed(state.size);
     Panel::new(&title).right("Esc back", Style::new()).active(true).over().draw(place, &state.look, buffer);
     let area = draw_input(state, listed, "type to search", buffer);
-    let rows = listing::help(&state.keymap, state.screen, listed.input.value());
+    let rows = listing::help(&state.keymap, state.focus(), listed.input.value());
     let theme = state.look.theme;
     if rows.is_empty() {
         put(buffer, area, &Line::of(" no key has these words", Style::new()), state.look.symbols);

@@ -20,7 +20,7 @@ pub(super) fn draw(state: &State, listed: &Listed, buffer: &mut Buffer) {
         buffer,
     );
     let area = draw_input(state, listed, "type letters of a command", buffer);
-    let found = listing::palette(state.screen, listed.input.value());
+    let found = listing::palette(state.focus(), listed.input.value());
     let (theme, symbols) = (state.look.theme, state.look.symbols);
     if found.is_empty() {
         put(buffer, area, &Line::of(" no command has these letters", Style::new()), symbols);
