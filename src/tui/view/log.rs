@@ -5,6 +5,7 @@ mod steps;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::history::log_store::Source;
 use crate::tui::layout::builds::{log_rows, parts};
@@ -32,8 +33,7 @@ pub(super) fn draw(state: &State, _area: Rect, buffer: &mut Buffer) {
 /// The log.
 pub(super) fn pane(state: &State, area: Rect, buffer: &mut Buffer) {
     let active = state.pane() == Pane::Log;
-    let (right, role) = condition(state);
-    let title = title(state);
+    let (title, right, role) = heading(state, usize::from(area.width));
     let panel = Panel::new(&title).active(active).right(&right, state.look.theme.style(role));
     panel.open().draw(area, &state.look, buffer);
     let inner = log_rows(state);
@@ -49,22 +49,55 @@ pub(super) fn pane(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// What log it is, and in which step one is.
-fn title(state: &State) -> String {
-    let Some(shown) = &state.log.shown else { return "Log".to_owned() };
+/// Title, what is at its right, and what that looks like. Where there is little room the step gives way, and then what
+/// is seen elsewhere: that a search is counted and following has ended must be seen.
+fn heading(state: &State, width: usize) -> (String, String, Role) {
+    let (mut parts, role) = condition(state);
+    let name = state.log.shown.as_ref().map_or("Log", |shown| &*shown.title);
+    let mut title = step(state).map_or_else(|| name.to_owned(), |step| format!("{name} > {step}"));
+    let wide = |title: &str, parts: &[String]| {
+        let right: usize = parts.iter().map(|part| part.width() + 2).sum();
+        title.width() + right + 8 > width
+    };
+    if wide(&title, &parts) {
+        name.clone_into(&mut title);
+    }
+    if wide(&title, &parts) {
+        "Log".clone_into(&mut title);
+    }
+    while wide(&title, &parts) && parts.len() > 1 {
+        parts.pop();
+    }
+    (title, parts.join("  "), role)
+}
+
+/// In which step one is.
+fn step(state: &State) -> Option<String> {
     let seen = &state.log.seen;
     let line = seen.rows.get(state.log.view.cursor.saturating_sub(seen.first)).map_or(0, |row| row.number);
     let begun = seen.steps.partition_point(|step| step.line <= line);
-    match begun.checked_sub(1).and_then(|place| seen.steps.get(place)) {
-        Some(step) => format!("{} > {} {}", shown.title, step.index + 1, step.name),
-        None => shown.title.to_string(),
-    }
+    let step = begun.checked_sub(1).and_then(|place| seen.steps.get(place))?;
+    Some(format!("{} {}", step.index + 1, step.name))
 }
 
-/// What of the log is shown: followed or not, searched, filtered.
-fn condition(state: &State) -> (String, Role) {
+/// What of the log is shown, what matters most first: followed or not, searched, filtered.
+fn condition(state: &State) -> (Vec<String>, Role) {
     let (view, seen) = (&state.log.view, &state.log.seen);
     let mut parts = Vec::new();
+    let running = state.shown_build().is_some_and(|build| build.condition.is_open());
+    let fresh = state.log.fresh();
+    let role = match (view.follow, running) {
+        (true, true) => {
+            parts.push("following".to_owned());
+            Role::Text
+        }
+        (false, true) => {
+            let more = if fresh > 0 { format!(" +{} new lines", thousands(fresh)) } else { String::new() };
+            parts.push(format!("PAUSED{more}"));
+            Role::Warning
+        }
+        (_, false) => Role::Text,
+    };
     if let (Some(find), Some(found)) = (&view.find, seen.found) {
         let going = if found.running { ".." } else { "" };
         parts.push(match found.count {
@@ -81,21 +114,7 @@ fn condition(state: &State) -> (String, Role) {
         None => format!("{} lines", thousands(seen.lines)),
     };
     parts.push(lines);
-    let running = state.shown_build().is_some_and(|build| build.condition.is_open());
-    let fresh = state.log.fresh();
-    let role = match (view.follow, running) {
-        (true, true) => {
-            parts.push("following".to_owned());
-            Role::Text
-        }
-        (false, true) => {
-            let more = if fresh > 0 { format!(" +{} new lines", thousands(fresh)) } else { String::new() };
-            parts.push(format!("PAUSED{more}"));
-            Role::Warning
-        }
-        (_, false) => Role::Text,
-    };
-    (parts.join("  "), role)
+    (parts, role)
 }
 
 fn empty(state: &State) -> String {

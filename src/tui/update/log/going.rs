@@ -112,11 +112,10 @@ fn right(state: &mut State, width: usize) {
         text + mark(row.source).len()
     });
     let longest = longest.max().unwrap_or(0);
+    let room = width.saturating_sub(visual::head_width(state)).max(1);
     let view = &mut state.log.view;
     let left = view.left + (width / 3).max(1);
-    if left < longest {
-        view.left = left;
-    }
+    view.left = left.min(longest.saturating_sub(room)).max(view.left);
 }
 
 fn go(state: &mut State, goto: impl Fn(usize) -> Goto) -> Vec<Effect> {
