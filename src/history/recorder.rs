@@ -89,14 +89,15 @@ impl Recorder {
 
     /// Sends what was downloaded in a build since it was last sent.
     fn send_downloads(&mut self, of: Option<&Arc<str>>) {
-        let changed =
-            self.downloads.iter_mut().filter(|((build, _), (_, changed))| *changed && of.is_none_or(|of| build == of));
-        let mut changes = Vec::new();
-        for ((build, step), (totals, changed)) in changed {
-            *changed = false;
-            changes.push(Change::Downloads { build: build.clone(), step: *step, totals: totals.clone() });
+        let mut unsent = Vec::new();
+        for ((build, step), (totals, changed)) in &mut self.downloads {
+            if of.is_none_or(|of| build == of) && std::mem::take(changed) {
+                unsent.push(Change::Downloads { build: build.clone(), step: *step, totals: totals.clone() });
+            }
         }
-        changes.into_iter().for_each(|change| self.send(change));
+        for change in unsent {
+            self.send(change);
+        }
     }
 
     fn run_event(&mut self, event: &Event) -> io::Result<()> {

@@ -60,14 +60,11 @@ impl RunStore {
     /// Opens a database that cannot be written, nor can the files SQLite makes beside it.
     fn open_as_is(path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut uri = String::from("file:");
-        for byte in path.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-                byte => uri.push_str(&format!("%{byte:02x}")),
-            }
-        }
-        uri.push_str("?immutable=1");
+        let encoded = path.as_os_str().as_encoded_bytes().iter().map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+            byte => format!("%{byte:02x}"),
+        });
+        let uri = format!("file:{}?immutable=1", encoded.collect::<String>());
         let connection = Connection::open_with_flags(uri, flags).context(|| cannot("read", path))?;
         let found = schema::version(&connection).context(|| cannot("read", path))?;
         if found != schema::VERSION {

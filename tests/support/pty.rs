@@ -124,6 +124,22 @@ impl Pty {
         File::from(master).write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Types, and waits for a moment until something is drawn: Esc with a key right behind it is another key.
+    #[track_caller]
+    pub fn keys_alone(&self, keys: &str) {
+        let before = self.seen.lock().bytes.len();
+        self.keys(keys);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let mut state = self.seen.lock();
+        while state.bytes.len() == before && !state.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// Sends the program, not its terminal's other processes, a signal.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {

@@ -158,6 +158,8 @@ fn stopped_and_continued_the_ui_is_back() {
     pty.wait_for("ended with exit code 0");
     pty.keys("q");
     pty.wait_alternate(false);
+    // What is typed before that may still be the UI's.
+    pty.wait_until("the shell's prompt", |screen| screen.trim_end().ends_with("prompt#"));
     pty.keys("echo status $?; exit\r");
     pty.wait_for("status 0");
     assert_eq!(pty.end(), 0);

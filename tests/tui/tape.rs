@@ -193,7 +193,11 @@ impl Player {
         let sequence = sequence(name).unwrap_or_else(|| self.fail("no such key"));
         let times: usize = times.parse().unwrap_or_else(|_| self.fail("Key NAME TIMES"));
         for _ in 0..times {
-            self.pty().keys(&sequence);
+            if sequence == "\x1b" {
+                self.pty().keys_alone(&sequence);
+            } else {
+                self.pty().keys(&sequence);
+            }
         }
     }
 

@@ -82,8 +82,8 @@ CREATE TABLE answer (
 ) STRICT, WITHOUT ROWID;
 "];
 
-/// The version this Larder writes.
-pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+/// The version this Larder writes: how many [`MIGRATIONS`] there are.
+pub(super) const VERSION: i64 = 1;
 
 /// The version of a database.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -99,6 +99,7 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it while this one waited.
     let found = version(&transaction)?;
+    debug_assert_eq!(usize::try_from(VERSION), Ok(MIGRATIONS.len()));
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }

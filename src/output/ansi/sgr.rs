@@ -93,8 +93,7 @@ fn separate<'a>(params: &mut impl Iterator<Item = &'a [u16]>) -> Option<Color> {
 fn joined(parts: &[u16]) -> Option<Color> {
     match parts {
         [5, number, ..] => indexed(Some(*number)),
-        [2, red, green, blue] => direct(Some(*red), Some(*green), Some(*blue)),
-        [2, _, red, green, blue, ..] => direct(Some(*red), Some(*green), Some(*blue)),
+        [2, red, green, blue] | [2, _, red, green, blue, ..] => direct(Some(*red), Some(*green), Some(*blue)),
         _ => None,
     }
 }

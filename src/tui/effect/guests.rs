@@ -34,6 +34,7 @@ pub struct Worker {}
 
 impl Worker {
     /// Does it. May take its time: each area has a thread of its own.
+    #[expect(clippy::unnecessary_wraps, reason = "all areas are called alike")]
     pub fn perform(&mut self, op: Op, outside: &Outside) -> Option<Done> {
         let _ = &self;
         let runs = outside.places.state.join("runs");

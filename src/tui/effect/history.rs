@@ -33,6 +33,7 @@ pub struct Worker {}
 
 impl Worker {
     /// Does it. May take its time: each area has a thread of its own.
+    #[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "all areas are called alike")]
     pub fn perform(&mut self, op: Op, outside: &Outside) -> Option<Done> {
         let _ = &self;
         match op {

@@ -8,6 +8,10 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 
 use crate::catalogue::Around;
+use crate::event::summary::Summary;
+use crate::event::{Ending, EventKind};
+use crate::history::recorder::{Recorder, Recording};
+use crate::output::renderer::Renderer as _;
 use crate::template::diagnostic::Diagnostics;
 use crate::tui::effect::templates::Worker;
 use crate::tui::effect::{BuildRequest, Done, Effect, Work};
@@ -15,7 +19,7 @@ use crate::tui::msg::Msg;
 use crate::tui::state::overlay::Overlay;
 use crate::tui::state::templates::Stage;
 use crate::tui::state::{Screen, State};
-use crate::tui::testing::{SIZES, buffer, press, render, state, type_text};
+use crate::tui::testing::{SIZES, buffer, event, press, render, state, type_text};
 use crate::tui::update::update;
 
 const SERVER: &str = r#"# A server with a key of yours: nothing is downloaded.
@@ -368,6 +372,53 @@ fn a_field_is_written_in_the_editor() {
     // What is sensitive is not put into a file.
     person.press("Tab Ctrl-e");
     assert!(person.outside.is_empty(), "{:?}", person.outside);
+}
+
+/// Records a run of the template's one build, with a step that took so long.
+fn record(state: &std::path::Path, template: &std::path::Path, seconds: f64) {
+    let template = template.canonicalize().unwrap().display().to_string();
+    let recording =
+        Recording { state: state.to_owned(), template, template_digest: "d".repeat(64), ..Recording::default() };
+    let mut recorder = Recorder::new(recording);
+    let build = Some("file.server");
+    let name = || "file".into();
+    let kinds = [
+        EventKind::RunStarted {
+            schema: 1,
+            version: "0.1.0".to_owned(),
+            run: "20260901T120000-abc123".to_owned(),
+            uuid: "0".repeat(32),
+            builds: vec!["file.server".to_owned()],
+            net: "cache".to_owned(),
+        },
+        EventKind::BuildStarted { builder_type: "file".to_owned(), log: "/logs/x.log".into() },
+        EventKind::StepStarted { index: 0, name: name(), attempt: 1 },
+        EventKind::StepFinished { index: 0, name: name(), ending: Ending::Succeeded, seconds, attempt: 1 },
+        EventKind::BuildFinished {
+            ending: Ending::Succeeded,
+            seconds,
+            failure: None,
+            artifacts: Vec::new(),
+            left: Vec::new(),
+            marks: Vec::new(),
+        },
+        EventKind::RunFinished { seconds, cancelled: None, totals: larder_proxy::stats::Totals::default() },
+    ];
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let of = if (1..5).contains(&index) { build } else { None };
+        recorder.event(&event(0, of, kind)).unwrap();
+    }
+    recorder.finish(&Summary::default()).unwrap();
+}
+
+#[test]
+fn a_template_that_was_built_says_how_long_it_takes() {
+    let mut person = Person::with_server((80, 24));
+    person.find("server");
+    assert!(!person.screen().contains("takes"), "{}", person.screen());
+    record(&person.directory.path().join("state"), &person.around.cwd.join("server.pkr.hcl"), 125.0);
+    person.press("R");
+    assert!(person.screen().contains("takes     ~2:05, as before"), "{}", person.screen());
 }
 
 #[test]

@@ -218,7 +218,7 @@ pub(super) fn done(state: &mut State, done: Done) -> Vec<Effect> {
         }
         Done::Evaluated { number, evaluated } => form::evaluated(state, number, evaluated),
         Done::Review { number, evaluated, proposal } => review::known(state, number, evaluated, proposal),
-        Done::Written { files, template, build } => review::written(state, files, template, build),
+        Done::Written { files, template, build } => review::written(state, files, &template, build),
         Done::Ready(build) => start(state, build),
         Done::Unready(card) => {
             state.notice("it needs values first");

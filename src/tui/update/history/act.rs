@@ -70,13 +70,11 @@ pub(super) fn log(state: &mut State) -> Vec<Effect> {
             of(&compared.b).or(of(&compared.a))
         }),
     };
-    match log {
-        Some(log) => vec![Effect::Page(log)],
-        None => {
-            state.notice("there is no log: the build was not begun");
-            Vec::new()
-        }
+    if let Some(log) = log {
+        return vec![Effect::Page(log)];
     }
+    state.notice("there is no log: the build was not begun");
+    Vec::new()
 }
 
 /// Puts the steps of a run in another order.

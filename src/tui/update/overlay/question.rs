@@ -30,6 +30,8 @@ pub(in crate::tui::update) fn happened(state: &mut State, event: &Event) -> Vec<
             return vec![Effect::Bell];
         }
         EventKind::Answered { id, answer, by } => {
+            // That it asks is no longer so.
+            state.notice.take_if(|notice| notice.text.contains(" asks: "));
             let shown = |overlay: &Overlay| matches!(overlay, Overlay::Question(view) if view.id == *id);
             if state.overlays.iter().any(shown) {
                 let what = answer.choice().describe();

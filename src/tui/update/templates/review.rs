@@ -1,6 +1,6 @@
 //! What would be written and built, before it is.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{start, work};
 use crate::catalogue::evaluate::Evaluated;
@@ -77,14 +77,14 @@ pub(super) fn write(state: &mut State, build: bool) -> Vec<Effect> {
 }
 
 /// It has been written. The form has done its work.
-pub(super) fn written(state: &mut State, files: usize, template: PathBuf, build: Option<ToBuild>) -> Vec<Effect> {
+pub(super) fn written(state: &mut State, files: usize, template: &Path, build: Option<ToBuild>) -> Vec<Effect> {
     let templates = &mut state.templates;
     if let Some(wizard) = templates.wizard.take() {
         templates.kept.remove(&wizard.card.path);
     }
     templates.stage = Stage::Browse;
     templates.query.clear();
-    templates.wanted = Some(template.clone());
+    templates.wanted = Some(template.to_owned());
     let plural = if files == 1 { "" } else { "s" };
     state.notice(format!("{files} file{plural} written; `larder build {}` builds it", template.display()));
     let mut effects = work(Op::List);

@@ -237,7 +237,7 @@ pub(in crate::tui::view) fn cursor(state: &State) -> Option<(u16, u16)> {
     let (Stage::Form, Some(wizard)) = (&state.templates.stage, &state.templates.wizard) else { return None };
     let row = wizard.rows.get(wizard.focus).filter(|row| row.choices().is_none())?;
     let area = form(state.size).fields;
-    let sides = if rows(area, state.size) + 2 == usize::from(area.height) { 1 } else { 0 };
+    let sides = u16::from(rows(area, state.size) + 2 == usize::from(area.height));
     let inner = Rect {
         x: area.x + sides,
         y: area.y + 1,
