@@ -92,6 +92,9 @@ pub enum Goto {
     StepAt(usize),
 }
 
+/// How long the steps of builds took before, by the names of the builds.
+pub type Pasts = Vec<(Arc<str>, Past)>;
+
 /// What came of it.
 #[derive(Debug)]
 pub enum Done {
@@ -100,7 +103,7 @@ pub enum Done {
     /// A search has found more, or the log has been read further.
     More,
     /// How long builds took before.
-    Past(Vec<(Arc<str>, Past)>),
+    Past(Pasts),
 }
 
 /// A part of a log.
@@ -255,7 +258,7 @@ fn told(error: bool, text: String) -> AnyDone {
     AnyDone::Told { error, text }
 }
 
-fn past(state: &Path, template: &Path, builds: Vec<Arc<str>>) -> Result<Option<Vec<(Arc<str>, Past)>>> {
+fn past(state: &Path, template: &Path, builds: Vec<Arc<str>>) -> Result<Option<Pasts>> {
     let Some(store) = RunStore::open_to_read(state)? else { return Ok(None) };
     let template = template.canonicalize().unwrap_or_else(|_| template.to_owned());
     let template = template.to_string_lossy();

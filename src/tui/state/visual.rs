@@ -131,25 +131,20 @@ pub fn visuals(state: &State, area: Rect) -> Vec<Visual> {
 
 fn head(state: &State, row: &Row) -> String {
     let (times, numbers) = heads(state);
-    let mut head = String::new();
-    if numbers {
-        let width = digits(state.log.seen.lines);
-        head.push_str(&format!("{:>width$} ", row.number + 1));
-    }
-    match (times, row.time) {
-        (Times::Off, _) => {}
-        (Times::Absolute, Some(time)) => {
-            head.push_str(&time.to_zoned(state.look.zone.clone()).strftime("%H:%M:%S ").to_string());
-        }
+    let width = digits(state.log.seen.lines);
+    let number = if numbers { format!("{:>width$} ", row.number + 1) } else { String::new() };
+    let time = match (times, row.time) {
+        (Times::Off, _) => String::new(),
+        (Times::Absolute, Some(time)) => time.to_zoned(state.look.zone.clone()).strftime("%H:%M:%S ").to_string(),
         (Times::Relative, Some(time)) => {
             let begun = state.log.seen.begun.unwrap_or(time);
             let seconds = (time - begun).total(jiff::Unit::Second).unwrap_or(0.0);
-            head.push_str(&format!("{:>7} ", crate::tui::widget::clock(seconds)));
+            format!("{:>7} ", crate::tui::widget::clock(seconds))
         }
-        (Times::Absolute, None) => head.push_str(&" ".repeat(9)),
-        (Times::Relative, None) => head.push_str(&" ".repeat(8)),
-    }
-    head
+        (Times::Absolute, None) => " ".repeat(9),
+        (Times::Relative, None) => " ".repeat(8),
+    };
+    number + &time
 }
 
 /// What a line begins with, by where it comes from: as in the file. Output has nothing before it.
@@ -262,8 +257,15 @@ mod tests {
     use super::*;
     use crate::output::ansi;
 
-    fn row(text: &str, hits: &[std::ops::Range<usize>]) -> Row {
-        Row { number: 0, time: None, source: Source::Out, pieces: ansi::pieces(text), hits: hits.to_vec(), left_out: 0 }
+    fn row(text: &str, hits: Option<std::ops::Range<usize>>) -> Row {
+        Row {
+            number: 0,
+            time: None,
+            source: Source::Out,
+            pieces: ansi::pieces(text),
+            hits: hits.into_iter().collect(),
+            left_out: 0,
+        }
     }
 
     fn texts(spans: &[Span]) -> Vec<(&str, bool)> {
@@ -272,13 +274,13 @@ mod tests {
 
     #[test]
     fn what_is_searched_for_is_apart_also_across_styles() {
-        let all = spans(&row("some \x1b[31mind\x1b[0mex files", &[5..10]));
+        let all = spans(&row("some \x1b[31mind\x1b[0mex files", Some(5..10)));
         assert_eq!(texts(&all), [("some ", false), ("ind", true), ("ex", true), (" files", false)]);
     }
 
     #[test]
     fn a_long_line_is_seen_sideways() {
-        let all = spans(&row("ab日本cd", &[]));
+        let all = spans(&row("ab日本cd", None));
         assert_eq!(slice(&all, 0, 4), (vec![Span { text: "ab日".into(), style: Style::new(), hit: false }], true));
         assert_eq!(texts(&slice(&all, 3, 4).0), [(" 本c", false)], "half of a wide character is a space");
         assert_eq!(slice(&all, 9, 4), (Vec::new(), false));
@@ -286,11 +288,11 @@ mod tests {
 
     #[test]
     fn a_long_line_is_wrapped_and_a_very_long_one_ends_somewhere() {
-        let all = spans(&row("abcdefgh", &[]));
+        let all = spans(&row("abcdefgh", None));
         let rows = wrapped(&all, 0, 3, 9);
         assert_eq!(rows.iter().map(|row| texts(row)[0].0).collect::<Vec<_>>(), ["abc", "def", "gh"]);
         assert_eq!(wrapped(&all, 0, 3, 2).len(), 2);
-        assert_eq!(wrapped(&spans(&row("", &[])), 0, 3, 2).len(), 1);
-        assert_eq!(wrapped(&spans(&row("日本", &[])), 0, 1, 9).len().min(9), 3, "wider than the pane");
+        assert_eq!(wrapped(&spans(&row("", None)), 0, 3, 2).len(), 1);
+        assert_eq!(wrapped(&spans(&row("日本", None)), 0, 1, 9).len().min(9), 3, "wider than the pane");
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Cancel => cancel(state, false),
         Action::Abort => cancel(state, true),
         Action::Again => match state.builds.selected().cloned() {
-            Some(name) => again(state, vec![name]),
+            Some(name) => again(state, &[name]),
             None => Vec::new(),
         },
         Action::AgainFailed => {
@@ -35,7 +35,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
                 state.notice("no build has failed");
                 return Vec::new();
             }
-            again(state, failed)
+            again(state, &failed)
         }
         Action::Pause => {
             state.slots.paused = !state.slots.paused;
@@ -80,7 +80,7 @@ fn cancel(state: &mut State, keep: bool) -> Vec<Effect> {
 }
 
 /// Builds these again, in a new run.
-fn again(state: &mut State, builds: Vec<Arc<str>>) -> Vec<Effect> {
+fn again(state: &mut State, builds: &[Arc<str>]) -> Vec<Effect> {
     if state.run.is_live() {
         state.notice("a run is under way: builds can be run again once it has ended");
         return Vec::new();
@@ -198,7 +198,7 @@ pub(super) fn searched(state: &mut State, kind: BarKind, query: &str) -> Vec<Eff
             find(state, false)
         }
         BarKind::Filter => {
-            state.builds.filter = query.to_owned();
+            query.clone_into(&mut state.builds.filter);
             state.builds.filter_on = !query.is_empty();
             arranged(state)
         }
@@ -222,13 +222,11 @@ fn find(state: &mut State, back: bool) -> Vec<Effect> {
     } else {
         (1..=count).map(|step| (at + step) % count).find(has)
     };
-    match found {
-        Some(row) => choose(state, row),
-        None => {
-            state.notice(format!("no build has `{needle}`"));
-            Vec::new()
-        }
+    if let Some(row) = found {
+        return choose(state, row);
     }
+    state.notice(format!("no build has `{needle}`"));
+    Vec::new()
 }
 
 fn arrange(state: &mut State) {

@@ -95,7 +95,7 @@ fn run(state: &State) -> String {
     let plural = if builds == 1 { "" } else { "s" };
     let mut text = format!("{builds} build{plural}  {}", clock(seconds));
     if state.slots.limit > 0 && run.exit.is_none() {
-        text.push_str(&format!("  {}/{} places taken", state.slots.taken, state.slots.limit));
+        text = format!("{text}  {}/{} places taken", state.slots.taken, state.slots.limit);
     }
     if run.net == "offline" {
         text.push_str("  offline");

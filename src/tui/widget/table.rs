@@ -100,12 +100,6 @@ impl<'a> Table<'a> {
         (y >= top && y < area.bottom()).then(|| place.top + usize::from(y - top)).filter(|row| *row < count)
     }
 
-    /// Whether there is room for the column of this title.
-    pub(in crate::tui) fn has(&self, area: Rect, title: &str) -> bool {
-        let shown = spans(self.columns, area.width);
-        self.columns.iter().zip(shown).any(|(column, span)| column.title == title && span.is_some())
-    }
-
     /// Columns of the terminal that the column of this title has; none where it is left out.
     pub(in crate::tui) fn room_for(&self, area: Rect, title: &str) -> usize {
         let shown = spans(self.columns, area.width);
@@ -187,8 +181,8 @@ fn spans(columns: &[Column], width: u16) -> Vec<Option<(u16, u16)>> {
         }
         let mut width = column.least();
         if is_fill(column) {
-            let share = spare / fills;
-            (width, spare, fills) = (width + share, spare - share, fills - 1);
+            let part = spare / fills;
+            (width, spare, fills) = (width + part, spare - part, fills - 1);
         }
         let span = (offset, width);
         offset = offset.saturating_add(width + GAP);

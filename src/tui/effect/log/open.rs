@@ -76,7 +76,7 @@ impl Open {
         seen.first = first.min(seen.len.saturating_sub(count));
         let lines = self.lines(seen.first, count).map_err(|error| format!("cannot read the log: {error}"))?;
         let marked = look.find.as_deref().and_then(|text| Pattern::parse(text).ok());
-        seen.rows = lines.into_iter().map(|line| row(line, marked.as_ref())).collect();
+        seen.rows = lines.iter().map(|line| row(line, marked.as_ref())).collect();
         seen.begun = self.store.window(0, 1).ok().and_then(|lines| lines.first()?.time);
         seen.found = self.find.as_ref().map(|find| {
             let cursor = match seen.arrived {
@@ -86,8 +86,8 @@ impl Open {
             let before = self.line_of(cursor).map_or(0, |line| find.scan.place_of(line));
             Found { count: find.scan.count(), before, running: find.scan.is_running() }
         });
-        let failures = [&self.filter, &self.find, &self.problems].into_iter().flatten();
-        failures.filter_map(|search| search.scan.failure()).next().map_or(Ok(()), Err)
+        let mut searches = [&self.filter, &self.find, &self.problems].into_iter().flatten();
+        searches.find_map(|search| search.scan.failure()).map_or(Ok(()), Err)
     }
 
     /// Rows: lines that the filter takes, and those around them.
@@ -233,7 +233,7 @@ fn having(text: &str) -> Result<Filter, String> {
     Pattern::parse(text).map(Filter::having).map_err(|error| crate::error::chain(&error))
 }
 
-fn row(line: LogLine, marked: Option<&Pattern>) -> Row {
+fn row(line: &LogLine, marked: Option<&Pattern>) -> Row {
     let pieces = ansi::pieces(&line.text);
     let hits = marked.map_or_else(Vec::new, |pattern| {
         pattern.find_in(&pieces.iter().map(|piece| piece.text.as_str()).collect::<String>())

@@ -186,24 +186,19 @@ pub(super) fn to_step(state: &mut State) -> Vec<Effect> {
 
 fn edit(state: &mut State) -> Vec<Effect> {
     let script = question(state).and_then(|question| question.scripts.first()).map(|script| script.path.clone());
-    match script {
-        Some(script) => vec![Effect::Edit(script)],
-        None => {
-            state.notice("the script of a step can be edited while its build asks what to do");
-            Vec::new()
-        }
+    if script.is_none() {
+        state.notice("the script of a step can be edited while its build asks what to do");
     }
+    script.map(Effect::Edit).into_iter().collect()
 }
 
 fn shell(state: &mut State) -> Vec<Effect> {
     let waiting = question(state).filter(|question| question.choices.contains(&Choice::Shell));
-    match waiting.map(|question| question.id) {
-        Some(question) => vec![Effect::Shell { question }],
-        None => {
-            state.notice("a shell into the guest opens while its build asks what to do");
-            Vec::new()
-        }
+    let waiting = waiting.map(|question| question.id);
+    if waiting.is_none() {
+        state.notice("a shell into the guest opens while its build asks what to do");
     }
+    waiting.map(|question| Effect::Shell { question }).into_iter().collect()
 }
 
 /// The question of the build that is shown.

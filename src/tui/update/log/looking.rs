@@ -4,6 +4,7 @@ use super::work;
 use crate::tui::effect::Effect;
 use crate::tui::effect::log::{Goto, Look, Op, Seen};
 use crate::tui::layout::builds as layout;
+use crate::tui::state::list::Place;
 use crate::tui::state::log::{Shown, View};
 use crate::tui::state::{Screen, State};
 
@@ -29,7 +30,7 @@ pub(super) fn show(state: &mut State, shown: Shown) -> Vec<Effect> {
         }
         log.seen = Seen::default();
         log.drag = None;
-        log.steps = Default::default();
+        log.steps = Place::default();
     }
     ask(state)
 }

@@ -11,6 +11,10 @@ use crate::tui::state::builds::Pane;
 use crate::tui::state::log::Spot;
 use crate::tui::state::{State, visual};
 use crate::tui::update::{builds, moved};
+use crate::tui::widget::table::Table;
+
+/// The builds, as far as where its rows are goes: below its titles.
+const TABLE: Table<'_> = Table::new(&[]);
 
 /// Rows that a turn of the wheel moves by.
 const WHEEL: usize = 3;
@@ -57,9 +61,9 @@ fn click(state: &mut State, spot: Spot) -> Vec<Effect> {
     state.give(pane);
     match pane {
         Pane::List => {
-            let rows = layout::list_rows(state);
-            let row = usize::from(spot.1.saturating_sub(rows.y + 1)) + state.builds.place.top;
-            if spot.1 > rows.y && row < state.builds.rows.len() { builds::choose(state, row) } else { Vec::new() }
+            let count = state.builds.rows.len();
+            let row = TABLE.row_at(layout::list_rows(state), spot.1, state.builds.place, count);
+            row.map(|row| builds::choose(state, row)).unwrap_or_default()
         }
         Pane::Log => {
             state.log.drag = Some((spot, spot));

@@ -66,12 +66,9 @@ fn told(state: &State, build: &Build) -> Vec<Told> {
 
 /// A step with its time, and what it downloaded.
 fn cost(state: &State, step: &Step) -> String {
-    let mut text = format!("{:>7}  {}", clock(step.elapsed(state.now)), step.name);
+    let text = format!("{:>7}  {}", clock(step.elapsed(state.now)), step.name);
     let (requests, hits) = step.requests;
-    if requests > 0 {
-        let (cached, fetched) = step.bytes;
-        text.push_str(&format!("  {requests} requests, hit {}%", hits * 100 / requests));
-        text.push_str(&format!(", {} from the cache, {} fetched", bytes(cached), bytes(fetched)));
-    }
-    text
+    let Some(percent) = (hits * 100).checked_div(requests) else { return text };
+    let (cached, fetched) = (bytes(step.bytes.0), bytes(step.bytes.1));
+    format!("{text}  {requests} requests, hit {percent}%, {cached} from the cache, {fetched} fetched")
 }

@@ -62,14 +62,10 @@ fn summary(state: &State, rows: &[StepRow]) -> String {
     let ended = rows.iter().filter(|row| !row.condition.is_open()).count();
     // Without earlier runs nobody knows how many there will be.
     let known = state.builds.past.get(&build.name).is_some_and(|past| past.runs() > 0) || !build.condition.is_open();
-    let mut text = if known { format!("{ended}/{}", rows.len()) } else { format!("{ended} done") };
-    if let Some(elapsed) = build.elapsed(state.now) {
-        text.push_str(&format!("  {}", clock(elapsed)));
-    }
-    if let Some(outlook) = state.builds.outlook(build, state.now) {
-        text.push_str(&format!("  ETA {}", about(outlook.remaining)));
-    }
-    text
+    let count = if known { format!("{ended}/{}", rows.len()) } else { format!("{ended} done") };
+    let elapsed = build.elapsed(state.now).map(clock);
+    let outlook = state.builds.outlook(build, state.now).map(|outlook| format!("ETA {}", about(outlook.remaining)));
+    [Some(count), elapsed, outlook].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 fn row(state: &State, step: &StepRow, area: Rect, selected: bool, buffer: &mut Buffer) {
