@@ -17,6 +17,7 @@ use crate::event::question::Answer;
 
 /// Something to be done outside of the state.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are few at a time, and none is kept")]
 pub enum Effect {
     /// Leave the UI.
     Leave(Leave),

@@ -20,12 +20,12 @@ pub(super) struct Input {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<Held>,
+    state: Mutex<Hold>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Held {
+struct Hold {
     wanted: bool,
     held: bool,
     ended: bool,

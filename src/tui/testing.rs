@@ -208,7 +208,8 @@ pub(in crate::tui) fn text_and_styles(buffer: &Buffer) -> String {
         text.push_str(&format!("|{line}|\n"));
         styles.push_str(&format!("|{map}|\n"));
     }
-    let legend: String = letters.iter().map(|(style, letter)| format!("{letter} {style}\n")).collect();
+    let legend: Vec<_> = letters.iter().map(|(style, letter)| format!("{letter} {style}\n")).collect();
+    let legend = legend.concat();
     format!("{text}{styles}{legend}")
 }
 

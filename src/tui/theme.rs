@@ -75,8 +75,9 @@ impl Theme {
             Role::Text => plain,
             Role::Dim | Role::Border => plain.add_modifier(Modifier::DIM),
             Role::Title => plain.add_modifier(Modifier::BOLD),
-            Role::ActiveTitle => colour(Color::Cyan, Color::LightCyan, Color::Blue).add_modifier(Modifier::BOLD),
-            Role::Key => colour(Color::Cyan, Color::LightCyan, Color::Blue).add_modifier(Modifier::BOLD),
+            Role::ActiveTitle | Role::Key => {
+                colour(Color::Cyan, Color::LightCyan, Color::Blue).add_modifier(Modifier::BOLD)
+            }
             Role::Selected => plain.add_modifier(Modifier::REVERSED),
             Role::Match => plain.add_modifier(Modifier::REVERSED | Modifier::BOLD),
             Role::Good => colour(Color::Green, Color::LightGreen, Color::Blue),

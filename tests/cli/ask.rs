@@ -11,7 +11,8 @@ const PROMPT: &str = "[c] Clean up and exit, or [r] retry step (build may fail e
 
 /// A template of these builds on the host, each of which runs this line.
 fn template(larder: &Larder, builds: &[&str], line: &str) {
-    let sources: String = builds.iter().map(|name| format!("source \"null\" \"{name}\" {{}}\n")).collect();
+    let sources: Vec<_> = builds.iter().map(|name| format!("source \"null\" \"{name}\" {{}}\n")).collect();
+    let sources = sources.concat();
     let names: Vec<_> = builds.iter().map(|name| format!("\"null.{name}\"")).collect();
     larder.write(
         "t.pkr.hcl",

@@ -49,10 +49,9 @@ impl SymbolSet {
         // The font of the console lacks most of them.
         let console = text("TERM").is_some_and(|term| term == "linux");
         match self {
-            Self::Ascii => symbols::ASCII,
             Self::Unicode => symbols::UNICODE,
             Self::Auto if utf8 && !console => symbols::UNICODE,
-            Self::Auto => symbols::ASCII,
+            Self::Ascii | Self::Auto => symbols::ASCII,
         }
     }
 

@@ -158,7 +158,7 @@ fn a_search_goes_on_as_the_log_grows() {
     let mut scan = Scan::start(&store, filter, 0, Arc::new(move || _ = sender.send(())));
     let wait = |scan: &Scan| {
         while scan.is_running() {
-            receiver.recv().unwrap()
+            receiver.recv().unwrap();
         }
     };
     wait(&scan);

@@ -2,7 +2,7 @@
 
 /// An overlay: what it is, and its keys with what they do.
 #[derive(Clone, Copy, Debug)]
-pub struct Keys {
+pub struct Described {
     /// The overlay's name.
     pub name: &'static str,
     /// What it is for.
@@ -12,18 +12,18 @@ pub struct Keys {
 }
 
 /// Help, palette, messages, a build's question, a question of the UI's own.
-pub const OVERLAYS: &[Keys] = &[
-    Keys {
+pub const OVERLAYS: &[Described] = &[
+    Described {
         name: "Help",
         help: "All keys, those of the screen below first. What is typed searches it.",
         keys: &[("Up Down PgUp PgDn", "move"), ("Backspace, Ctrl-w", "take back what was typed"), ("Esc", "back")],
     },
-    Keys {
+    Described {
         name: "Palette",
         help: "Every command by name. What is typed need not be adjacent in the name: `bca` finds `builds.cancel`.",
         keys: &[("Up Down PgUp PgDn", "move"), ("Enter", "do the selected command"), ("Esc", "back")],
     },
-    Keys {
+    Described {
         name: "Messages",
         help: "Errors and warnings of the run and of the UI, and what was written to standard error.",
         keys: &[
@@ -34,7 +34,7 @@ pub const OVERLAYS: &[Keys] = &[
             ("Esc, q, !", "back"),
         ],
     },
-    Keys {
+    Described {
         name: "Question",
         help: "A build waits for an answer; others go on. Enter does nothing, so that a stray one destroys nothing.",
         keys: &[
@@ -46,7 +46,7 @@ pub const OVERLAYS: &[Keys] = &[
             ("Esc, q", "later"),
         ],
     },
-    Keys {
+    Described {
         name: "Confirm",
         help: "Something that cannot be undone.",
         keys: &[("a letter", "choose it"), ("Esc", "do nothing")],

@@ -17,6 +17,7 @@ use crate::tui::effect::Effect;
 use crate::tui::keymap::KeyPress;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::state::State;
+use crate::tui::state::list::Place;
 use crate::tui::state::overlay::{Confirm, Listed, Overlay};
 
 pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -77,7 +78,7 @@ pub(super) fn pasted(state: &mut State, text: &str) {
     for character in text.chars() {
         listed.input.handle(tui_input::InputRequest::InsertChar(character));
     }
-    listed.place = Default::default();
+    listed.place = Place::default();
 }
 
 pub(super) const fn ctrl(character: char) -> KeyPress {
@@ -100,7 +101,7 @@ fn typed(listed: &mut Listed, key: KeyEvent) {
     let before = listed.input.value().to_owned();
     listed.input.handle_event(&Event::Key(key));
     if listed.input.value() != before {
-        listed.place = Default::default();
+        listed.place = Place::default();
     }
 }
 

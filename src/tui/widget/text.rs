@@ -106,12 +106,6 @@ pub(in crate::tui) fn fit(text: &str, width: usize, symbols: Symbols) -> String 
     fitted
 }
 
-/// As [`fit`], with the text at the right end.
-pub(in crate::tui) fn fit_right(text: &str, width: usize, symbols: Symbols) -> String {
-    let have = text.width();
-    if have <= width { format!("{}{text}", " ".repeat(width - have)) } else { fit(text, width, symbols) }
-}
-
 /// `text` in lines of at most `width` columns, broken between words where that can be; at least one line.
 pub(in crate::tui) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
@@ -148,7 +142,6 @@ mod tests {
             assert_eq!(fit(text, width, UNICODE), fitted);
         }
         assert_eq!(fit("abcdef", 4, ASCII), "ab..");
-        assert_eq!(fit_right("7", 3, ASCII), "  7");
     }
 
     #[test]
