@@ -12,6 +12,9 @@ use crate::tui::theme::Role;
 use crate::tui::widget::clock;
 use crate::tui::widget::text::{Line, put};
 
+/// Columns from which the template is named at the top.
+const NAMED: u16 = 100;
+
 /// What it is about, and the screens.
 pub(super) fn top(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.look.theme;
@@ -37,7 +40,11 @@ pub(super) fn top(state: &State, area: Rect, buffer: &mut Buffer) {
     let mut title = Line::default();
     title.push(" larder  ", theme.style(Role::Title));
     if let Some(template) = &state.template {
-        title.push(&template.display().to_string(), Style::new());
+        let name = template.display().to_string();
+        // Where it does not fit it is in the line of status.
+        if area.width >= NAMED {
+            title.push(&name, Style::new());
+        }
     }
     put(buffer, left, &title, state.look.symbols);
     put(buffer, Rect { x: area.x + left.width, width: right, ..area }, &tabs, state.look.symbols);
@@ -103,7 +110,10 @@ fn run(state: &State) -> String {
     if let Some(exit) = run.exit {
         text.push_str(&format!("  ended with exit code {exit}"));
     }
-    text
+    match &state.template {
+        Some(template) if state.size.width < NAMED => format!("{text}  {}", template.display()),
+        _ => text,
+    }
 }
 
 /// Where the cursor is, where text is typed.
