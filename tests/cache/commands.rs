@@ -23,7 +23,7 @@ fn shown(larder: &Larder, arguments: &[&str]) -> String {
 #[test]
 fn they_say_what_is_stored_and_why() {
     let (larder, _origin) = filled();
-    let filters = [(r"\d+(\.\d+)? s (ago|old)", "[time] $2")];
+    let filters = [(r"\d+(\.\d+)? s (ago|old)", "[time] $2"), (r#""last_used":"[^"]+""#, r#""last_used":"[time]""#)];
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!("ls", shown(&larder, &["ls"]));
         insta::assert_snapshot!("ls_filtered", shown(&larder, &["ls", "pool"]));
