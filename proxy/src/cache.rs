@@ -9,6 +9,7 @@ mod file_body;
 pub(crate) mod key;
 mod progress;
 mod report;
+mod room;
 mod shape;
 mod shelf;
 
@@ -32,6 +33,7 @@ use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
 use self::progress::{Fetch, Progress};
+pub use self::room::Keep;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
@@ -180,7 +182,14 @@ impl Cache {
     /// Keeps what is stored below so many bytes: what was used least recently goes, but nothing of the present run.
     pub fn keep_below(&self, bytes: u64) {
         if let Some(shelf) = &self.inner.shelf {
-            shelf.keep_below(bytes);
+            shelf.room().set(|keep| keep.max_bytes = Some(bytes));
+        }
+    }
+
+    /// Keeps what is stored within limits.
+    pub fn keep(&self, limits: Keep) {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.room().set(|keep| *keep = limits);
         }
     }
 
