@@ -69,6 +69,30 @@ pub struct Promised {
     pub hex: String,
 }
 
+/// Algorithms by the names used in indexes and in the store, the strongest first.
+const ALGORITHMS: [(&str, &digest::Algorithm); 3] =
+    [("sha512", &digest::SHA512), ("sha256", &digest::SHA256), ("sha1", &digest::SHA1_FOR_LEGACY_USE_ONLY)];
+
+impl Promised {
+    /// A digest by the name of its algorithm, in hex of any case; `None` where either is not known or not one.
+    pub fn named(algorithm: &str, hex: impl Into<String>) -> Option<Self> {
+        let (_, algorithm) = ALGORITHMS.into_iter().find(|(name, _)| *name == algorithm)?;
+        let hex = hex.into().to_ascii_lowercase();
+        let fits = hex.len() == algorithm.output_len() * 2 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then_some(Self { algorithm, hex })
+    }
+
+    /// The name of the algorithm: `sha512`, `sha256` or `sha1`.
+    pub fn name(&self) -> &'static str {
+        ALGORITHMS.into_iter().find(|(_, algorithm)| *algorithm == self.algorithm).map_or("unknown", |(name, _)| name)
+    }
+
+    /// The digest itself.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        hex::decode(&self.hex).ok()
+    }
+}
+
 /// What an index lists the digests of, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
