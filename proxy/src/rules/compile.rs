@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use http::{HeaderMap, HeaderName};
 use regex::{Regex, RegexSet};
 use serde::Deserialize;
@@ -110,17 +109,15 @@ impl Rule {
 pub(super) struct Pattern {
     rule: Arc<Rule>,
     /// Finds the digest, where the path has one.
-    digest: Option<(Regex, &'static str, &'static digest::Algorithm)>,
+    digest: Option<(Regex, &'static str)>,
 }
 
 impl Pattern {
     fn new(text: &str, rule: &Arc<Rule>) -> Result<Self, regex::Error> {
         let mut digest = None;
-        for (name, algorithm) in
-            [("sha256", &digest::SHA256), ("sha512", &digest::SHA512), ("sha1", &digest::SHA1_FOR_LEGACY_USE_ONLY)]
-        {
+        for name in ["sha256", "sha512", "sha1"] {
             if text.contains(&format!("(?<{name}>")) || text.contains(&format!("(?P<{name}>")) {
-                digest = Some((Regex::new(text)?, name, algorithm));
+                digest = Some((Regex::new(text)?, name));
             }
         }
         Ok(Self { rule: rule.clone(), digest })
@@ -128,10 +125,8 @@ impl Pattern {
 
     /// The digest that the path promises.
     pub(super) fn promised(&self, path: &str) -> Option<Promised> {
-        let (regex, name, algorithm) = self.digest.as_ref()?;
-        let hex = regex.captures(path)?.name(name)?.as_str().to_ascii_lowercase();
-        let fits = hex.len() == 2 * algorithm.output_len() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        fits.then_some(Promised { algorithm, hex })
+        let (regex, name) = self.digest.as_ref()?;
+        Promised::named(name, regex.captures(path)?.name(name)?.as_str())
     }
 }
 
