@@ -86,7 +86,8 @@ def twenty_at_once(bed):
     streamed, replies = [], []
 
     def pieces():
-        yield body[:MB]
+        # More than what Traffic Server gathers before it lets anybody read along.
+        yield body[: 4 * MB]
         # The rest only when all have begun to read; a proxy that makes them wait for the end is found out here.
         if not streamed:
             try:
@@ -94,7 +95,7 @@ def twenty_at_once(bed):
                 streamed.append(True)
             except threading.BrokenBarrierError:
                 streamed.append(False)
-        yield body[MB:]
+        yield body[4 * MB :]
 
     def first():
         try:
@@ -257,8 +258,9 @@ def authorization_max_age(bed):
 def authorization_public(bed):
     body = bed.bytes(10_000)
     bed.serve(Answer(body, [("Cache-Control", "public, max-age=3600"), ("ETag", '"a"')]))
-    served = bed.get(fields={"Authorization": "Basic eDp5"}).is_ok(body) & bed.get().is_ok(body)
+    served = bed.get(fields={"Authorization": "Basic eDp5"}).is_ok(body)
     yield
+    served &= bed.get().is_ok(body)
     return served and bed.requests == 1, said(bed.requests)
 
 
@@ -276,7 +278,8 @@ def twice(name, asks, expected, right, rule, fields, status=200):
         bed.serve(answer)
         replies = [bed.get(), bed.get()]
         yield
-        served = all(reply.status == status and reply.body in bodies for reply in replies)
+        # apt-cacher-ng puts a page of its own into a 404.
+        served = all(reply.status == status and (status == 404 or reply.body in bodies) for reply in replies)
         return served and bed.requests == expected, said(bed.requests, "" if served else "not served")
 
 

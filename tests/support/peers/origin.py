@@ -2,6 +2,7 @@
 
 import email.utils
 import http.client
+import random
 import socket
 import threading
 import time
@@ -33,11 +34,9 @@ class Origin:
     """Serves on a port of the loopback. The first segment of a path says whose it is; every answer ends its connection."""
 
     def __init__(self):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", 0))
+        self.port = free_port()
+        self.listener = bound(self.port)
         self.listener.listen(128)
-        self.port = self.listener.getsockname()[1]
         self.answers, self.log = {}, {}
         self.busy, self.changed = {}, threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -101,9 +100,24 @@ class Origin:
         # Whoever waits in accept() keeps a closed socket listening.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
+        self.listener = bound(self.port)
+
+
+def bound(port):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def free_port():
+    """A port nobody listens on now; one that apt-cacher-ng takes, which garbles those above 32767."""
+    while True:
+        try:
+            with bound(random.randrange(10000, 32768)) as probe:
+                return probe.getsockname()[1]
+        except OSError:
+            continue
 
 
 def read_request(stream):

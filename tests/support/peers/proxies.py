@@ -2,25 +2,13 @@
 
 import os
 import pathlib
-import random
 import shutil
 import socket
 import subprocess
 
-from origin import wait_until
+from origin import free_port, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-def free_port(below=65536):
-    """A port nobody listens on now. Some take none above a limit of their own."""
-    while True:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", 0 if below == 65536 else random.randrange(10000, below)))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
 
 
 class Proxy:
@@ -95,6 +83,8 @@ class Squid(Proxy):
             maximum_object_size 1 GB
             maximum_object_size_in_memory 16 MB
             cache_dir ufs {self.work}/cache 1024 16 256
+            refresh_pattern -i (/cgi-bin/|\?) 0 0% 0
+            refresh_pattern . 0 20% 4320
             cache_effective_user proxy
             pid_filename none
             access_log none
@@ -147,6 +137,13 @@ class TrafficServer(Proxy):
             "url_remap.remap_required INT": 0,
             "admin.user_id STRING": "#-1",
             "log.logging_enabled INT": 0,
+            # As its manual has it for many who want the same at once, and for clients that go away.
+            "cache.enable_read_while_writer INT": 1,
+            "cache.max_doc_size INT": 0,
+            "http.background_fill_active_timeout INT": 0,
+            "http.background_fill_completed_threshold FLOAT": 0.0,
+            "http.cache.max_open_read_retries INT": 20,
+            "http.cache.open_read_retry_time INT": 100,
         }
         records = "".join(f"CONFIG proxy.config.{name} {value}\n" for name, value in settings.items())
         (self.work / "etc/records.config").write_text(records)
@@ -163,7 +160,7 @@ class AptCacherNg(Proxy):
     needs, package = "/usr/sbin/apt-cacher-ng", "apt-cacher-ng"
 
     def set_up(self):
-        self.port = free_port(32768)
+        self.port = free_port()
         for folder in "cache", "log", "etc":
             (self.work / folder).mkdir()
         settings = {
