@@ -1,7 +1,7 @@
 """The cases: what clients ask for, what the origin does, and what is right, by which rule.
 
-Each case is a generator: what comes before its `yield` is done first, for all cases; then what has a lifetime of a
-second goes stale; and then it is judged. It gives back whether the proxy was right, and what it did in a few words.
+Each case is a generator: what comes before its `yield` is done first, for all cases; then, where one of them `ages`, what
+has a lifetime of a second goes stale; and then it is judged. It gives back whether the proxy was right, and what it did in a few words.
 """
 
 import email.utils
@@ -17,13 +17,13 @@ CASES = {}
 
 
 class Case:
-    def __init__(self, run, asks, right, rule):
-        self.run, self.asks, self.right, self.rule = run, asks, right, rule
+    def __init__(self, run, asks, right, rule, ages):
+        self.run, self.asks, self.right, self.rule, self.ages = run, asks, right, rule, ages
 
 
-def case(name, asks, right, rule):
+def case(name, asks, right, rule, ages=False):
     def add(run):
-        CASES[name] = Case(run, asks, right, rule)
+        CASES[name] = Case(run, asks, right, rule, ages)
         return run
 
     return add
@@ -179,7 +179,7 @@ def client_gone(bed):
 
 
 def stale(name, asks, validator, asked_with, more=STALE, rule="RFC 9111 4.3"):
-    @case(name, asks, "2, a 304", rule)
+    @case(name, asks, "2, a 304", rule, ages=more == STALE)
     def revalidated(bed):
         body = bed.bytes(100_000)
         field, value = validator()
@@ -254,7 +254,7 @@ def authorization_max_age(bed):
     return not leaked and bed.requests in (3, 4), said(bed.requests, "another's answer" if leaked else "")
 
 
-@case("authorization-public", "Authorization, public: a user, then nobody", "1", "RFC 9111 3.5")
+@case("authorization-public", "Authorization, public: a user, then nobody", "1", "RFC 9111 3.5", ages=True)
 def authorization_public(bed):
     body = bed.bytes(10_000)
     bed.serve(Answer(body, [("Cache-Control", "public, max-age=3600"), ("ETag", '"a"')]))
@@ -297,7 +297,7 @@ twice("not-found", "404 without", 2, "2", "what is published next is seen at onc
 def down(name, asks, right, rule, control, statuses):
     """The origin is asked once, unless `control` is None, and refuses connections from then on."""
 
-    @case(name, f"origin down: {asks}", right, rule)
+    @case(name, f"origin down: {asks}", right, rule, ages="max-age=1," in f"{control},")
     def origin_down(bed):
         bed.origin, body = Origin(), bed.bytes(10_000)
         if control:
