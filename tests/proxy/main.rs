@@ -11,6 +11,7 @@ mod clients;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod package_cases;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;

@@ -204,6 +204,7 @@ impl Job {
             vary: draft.vary.clone(),
             total,
             file: writer.file(),
+            at: (requested, responded),
             stale: self.stored.is_some(),
             why,
         })));
