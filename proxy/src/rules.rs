@@ -44,6 +44,30 @@ pub struct Promised {
     pub hex: String,
 }
 
+/// Algorithms by the names used in indexes and in the store, the strongest first.
+const ALGORITHMS: [(&str, &digest::Algorithm); 3] =
+    [("sha512", &digest::SHA512), ("sha256", &digest::SHA256), ("sha1", &digest::SHA1_FOR_LEGACY_USE_ONLY)];
+
+impl Promised {
+    /// A digest by the name of its algorithm, in hex of any case; `None` where either is not known or not one.
+    pub fn named(algorithm: &str, hex: impl Into<String>) -> Option<Self> {
+        let (_, algorithm) = ALGORITHMS.into_iter().find(|(name, _)| *name == algorithm)?;
+        let hex = hex.into().to_ascii_lowercase();
+        let fits = hex.len() == algorithm.output_len() * 2 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then_some(Self { algorithm, hex })
+    }
+
+    /// The name of the algorithm: `sha512`, `sha256` or `sha1`.
+    pub fn name(&self) -> &'static str {
+        ALGORITHMS.into_iter().find(|(_, algorithm)| *algorithm == self.algorithm).map_or("unknown", |(name, _)| name)
+    }
+
+    /// The digest itself.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        hex::decode(&self.hex).ok()
+    }
+}
+
 /// What the rules say about one URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -173,11 +197,7 @@ fn asks_for_packument(request: &HeaderMap) -> bool {
 
 fn promised(index: usize, path: &str) -> Option<Promised> {
     let captures = EACH[index].captures(path)?;
-    [("sha256", &digest::SHA256), ("sha512", &digest::SHA512), ("sha1", &digest::SHA1_FOR_LEGACY_USE_ONLY)]
-        .into_iter()
-        .find_map(|(name, algorithm)| {
-            captures.name(name).map(|hex| Promised { algorithm, hex: hex.as_str().to_owned() })
-        })
+    ALGORITHMS.into_iter().find_map(|(name, _)| Promised::named(name, captures.name(name)?.as_str()))
 }
 
 /// In a sparse index the directories repeat the beginning of the crate's name.
