@@ -7,6 +7,7 @@ mod exchange;
 mod fetch;
 mod file_body;
 pub(crate) mod key;
+mod opened;
 mod progress;
 mod report;
 mod room;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
+pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 pub use self::room::Keep;
 use self::shelf::Shelf;
@@ -83,10 +85,14 @@ struct Inner {
 impl Cache {
     /// A cache over `store`; without one everything passes uncached, with one warning.
     pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
-        Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now))
+        let cache = Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now));
+        if cache.inner.shelf.is_none() {
+            cache.inner.warn(&"there is no usable cache directory");
+        }
+        cache
     }
 
-    /// The same with a clock of the caller's.
+    /// The same with a clock of the caller's, and without a warning.
     pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
         let inner = Inner {
             shelf: store.map(Shelf::new),
@@ -100,9 +106,6 @@ impl Cache {
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
         };
-        if inner.shelf.is_none() {
-            inner.warn(&"there is no usable cache directory");
-        }
         Self { inner: Arc::new(inner) }
     }
 
@@ -113,7 +116,11 @@ impl Cache {
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
         let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
-        context.flow.update(|flow| flow.class = verdict.class);
+        context.flow.update(|flow| {
+            flow.class = verdict.class;
+            flow.rule = verdict.rule.to_string();
+            flow.key = crate::redact::url(&key.url);
+        });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
         }

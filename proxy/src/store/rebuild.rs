@@ -87,8 +87,9 @@ impl Store {
 /// read of it.
 fn replace(dir: &Path, damaged: Option<u64>) -> Result<(), StoreError> {
     let root = dir.join(FORMAT);
-    let failed = |error| StoreError::io("write to", &root, error);
-    let lock = File::open(&root).map_err(failed)?;
+    // Another lock than that under which an index is opened.
+    let failed = |error| StoreError::io("lock", &root.join("tmp"), error);
+    let lock = File::open(root.join("tmp")).map_err(failed)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
     if damaged.is_some() && inode(&root) != damaged {
         return Ok(());

@@ -1,9 +1,11 @@
 //! The tables of the index, and how an older index becomes one of today.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rustix::fs::{FlockOperation, flock};
 
 use super::index::{ENTRY_COLUMNS, decode_entry};
 use super::{StoreError, seal};
@@ -96,6 +98,11 @@ CREATE TABLE damage (kind TEXT PRIMARY KEY, count INTEGER NOT NULL, last INTEGER
 ";
 
 pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
+    // Of two that turn a new file into one with a write-ahead log at once, SQLite lets one fail without waiting.
+    let root = path.parent().unwrap_or(dir);
+    let _alone = File::open(root)
+        .and_then(|root| flock(&root, FlockOperation::LockExclusive).map(|()| root).map_err(Into::into))
+        .map_err(|error| StoreError::io("lock", root, error))?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
