@@ -15,7 +15,7 @@ use super::file_body::FileBody;
 use super::progress::{End, Head, Progress, SharedHead};
 use super::promises::Known;
 use super::shape::{Shape, shape};
-use super::shelf::Content;
+use super::shelf::{Content, is_damage};
 use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
 use crate::flow::Outcome;
@@ -357,7 +357,12 @@ impl Exchange {
         let store = self.inner.shelf.as_ref()?;
         let content = match store.content(entry).await {
             Ok(content) => content,
+            Err(error) if !is_damage(&error) => {
+                self.inner.warn(&error);
+                return None;
+            }
             Err(error) => {
+                self.context.flow.update(|flow| flow.damaged = true);
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
                 if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);
