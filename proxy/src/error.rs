@@ -56,6 +56,12 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Credentials for a mirror. They are not repeated.
+    #[error("the credentials cannot be used: {reason}")]
+    Credentials {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// The address of an upstream proxy. It may hold a password, so it is not repeated.
     #[error("the upstream proxy's address (of {variable}) cannot be used: {reason}")]
     UpstreamProxy {
