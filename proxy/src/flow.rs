@@ -208,6 +208,11 @@ impl FlowRecorder {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).identity.clone()
     }
 
+    /// The way to the origin, as far as it is known.
+    pub fn route(&self) -> String {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner).route.clone()
+    }
+
     /// Notes how long the answer's body is going to be.
     pub fn expect(&self, total: Option<u64>) {
         self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);

@@ -6,6 +6,8 @@ mod blob;
 mod entry;
 mod headers;
 mod index;
+mod promise;
+mod schema;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -17,11 +19,12 @@ use rusqlite::Connection;
 use rustix::fs::Access;
 
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
-pub use self::entry::{Draft, Entry, Touch, VaryField};
+pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
 /// The time that so many milliseconds since 1970 stand for.
 pub use self::index::from_millis as time_of;
 pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
+pub use self::promise::{Learnt, Promise};
 
 /// The format of what lies on disk; another format gets another directory.
 const FORMAT: &str = "v1";
@@ -148,8 +151,8 @@ impl Store {
             fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))?;
         }
         let path = root.join("index.sqlite");
-        let writer = index::open(&path, dir)?;
-        let reader = index::open(&path, dir)?;
+        let writer = schema::open(&path, dir)?;
+        let reader = schema::open(&path, dir)?;
         let inner = Inner { root, writer: Mutex::new(writer), reader: Mutex::new(reader) };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -201,7 +204,7 @@ impl Store {
 
     /// A connection of one's own, for what takes long: look-ups of requests go on beside it.
     pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
-        index::open_to_read(&self.inner.root.join("index.sqlite"))
+        schema::open_to_read(&self.inner.root.join("index.sqlite"))
     }
 
     pub(crate) fn write_index(&self) -> MutexGuard<'_, Connection> {

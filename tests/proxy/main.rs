@@ -8,9 +8,11 @@
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
+mod conformance;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod package_cases;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
-use super::progress::{Head, Progress, SharedHead};
+use super::progress::{End, Head, Progress, SharedHead};
 use super::shape::{Shape, shape};
 use super::shelf::Content;
 use super::{Inner, Joined, Key, Leading, Mode, report};
@@ -213,6 +213,9 @@ impl Exchange {
         mine: Option<oneshot::Receiver<Lead>>,
         stored: Option<&Entry>,
     ) -> Followed {
+        if mine.is_none() && self.is_over(&progress) {
+            return Followed::Alone;
+        }
         let head = match progress.wait_for(|progress| progress.head.is_some()).await {
             Ok(progress) => progress.head.clone(),
             Err(_) => None,
@@ -248,6 +251,23 @@ impl Exchange {
             Some(Head::Shared(_) | Head::Confirmed(_)) => return Followed::Alone,
         };
         Followed::Answer(answer)
+    }
+
+    /// Whether a fetch that is only being put in place is of no use any more: collapsing is for requests that were
+    /// there before the answer was whole; later ones get what a stored answer may give them (RFC 9111 section 4).
+    fn is_over(&self, progress: &watch::Receiver<Progress>) -> bool {
+        let progress = progress.borrow();
+        match (&progress.end, &progress.head) {
+            (None, _) => false,
+            (Some(End::Whole), Some(Head::Shared(head))) => {
+                let status = head.status.as_u16();
+                let nature = if status == 200 { self.verdict.nature } else { Nature::Plain };
+                let (requested, responded) = head.at;
+                let stored = Stored { status, headers: &head.headers, requested, responded, nature };
+                matches!(judge(&stored, &self.control, self.now, self.inner.run()), Judgement::Ask(_))
+            }
+            (Some(_), _) => true,
+        }
     }
 
     /// The answer that is not stored, for who began the fetch.

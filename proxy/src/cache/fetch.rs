@@ -21,7 +21,7 @@ use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::storable::storable;
 use crate::policy::{condition, vary};
 use crate::rules::Verdict;
-use crate::store::{BlobWriter, Draft, Entry, StoreError};
+use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError};
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 1024 * 1024;
@@ -129,6 +129,18 @@ impl Job {
         }
     }
 
+    fn provenance(&self) -> Provenance {
+        let identity = self.context.flow.identity();
+        Provenance {
+            run: self.inner.run(),
+            build: Some(identity.build.to_string()),
+            step: identity.step.map(|step| step.to_string()),
+            route: Some(self.context.flow.route()).filter(|route| !route.is_empty()),
+            source: None,
+            rule: Some(self.verdict.rule.to_string()),
+        }
+    }
+
     fn hand_over(self, response: Response<Body>, why: &'static str) {
         let _ = self.lead.send(Lead::Answer(response, why));
         self.fetch.head(Head::Unshared);
@@ -180,6 +192,8 @@ impl Job {
             requested,
             responded,
             class: self.verdict.class,
+            part: None,
+            provenance: self.provenance(),
         };
         let asked = self.upstream_request().headers().clone();
         let (sender, tail) = mpsc::channel(2);
@@ -190,6 +204,7 @@ impl Job {
             vary: draft.vary.clone(),
             total,
             file: writer.file(),
+            at: (requested, responded),
             stale: self.stored.is_some(),
             why,
         })));

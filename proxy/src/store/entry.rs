@@ -10,6 +10,32 @@ use crate::flow::{Class, Outcome};
 /// A request field that the response varied on, and its normalised value at the time (`None`: absent).
 pub type VaryField = (HeaderName, Option<String>);
 
+/// Which bytes of an object a stored body is, when it is not the whole: as many as the body has, from `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Position of the first byte.
+    pub from: u64,
+    /// Bytes of the whole object.
+    pub total: u64,
+}
+
+/// How a response came into the store. What is not known is `None`, as in everything stored by older versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// When the run that fetched it began.
+    pub run: Option<SystemTime>,
+    /// The build, or the label of another client.
+    pub build: Option<String>,
+    /// The step of the build.
+    pub step: Option<String>,
+    /// The way taken: direct, through which proxy, from which mirror.
+    pub route: Option<String>,
+    /// The URL it was fetched from, where that is another than its own; without signature and user information.
+    pub source: Option<String>,
+    /// The rule that classified it.
+    pub rule: Option<String>,
+}
+
 /// A response about to be stored.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -29,6 +55,10 @@ pub struct Draft {
     pub responded: SystemTime,
     /// Kind of content.
     pub class: Class,
+    /// Where the body is only a part of the object: which.
+    pub part: Option<Part>,
+    /// How it came here.
+    pub provenance: Provenance,
 }
 
 /// A stored response.

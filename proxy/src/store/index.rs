@@ -1,97 +1,23 @@
 //! The index: which blob answers which URL, and under which conditions.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::blob::SealedBlob;
-use super::{Digest, Draft, Entry, Store, StoreError, Touch, VaryField, headers};
+use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers};
 use crate::cache::key::hash16;
 use crate::flow::Class;
 
-const VERSION: i64 = 1;
 /// Variants kept for one URL.
 const MAX_VARIANTS: i64 = 16;
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
 
-/// Longest wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(20);
-
-const SCHEMA: &str = "
-CREATE TABLE blob (
-    id INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE,
-    size INTEGER NOT NULL,
-    stored INTEGER NOT NULL
-);
-CREATE TABLE entry (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,
-    variant BLOB NOT NULL,
-    url TEXT NOT NULL,
-    status INTEGER NOT NULL,
-    headers BLOB NOT NULL,
-    vary TEXT NOT NULL,
-    blob INTEGER NOT NULL REFERENCES blob(id),
-    requested INTEGER NOT NULL,
-    responded INTEGER NOT NULL,
-    class TEXT NOT NULL,
-    last_used INTEGER NOT NULL,
-    uses INTEGER NOT NULL DEFAULT 0,
-    pinned INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (key, variant)
-);
-CREATE INDEX entry_blob ON entry (blob);
-CREATE INDEX entry_used ON entry (last_used);
-CREATE TABLE outcome (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    at INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    why TEXT NOT NULL
-);
-CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), entries INTEGER NOT NULL, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL);
-INSERT INTO total VALUES (1, 0, 0, 0);
-CREATE TRIGGER entry_in AFTER INSERT ON entry BEGIN UPDATE total SET entries = entries + 1; END;
-CREATE TRIGGER entry_out AFTER DELETE ON entry BEGIN UPDATE total SET entries = entries - 1; END;
-CREATE TRIGGER blob_in AFTER INSERT ON blob BEGIN UPDATE total SET blobs = blobs + 1, bytes = bytes + NEW.size; END;
-CREATE TRIGGER blob_out AFTER DELETE ON blob BEGIN UPDATE total SET blobs = blobs - 1, bytes = bytes - OLD.size; END;
-";
-
 pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.status, entry.headers, entry.vary, \
-    entry.requested, entry.responded, entry.class, entry.last_used, entry.uses, entry.pinned, blob.digest, blob.size";
-
-pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        found => return Err(StoreError::Newer { path: dir.to_owned(), found, known: VERSION }),
-    }
-    // Came later; versions that do not know it keep it up all the same.
-    transaction.execute_batch("CREATE INDEX IF NOT EXISTS entry_url ON entry (url)")?;
-    transaction.commit()?;
-    Ok(connection)
-}
-
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(BUSY)?;
-    Ok(connection)
-}
+    entry.requested, entry.responded, entry.class, entry.last_used, entry.uses, entry.pinned, blob.digest, blob.size, \
+    entry.part_from, entry.part_total, entry.run, entry.build, entry.step, entry.route, entry.source, entry.rule";
 
 impl Store {
     /// The stored responses of a URL, the newest first.
@@ -258,12 +184,15 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
         .query_row(params![&draft.key[..], &variant[..]], |row| row.get(0))
         .optional()?;
     let responded = millis(draft.responded);
+    let provenance = &draft.provenance;
     let id = transaction
         .prepare_cached(
-            "INSERT INTO entry (key, variant, url, status, headers, vary, blob, requested, responded, class, last_used)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9)
+            "INSERT INTO entry (key, variant, url, status, headers, vary, blob, requested, responded, class, last_used,
+                 part_from, part_total, run, build, step, route, source, rule)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
              ON CONFLICT (key, variant) DO UPDATE SET status = ?4, headers = ?5, vary = ?6, blob = ?7, requested = ?8,
-                 responded = ?9, class = ?10, last_used = ?9 RETURNING id",
+                 responded = ?9, class = ?10, last_used = ?9, part_from = ?11, part_total = ?12, run = ?13,
+                 build = ?14, step = ?15, route = ?16, source = ?17, rule = ?18 RETURNING id",
         )?
         .query_row(
             params![
@@ -277,6 +206,14 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
                 millis(draft.requested),
                 responded,
                 draft.class.as_str(),
+                draft.part.map(|part| part.from.cast_signed()),
+                draft.part.map(|part| part.total.cast_signed()),
+                provenance.run.map(millis),
+                provenance.build,
+                provenance.step,
+                provenance.route,
+                provenance.source,
+                provenance.rule,
             ],
             |row| row.get(0),
         )?;
@@ -336,6 +273,8 @@ pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         requested: from_millis(row.get(6)?),
         responded: from_millis(row.get(7)?),
         class: class_named(&class),
+        part: part_at(row)?,
+        provenance: provenance_at(row)?,
     };
     Ok(Entry {
         id: row.get(0)?,
@@ -350,6 +289,22 @@ pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 pub(crate) fn digest_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     Ok(Digest(row.get(column)?))
+}
+
+fn part_at(row: &Row<'_>) -> rusqlite::Result<Option<Part>> {
+    let (from, total): (Option<i64>, Option<i64>) = (row.get(14)?, row.get(15)?);
+    Ok(from.zip(total).map(|(from, total)| Part { from: from.cast_unsigned(), total: total.cast_unsigned() }))
+}
+
+fn provenance_at(row: &Row<'_>) -> rusqlite::Result<Provenance> {
+    Ok(Provenance {
+        run: row.get::<_, Option<i64>>(16)?.map(from_millis),
+        build: row.get(17)?,
+        step: row.get(18)?,
+        route: row.get(19)?,
+        source: row.get(20)?,
+        rule: row.get(21)?,
+    })
 }
 
 fn class_named(name: &str) -> Class {

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::flow::Class;
 use crate::inspect::{Filter, Limits, Removed};
+use crate::rules::Promised;
 
 fn draft(number: u64) -> Draft {
     let url = format!("http://example.org/{number}");
@@ -19,6 +20,8 @@ fn draft(number: u64) -> Draft {
         requested: at,
         responded: at,
         class: Class::Package,
+        part: None,
+        provenance: Provenance::default(),
     }
 }
 
@@ -182,4 +185,88 @@ fn writes_until_killed() {
         let body = vec![u8::try_from(number % 251).unwrap(); 10_000 + usize::try_from(number % 7).unwrap() * 50_000];
         put(&store, number % 50, &[&body[..], &std::process::id().to_le_bytes()].concat());
     }
+}
+
+#[test]
+fn part_and_provenance_come_back() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let provenance = Provenance {
+        run: Some(UNIX_EPOCH + Duration::from_secs(7)),
+        build: Some("rootfs.debian".to_owned()),
+        step: Some("packages".to_owned()),
+        route: Some("direct".to_owned()),
+        source: Some("http://mirror.example.org/1".to_owned()),
+        rule: Some("apt pool".to_owned()),
+    };
+    let part = Some(Part { from: 5, total: 100 });
+    let mut writer = store.writer().unwrap();
+    writer.write(b"middle").unwrap();
+    let draft = Draft { part, provenance: provenance.clone(), ..draft(1) };
+    store.commit(writer.seal().unwrap(), draft.clone()).unwrap();
+    let found = store.lookup(&draft.key).unwrap().remove(0);
+    assert_eq!((found.draft.part, found.draft.provenance), (part, provenance));
+    put(&store, 1, b"the whole");
+    let found = store.lookup(&draft.key).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].draft.part, &found[0].draft.provenance), (None, &Provenance::default()));
+}
+
+#[test]
+fn promises_are_kept_and_the_strongest_counts() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let promise = |byte: u8, algorithm, digits: usize, text: &str| Promise {
+        key: [byte; 16],
+        promised: Promised::named(algorithm, text.repeat(digits / text.len())).unwrap(),
+        size: Some(u64::from(byte)),
+    };
+    let (weak, strong) = (promise(1, "sha1", 40, "ab"), promise(1, "sha512", 128, "CD"));
+    let at = UNIX_EPOCH + Duration::from_secs(9);
+    store.promise("http://example.org/index", at, &[weak, strong.clone(), promise(2, "sha256", 64, "ef")]).unwrap();
+    let found = store.promised(&[1; 16]).unwrap().unwrap();
+    assert_eq!(found, Learnt { promise: strong, source: "http://example.org/index".to_owned(), at });
+    assert_eq!(found.promise.promised.hex, "cd".repeat(64));
+    let later = promise(2, "sha256", 64, "01");
+    store.promise("http://example.org/other", at, std::slice::from_ref(&later)).unwrap();
+    assert_eq!(store.promised(&[2; 16]).unwrap().unwrap().promise, later);
+    assert_eq!(store.promised(&[3; 16]).unwrap(), None);
+    for (algorithm, hex) in [("sha256", "ab"), ("md5", &*"ab".repeat(16)), ("sha1", &*"xy".repeat(20))] {
+        assert_eq!(Promised::named(algorithm, hex), None, "{algorithm}");
+    }
+}
+
+/// An index as version 1 wrote it, with one entry.
+const VERSION_1: &str = "
+CREATE TABLE blob (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, stored INTEGER NOT NULL);
+CREATE TABLE entry (id INTEGER PRIMARY KEY, key BLOB NOT NULL, variant BLOB NOT NULL, url TEXT NOT NULL,
+    status INTEGER NOT NULL, headers BLOB NOT NULL, vary TEXT NOT NULL, blob INTEGER NOT NULL REFERENCES blob(id),
+    requested INTEGER NOT NULL, responded INTEGER NOT NULL, class TEXT NOT NULL, last_used INTEGER NOT NULL,
+    uses INTEGER NOT NULL DEFAULT 0, pinned INTEGER NOT NULL DEFAULT 0, UNIQUE (key, variant));
+CREATE TABLE outcome (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, outcome TEXT NOT NULL,
+    why TEXT NOT NULL);
+CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), entries INTEGER NOT NULL, blobs INTEGER NOT NULL,
+    bytes INTEGER NOT NULL);
+INSERT INTO total VALUES (1, 1, 1, 4);
+INSERT INTO blob VALUES (1, zeroblob(32), 4, 0);
+INSERT INTO entry VALUES (1, zeroblob(16), zeroblob(16), 'http://example.org/', 200, x'', '', 1, 0, 0, 'other', 0, 3, 1);
+CREATE TRIGGER entry_in AFTER INSERT ON entry BEGIN UPDATE total SET entries = entries + 1; END;
+CREATE TRIGGER entry_out AFTER DELETE ON entry BEGIN UPDATE total SET entries = entries - 1; END;
+PRAGMA user_version = 1;
+";
+
+#[test]
+fn an_index_of_version_1_is_taken_over() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("v1")).unwrap();
+    let old = Connection::open(dir.path().join("v1/index.sqlite")).unwrap();
+    old.execute_batch(VERSION_1).unwrap();
+    drop(old);
+    let store = Store::open(dir.path()).unwrap();
+    let found = store.lookup(&[0; 16]).unwrap().remove(0);
+    assert_eq!((found.draft.url.as_str(), found.uses, found.pinned), ("http://example.org/", 3, true));
+    assert_eq!((found.draft.part, found.draft.provenance), (None, Provenance::default()));
+    put(&store, 1, b"new");
+    // And it is one of version 2 from here on.
+    assert_eq!(Store::open(dir.path()).unwrap().stats().unwrap().entries, 2);
 }

@@ -20,6 +20,8 @@ pub(in crate::inspect) fn put(store: &Store, url: &str, body: &[u8]) -> Entry {
         requested: UNIX_EPOCH,
         responded: UNIX_EPOCH,
         class: Class::Other,
+        part: None,
+        provenance: crate::store::Provenance::default(),
     };
     let mut writer = store.writer().unwrap();
     writer.write(body).unwrap();

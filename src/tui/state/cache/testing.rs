@@ -27,6 +27,8 @@ pub(in crate::tui) fn variant(id: i64, url: &str, size: u64, left: Option<u64>) 
         requested: at,
         responded: at,
         class: Class::Package,
+        part: None,
+        provenance: larder_proxy::store::Provenance::default(),
     };
     let entry = Entry {
         id,
