@@ -8,6 +8,7 @@
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
+mod ecosystems;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
