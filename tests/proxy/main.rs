@@ -13,6 +13,7 @@ mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
 mod package_cases;
+mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -54,6 +55,10 @@ class Proxy:
 class Larder(Proxy):
     name = title = "larder"
 
+    def __init__(self, work, options=()):
+        super().__init__(work)
+        self.options = options
+
     @classmethod
     def missing(cls):
         return False
@@ -67,7 +72,16 @@ class Larder(Proxy):
             "NO_PROXY": "*",
         }
         program = os.environ.get("LARDER") or str(HERE.parents[2] / "target/debug/larder")
-        return [program, "proxy", "--json", "--listen", f"127.0.0.1:{self.port}"], env
+        return [program, "proxy", "--json", "--listen", f"127.0.0.1:{self.port}", *self.options], env
+
+    def listens(self):
+        return super().listens() and self.bundle is not None
+
+    @property
+    def bundle(self):
+        """The host's certificates with its own, once it has said where they are."""
+        said = re.search("CA='(.*?)'", (self.work / "output").read_text())
+        return said and said[1]
 
 
 class Squid(Proxy):
