@@ -137,7 +137,7 @@ impl Job {
             step: identity.step.map(|step| step.to_string()),
             route: Some(self.context.flow.route()).filter(|route| !route.is_empty()),
             source: None,
-            rule: Some(self.verdict.rule.to_owned()),
+            rule: Some(self.verdict.rule.to_string()),
         }
     }
 
