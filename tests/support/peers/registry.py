@@ -11,6 +11,8 @@ import json
 import os
 import re
 import secrets
+import select
+import socket
 import ssl
 import subprocess
 import tarfile
@@ -99,9 +101,11 @@ class Registry:
 
 
 class Front:
-    """Serves over TLS, by the first segment of the path: `open` passes to the registry, `token` wants a token of `auth`
-    first, `signed` wants a token and sends those who ask for a blob to `cdn`, which wants no Authorization, and a
-    signature that is younger than a minute. `opaque` does so too, to a path that is another for each repository."""
+    """Serves over TLS, by the first label of the host's name: `open` passes to the registry, `token` wants a token of
+    `auth` first, `signed` wants a token and sends those who ask for a blob to `cdn`, which wants no Authorization, and
+    a signature that is younger than a minute. `opaque` does so too, to a path that is another for each repository.
+
+    Its names lead here by a proxy of its own, as in a company."""
 
     def __init__(self, work, registry):
         self.registry, self.log, self.lock = registry, [], threading.Lock()
@@ -115,13 +119,14 @@ class Front:
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    @property
-    def url(self):
-        return f"https://127.0.0.1:{self.server.server_port}"
+        proxy = type("Proxy", (Proxy,), {"behind": self.server.server_address})
+        self.proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), proxy)
+        self.proxy.daemon_threads = True
+        threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
 
-    def mirrors(self):
-        for part in "open", "token", "signed", "opaque", "auth", "cdn":
-            yield from ("--mirror", f"{part}.example.org={self.url}/{part}/")
+    def options(self):
+        """What Larder is to be told."""
+        return "--ca-file", str(self.ca), "--upstream-proxy", f"http://127.0.0.1:{self.proxy.server_port}"
 
     def take_log(self):
         with self.lock:
@@ -136,6 +141,27 @@ class Front:
         return hmac.new(self.secret, f"{path} {date}".encode(), "sha256").hexdigest()
 
 
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """Opens tunnels, all to one address."""
+
+    behind = None
+
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        with socket.create_connection(self.behind) as far:
+            self.send_response(200)
+            self.end_headers()
+            pair = {self.connection: far, far: self.connection}
+            while True:
+                for ready in select.select(list(pair), [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    pair[ready].sendall(data)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     front = None
@@ -145,8 +171,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         address = urllib.parse.urlsplit(self.path)
-        _, part, rest = address.path.split("/", 2)
-        rest = "/" + rest
+        part, rest = self.headers["Host"].split(".")[0], address.path
         scoped = SCOPED.match(rest)
         authorization = self.headers.get("Authorization", "")
         answer = getattr(self, "answer_" + part)
@@ -154,7 +179,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         sent = 0 if self.command == "HEAD" else len(body)
         kind = scoped["kind"] if scoped else "blobs" if part == "cdn" else part
         with self.front.lock:
-            self.front.log.append((part, kind, self.command, self.path, status, sent, bool(authorization)))
+            self.front.log.append((part, kind, self.command, rest, status, sent, bool(authorization)))
         self.send_response(status)
         if status != 304:
             fields.setdefault("Content-Length", len(body))
@@ -230,13 +255,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def certificates(work):
-    """A CA of the test's own and a certificate for the loopback: their files."""
+    """A CA of the test's own and a certificate for the names of the front: their files."""
     script = """
         set -e
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 \\
           -subj '/CN=CA of a test'
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout front.key -out front.csr -subj /CN=front
-        printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' >ext
+        printf 'subjectAltName=DNS:*.example.org\\nbasicConstraints=CA:FALSE\\n' >ext
         openssl x509 -req -in front.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out front.pem
     """
     subprocess.run(["sh", "-c", script], cwd=work, check=True, capture_output=True)
