@@ -7,8 +7,11 @@ mod exchange;
 mod fetch;
 mod file_body;
 pub(crate) mod key;
+mod learn;
 mod opened;
 mod progress;
+mod promises;
+mod refuted;
 mod report;
 mod room;
 mod shape;
@@ -33,8 +36,10 @@ use tokio_util::task::TaskTracker;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
+use self::learn::Readings;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
+use self::promises::Promises;
 pub use self::room::Keep;
 use self::shelf::Shelf;
 use crate::body::Body;
@@ -42,7 +47,7 @@ use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
-use crate::rules::Rules;
+use crate::rules::{Nature, Rules};
 use crate::store::{Store, StoreError, Touch, from_millis, millis};
 
 /// What the cache may do.
@@ -73,6 +78,10 @@ struct Inner {
     mode: AtomicU8,
     rules: Rules,
     clock: Clock,
+    /// When this cache was made.
+    made: SystemTime,
+    promises: Promises,
+    readings: Readings,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
     /// Fetches that others may join.
@@ -99,7 +108,10 @@ impl Cache {
             origin,
             mode: AtomicU8::new(mode as u8),
             rules,
+            made: clock(),
             clock,
+            promises: Promises::default(),
+            readings: Readings::default(),
             run: AtomicI64::new(0),
             fetches: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -125,8 +137,13 @@ impl Cache {
             return self.around(key, request, context, why).await;
         }
         let (parts, _) = request.into_parts();
+        if verdict.nature == Nature::Mutable {
+            self.inner.indexes_read(&key.url).await;
+        }
         let exchange = Exchange {
             inner: self.inner.clone(),
+            known: self.inner.known(&key, &verdict).await,
+            anew: self.inner.promises.take_suspect(&key.hash),
             key,
             verdict,
             refetch: parts.extensions.get::<Refetch>().is_some(),

@@ -4,6 +4,7 @@ mod damage;
 mod fake_origin;
 mod faults;
 mod joining;
+mod promises;
 mod serving;
 
 use std::path::Path;

@@ -148,7 +148,7 @@ impl BlobWriter {
         if let Some((context, promised)) = self.promised.take() {
             let found = hex::encode(context.finish());
             if found != promised.hex {
-                return Err(StoreError::Mismatch(format!("its digest is {found}, the URL says {}", promised.hex)));
+                return Err(StoreError::Mismatch(format!("its digest is {found}, and {} was promised", promised.hex)));
             }
         }
         Ok(())
