@@ -7,6 +7,7 @@
 
 mod commands;
 mod damage;
+mod kills;
 mod manage;
 #[path = "../support/origin.rs"]
 mod origin;
