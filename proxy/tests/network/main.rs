@@ -6,6 +6,7 @@ mod forward;
 mod http2_only;
 mod intercept;
 mod live;
+mod mirrors;
 mod resolver;
 mod route;
 mod strict;
