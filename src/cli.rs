@@ -18,6 +18,7 @@ mod history;
 mod inspect;
 mod man;
 mod mapped;
+mod mirrors;
 mod new;
 mod proxy_config;
 mod ps;
