@@ -42,6 +42,11 @@ pub(super) fn parse(text: &str) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// Whether it is for every host that no other is for.
+    pub(super) fn is_default(&self) -> bool {
+        self.machine.is_empty()
+    }
+
     /// Whether it is for what is at a URL.
     pub(super) fn is_for(&self, url: &Url) -> bool {
         let (scheme, rest) = match self.machine.split_once("://") {

@@ -81,10 +81,12 @@ impl MirrorSetting {
 
     /// As shown: the URL alone where there is nothing else.
     fn shown(&self) -> Value {
+        if *self == Self::at(self.url.clone()) { json!(without_password(&self.url)) } else { self.described() }
+    }
+
+    /// Everything that is set, by the keys of a settings file.
+    pub(crate) fn described(&self) -> Value {
         let url = without_password(&self.url);
-        if *self == Self::at(self.url.clone()) {
-            return json!(url);
-        }
         let mut all = Map::from_iter([("url".to_owned(), json!(url))]);
         let path = |path: &Path| json!(path.to_string_lossy());
         let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
