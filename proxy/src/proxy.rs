@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Access, Admitted};
 use crate::body::{self, Body};
 use crate::cache::{Cache, Refetch};
 use crate::config::Config;
@@ -56,11 +57,14 @@ impl Proxy {
         let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
-        let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
+        let access = Access { allow: config.allow.clone(), deny: config.deny.clone() };
+        let admitted = Arc::new(Admitted { access: access.clone(), origin: origin.clone() });
+        let cache = Cache::new(store, admitted, config.mode, Rules::new(&config.rules)?);
         if let Some(bytes) = config.cache_max_bytes {
             cache.keep_below(bytes);
         }
         let shared = Shared {
+            access,
             cache,
             origin,
             guard,

@@ -176,7 +176,11 @@ fn insert_blob(transaction: &Transaction<'_>, digest: Digest, size: u64, stored:
 }
 
 /// The row's id, and the blob it named before.
-fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusqlite::Result<(i64, Option<i64>)> {
+pub(super) fn insert_entry(
+    transaction: &Transaction<'_>,
+    draft: &Draft,
+    blob: i64,
+) -> rusqlite::Result<(i64, Option<i64>)> {
     let vary = encode_vary(&draft.vary);
     let variant = hash16(vary.as_bytes());
     let old = transaction
@@ -221,7 +225,7 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
 }
 
 /// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
-fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+pub(super) fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
     let count: i64 = transaction
         .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1 AND pinned = 0")?
         .query_row([&key[..]], |row| row.get(0))?;
