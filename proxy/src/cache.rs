@@ -12,10 +12,12 @@ mod file_body;
 mod follow;
 pub(crate) mod key;
 mod learn;
+mod opened;
 mod progress;
 mod promises;
 mod refuted;
 mod report;
+mod room;
 mod shape;
 mod shelf;
 
@@ -41,8 +43,10 @@ use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
 use self::learn::Readings;
+pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
+pub use self::room::Keep;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
@@ -98,10 +102,14 @@ struct Inner {
 impl Cache {
     /// A cache over `store`; without one everything passes uncached, with one warning.
     pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
-        Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now))
+        let cache = Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now));
+        if cache.inner.shelf.is_none() {
+            cache.inner.warn(&"there is no usable cache directory");
+        }
+        cache
     }
 
-    /// The same with a clock of the caller's.
+    /// The same with a clock of the caller's, and without a warning.
     pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
         let inner = Inner {
             origin,
@@ -120,9 +128,6 @@ impl Cache {
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
         };
-        if inner.shelf.is_none() {
-            inner.warn(&"there is no usable cache directory");
-        }
         Self { inner: Arc::new(inner) }
     }
 
@@ -133,7 +138,11 @@ impl Cache {
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
         let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
-        context.flow.update(|flow| flow.class = verdict.class);
+        context.flow.update(|flow| {
+            flow.class = verdict.class;
+            flow.rule = verdict.rule.to_string();
+            flow.key = crate::redact::url(&key.url);
+        });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
         }
@@ -208,7 +217,14 @@ impl Cache {
     /// Keeps what is stored below so many bytes: what was used least recently goes, but nothing of the present run.
     pub fn keep_below(&self, bytes: u64) {
         if let Some(shelf) = &self.inner.shelf {
-            shelf.keep_below(bytes);
+            shelf.room().set(|keep| keep.max_bytes = Some(bytes));
+        }
+    }
+
+    /// Keeps what is stored within limits.
+    pub fn keep(&self, limits: Keep) {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.room().set(|keep| *keep = limits);
         }
     }
 

@@ -56,6 +56,12 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Credentials for a mirror. They are not repeated.
+    #[error("the credentials cannot be used: {reason}")]
+    Credentials {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A rule about paths.
     #[error("rule `{pattern}`: {reason}")]
     Rule {

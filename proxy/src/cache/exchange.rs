@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
 use super::key::hash16;
-use super::progress::{Head, Progress, SharedHead};
+use super::progress::{End, Head, Progress, SharedHead};
 use super::promises::Known;
 use super::shape::{Shape, shape};
-use super::shelf::Content;
+use super::shelf::{Content, is_damage};
 use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
 use crate::flow::{Class, Outcome};
@@ -283,6 +283,9 @@ impl Exchange {
         mine: Option<oneshot::Receiver<Lead>>,
         stored: Option<&Entry>,
     ) -> Followed {
+        if mine.is_none() && self.is_over(&progress) {
+            return Followed::Alone;
+        }
         let head = match progress.wait_for(|progress| progress.head.is_some()).await {
             Ok(progress) => progress.head.clone(),
             Err(_) => None,
@@ -318,6 +321,23 @@ impl Exchange {
             Some(Head::Shared(_) | Head::Confirmed(_)) => return Followed::Alone,
         };
         Followed::Answer(answer)
+    }
+
+    /// Whether a fetch that is only being put in place is of no use any more: collapsing is for requests that were
+    /// there before the answer was whole; later ones get what a stored answer may give them (RFC 9111 section 4).
+    fn is_over(&self, progress: &watch::Receiver<Progress>) -> bool {
+        let progress = progress.borrow();
+        match (&progress.end, &progress.head) {
+            (None, _) => false,
+            (Some(End::Whole), Some(Head::Shared(head))) => {
+                let status = head.status.as_u16();
+                let nature = if status == 200 { self.verdict.nature } else { Nature::Plain };
+                let (requested, responded) = head.at;
+                let stored = Stored { status, headers: &head.headers, requested, responded, nature };
+                matches!(judge(&stored, &self.control, self.now, self.inner.run()), Judgement::Ask(_))
+            }
+            (Some(_), _) => true,
+        }
     }
 
     /// The answer that is not stored, for who began the fetch.
@@ -376,7 +396,12 @@ impl Exchange {
         let store = self.inner.shelf.as_ref()?;
         let content = match store.content(entry).await {
             Ok(content) => content,
+            Err(error) if !is_damage(&error) => {
+                self.inner.warn(&error);
+                return None;
+            }
             Err(error) => {
+                self.context.flow.update(|flow| flow.damaged = true);
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
                 if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);

@@ -251,6 +251,7 @@ impl Job {
             vary: draft.vary.clone(),
             total,
             file: writer.file(),
+            at: (requested, responded),
             stale: self.stored.is_some(),
             why,
         })));

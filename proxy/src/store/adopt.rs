@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
 
-use super::index::{insert_entry, limit_variants};
-use super::{Digest, Draft, ENTRY_COLUMNS, Entry, Store, StoreError, decode_entry, remove_unused_blobs};
+use super::index::{ENTRY_COLUMNS, insert_entry, intact, limit_variants, remove_unused_blobs};
+use super::{Digest, Draft, Entry, Store, StoreError};
 
 impl Store {
     /// The entries whose whole body is the blob, the last used first; not more than a few.
@@ -14,12 +14,14 @@ impl Store {
              WHERE blob.digest = ?1 AND entry.status = 200 AND entry.part_from IS NULL \
              ORDER BY entry.last_used DESC LIMIT 32"
         ))?;
-        let rows = statement.query_map([&digest.0[..]], decode_entry)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement.query_map([&digest.0[..]], |row| Ok(intact(row)))?;
+        let found: Vec<Option<Entry>> = rows.collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Makes a stored blob the answer of one more URL, or for one more variant; `None` when it is no longer stored.
     pub fn adopt(&self, digest: &Digest, draft: Draft) -> Result<Option<Entry>, StoreError> {
+        let _session = self.writing()?;
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let blob: Option<(i64, i64)> = transaction
@@ -27,7 +29,7 @@ impl Store {
             .query_row([&digest.0[..]], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((blob, size)) = blob else { return Ok(None) };
-        let (id, replaced) = insert_entry(&transaction, &draft, blob)?;
+        let (id, replaced) = insert_entry(&transaction, &draft, blob, *digest, size.cast_unsigned())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob).collect();
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
