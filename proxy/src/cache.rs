@@ -43,6 +43,7 @@ use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
 use self::learn::Readings;
+pub(crate) use self::learn::promise_key;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;

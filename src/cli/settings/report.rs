@@ -24,6 +24,7 @@ impl Settings {
                 let shown = self.mirrors.value.iter().map(|(from, to)| (from.clone(), json!(without_password(to))));
                 (Value::Object(shown.collect()), &self.mirrors.source)
             }
+            "rules" => (json!(self.rules.value), &self.rules.source),
             "upstream_timeout" => {
                 (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
             }
