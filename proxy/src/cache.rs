@@ -54,7 +54,7 @@ use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
-use crate::rules::{Nature, Rules, Verdict};
+use crate::rules::{Rules, Verdict};
 use crate::store::{Provenance, Store, StoreError, Touch, from_millis, millis};
 
 /// What the cache may do.
@@ -148,9 +148,7 @@ impl Cache {
             return self.around(key, request, context, why).await;
         }
         let (parts, _) = request.into_parts();
-        if verdict.nature == Nature::Mutable {
-            self.inner.indexes_read(&key.url).await;
-        }
+        self.inner.indexes_read(&key.url, verdict.nature).await;
         let exchange = Exchange {
             inner: self.inner.clone(),
             known: self.inner.known(&key, &verdict).await,

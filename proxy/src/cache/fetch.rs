@@ -69,8 +69,8 @@ pub(super) struct Job {
 enum Broken {
     /// Upstream's side; why.
     Upstream(String),
-    /// The store's side; what was read and not written, and the rest.
-    Store(StoreError, Vec<Bytes>, Body),
+    /// The store's side; how much was written, what was read and not written, and the rest.
+    Store(StoreError, u64, Vec<Bytes>, Body),
 }
 
 impl Job {
@@ -223,7 +223,8 @@ impl Job {
         // A coding that the origin applies on the way is not part of what is promised.
         let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
         let promised = self.promised(&parts.headers).filter(|_| plain);
-        let held = promised.is_some();
+        // An index that teaches is not whole for anybody before it is announced that it will be read.
+        let held = promised.is_some() || self.verdict.learns.is_some();
         if let Some(promised) = promised {
             writer.promise(promised);
         }
@@ -302,8 +303,10 @@ impl Transfer {
         match self.copy(writer, body).await {
             Ok(writer) => self.finish(writer).await,
             Err(Broken::Upstream(why)) => self.broken(&why),
-            Err(Broken::Store(error, unwritten, rest)) => {
+            Err(Broken::Store(error, written, unwritten, rest)) => {
                 self.inner.warn(&error);
+                // The tail begins here: nothing is held back any more.
+                self.fetch.available(written);
                 self.spill(unwritten, rest, tail).await;
             }
         }
@@ -339,15 +342,16 @@ impl Transfer {
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
             self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
-            let written = tokio::task::spawn_blocking(move || {
+            let written = writer.size();
+            let writing = tokio::task::spawn_blocking(move || {
                 let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
                 (writer, result, batch)
             });
-            let (back, result, batch) = written.await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string()))?;
             writer = back;
             if let Err(error) = result {
                 let rest = if ended { empty() } else { body };
-                return Err(Broken::Store(error, batch, rest));
+                return Err(Broken::Store(error, written, batch, rest));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
