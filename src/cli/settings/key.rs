@@ -56,6 +56,12 @@ pub static KEYS: &[Key] = &[
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key(
+        "rules",
+        Kind::Map,
+        false,
+        "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
+    ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
