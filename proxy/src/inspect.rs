@@ -14,11 +14,11 @@ use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 use crate::flow::Class;
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime};
-use crate::rules::{Nature, Verdict};
-use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, damaged_rows, intact};
+use crate::rules::{Nature, Promised, Verdict};
+use crate::store::{Digest, ENTRY_COLUMNS, Entry, Learnt, Store, StoreError, damaged_rows, intact};
 
 pub use self::explain::{Detail, Explanation, Last, Next, PromisedBy};
-pub use self::manage::{Dropped, Soundness, Target, judged};
+pub use self::manage::{Dropped, Soundness, Target};
 pub use self::room::{Limits, Removed};
 pub use self::tree::{Folder, FolderSums, folder_of};
 
@@ -226,8 +226,12 @@ impl Store {
     }
 }
 
-fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
-    explain_as(entry, verdict.nature, now)
+fn explain_entry(entry: Entry, verdict: &Verdict, learnt: Option<&Learnt>, now: SystemTime) -> Variant {
+    // The digest of another algorithm is compared when the entry is served.
+    let is_it = |promised: &Promised| promised.name() != "sha256" || promised.hex == entry.digest.to_string();
+    let known = verdict.promised.as_ref().or(learnt.map(|learnt| &learnt.promise.promised)).is_some_and(is_it);
+    let fits = entry.draft.status == 200 && verdict.fits(&entry.draft.headers);
+    explain_as(entry, if fits { verdict.nature.with_digest(known) } else { Nature::Plain }, now)
 }
 
 /// What would come of a request for an entry that lives so long, without a run that has confirmed it.

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::args::{CacheCommand, CacheGcArgs, CacheVerifyArgs, JsonArgs};
 use super::console::Console;
+use super::proxy_config::rules;
 use super::settings::{Settings, parse_bytes, parse_seconds};
 use crate::error::{Error, Exit, Result};
 use crate::output::text::{bytes, printable, table};
@@ -22,7 +23,7 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
     let dir = &settings.cache_dir.value;
     let open = || Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error));
     match command {
-        CacheCommand::Ls(args) => list::ls(args, &open()?, console),
+        CacheCommand::Ls(args) => list::ls(args, &rules(settings)?, &open()?, console),
         CacheCommand::Stats(args) => stats(args, &open()?, console),
         CacheCommand::Verify(args) if !args.urls.is_empty() => {
             manage::verify(&args.urls, args.repair, args.json.json, &open()?, console)
@@ -32,7 +33,7 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
         CacheCommand::Pin(args) => manage::pin(args, true, &open()?, console),
         CacheCommand::Unpin(args) => manage::pin(args, false, &open()?, console),
         CacheCommand::Gc(args) => gc(args, settings, &open()?, console),
-        CacheCommand::Explain(args) => explain::explain(args, &open()?, console),
+        CacheCommand::Explain(args) => explain::explain(args, &rules(settings)?, &open()?, console),
     }
 }
 

@@ -14,9 +14,9 @@ use crate::engine::ui::duration;
 use crate::error::{Error, Result};
 use crate::output::text::{bytes, printable};
 
-pub(super) fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<()> {
+pub(super) fn explain(args: &CacheExplainArgs, rules: &Rules, store: &Store, console: &Console) -> Result<()> {
     let now = SystemTime::now();
-    let found = store.explain(&args.url, &Rules::default(), now).map_err(read)?;
+    let found = store.explain(&args.url, rules, now).map_err(read)?;
     let Some(explanation) = found else {
         return Err(Error::new(format!("{} is not a URL that can be cached", args.url))
             .hint("give an absolute http or https URL"));
