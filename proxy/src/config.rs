@@ -74,6 +74,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For a client's request head or TLS hello.
     pub client: Duration,
+    /// Without a byte either way, for connections passed on unseen. Long: a WebSocket or an attached terminal may
+    /// be silent while a build works.
+    pub tunnel: Duration,
 }
 
 impl Default for Timeouts {
@@ -83,6 +86,7 @@ impl Default for Timeouts {
             head: Duration::from_mins(1),
             idle: Duration::from_mins(1),
             client: Duration::from_secs(30),
+            tunnel: Duration::from_mins(30),
         }
     }
 }

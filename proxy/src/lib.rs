@@ -17,6 +17,7 @@ pub mod in_flight;
 pub mod inspect;
 pub mod intercept;
 pub mod listener;
+mod max_forwards;
 pub mod mirror;
 pub mod origin;
 pub mod policy;
@@ -31,7 +32,9 @@ mod service;
 mod shared;
 pub mod stats;
 pub mod store;
+mod trailers;
 mod tunnel;
+mod upgrade;
 pub mod upstream;
 
 pub use crate::config::Config;

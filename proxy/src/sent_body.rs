@@ -11,7 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
 
-/// Holds the flow until the last byte has left. Trailers are dropped.
+/// Holds the flow until the last byte has left.
 pub(crate) struct SentBody {
     inner: Body,
     flow: Arc<FlowRecorder>,
@@ -34,29 +34,24 @@ impl http_body::Body for SentBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else { return Poll::Pending };
-            return Poll::Ready(match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => {
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else { return Poll::Pending };
+        match &frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => {
                     let length = data.len() as u64;
                     this.flow.sent(length);
                     this.left = this.left.map(|left| left.saturating_sub(length));
-                    Some(Ok(Frame::data(data)))
                 }
-                Some(Ok(Err(_trailers))) => continue,
-                Some(Err(error)) => {
-                    this.flow.update(|flow| {
-                        flow.outcome = Outcome::Error;
-                        flow.why = format!("{}; the answer broke off: {error}", flow.why);
-                    });
-                    Some(Err(error))
-                }
-                None => {
-                    this.ended = true;
-                    None
-                }
-            });
+                // Trailers are a body's end.
+                None => this.ended = true,
+            },
+            Some(Err(error)) => this.flow.update(|flow| {
+                flow.outcome = Outcome::Error;
+                flow.why = format!("{}; the answer broke off: {error}", flow.why);
+            }),
+            None => this.ended = true,
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

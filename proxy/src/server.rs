@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::ext::Protocol as ConnectProtocol;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +21,7 @@ use crate::forward::Scope;
 use crate::identity::Client;
 use crate::service;
 use crate::shared::Shared;
+use crate::upgrade;
 use crate::upstream::connector::Io;
 use crate::upstream::idle_body::IdleBody;
 
@@ -103,13 +105,18 @@ fn http2() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(4 * 1024 * 1024)
         .max_pending_accept_reset_streams(64)
+        .enable_connect_protocol()
         .keep_alive_interval(Duration::from_mins(1))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
 }
 
-async fn handle(session: Arc<Session>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    if request.method() == Method::CONNECT {
+async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    if let Some(protocol) = request.extensions_mut().remove::<ConnectProtocol>() {
+        if let Err(refusal) = upgrade::from_extended_connect(&mut request, protocol.as_str()) {
+            return Ok(refusal.response());
+        }
+    } else if request.method() == Method::CONNECT {
         return Ok(if session.scope == Scope::Proxy {
             connect::accept(&session, request).await
         } else {

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
 
 use super::connector::{Connector, Io};
 use super::dial::Dialer;
+use super::failure::{Again, again, failure};
 use super::first_contact::FirstContact;
-use super::idle_body::{IdleBody, chain};
+use super::idle_body::IdleBody;
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, UpstreamProxy, target};
 use super::tls::OriginTls;
+use super::upload::{Sending, Upload};
 use crate::body::Body;
 use crate::config::{Config, Timeouts};
 use crate::guard::Guard;
@@ -24,18 +26,24 @@ use crate::hop_by_hop;
 use crate::mirror::{self, Mapped, Mirror};
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 
+/// What an origin may send on one HTTP/2 stream before it is read: 40 MB/s at 50 ms.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+/// The same for all streams of a connection together. Clients share it, and what a client does not read is held back
+/// here: 63 that stall leave the others room. Only unread bytes take memory.
+const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+
 /// The real network.
 pub struct NetworkOrigin {
     guarded: Way,
     trusted: Way,
     mirrors: Vec<Mirror>,
     proxy: Arc<UpstreamProxy>,
-    timeouts: Timeouts,
+    pub(super) timeouts: Timeouts,
 }
 
-struct Way {
-    connector: Connector,
-    client: Client<Connector, Body>,
+pub(super) struct Way {
+    pub(super) connector: Connector,
+    client: Client<Connector, Sending>,
     first_contact: FirstContact,
 }
 
@@ -49,8 +57,8 @@ impl Way {
             .http1_max_buf_size(256 * 1024)
             .http1_max_headers(256)
             .http2_max_header_list_size(256 * 1024)
-            .http2_initial_stream_window_size(2 * 1024 * 1024)
-            .http2_initial_connection_window_size(8 * 1024 * 1024)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(std::time::Duration::from_secs(20))
             .http2_keep_alive_timeout(std::time::Duration::from_secs(20))
             .build(connector.clone());
@@ -85,76 +93,131 @@ impl NetworkOrigin {
         guest: bool,
     ) -> Result<(Box<dyn Io>, String), UpstreamError> {
         let way = if guest { &self.guarded } else { &self.trusted };
-        let stream = way.connector.tunnel(host, port).await?;
+        let stream = way.connector.tunnel(true, host, port).await?;
         Ok((stream, route_name(self.proxy.route(true, host, port), None)))
     }
 
     async fn exchange(
         &self,
-        mut request: Request<Body>,
+        request: Request<Body>,
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
-        let public = request.uri().clone();
-        let mapped = mirror::map(&self.mirrors, &public);
-        if let Some(mapped) = &mapped {
-            *request.uri_mut() = mapped.uri.clone();
-        }
-        let idempotent = is_idempotent(request.method());
-        let (host, port, tls) = target(request.uri()).ok_or_else(|| UpstreamError {
+        let (mut parts, body) = request.into_parts();
+        let plan = self.plan(&parts.uri, context)?;
+        let upload = Upload::new(body, parts.headers.contains_key(EXPECT), context.flow.clone());
+        parts.uri = plan.uri.clone();
+        prepare(&mut parts, plan.plain_proxy());
+        let first = match self.attempt(&plan, &parts, &upload, context).await {
+            Err(failed) => failed,
+            Ok(response) => return Ok(self.receive(response, &plan, &upload)),
+        };
+        let response = match again(&first.1, &parts.method, &upload) {
+            Again::No => return Err(first.0),
+            Again::Yes => self.attempt(&plan, &parts, &upload, context).await.map_err(|(error, _)| error)?,
+            Again::Http1 => self.alone(&plan, parts, &upload, None, context).await?,
+        };
+        Ok(self.receive(response, &plan, &upload))
+    }
+
+    /// Where a request goes, by which way.
+    pub(super) fn plan<'a>(&'a self, public: &Uri, context: &RequestContext) -> Result<Plan<'a>, UpstreamError> {
+        let mapped = mirror::map(&self.mirrors, public);
+        let uri = mapped.as_ref().map_or_else(|| public.clone(), |mapped| mapped.uri.clone());
+        let (host, port, tls) = target(&uri).ok_or_else(|| UpstreamError {
             phase: Phase::Exchange,
             message: format!("{public} is not an http or https URL with a host"),
             retryable: false,
         })?;
         let proxy = self.proxy.route(tls, host, port);
+        let hop = proxy.map_or_else(|| (host.to_owned(), port), |proxy| (proxy.host.clone(), proxy.port));
+        context.flow.asks(authority(&hop.0, hop.1));
         let route = route_name(proxy, mapped.as_ref());
-        context.flow.update(|flow| flow.route.clone_from(&route));
-        prepare(&mut request, proxy.filter(|_| !tls));
-
-        let plain_proxy = proxy.filter(|_| !tls);
+        context.flow.update(|flow| flow.route = route);
         // What the user's configuration names is not for the guard to judge.
         let way = if context.guest && mapped.is_none() { &self.guarded } else { &self.trusted };
-        let peer = request.uri().to_string();
-        let authority = request.uri().authority().filter(|_| tls).map(ToString::to_string);
+        Ok(Plan { host: host.to_owned(), port, tls, peer: uri.to_string(), uri, mapped, proxy, way })
+    }
+
+    /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
+    async fn attempt(
+        &self,
+        plan: &Plan<'_>,
+        parts: &Parts,
+        upload: &Upload,
+        context: &RequestContext,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<hyper_util::client::legacy::Error>)> {
+        let mut request = Request::new(upload.body());
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = parts.uri.clone();
+        *request.headers_mut() = parts.headers.clone();
+        upload.watch(&mut request);
+        let authority = request.uri().authority().filter(|_| plan.tls).map(ToString::to_string);
         let pass = match &authority {
-            Some(authority) => Some(way.first_contact.enter(authority).await),
+            Some(authority) => Some(plan.way.first_contact.enter(authority).await),
             None => None,
         };
         let limit = self.timeouts.head + self.timeouts.connect * 4;
-        let response = match timeout(limit, way.client.request(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure(&error, &peer, idempotent)),
-            Err(_) => {
-                return Err(UpstreamError {
-                    phase: Phase::Timeout,
-                    message: format!("{peer} gave no answer within {} s", limit.as_secs()),
-                    retryable: idempotent,
-                });
+        let answer = upload.answer(plan.way.client.request(request), limit, &plan.peer).await;
+        let response = match answer.map_err(|error| (error, None))? {
+            Ok(response) => response,
+            Err(error) => {
+                let own = upload.failure().unwrap_or_else(|| failure(&error, &plan.peer, &parts.method));
+                return Err((own, Some(error)));
             }
         };
         if let Some(pass) = pass {
             pass.answered();
         }
-        context.flow.update(|flow| flow.upstream_status = Some(response.status().as_u16()));
-        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), plain_proxy) {
-            let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
-            return Err(UpstreamError { phase: Phase::Proxy, message, retryable: false });
+        context.flow.answered(response.version(), response.status().as_u16());
+        match (response.status(), plan.plain_proxy()) {
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
+                let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
+                Err((UpstreamError { phase: Phase::ProxyAnswered(407), message, retryable: false }, None))
+            }
+            (StatusCode::SWITCHING_PROTOCOLS, _) => {
+                let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
+                Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None))
+            }
+            _ => Ok(response),
         }
-        Ok(self.receive(response, peer, mapped.as_ref()))
     }
 
-    fn receive(&self, response: Response<Incoming>, peer: String, mapped: Option<&Mapped>) -> Response<Body> {
+    pub(super) fn receive(&self, response: Response<Incoming>, plan: &Plan<'_>, upload: &Upload) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
         hop_by_hop::strip_response(&mut parts.headers);
-        if let Some(mapped) = mapped {
+        if let Some(mapped) = &plan.mapped {
             let location = parts.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let back = location.and_then(|location| mapped.map_back(location));
             if let Some(value) = back.and_then(|back| HeaderValue::from_str(&back).ok()) {
                 parts.headers.insert(LOCATION, value);
             }
         }
-        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).boxed())
+        let body = IdleBody::new(body, self.timeouts.idle, plan.peer.clone()).telling(upload);
+        Response::from_parts(parts, body.boxed())
+    }
+}
+
+/// Where one request goes.
+pub(super) struct Plan<'a> {
+    /// The URI asked for upstream.
+    pub(super) uri: Uri,
+    /// Name or address, without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    /// The URI for people.
+    pub(super) peer: String,
+    mapped: Option<Mapped>,
+    proxy: Option<&'a ProxyUrl>,
+    pub(super) way: &'a Way,
+}
+
+impl Plan<'_> {
+    /// The proxy that is sent whole requests: for `https` it makes a tunnel instead.
+    fn plain_proxy(&self) -> Option<&ProxyUrl> {
+        self.proxy.filter(|_| !self.tls)
     }
 }
 
@@ -169,20 +232,26 @@ impl Origin for NetworkOrigin {
 }
 
 /// hyper writes Host (or `:authority`) from the URI, so that the two cannot differ.
-fn prepare(request: &mut Request<Body>, plain_proxy: Option<&ProxyUrl>) {
-    *request.version_mut() = Version::HTTP_11;
-    request.extensions_mut().clear();
-    let headers = request.headers_mut();
+fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
+    let headers = &mut parts.headers;
+    // Both are of one hop, but what the client can take and asks for is still true of the next.
+    let kept = [TE, EXPECT].map(|name| headers.remove(&name).map(|value| (name, value)));
     hop_by_hop::strip_request(headers);
     headers.remove(HOST);
+    for (name, value) in kept.into_iter().flatten() {
+        // Not over TLS: on HTTP/2 hyper would take TE away with it, and only HTTP/2 has use for it (gRPC).
+        if name == TE && parts.uri.scheme() == Some(&http::uri::Scheme::HTTP) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        headers.insert(name, value);
+    }
     if let Some(value) = plain_proxy.and_then(|proxy| proxy.authorization.clone()) {
         headers.insert(PROXY_AUTHORIZATION, value);
     }
 }
 
-fn is_idempotent(method: &Method) -> bool {
-    // RFC 9110 section 9.2.2.
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn route_name(proxy: Option<&ProxyUrl>, mapped: Option<&Mapped>) -> String {
@@ -200,20 +269,4 @@ fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
         .iter()
         .filter_map(|value| value.to_str().ok()?.split_whitespace().next().map(str::to_owned))
         .collect()
-}
-
-/// The connector's own error where it failed, else what became of the exchange.
-fn failure(error: &hyper_util::client::legacy::Error, peer: &str, idempotent: bool) -> UpstreamError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(next) = cause {
-        if let Some(own) = next.downcast_ref::<UpstreamError>() {
-            return UpstreamError { phase: own.phase, message: own.message.clone(), retryable: own.retryable };
-        }
-        cause = next.source();
-    }
-    UpstreamError {
-        phase: Phase::Exchange,
-        message: format!("{peer} gave no proper answer: {}", chain(error)),
-        retryable: idempotent,
-    }
 }
