@@ -133,13 +133,10 @@ fn check_framing(parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a request asks about the server as a whole: `*`, or to a proxy a URL without a path (RFC 9112 section
-/// 3.2.4).
+/// Whether a request asks about the server as a whole (RFC 9110 section 9.3.7). To a proxy, a URL without a path
+/// would ask the same (RFC 9112 section 3.2.4), but is read by the `http` crate as one with the path `/`.
 pub(crate) fn is_about_server(parts: &Parts) -> bool {
-    let path = parts.uri.path_and_query();
-    // An empty path reads as `/`, but is not equal to it.
-    let empty = path.is_none_or(|path| path.as_str() == "/" && *path != PathAndQuery::from_static("/"));
-    parts.method == Method::OPTIONS && (empty || path.is_some_and(|path| path.as_str() == "*"))
+    parts.method == Method::OPTIONS && parts.uri.path() == "*"
 }
 
 /// The one Host field, where there is one.

@@ -145,6 +145,9 @@ fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &s
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, protocol);
     }
+    if parts.extensions.get::<Close>().is_some() {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let hop = flow.hop();
     error::name_next_hop(&parts.extensions, &mut parts.headers, &hop.name);
     hop_by_hop::add_via(&mut parts.headers, via_version(hop.version.unwrap_or(Version::HTTP_11)), via);
@@ -154,6 +157,10 @@ fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &s
     flow.expect(body.size_hint().exact().or(announced));
     Response::from_parts(parts, SentBody::new(body, flow).boxed())
 }
+
+/// Marks an answer after which the connection ends: what follows may not have been meant as a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Close;
 
 fn via_version(version: Version) -> &'static str {
     match version {

@@ -93,7 +93,11 @@ async fn one_way(
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = from.read(&mut buffer).await?;
+        let length = match from.read(&mut buffer).await {
+            // Many peers end TLS without saying so; the protocol inside tells whether it was whole.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         life.moved();
         if length == 0 {
             life.half_closed.store(true, Ordering::Relaxed);

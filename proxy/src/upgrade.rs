@@ -21,6 +21,7 @@ use crate::error::{Refusal, rescue};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::hop_by_hop::options;
 use crate::origin::{Phase, RequestContext, UpstreamError};
+use crate::service::Close;
 use crate::shared::Shared;
 use crate::tunnel;
 use crate::upstream::alone::Switch;
@@ -95,6 +96,7 @@ impl Upgrade {
     ) -> Response<Body> {
         let flow = &context.flow;
         let offered = self.protocols.join(", ");
+        let on_http2 = self.key.is_some();
         let result = match HeaderValue::try_from(&offered) {
             _ if shared.cache.mode() == Mode::Offline => Err(offline(&request, flow)),
             Ok(protocols) => shared.origin.switch(request, &protocols, context).await,
@@ -112,11 +114,16 @@ impl Upgrade {
             }
             Err(error) => Err(error),
         };
-        result.unwrap_or_else(|error| {
+        let mut response = result.unwrap_or_else(|error| {
             let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
             flow.outcome(outcome, error.message.clone());
             rescue(&error)
-        })
+        });
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS && !on_http2 {
+            // A client in a hurry may have sent what is not HTTP.
+            response.extensions_mut().insert(Close);
+        }
+        response
     }
 
     /// The origin has agreed: checks to what, and lets the bytes pass from when the client has been told.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE};
+use http::header::{
+    CONNECTION, EXPECT, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
@@ -234,8 +236,8 @@ impl Origin for NetworkOrigin {
 /// hyper writes Host (or `:authority`) from the URI, so that the two cannot differ.
 fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
     let headers = &mut parts.headers;
-    // Both are of one hop, but what the client can take and asks for is still true of the next.
-    let kept = [TE, EXPECT].map(|name| headers.remove(&name).map(|value| (name, value)));
+    // Of one hop, but what the client takes, asks for and announces is still true of the next.
+    let kept = [TE, EXPECT, TRAILER].map(|name| headers.remove(&name).map(|value| (name, value)));
     hop_by_hop::strip_request(headers);
     headers.remove(HOST);
     for (name, value) in kept.into_iter().flatten() {

@@ -2,11 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
 mod drain;
+mod expect;
 mod forward;
+mod http2;
 mod intercept;
 mod live;
 mod resolver;
 mod route;
+mod status;
 mod strict;
 mod support;
+mod trailers;
 mod transparent;
+mod upgrade;
