@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
@@ -12,6 +13,7 @@ use hyper::ext::Protocol as ConnectProtocol;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
@@ -24,6 +26,9 @@ use crate::shared::Shared;
 use crate::upgrade;
 use crate::upstream::connector::Io;
 use crate::upstream::idle_body::IdleBody;
+
+/// Requests at a time on one HTTP/2 connection: cargo and gRPC clients have a hundred and more.
+const STREAMS: u32 = 256;
 
 /// Which HTTP is spoken; settled by ALPN, or HTTP/1 where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +58,14 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
     let session = Arc::new(session);
-    let service = service_fn(move |request| handle(session.clone(), request));
+    let calm = Arc::new(Calm::default());
+    let cancelled = calm.clone();
+    let service = service_fn(move |request| {
+        // Made here, and not when it is first polled: a request may be cancelled before that.
+        let call = Call { calm: cancelled.clone(), done: false };
+        let session = session.clone();
+        async move { call.watch(handle(session, request)).await }
+    });
     let io = TokioIo::new(io);
     let result = match protocol {
         Protocol::Http1 => {
@@ -71,6 +83,10 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
             let mut connection = std::pin::pin!(http2().serve_connection(io, service));
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = calm.lost.notified() => {
+                    tracing::debug!("a client cancels its requests as fast as it makes them");
+                    return;
+                }
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
@@ -90,6 +106,43 @@ async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &Can
     }
 }
 
+/// How a client's requests on one connection fare. Cancelling each at once costs the client nothing and us a request
+/// upstream, and gets round the limit of streams ("rapid reset").
+#[derive(Default)]
+struct Calm {
+    /// Requests cancelled, less those that ended.
+    cancelled: AtomicI64,
+    lost: Notify,
+}
+
+/// More than a client has open at a time: one that gives up all at once is nothing unusual.
+const CANCELLED: i64 = 2 * STREAMS as i64;
+
+struct Call {
+    calm: Arc<Calm>,
+    done: bool,
+}
+
+impl Call {
+    async fn watch<T>(mut self, answer: impl Future<Output = T>) -> T {
+        let answer = answer.await;
+        self.done = true;
+        answer
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let cancelled = &self.calm.cancelled;
+        if self.done {
+            let _ =
+                cancelled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count > 0).then(|| count - 1));
+        } else if cancelled.fetch_add(1, Ordering::Relaxed) >= CANCELLED {
+            self.calm.lost.notify_one();
+        }
+    }
+}
+
 fn http1(head_timeout: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024).max_headers(100);
@@ -100,11 +153,15 @@ fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(256)
+        .max_concurrent_streams(STREAMS)
         .max_header_list_size(64 * 1024)
-        .initial_stream_window_size(1024 * 1024)
-        .initial_connection_window_size(4 * 1024 * 1024)
+        // For uploads. One that its origin does not read must not use up the connection's: 31 may stall.
+        .initial_stream_window_size(512 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        // What waits for a client that reads slowly, for each stream.
+        .max_send_buf_size(64 * 1024)
         .max_pending_accept_reset_streams(64)
+        .max_local_error_reset_streams(64)
         .enable_connect_protocol()
         .keep_alive_interval(Duration::from_mins(1))
         .keep_alive_timeout(Duration::from_secs(20));

@@ -28,11 +28,11 @@ use crate::hop_by_hop;
 use crate::mirror::{self, Mapped, Mirror};
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 
-/// What an origin may send on one HTTP/2 stream before it is read: 40 MB/s at 50 ms.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+/// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 /// The same for all streams of a connection together. Clients share it, and what a client does not read is held back
-/// here: 63 that stall leave the others room. Only unread bytes take memory.
-const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+/// here: 31 that stall leave the others room. Only unread bytes take memory, so this is also its bound.
+const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 /// The real network.
 pub struct NetworkOrigin {

@@ -29,7 +29,7 @@ pub(super) fn again(error: &Option<ClientError>, method: &Method, upload: &Uploa
             Some(h2::Reason::HTTP_1_1_REQUIRED) => Again::Http1,
             Some(h2::Reason::REFUSED_STREAM) => Again::Yes,
             Some(h2::Reason::NO_ERROR) if stream.is_go_away() && stream.is_remote() => Again::Yes,
-            _ if method.is_idempotent() && (stream.is_io() || stream.is_go_away()) => Again::Yes,
+            _ if method.is_idempotent() && (stream.is_io() || stream.is_go_away() && stream.is_remote()) => Again::Yes,
             _ => Again::No,
         };
     }

@@ -4,6 +4,7 @@
 mod drain;
 mod expect;
 mod forward;
+mod framing;
 mod http2;
 mod intercept;
 mod live;
