@@ -62,9 +62,13 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     let cancelled = calm.clone();
     let service = service_fn(move |request| {
         // Made here, and not when it is first polled: a request may be cancelled before that.
-        let call = Call { calm: cancelled.clone(), done: false };
+        let mut call = Call { calm: cancelled.clone(), done: false };
         let session = session.clone();
-        async move { call.watch(handle(session, request)).await }
+        async move {
+            let answer = handle(session, request).await;
+            call.done = true;
+            answer
+        }
     });
     let io = TokioIo::new(io);
     let result = match protocol {
@@ -121,14 +125,6 @@ const CANCELLED: i64 = 2 * STREAMS as i64;
 struct Call {
     calm: Arc<Calm>,
     done: bool,
-}
-
-impl Call {
-    async fn watch<T>(mut self, answer: impl Future<Output = T>) -> T {
-        let answer = answer.await;
-        self.done = true;
-        answer
-    }
 }
 
 impl Drop for Call {

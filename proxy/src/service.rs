@@ -31,7 +31,10 @@ pub(crate) async fn respond(
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let uri = forward::absolute_uri(&parts, scope).and_then(|uri| check(shared, &parts, uri));
+    let uri = forward::absolute_uri(&parts, scope)
+        // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
+        .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
+        .and_then(|uri| check(shared, &parts, uri));
     let shown = uri.as_ref().map_or_else(|_| parts.uri.to_string(), Uri::to_string);
     let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.flows.clone());
     flow.update(|flow| {

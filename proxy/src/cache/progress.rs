@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ pub(super) struct SharedHead {
     /// Bytes of the body, where the origin said.
     pub total: Option<u64>,
     pub file: Arc<File>,
+    /// When it was asked for, and when it arrived.
+    pub at: (SystemTime, SystemTime),
     /// Whether something stale was stored before.
     pub stale: bool,
     /// Why it is fetched.

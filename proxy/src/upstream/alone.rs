@@ -1,18 +1,24 @@
 //! Requests that get an HTTP/1.1 connection of their own: those that may turn it into something else, and those that
 //! the pool cannot send.
 
+use std::sync::Arc;
+
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use url::Url;
 
-use super::client::{NetworkOrigin, Plan, authority};
+use super::client::{Net, NetworkOrigin, Plan, authority};
 use super::connector::Io;
 use super::failure::failure;
+use super::mirrored::is_as_good;
 use super::upload::Upload;
 use crate::body::{self, Body};
+use crate::flow::FlowRecorder;
 use crate::hop_by_hop;
+use crate::mirror::back::strip_client_credentials;
 use crate::origin::{RequestContext, UpstreamError};
 
 /// What comes of asking an origin to switch protocols.
@@ -32,16 +38,16 @@ impl NetworkOrigin {
         protocols: &HeaderValue,
         context: &RequestContext,
     ) -> Result<Switch, UpstreamError> {
+        let (request, guarded) = self.net.map_once(request, context);
         let (mut parts, body) = request.into_parts();
-        let plan = self.plan(&parts.uri, context)?;
-        parts.uri = plan.uri.clone();
+        let plan = self.net.plan(&parts.uri, guarded, &context.flow)?;
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body, false, context.flow.clone());
-        let response = self.alone(&plan, parts, &upload, Some(protocols), context).await?;
+        let response = self.net.alone(&plan, parts, &upload, Some(protocols), &context.flow).await?;
         if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Switch::Switched(response));
         }
-        Ok(Switch::Answered(self.receive(response, &plan, &upload)))
+        Ok(Switch::Answered(self.net.receive(response, plan.peer)))
     }
 
     /// Asks about the server as a whole: `OPTIONS *` (RFC 9110 section 9.3.7).
@@ -50,13 +56,35 @@ impl NetworkOrigin {
         request: Request<Body>,
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
+        let (request, guarded) = self.net.map_once(request, context);
         let (mut parts, _) = request.into_parts();
-        let plan = self.plan(&parts.uri, context)?;
+        let plan = self.net.plan(&parts.uri, guarded, &context.flow)?;
         parts.uri = Uri::from_static("*");
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body::empty(), false, context.flow.clone());
-        let response = self.alone(&plan, parts, &upload, None, context).await?;
-        Ok(self.receive(response, &plan, &upload))
+        let response = self.net.alone(&plan, parts, &upload, None, &context.flow).await?;
+        Ok(self.net.receive(response, plan.peer))
+    }
+}
+
+impl Net {
+    /// Maps the request to the first mirror that stands in for its host, where there is one; also says whether the
+    /// restrictions for guests hold. What the settings hold for the mirror is for fetching, and not sent.
+    fn map_once(&self, mut request: Request<Body>, context: &RequestContext) -> (Request<Body>, bool) {
+        let mapped = self.mirrors.candidates(request.uri()).and_then(|all| all.into_iter().next());
+        let own = mapped.as_ref().and_then(|mapped| Some((mapped, mapped.target.url()?)));
+        let Some((mapped, own)) = own else {
+            let route = self.way_to(request.uri());
+            context.flow.update(|flow| flow.route = route);
+            return (request, context.guest);
+        };
+        let public = Url::parse(&request.uri().to_string()).ok();
+        if !mapped.target.client_credentials && !public.is_some_and(|public| is_as_good(&public, own)) {
+            strip_client_credentials(&mut request);
+        }
+        *request.uri_mut() = mapped.uri.clone();
+        context.flow.update(|flow| flow.route = format!("mirror {own}"));
+        (request, false)
     }
 
     /// Sends the request on a connection opened for it.
@@ -66,7 +94,7 @@ impl NetworkOrigin {
         mut parts: Parts,
         upload: &Upload,
         protocols: Option<&HeaderValue>,
-        context: &RequestContext,
+        flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let stream = plan.way.connector.http1(plan.tls, &plan.host, plan.port).await?;
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
@@ -95,9 +123,10 @@ impl NetworkOrigin {
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // It ends with the exchange: nobody else has the sender, and what reads the answer holds the rest.
         tokio::spawn(connection.with_upgrades());
-        let response =
+        let mut response =
             upload.answer(sender.send_request(request), self.timeouts.head, &plan.peer).await?.map_err(failed)?;
-        context.flow.answered(response.version(), response.status().as_u16());
+        flow.answered(response.version(), response.status().as_u16());
+        response.extensions_mut().insert(Arc::new(upload.reading()));
         Ok(response)
     }
 }
@@ -109,7 +138,7 @@ impl super::connector::Connector {
         if !tls {
             return Ok(stream);
         }
-        Ok(Box::new(self.tls.handshake(host, stream, &[b"http/1.1"]).await?))
+        Ok(Box::new(self.tls.handshake(host, port, stream, &[b"http/1.1"]).await?))
     }
 }
 

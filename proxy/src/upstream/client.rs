@@ -1,10 +1,9 @@
 //! Sends requests towards their origins: the [`Origin`] behind the cache.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{
-    CONNECTION, EXPECT, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
@@ -14,18 +13,20 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connector::{Connector, Io};
 use super::dial::Dialer;
-use super::failure::{Again, again, failure};
+use super::failure::{Again, ClientError, again, failure};
 use super::first_contact::FirstContact;
 use super::idle_body::IdleBody;
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, UpstreamProxy, target};
 use super::tls::OriginTls;
-use super::upload::{Sending, Upload};
+use super::upload::{Reading, Sending, Upload};
 use crate::body::Body;
 use crate::config::{Config, Timeouts};
+use crate::flow::FlowRecorder;
 use crate::guard::Guard;
 use crate::hop_by_hop;
-use crate::mirror::{self, Mapped, Mirror};
+use crate::mirror::MirrorMap;
+use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 
 /// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
@@ -36,9 +37,16 @@ const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 /// The real network.
 pub struct NetworkOrigin {
+    pub(super) net: Arc<Net>,
+}
+
+/// What the requests under way share.
+pub(super) struct Net {
     guarded: Way,
     trusted: Way,
-    mirrors: Vec<Mirror>,
+    pub(super) mirrors: MirrorMap,
+    /// For registries among the mirrors.
+    pub(super) tokens: Tokens,
     proxy: Arc<UpstreamProxy>,
     pub(super) timeouts: Timeouts,
 }
@@ -54,15 +62,15 @@ impl Way {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(std::time::Duration::from_secs(50))
+            .pool_idle_timeout(Duration::from_secs(50))
             .pool_max_idle_per_host(32)
             .http1_max_buf_size(256 * 1024)
             .http1_max_headers(256)
             .http2_max_header_list_size(256 * 1024)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(std::time::Duration::from_secs(20))
-            .http2_keep_alive_timeout(std::time::Duration::from_secs(20))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
             .build(connector.clone());
         Self { connector, client, first_contact: FirstContact::new() }
     }
@@ -72,19 +80,16 @@ impl NetworkOrigin {
     /// Reads nothing yet: roots are loaded by the first TLS connection.
     pub fn new(config: &Config, guard: &Arc<Guard>) -> Self {
         let proxy = Arc::new(config.upstream_proxy.clone());
+        let mirrors = MirrorMap::new(config.mirrors.clone());
         let connector = |guarded| Connector {
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
-            tls: Arc::new(OriginTls::new(config.extra_roots.clone(), config.timeouts.connect)),
+            tls: Arc::new(OriginTls::new(config.extra_roots.clone(), &mirrors, config.timeouts.connect)),
             proxy: proxy.clone(),
             guarded,
         };
-        Self {
-            guarded: Way::new(connector(true)),
-            trusted: Way::new(connector(false)),
-            mirrors: config.mirrors.clone(),
-            proxy: proxy.clone(),
-            timeouts: config.timeouts,
-        }
+        let (guarded, trusted) = (Way::new(connector(true)), Way::new(connector(false)));
+        let net = Net { guarded, trusted, mirrors, tokens: Tokens::default(), proxy, timeouts: config.timeouts };
+        Self { net: Arc::new(net) }
     }
 
     /// Opens a tunnel to `host:port`; also says by which way.
@@ -94,9 +99,14 @@ impl NetworkOrigin {
         port: u16,
         guest: bool,
     ) -> Result<(Box<dyn Io>, String), UpstreamError> {
-        let way = if guest { &self.guarded } else { &self.trusted };
+        let way = if guest { &self.net.guarded } else { &self.net.trusted };
         let stream = way.connector.tunnel(true, host, port).await?;
-        Ok((stream, route_name(self.proxy.route(true, host, port), None)))
+        Ok((stream, self.net.way_name(true, host, port)))
+    }
+
+    /// The public URI of one that lies at a mirror; see [`MirrorMap::public`].
+    pub(crate) fn public(&self, uri: &Uri) -> Option<Uri> {
+        self.net.mirrors.public(uri)
     }
 
     async fn exchange(
@@ -104,40 +114,58 @@ impl NetworkOrigin {
         request: Request<Body>,
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
+        match self.net.mirrors.candidates(request.uri()) {
+            Some(candidates) => self.net.by_mirrors(candidates, request, context).await,
+            None => {
+                let route = self.net.way_to(request.uri());
+                context.flow.update(|flow| flow.route = route);
+                let peer = request.uri().to_string();
+                let response = self.net.send(request, context.guest, None, &context.flow).await?;
+                context.flow.update(|flow| flow.upstream_status = Some(response.status().as_u16()));
+                Ok(self.net.receive(response, peer))
+            }
+        }
+    }
+}
+
+impl Net {
+    /// Sends a request where its URI leads, and waits for the answer's head: `limit`, or as the settings say, counted
+    /// from the last byte of its body. With `guarded`, only to what a guest may reach.
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+        guarded: bool,
+        limit: Option<Duration>,
+        flow: &Arc<FlowRecorder>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         let (mut parts, body) = request.into_parts();
-        let plan = self.plan(&parts.uri, context)?;
-        let upload = Upload::new(body, parts.headers.contains_key(EXPECT), context.flow.clone());
-        parts.uri = plan.uri.clone();
+        let plan = self.plan(&parts.uri, guarded, flow)?;
+        let upload = Upload::new(body, parts.headers.contains_key(EXPECT), flow.clone());
         prepare(&mut parts, plan.plain_proxy());
-        let first = match self.attempt(&plan, &parts, &upload, context).await {
+        let limit = limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
+        let (error, said) = match self.attempt(&plan, &parts, &upload, limit, flow).await {
+            Ok(response) => return Ok(response),
             Err(failed) => failed,
-            Ok(response) => return Ok(self.receive(response, &plan, &upload)),
         };
-        let response = match again(&first.1, &parts.method, &upload) {
-            Again::No => return Err(first.0),
-            Again::Yes => self.attempt(&plan, &parts, &upload, context).await.map_err(|(error, _)| error)?,
-            Again::Http1 => self.alone(&plan, parts, &upload, None, context).await?,
-        };
-        Ok(self.receive(response, &plan, &upload))
+        match again(said.as_ref(), &parts.method, &upload) {
+            Again::No => Err(error),
+            Again::Yes => self.attempt(&plan, &parts, &upload, limit, flow).await.map_err(|(error, _)| error),
+            Again::Http1 => self.alone(&plan, parts, &upload, None, flow).await,
+        }
     }
 
     /// Where a request goes, by which way.
-    pub(super) fn plan<'a>(&'a self, public: &Uri, context: &RequestContext) -> Result<Plan<'a>, UpstreamError> {
-        let mapped = mirror::map(&self.mirrors, public);
-        let uri = mapped.as_ref().map_or_else(|| public.clone(), |mapped| mapped.uri.clone());
-        let (host, port, tls) = target(&uri).ok_or_else(|| UpstreamError {
+    pub(super) fn plan<'a>(&'a self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan<'a>, UpstreamError> {
+        let (host, port, tls) = target(uri).ok_or_else(|| UpstreamError {
             phase: Phase::Exchange,
-            message: format!("{public} is not an http or https URL with a host"),
+            message: format!("{uri} is not an http or https URL with a host"),
             retryable: false,
         })?;
         let proxy = self.proxy.route(tls, host, port);
-        let hop = proxy.map_or_else(|| (host.to_owned(), port), |proxy| (proxy.host.clone(), proxy.port));
-        context.flow.asks(authority(&hop.0, hop.1));
-        let route = route_name(proxy, mapped.as_ref());
-        context.flow.update(|flow| flow.route = route);
-        // What the user's configuration names is not for the guard to judge.
-        let way = if context.guest && mapped.is_none() { &self.guarded } else { &self.trusted };
-        Ok(Plan { host: host.to_owned(), port, tls, peer: uri.to_string(), uri, mapped, proxy, way })
+        let hop = proxy.map_or((host, port), |proxy| (proxy.host.as_str(), proxy.port));
+        flow.asks(authority(hop.0, hop.1));
+        let way = if guarded { &self.guarded } else { &self.trusted };
+        Ok(Plan { host: host.to_owned(), port, tls, peer: uri.to_string(), proxy, way })
     }
 
     /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
@@ -146,31 +174,33 @@ impl NetworkOrigin {
         plan: &Plan<'_>,
         parts: &Parts,
         upload: &Upload,
-        context: &RequestContext,
-    ) -> Result<Response<Incoming>, (UpstreamError, Option<hyper_util::client::legacy::Error>)> {
+        limit: Duration,
+        flow: &FlowRecorder,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<ClientError>)> {
         let mut request = Request::new(upload.body());
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
         upload.watch(&mut request);
         let authority = request.uri().authority().filter(|_| plan.tls).map(ToString::to_string);
-        let pass = match &authority {
-            Some(authority) => Some(plan.way.first_contact.enter(authority).await),
-            None => None,
-        };
-        let limit = self.timeouts.head + self.timeouts.connect * 4;
-        let answer = upload.answer(plan.way.client.request(request), limit, &plan.peer).await;
-        let response = match answer.map_err(|error| (error, None))? {
-            Ok(response) => response,
-            Err(error) => {
-                let own = upload.failure().unwrap_or_else(|| failure(&error, &plan.peer, &parts.method));
-                return Err((own, Some(error)));
+        let exchange = async {
+            let pass = match &authority {
+                Some(authority) => Some(plan.way.first_contact.enter(authority).await),
+                None => None,
+            };
+            let response = plan.way.client.request(request).await;
+            if let (Some(pass), Ok(_)) = (pass, &response) {
+                pass.answered();
             }
+            response
         };
-        if let Some(pass) = pass {
-            pass.answered();
-        }
-        context.flow.answered(response.version(), response.status().as_u16());
+        let answer = upload.answer(exchange, limit, &plan.peer).await.map_err(|error| (error, None))?;
+        let mut response = answer.map_err(|error| {
+            let own = upload.failure().unwrap_or_else(|| failure(&error, &plan.peer, &parts.method));
+            (own, Some(error))
+        })?;
+        flow.answered(response.version(), response.status().as_u16());
+        response.extensions_mut().insert(Arc::new(upload.reading()));
         match (response.status(), plan.plain_proxy()) {
             (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
                 let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
@@ -184,34 +214,34 @@ impl NetworkOrigin {
         }
     }
 
-    pub(super) fn receive(&self, response: Response<Incoming>, plan: &Plan<'_>, upload: &Upload) -> Response<Body> {
+    /// The answer for the cache.
+    pub(super) fn receive(&self, response: Response<Incoming>, peer: String) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         parts.version = Version::HTTP_11;
+        let reading = parts.extensions.remove::<Arc<Reading>>();
         parts.extensions.clear();
         hop_by_hop::strip_response(&mut parts.headers);
-        if let Some(mapped) = &plan.mapped {
-            let location = parts.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let back = location.and_then(|location| mapped.map_back(location));
-            if let Some(value) = back.and_then(|back| HeaderValue::from_str(&back).ok()) {
-                parts.headers.insert(LOCATION, value);
-            }
-        }
-        let body = IdleBody::new(body, self.timeouts.idle, plan.peer.clone()).telling(upload);
-        Response::from_parts(parts, body.boxed())
+        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).telling(reading).boxed())
+    }
+
+    /// The way to a URI, for people.
+    pub(super) fn way_to(&self, uri: &Uri) -> String {
+        target(uri).map_or_else(String::new, |(host, port, tls)| self.way_name(tls, host, port))
+    }
+
+    fn way_name(&self, tls: bool, host: &str, port: u16) -> String {
+        self.proxy.route(tls, host, port).map_or_else(|| "direct".to_owned(), |proxy| format!("proxy {proxy}"))
     }
 }
 
 /// Where one request goes.
 pub(super) struct Plan<'a> {
-    /// The URI asked for upstream.
-    pub(super) uri: Uri,
     /// Name or address, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: bool,
     /// The URI for people.
     pub(super) peer: String,
-    mapped: Option<Mapped>,
     proxy: Option<&'a ProxyUrl>,
     pub(super) way: &'a Way,
 }
@@ -254,15 +284,6 @@ fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
 
 pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn route_name(proxy: Option<&ProxyUrl>, mapped: Option<&Mapped>) -> String {
-    match (mapped, proxy) {
-        (Some(mapped), Some(proxy)) => format!("mirror {} by proxy {proxy}", mapped.to),
-        (Some(mapped), None) => format!("mirror {}", mapped.to),
-        (None, Some(proxy)) => format!("proxy {proxy}"),
-        (None, None) => "direct".to_owned(),
-    }
 }
 
 fn offered_schemes(headers: &HeaderMap) -> Vec<String> {

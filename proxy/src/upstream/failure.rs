@@ -8,7 +8,7 @@ use super::idle_body::chain;
 use super::upload::Upload;
 use crate::origin::{Phase, UpstreamError};
 
-type ClientError = hyper_util::client::legacy::Error;
+pub(super) type ClientError = hyper_util::client::legacy::Error;
 
 /// Whether a failed request is sent once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(super) enum Again {
 /// Decides by what hyper said. What the origin has not begun to process may be sent again whatever it is (RFC 9113
 /// section 8.7); what was lost on a connection that broke, only where doing it twice does no harm (RFC 9110 section
 /// 9.2.2).
-pub(super) fn again(error: &Option<ClientError>, method: &Method, upload: &Upload) -> Again {
-    let Some(error) = error.as_ref().filter(|_| upload.is_whole()) else { return Again::No };
+pub(super) fn again(error: Option<&ClientError>, method: &Method, upload: &Upload) -> Again {
+    let Some(error) = error.filter(|_| upload.is_whole()) else { return Again::No };
     if let Some(stream) = cause::<h2::Error>(error) {
         return match stream.reason() {
             Some(h2::Reason::HTTP_1_1_REQUIRED) => Again::Http1,

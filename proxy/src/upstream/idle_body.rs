@@ -4,6 +4,7 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::upload::{Reading, Upload};
+use super::upload::Reading;
 use crate::trailers;
 
 /// Wraps what hyper reads from a peer.
@@ -25,7 +26,7 @@ pub(crate) struct IdleBody {
     waiting: bool,
     /// Where the bytes come from, for the error.
     peer: String,
-    _reading: Option<Reading>,
+    _reading: Option<Arc<Reading>>,
 }
 
 impl IdleBody {
@@ -34,8 +35,8 @@ impl IdleBody {
     }
 
     /// Tells the request's body when this one, the answer's, has been read.
-    pub(super) fn telling(self, upload: &Upload) -> Self {
-        Self { _reading: Some(upload.reading()), ..self }
+    pub(super) fn telling(self, reading: Option<Arc<Reading>>) -> Self {
+        Self { _reading: reading, ..self }
     }
 }
 

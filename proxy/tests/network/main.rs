@@ -8,6 +8,7 @@ mod framing;
 mod http2;
 mod intercept;
 mod live;
+mod mirrors;
 mod resolver;
 mod route;
 mod status;
