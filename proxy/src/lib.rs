@@ -32,6 +32,7 @@ mod service;
 mod shared;
 pub mod stats;
 pub mod store;
+mod taking;
 mod trailers;
 mod tunnel;
 mod upgrade;

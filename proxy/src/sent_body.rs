@@ -10,6 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
+use crate::taking::Taking;
 
 /// Holds the flow until the last byte has left.
 pub(crate) struct SentBody {
@@ -18,13 +19,29 @@ pub(crate) struct SentBody {
     /// Bytes still to come, where the length is known.
     left: Option<u64>,
     ended: bool,
+    /// The client's connection, where there is one.
+    taking: Option<Arc<Taking>>,
+    /// Whether something was handed out last.
+    offered: bool,
 }
 
 impl SentBody {
-    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>) -> Self {
+    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Option<Arc<Taking>>) -> Self {
         let left = inner.size_hint().exact();
         let ended = inner.is_end_stream();
-        Self { inner, flow, left, ended }
+        Self { inner, flow, left, ended, taking, offered: false }
+    }
+
+    /// Notes for the connection whether the client has something to take.
+    fn note(&mut self, offered: bool) {
+        let Some(taking) = &self.taking else { return };
+        match (self.offered, offered) {
+            (false, true) => taking.offers(),
+            (true, true) => taking.took(),
+            (true, false) => taking.waits(),
+            (false, false) => {}
+        }
+        self.offered = offered;
     }
 }
 
@@ -34,7 +51,11 @@ impl http_body::Body for SentBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else { return Poll::Pending };
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            this.note(false);
+            return Poll::Pending;
+        };
+        this.note(matches!(frame, Some(Ok(_))));
         match &frame {
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(data) => {
@@ -65,6 +86,7 @@ impl http_body::Body for SentBody {
 
 impl Drop for SentBody {
     fn drop(&mut self) {
+        self.note(false);
         // hyper does not ask again once the announced length is reached.
         let complete = self.ended || self.left == Some(0) || self.inner.is_end_stream();
         if !complete {

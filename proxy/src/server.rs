@@ -23,6 +23,7 @@ use crate::forward::Scope;
 use crate::identity::Client;
 use crate::service;
 use crate::shared::Shared;
+use crate::taking::Taking;
 use crate::upgrade;
 use crate::upstream::connector::Io;
 use crate::upstream::idle_body::IdleBody;
@@ -57,16 +58,19 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     let stop = session.stop.clone();
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
+    let (taking, patience) = (Arc::new(Taking::new()), session.shared.config.timeouts.send);
+    let for_answers = taking.clone();
     let session = Arc::new(session);
     let calm = Arc::new(Calm::default());
     let cancelled = calm.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(for_answers.clone());
         // Made here, and not when it is first polled: a request may be cancelled before that.
-        let mut call = Call { calm: cancelled.clone(), done: false };
+        let call = Call { calm: cancelled.clone(), done: false };
         let session = session.clone();
         async move {
             let answer = handle(session, request).await;
-            call.done = true;
+            call.end();
             answer
         }
     });
@@ -77,6 +81,7 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = taking.stalled(patience) => return gone(patience),
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
@@ -87,6 +92,7 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
             let mut connection = std::pin::pin!(http2().serve_connection(io, service));
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = taking.stalled(patience) => return gone(patience),
                 () = calm.lost.notified() => {
                     tracing::debug!("a client cancels its requests as fast as it makes them");
                     return;
@@ -101,6 +107,10 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     if let Err(error) = result {
         tracing::debug!(%error, "a client's connection ended in an error");
     }
+}
+
+fn gone(patience: Duration) {
+    tracing::debug!("a client took nothing of its answers for {} s", patience.as_secs());
 }
 
 async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &CancellationToken) -> hyper::Result<()> {
@@ -125,6 +135,12 @@ const CANCELLED: i64 = 2 * STREAMS as i64;
 struct Call {
     calm: Arc<Calm>,
     done: bool,
+}
+
+impl Call {
+    fn end(mut self) {
+        self.done = true;
+    }
 }
 
 impl Drop for Call {

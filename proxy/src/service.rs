@@ -20,6 +20,7 @@ use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::redact;
 use crate::sent_body::SentBody;
 use crate::shared::Shared;
+use crate::taking::Taking;
 use crate::upgrade;
 use crate::upstream::route::target;
 
@@ -30,7 +31,8 @@ pub(crate) async fn respond(
     scope: &Scope,
     request: Request<Body>,
 ) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let taking = parts.extensions.remove::<Arc<Taking>>();
     let uri = forward::absolute_uri(&parts, scope)
         // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
@@ -54,7 +56,7 @@ pub(crate) async fn respond(
         }
     };
     waiting.over();
-    finish(response, flow, head, &shared.via)
+    finish(response, flow, head, &shared.via, taking)
 }
 
 /// Sends the request the way it has to go: to the cache, past it to the origin, or no further.
@@ -138,7 +140,13 @@ fn check(shared: &Shared, parts: &Parts, uri: Uri) -> Result<Uri, Refusal> {
     Ok(uri)
 }
 
-fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &str) -> Response<Body> {
+fn finish(
+    response: Response<Body>,
+    flow: Arc<FlowRecorder>,
+    head: bool,
+    via: &str,
+    taking: Option<Arc<Taking>>,
+) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     // Only a switch that was agreed on comes here with this status.
@@ -158,7 +166,7 @@ fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &s
     let body = if head { body::empty() } else { body };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     flow.expect(body.size_hint().exact().or(announced));
-    Response::from_parts(parts, SentBody::new(body, flow).boxed())
+    Response::from_parts(parts, SentBody::new(body, flow, taking).boxed())
 }
 
 /// Marks an answer after which the connection ends: what follows may not have been meant as a request.

@@ -52,6 +52,7 @@ impl Bed {
             head: Duration::from_secs(5),
             idle: Duration::from_secs(5),
             client: Duration::from_secs(5),
+            send: Duration::from_secs(20),
             tunnel: Duration::from_secs(5),
         };
         change(&mut config);
