@@ -1,10 +1,12 @@
 //! The network side of the proxy against fake peers on loopback.
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
+mod curl;
 mod drain;
 mod expect;
 mod forward;
 mod framing;
+mod git;
 mod http2;
 mod intercept;
 mod live;

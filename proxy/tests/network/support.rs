@@ -72,6 +72,11 @@ impl Bed {
         timeout(LIMIT, self.flows.recv()).await.expect("no flow ended").unwrap()
     }
 
+    /// A flow that has ended already.
+    pub(crate) fn ended(&mut self) -> Option<Flow> {
+        self.flows.try_recv().ok()
+    }
+
     /// Sends text on a new connection and reads until the proxy closes it.
     pub(crate) async fn raw(&self, text: &str) -> String {
         let mut stream = TcpStream::connect(self.addr()).await.unwrap();
@@ -308,6 +313,16 @@ impl TestCa {
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()
+    }
+
+    /// A certificate for `localhost` and its key, in files of `dir`.
+    pub(crate) fn identity(&self, dir: &std::path::Path) -> (PathBuf, PathBuf) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let paths = (dir.join("leaf.pem"), dir.join("leaf.key"));
+        std::fs::write(&paths.0, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        std::fs::write(&paths.1, key.serialize_pem()).unwrap();
+        paths
     }
 
     pub(crate) fn acceptor(&self, name: &str, alpn: &[&[u8]]) -> TlsAcceptor {
