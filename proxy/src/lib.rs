@@ -16,6 +16,7 @@ pub mod identity;
 pub mod in_flight;
 pub mod inspect;
 pub mod intercept;
+mod kept_body;
 pub mod listener;
 mod max_forwards;
 pub mod mirror;

@@ -10,6 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
+use crate::kept_body::KeptBody;
 use crate::taking::Taking;
 
 /// Holds the flow until the last byte has left.
@@ -23,13 +24,20 @@ pub(crate) struct SentBody {
     taking: Option<Arc<Taking>>,
     /// Whether something was handed out last.
     offered: bool,
+    _request: Option<KeptBody>,
 }
 
 impl SentBody {
     pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Option<Arc<Taking>>) -> Self {
         let left = inner.size_hint().exact();
         let ended = inner.is_end_stream();
-        Self { inner, flow, left, ended, taking, offered: false }
+        Self { inner, flow, left, ended, taking, offered: false, _request: None }
+    }
+
+    /// Holds the request's body as long.
+    pub(crate) fn keeping(mut self, request: Option<KeptBody>) -> Self {
+        self._request = request;
+        self
     }
 
     /// Notes for the connection whether the client has something to take.

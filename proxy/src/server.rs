@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::ext::Protocol as ConnectProtocol;
@@ -16,11 +17,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::connect;
 use crate::error::answer;
 use crate::forward::Scope;
 use crate::identity::Client;
+use crate::kept_body::KeptBody;
 use crate::service;
 use crate::shared::Shared;
 use crate::taking::Taking;
@@ -193,6 +195,11 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
         });
     }
     let limit = session.shared.config.timeouts.idle;
-    let request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
+        let kept = KeptBody::new(std::mem::replace(request.body_mut(), body::empty()));
+        *request.body_mut() = kept.clone().boxed();
+        request.extensions_mut().insert(kept);
+    }
     Ok(service::respond(&session.shared, &session.client, &session.scope, request).await)
 }

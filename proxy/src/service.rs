@@ -15,6 +15,7 @@ use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::{self, Scope};
 use crate::hop_by_hop;
 use crate::identity::Client;
+use crate::kept_body::KeptBody;
 use crate::max_forwards;
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::redact;
@@ -32,7 +33,7 @@ pub(crate) async fn respond(
     request: Request<Body>,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let taking = parts.extensions.remove::<Arc<Taking>>();
+    let (taking, kept) = (parts.extensions.remove::<Arc<Taking>>(), parts.extensions.remove::<KeptBody>());
     let uri = forward::absolute_uri(&parts, scope)
         // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
@@ -56,7 +57,7 @@ pub(crate) async fn respond(
         }
     };
     waiting.over();
-    finish(response, flow, head, &shared.via, taking)
+    finish(response, flow, head, &shared.via, taking).map(|body| body.keeping(kept).boxed())
 }
 
 /// Sends the request the way it has to go: to the cache, past it to the origin, or no further.
@@ -146,7 +147,7 @@ fn finish(
     head: bool,
     via: &str,
     taking: Option<Arc<Taking>>,
-) -> Response<Body> {
+) -> Response<SentBody> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     // Only a switch that was agreed on comes here with this status.
@@ -166,7 +167,7 @@ fn finish(
     let body = if head { body::empty() } else { body };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     flow.expect(body.size_hint().exact().or(announced));
-    Response::from_parts(parts, SentBody::new(body, flow, taking).boxed())
+    Response::from_parts(parts, SentBody::new(body, flow, taking))
 }
 
 /// Marks an answer after which the connection ends: what follows may not have been meant as a request.

@@ -396,3 +396,53 @@ async fn a_connection_that_dies_in_the_pool_is_replaced() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(first.await.unwrap().starts_with("HEAD /2 "));
 }
+
+/// An answer that comes before the client has sent its body reaches it, whoever gives the answer.
+#[tokio::test]
+async fn an_early_answer_reaches_a_client_that_still_sends() {
+    let ca = TestCa::new();
+    let origin = crate::support::RawOrigin::start().await;
+    let to = format!("http://{}/", origin.addr);
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = origin.accept().await;
+            stream
+                .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+                .await
+                .unwrap();
+            // The first is closed at once, with what it was sent unread; the other stays.
+            if held.is_empty() {
+                held.push(None);
+            } else {
+                held.push(Some(stream));
+            }
+        }
+    });
+    let bed = Bed::new(|config| {
+        config.mirrors.push(larder_proxy::mirror::Mirror::parse("pkgs.example.org", &to).unwrap());
+    })
+    .await;
+    drop(ca);
+    let stream = bed.connect("pkgs.example.org:443").await;
+    let stream = bed.tls(stream, "pkgs.example.org", &[b"h2"]).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (host, expected) in [("other.example.org", 421), ("pkgs.example.org", 413), ("pkgs.example.org", 413)] {
+        let chunks = futures_util::stream::unfold(0_u32, |count| async move {
+            if count > 64 {
+                std::future::pending::<()>().await;
+            }
+            Some((Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from(vec![7; 10_000]))), count + 1))
+        });
+        let body = http_body_util::BodyExt::boxed_unsync(http_body_util::StreamBody::new(chunks));
+        let request = Request::put(format!("https://{host}/x")).body(body).unwrap();
+        let response = timeout(LIMIT, sender.send_request(request)).await.expect("no answer");
+        assert_eq!(
+            response.map(|response| response.status().as_u16()).map_err(|error| format!("{error:?}")),
+            Ok(expected),
+            "{host}"
+        );
+    }
+}
