@@ -7,11 +7,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::body::Body;
+
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A handle on a body; all are the same body.
 #[derive(Clone)]
@@ -20,6 +25,19 @@ pub(crate) struct KeptBody(Arc<Mutex<Body>>);
 impl KeptBody {
     pub(crate) fn new(body: Body) -> Self {
         Self(Arc::new(Mutex::new(body)))
+    }
+
+    /// Lets go of the body a moment later, where some of it is still to come: clients that are told to stop before they
+    /// have read the whole answer take that for a failure (curl 7.88 does).
+    pub(crate) fn linger(self) {
+        if let Ok(runtime) = Handle::try_current()
+            && !self.lock().is_end_stream()
+        {
+            runtime.spawn(async move {
+                sleep(LINGER).await;
+                drop(self);
+            });
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Body> {

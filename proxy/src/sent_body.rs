@@ -24,19 +24,19 @@ pub(crate) struct SentBody {
     taking: Option<Arc<Taking>>,
     /// Whether something was handed out last.
     offered: bool,
-    _request: Option<KeptBody>,
+    request: Option<KeptBody>,
 }
 
 impl SentBody {
     pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Option<Arc<Taking>>) -> Self {
         let left = inner.size_hint().exact();
         let ended = inner.is_end_stream();
-        Self { inner, flow, left, ended, taking, offered: false, _request: None }
+        Self { inner, flow, left, ended, taking, offered: false, request: None }
     }
 
     /// Holds the request's body as long.
     pub(crate) fn keeping(mut self, request: Option<KeptBody>) -> Self {
-        self._request = request;
+        self.request = request;
         self
     }
 
@@ -99,6 +99,8 @@ impl Drop for SentBody {
         let complete = self.ended || self.left == Some(0) || self.inner.is_end_stream();
         if !complete {
             self.flow.update(|flow| flow.aborted = true);
+        } else if let Some(request) = self.request.take() {
+            request.linger();
         }
     }
 }
