@@ -93,10 +93,11 @@ async fn pass_on(
     hop_by_hop::add_via(&mut parts.headers, via_version(parts.version), &shared.via);
     parts.uri = uri;
     let request = Request::from_parts(parts, body);
+    // Boxed: a connection holds this future for as long as it lasts, and most of that time asks nothing.
     match upgrade {
-        Some(upgrade) => upgrade.pass(shared, request, &context).await,
-        None if about_server => ask_server(shared, request, &context).await,
-        None => shared.cache.call(request, context).await,
+        Some(upgrade) => Box::pin(upgrade.pass(shared, request, &context)).await,
+        None if about_server => Box::pin(ask_server(shared, request, &context)).await,
+        None => Box::pin(shared.cache.call(request, context)).await,
     }
 }
 

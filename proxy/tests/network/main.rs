@@ -8,6 +8,7 @@ mod forward;
 mod framing;
 mod git;
 mod http2;
+mod http2_only;
 mod intercept;
 mod live;
 mod mirrors;
