@@ -12,6 +12,7 @@ mod conformance;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod managers;
 mod package_cases;
 #[path = "../support/repository.rs"]
 mod repository;

@@ -58,12 +58,12 @@ impl Net {
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
         let (parts, body) = request.into_parts();
-        let repeatable = body.is_end_stream();
+        let repeatable = body.is_end_stream() && parts.method.is_safe();
         let mut order = in_order(candidates, Instant::now());
         if repeatable {
             self.probe(&order, &parts, context);
         } else {
-            // A body cannot be sent a second time.
+            // A body cannot be sent a second time, and a change must not be made twice.
             order.truncate(1);
         }
         let mut body = Some(body);
