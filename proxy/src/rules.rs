@@ -145,7 +145,8 @@ impl Verdict {
         (rule.types.is_empty() || rule.types.iter().any(begins)) && !rule.not_types.iter().any(begins)
     }
 
-    fn none() -> Self {
+    /// What holds of an answer that the rule is not about.
+    pub fn none() -> Self {
         static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("none"));
         Self {
             class: Class::Other,

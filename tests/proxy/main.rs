@@ -8,12 +8,15 @@
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
+mod complaints;
 mod conformance;
+mod ecosystems;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
 mod managers;
 mod package_cases;
+mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;

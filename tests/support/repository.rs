@@ -29,13 +29,17 @@ pub struct Repository {
 
 impl Repository {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// The same with more: `prepare` puts files below the directory, and returns the locations for nginx.
+    pub fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
         let directory = tempfile::Builder::new().prefix("larder-test-").tempdir().unwrap();
         let root = directory.path();
         // squid, where it is the way here, has a user of its own.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/repository.py");
-        let made = Command::new("python3").arg(script).arg(root).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        make(root, &[]);
+        let locations = prepare(root);
         let ca = TestCa::new();
         let identity = ca.identity(root, "server", &NAMES, false);
         let ca = ca.file(root);
@@ -51,6 +55,7 @@ impl Repository {
                  listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl http2;
                  ssl_certificate {certificate}; ssl_certificate_key {key};
                  root {root}/www; index index.html;
+                 {locations}
                }}
              }}",
             root = root.display(),
@@ -63,6 +68,12 @@ impl Repository {
         command.arg("-p").arg(root).arg("-c").arg(&config).args(["-e", "stderr"]);
         let nginx = Daemon::start(&mut command, http);
         Self { directory, nginx, http, https, ca }
+    }
+
+    /// The apt repository's next state: this version of its package in place of the last. What is named by its digest
+    /// stays, as in Debian's.
+    pub fn publish(&self, version: &str) {
+        make(self.directory.path(), &[version]);
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -93,6 +104,12 @@ impl Repository {
         let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
         log.lines().filter(|line| line.contains(part) && line.contains("\" 200 ")).count()
     }
+}
+
+fn make(root: &Path, version: &[&str]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/repository.py");
+    let made = Command::new("python3").arg(script).arg(root).args(version).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// A server in the foreground, ended when dropped.

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
 use super::progress::{End, Head, Progress, SharedHead};
+use super::promises::Known;
 use super::shape::{Shape, shape};
-use super::shelf::Content;
+use super::shelf::{Content, is_damage};
 use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
 use crate::flow::Outcome;
@@ -29,6 +30,10 @@ pub(super) struct Exchange {
     pub inner: Arc<Inner>,
     pub key: Key,
     pub verdict: Verdict,
+    /// What is known of the body, whoever sends it.
+    pub known: Option<Known>,
+    /// Whether it is fetched past every cache on the way.
+    pub anew: bool,
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -55,11 +60,13 @@ impl Exchange {
                 return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
             let Some(entry) = entry else { return self.miss(None).await };
+            if self.anew || self.is_refuted(&entry).await {
+                return Self { anew: true, ..self }.miss(None).await;
+            }
             if self.refetch {
                 return self.miss(Some(entry)).await;
             }
-            let run = self.inner.run();
-            match judge(&self.stored(&entry), &self.control, self.now, run) {
+            match self.judge(&entry) {
                 Judgement::Use(why) => {
                     if let Some(response) = self.serve(&entry, Outcome::Hit, why.to_owned(), "hit").await {
                         return response;
@@ -89,8 +96,35 @@ impl Exchange {
             headers: &draft.headers,
             requested: draft.requested,
             responded: draft.responded,
-            nature: if draft.status == 200 { self.verdict.nature } else { Nature::Plain },
+            nature: self.nature(entry),
         }
+    }
+
+    fn judge(&self, entry: &Entry) -> Judgement {
+        let stored = self.stored(entry);
+        // A package is asked for once a run, or once a process where there are no runs.
+        let run = if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.run() };
+        judge(&stored, &self.control, self.now, run)
+    }
+
+    /// How long an entry lives: by its path, its head, and whether a digest vouches for its body.
+    fn nature(&self, entry: &Entry) -> Nature {
+        if entry.draft.status != 200 || !self.verdict.fits(&entry.draft.headers) {
+            return Nature::Plain;
+        }
+        let vouches = |known: &&Known| known.vouches(&self.inner.promises, entry) == Some(true);
+        match (self.verdict.nature, self.known.as_ref().filter(vouches)) {
+            // An index of this run names the very body.
+            (Nature::Mutable | Nature::Plain, Some(known)) if known.binding => Nature::Immutable,
+            (nature, known) => nature.with_digest(known.is_some()),
+        }
+    }
+
+    /// Whether the stored body is not the one that it must be.
+    async fn is_refuted(&self, entry: &Entry) -> bool {
+        self.inner.check(self.known.as_ref(), entry).await;
+        let binding = self.known.as_ref().filter(|known| known.binding);
+        binding.is_some_and(|known| known.vouches(&self.inner.promises, entry) == Some(false))
     }
 
     /// Nothing usable is stored.
@@ -137,7 +171,8 @@ impl Exchange {
         }
         if let Ok(Some(entry)) = self.lookup().await
             && stored.as_ref().is_none_or(|old| entry.draft.responded > old.draft.responded)
-            && let Judgement::Use(why) = judge(&self.stored(&entry), &self.control, self.now, self.inner.run())
+            && !self.anew
+            && let Judgement::Use(why) = self.judge(&entry)
             && let Some(response) = self.serve(&entry, Outcome::Hit, why.to_owned(), "hit").await
         {
             leading.fetch.head(Head::Confirmed(Arc::new(entry)));
@@ -196,6 +231,8 @@ impl Exchange {
             request: self.headers.clone(),
             context: self.context.clone(),
             verdict: self.verdict.clone(),
+            known: self.known.clone().filter(|known| known.binding),
+            anew: self.anew,
             stored: stored.clone(),
             lead,
         };
@@ -320,7 +357,12 @@ impl Exchange {
         let store = self.inner.shelf.as_ref()?;
         let content = match store.content(entry).await {
             Ok(content) => content,
+            Err(error) if !is_damage(&error) => {
+                self.inner.warn(&error);
+                return None;
+            }
             Err(error) => {
+                self.context.flow.update(|flow| flow.damaged = true);
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
                 if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);

@@ -7,20 +7,23 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::learn::Reading;
 use super::progress::{End, Fetch, Head, SharedHead};
+use super::promises::Known;
+use super::refuted::Again;
 use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::storable::storable;
 use crate::policy::{condition, vary};
-use crate::rules::Verdict;
+use crate::rules::{Format, Verdict};
 use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError};
 
 /// Bytes gathered before they are written.
@@ -44,6 +47,10 @@ pub(super) struct Job {
     pub request: HeaderMap,
     pub context: RequestContext,
     pub verdict: Verdict,
+    /// What the body must be.
+    pub known: Option<Known>,
+    /// Whether it is asked for past every cache on the way.
+    pub anew: bool,
     /// What is stored and to be confirmed.
     pub stored: Option<Entry>,
     pub lead: oneshot::Sender<Lead>,
@@ -53,15 +60,21 @@ pub(super) struct Job {
 enum Broken {
     /// Upstream's side; why.
     Upstream(String),
-    /// The store's side; what was read and not written, and the rest.
-    Store(StoreError, Vec<Bytes>, Body),
+    /// The store's side; how much was written, what was read and not written, and the rest.
+    Store(StoreError, u64, Vec<Bytes>, Body),
 }
 
 impl Job {
     /// Runs to the end. Whoever reads along learns of it through the fetch.
-    pub(super) async fn run(self) {
-        let requested = self.inner.now();
-        match self.send().await {
+    pub(super) async fn run(mut self) {
+        let mut requested = self.inner.now();
+        let mut answer = self.send().await;
+        if !self.anew && answer.as_ref().is_ok_and(|response| self.is_refuted(response)) {
+            (self.anew, self.stored) = (true, None);
+            requested = self.inner.now();
+            answer = self.send().await;
+        }
+        match answer {
             Err(error) => self.fetch.head(Head::Failed(Arc::new(error))),
             Ok(response) => self.receive(response, requested).await,
         }
@@ -88,6 +101,10 @@ impl Job {
         if let Some(stored) = &self.stored {
             condition::make_conditional(&mut headers, &stored.draft.headers);
         }
+        if self.anew {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        }
         *request.headers_mut() = headers;
         request
     }
@@ -103,6 +120,12 @@ impl Job {
         if status.is_server_error() {
             let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
             return self.fetch.head(Head::ServerError(status));
+        }
+        if self.is_refuted(&response) {
+            return self.refute();
+        }
+        if !self.verdict.fits(response.headers()) {
+            self.verdict = Verdict::none();
         }
         let nature = self.verdict.nature;
         if let Err(why) = storable(&Method::GET, &self.request, status, response.headers(), nature, responded) {
@@ -161,6 +184,9 @@ impl Job {
         {
             self.inner.warn(&error);
         }
+        if self.verdict.learns.is_some() {
+            self.inner.promises_confirmed(&entry).await;
+        }
         self.fetch.head(Head::Confirmed(Arc::new(entry)));
     }
 
@@ -174,14 +200,15 @@ impl Job {
         let why = self.why();
         let (parts, body) = response.into_parts();
         let total = content_length(&parts.headers);
-        // A coding that the origin applies on the way is not part of what the URL promises.
+        // A coding that the origin applies on the way is not part of what is promised.
         let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
-        let promised = self.verdict.promised.clone().filter(|_| plain);
-        // With a digest to check, the last byte is kept back until the body is known to be right.
-        let held = promised.as_ref().and(total).unwrap_or(u64::MAX);
+        let promised = self.promised(&parts.headers).filter(|_| plain);
+        // An index that teaches is not whole for anybody before it is announced that it will be read.
+        let held = promised.is_some() || self.verdict.learns.is_some();
         if let Some(promised) = promised {
             writer.promise(promised);
         }
+        let learns = self.verdict.learns.filter(|_| parts.status == StatusCode::OK);
         let headers = shape::to_store(parts.headers, self.verdict.nature);
         let draft = Draft {
             key: self.key.hash,
@@ -208,6 +235,14 @@ impl Job {
             stale: self.stored.is_some(),
             why,
         })));
+        let again = Again {
+            key: self.key,
+            request: self.request,
+            verdict: self.verdict,
+            source: self.known.as_ref().and_then(|known| known.source.clone()),
+            known: self.known,
+            anew: self.anew,
+        };
         let transfer = Transfer {
             asked,
             inner: self.inner,
@@ -216,24 +251,28 @@ impl Job {
             uri: self.uri,
             total,
             held,
+            learns,
             draft,
+            again,
         };
         transfer.run(writer, body, sender).await;
     }
 }
 
 /// A body on its way into the store.
-struct Transfer {
-    inner: Arc<Inner>,
-    fetch: Arc<Fetch>,
-    context: RequestContext,
-    uri: Uri,
+pub(super) struct Transfer {
+    pub inner: Arc<Inner>,
+    pub fetch: Arc<Fetch>,
+    pub context: RequestContext,
+    pub uri: Uri,
     /// The fields of the request to upstream.
     asked: HeaderMap,
     total: Option<u64>,
-    /// Readers get no byte beyond the one before this until the body is whole.
-    held: u64,
+    /// Whether the last byte is kept back until the body is known to be right.
+    held: bool,
+    learns: Option<Format>,
     draft: Draft,
+    pub again: Again,
 }
 
 impl Transfer {
@@ -241,14 +280,16 @@ impl Transfer {
         match self.copy(writer, body).await {
             Ok(writer) => self.finish(writer).await,
             Err(Broken::Upstream(why)) => self.broken(&why),
-            Err(Broken::Store(error, unwritten, rest)) => {
+            Err(Broken::Store(error, written, unwritten, rest)) => {
                 self.inner.warn(&error);
+                // The tail begins here: nothing is held back any more.
+                self.fetch.available(written);
                 self.spill(unwritten, rest, tail).await;
             }
         }
     }
 
-    fn broken(&self, why: &str) {
+    pub(super) fn broken(&self, why: &str) {
         let url = &self.draft.url;
         tracing::debug!(url, why, "nothing stored");
         self.fetch.end(End::Broken(format!("{why} (nothing was stored)").into()));
@@ -278,20 +319,21 @@ impl Transfer {
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
             self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
-            let written = tokio::task::spawn_blocking(move || {
+            let written = writer.size();
+            let writing = tokio::task::spawn_blocking(move || {
                 let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
                 (writer, result, batch)
             });
-            let (back, result, batch) = written.await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string()))?;
             writer = back;
             if let Err(error) = result {
                 let rest = if ended { empty() } else { body };
-                return Err(Broken::Store(error, batch, rest));
+                return Err(Broken::Store(error, written, batch, rest));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
             }
-            self.fetch.available(writer.size().min(self.held.saturating_sub(1)));
+            self.fetch.available(writer.size() - u64::from(self.held));
         }
         match self.total {
             Some(total) if total != writer.size() => {
@@ -324,22 +366,27 @@ impl Transfer {
     async fn finish(self, mut writer: BlobWriter) {
         match writer.check() {
             Err(StoreError::Mismatch(why)) => {
-                tracing::warn!(url = self.draft.url, why, "refused a body that is not what its URL promises");
-                return self.broken(&why);
+                tracing::warn!(url = self.draft.url, why, "refused a body that is not the one promised");
+                return self.refuted(&why).await;
             }
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
         self.context.flow.update(|flow| flow.digest = Some(writer.digest().to_string()));
-        let Self { inner, fetch, context, draft, .. } = self;
+        let Self { inner, fetch, context, draft, learns, .. } = self;
+        let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.
         drop(context);
         fetch.available(writer.size());
         fetch.end(End::Whole);
-        if let Some(shelf) = &inner.shelf
-            && let Err(error) = shelf.commit(writer, draft, inner.run()).await
-        {
-            inner.warn(&error);
+        let Some(shelf) = &inner.shelf else { return };
+        match shelf.commit(writer, draft, inner.run()).await {
+            Ok(entry) => {
+                if let Some(reading) = reading {
+                    reading.begin(entry);
+                }
+            }
+            Err(error) => inner.warn(&error),
         }
     }
 
@@ -390,6 +437,6 @@ async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
     Ok((batch, false))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -61,7 +61,7 @@ pub fn lifetime(stored: &Stored<'_>) -> u64 {
     if let Some(explicit) = explicit_lifetime(stored.headers, stored.responded) {
         return explicit;
     }
-    if stored.nature == Nature::Mutable || !HEURISTIC_STATUSES.contains(&stored.status) {
+    if matches!(stored.nature, Nature::Mutable | Nature::Lasting) || !HEURISTIC_STATUSES.contains(&stored.status) {
         return 0;
     }
     let from = date(stored.headers, &DATE).unwrap_or(stored.responded);
@@ -84,11 +84,12 @@ pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
 /// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
     let response = CacheControl::parse(stored.headers);
-    let explicit = explicit_lifetime(stored.headers, stored.responded).is_some() || response.no_cache;
     match stored.nature {
-        Nature::Immutable => return Judgement::Use("immutable by its path"),
-        Nature::Lasting if !explicit => return Judgement::Use("a package without an explicit lifetime"),
-        // Within one run a build sees one state of each index, and upstream is asked once.
+        Nature::Immutable => return Judgement::Use("its digest is known"),
+        // Within one run a build sees one state of each package and index, and upstream is asked once.
+        Nature::Lasting if run.is_some_and(|run| stored.responded >= run) => {
+            return Judgement::Use("confirmed in this run");
+        }
         Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");
         }

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
+import sys
 
 from origin import free_port, wait_until
 
@@ -54,6 +56,10 @@ class Proxy:
 class Larder(Proxy):
     name = title = "larder"
 
+    def __init__(self, work, options=()):
+        super().__init__(work)
+        self.options = options
+
     @classmethod
     def missing(cls):
         return False
@@ -64,10 +70,20 @@ class Larder(Proxy):
             "HOME": str(self.work),
             "LARDER_CACHE_DIR": str(self.work / "cache"),
             "LARDER_STATE_DIR": str(self.work / "state"),
-            "NO_PROXY": "*",
+            # Only what it is told.
+            "NO_PROXY": "" if "--upstream-proxy" in self.options else "*",
         }
         program = os.environ.get("LARDER") or str(HERE.parents[2] / "target/debug/larder")
-        return [program, "proxy", "--json", "--listen", f"127.0.0.1:{self.port}"], env
+        return [program, "proxy", "--json", "--listen", f"127.0.0.1:{self.port}", *self.options], env
+
+    def listens(self):
+        return super().listens() and self.bundle is not None
+
+    @property
+    def bundle(self):
+        """The host's certificates with its own, once it has said where they are."""
+        said = re.search("CA='(.*?)'", (self.work / "output").read_text())
+        return said and said[1]
 
 
 class Squid(Proxy):
@@ -175,6 +191,24 @@ class AptCacherNg(Proxy):
         }
         (self.work / "etc/acng.conf").write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
         return [self.needs, "-c", str(self.work / "etc")], {}
+
+
+def install(packages):
+    """Debian starts daemons on installation, unless a policy forbids it."""
+    guard = pathlib.Path("/usr/sbin/policy-rc.d")
+    made = not guard.exists()
+    if made:
+        guard.write_text("#!/bin/sh\nexit 101\n")
+        guard.chmod(0o755)
+    try:
+        apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-q"]
+        subprocess.run([*apt, "update"], check=True, stdout=sys.stderr)
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        command = [*apt, "install", "-y", "--no-install-recommends", *packages]
+        subprocess.run(command, check=True, stdout=sys.stderr, env=quiet)
+    finally:
+        if made:
+            guard.unlink()
 
 
 ALL = [Larder, Squid, TrafficServer, AptCacherNg]
