@@ -58,12 +58,12 @@ impl Net {
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
         let (parts, body) = request.into_parts();
-        let repeatable = body.is_end_stream();
+        let repeatable = body.is_end_stream() && parts.method.is_safe();
         let mut order = in_order(candidates, Instant::now());
         if repeatable {
             self.probe(&order, &parts, context);
         } else {
-            // A body cannot be sent a second time.
+            // A body cannot be sent a second time, and a change must not be made twice.
             order.truncate(1);
         }
         let mut body = Some(body);
@@ -107,6 +107,8 @@ impl Net {
         context: &RequestContext,
         tried: &mut Tried,
     ) -> Option<Response<Body>> {
+        let route = self.route_name(&mapped, &tried.passed);
+        context.flow.update(|flow| flow.route = route);
         let asked = self.ask(&mapped, parts, body, limit, context).await;
         let target = mapped.target.clone();
         let response = match asked {
@@ -165,7 +167,8 @@ impl Net {
         let target = mapped.target.clone();
         let body = body
             .map_err(move |error| {
-                note(&target, Err((Failure::Soft, &error.to_string())));
+                // Whoever asks for the rest should not be sent to the same one again.
+                note(&target, Err((Failure::Hard, &error.to_string())));
                 error
             })
             .boxed();
