@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::index::{from_millis, millis};
 use super::{Store, StoreError};
@@ -63,10 +63,12 @@ impl Store {
     /// What was found damaged since the cache was made: how often, and when last. All of it was healed.
     pub fn damage(&self) -> Result<Vec<(Damage, u64, SystemTime)>, StoreError> {
         let index = self.read_index();
-        let found = Damage::ALL.into_iter().filter_map(|damage| {
-            let (times, last) = read(&index, damage).ok()?;
-            Some((damage, times.cast_unsigned(), from_millis(last)))
-        });
-        Ok(found.collect())
+        let mut found = Vec::new();
+        for damage in Damage::ALL {
+            if let Some((times, last)) = read(&index, damage).optional()? {
+                found.push((damage, times.cast_unsigned(), from_millis(last)));
+            }
+        }
+        Ok(found)
     }
 }

@@ -63,6 +63,7 @@ impl Store {
     }
 
     /// Puts the blob in place and makes it the answer of its URL and variant.
+    #[expect(clippy::needless_pass_by_value, reason = "what is stored is given away")]
     pub fn commit(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
         self.enter(&mut blob, &draft)
     }

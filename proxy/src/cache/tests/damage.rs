@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inspect::verify;
+use crate::origin::BoxFuture;
 use crate::store::{Damage, Digest};
 
 /// What the origin has: number, and the body's size.
@@ -48,7 +49,11 @@ fn reply((number, size): (u16, usize)) -> Reply {
 }
 
 /// A directory with all of it stored, closed in good order.
-async fn filled() -> Arc<TempDir> {
+fn filled() -> BoxFuture<'static, Arc<TempDir>> {
+    Box::pin(fill())
+}
+
+async fn fill() -> Arc<TempDir> {
     let bed = Bed::new();
     for object in OBJECTS {
         bed.origin.reply(&url(object.0), reply(object));
@@ -86,7 +91,11 @@ fn flip(path: &Path, at: u64, bit: u8) {
 }
 
 /// Asks for all of it, and gets the right bytes with the right fields, from wherever; then the cache is sound.
-async fn serves_and_heals(dir: Arc<TempDir>) -> (Vec<Flow>, Vec<(Damage, u64)>) {
+fn serves_and_heals(dir: Arc<TempDir>) -> BoxFuture<'static, (Vec<Flow>, Vec<(Damage, u64)>)> {
+    Box::pin(serve_and_heal(dir))
+}
+
+async fn serve_and_heal(dir: Arc<TempDir>) -> (Vec<Flow>, Vec<(Damage, u64)>) {
     let bed = Bed::mending(dir.clone());
     for object @ (number, size) in OBJECTS {
         bed.origin.reply(&url(number), reply(object));
