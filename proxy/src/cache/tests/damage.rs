@@ -90,12 +90,15 @@ fn flip(path: &Path, at: u64, bit: u8) {
     file.write_all_at(&[byte[0] ^ (1 << bit)], at).unwrap();
 }
 
+/// What passed, and what damage was counted.
+type Healed = (Vec<Flow>, Vec<(Damage, u64)>);
+
 /// Asks for all of it, and gets the right bytes with the right fields, from wherever; then the cache is sound.
-fn serves_and_heals(dir: Arc<TempDir>) -> BoxFuture<'static, (Vec<Flow>, Vec<(Damage, u64)>)> {
+fn serves_and_heals(dir: Arc<TempDir>) -> BoxFuture<'static, Healed> {
     Box::pin(serve_and_heal(dir))
 }
 
-async fn serve_and_heal(dir: Arc<TempDir>) -> (Vec<Flow>, Vec<(Damage, u64)>) {
+async fn serve_and_heal(dir: Arc<TempDir>) -> Healed {
     let bed = Bed::mending(dir.clone());
     for object @ (number, size) in OBJECTS {
         bed.origin.reply(&url(number), reply(object));

@@ -28,13 +28,13 @@ async fn broken_body(reply: Reply, sender: tokio::sync::mpsc::Sender<std::io::Re
 #[tokio::test]
 async fn upstream_dies_mid_body() {
     let (reply, sender) = Reply::live();
-    broken_body(reply, sender, Some("connection reset")).await;
+    Box::pin(broken_body(reply, sender, Some("connection reset"))).await;
 }
 
 #[tokio::test]
 async fn a_body_shorter_than_announced_is_not_stored() {
     let (reply, sender) = Reply::live();
-    broken_body(reply.with("content-length", "10"), sender, None).await;
+    Box::pin(broken_body(reply.with("content-length", "10"), sender, None)).await;
 }
 
 #[tokio::test]

@@ -437,14 +437,13 @@ impl Content {
         let how = random.below(4);
         for change in &self.since {
             match (how, change) {
-                (0, _) => {}
                 (1, change) => change.make(&mut content),
                 (2, change) if random.below(2) == 0 => change.make(&mut content),
                 // The file has grown, and what it grew by was not written.
                 (2, Change::Write(at, bytes)) if random.below(2) == 0 && content.len() < at + bytes.len() => {
                     content.resize(at + bytes.len(), 0);
                 }
-                (2, _) => {}
+                (0 | 2, _) => {}
                 (_, Change::Truncate(_)) => change.make(&mut content),
                 // Sector by sector.
                 (_, Change::Write(at, bytes)) => {
