@@ -73,7 +73,7 @@ class Larder(Proxy):
             # Only what it is told.
             "NO_PROXY": "" if "--upstream-proxy" in self.options else "*",
         }
-        program = os.environ.get("LARDER") or str(HERE.parents[2] / "target/debug/larder")
+        program = os.path.abspath(os.environ.get("LARDER") or HERE.parents[2] / "target/debug/larder")
         return [program, "proxy", "--json", "--listen", f"127.0.0.1:{self.port}", *self.options], env
 
     def listens(self):
