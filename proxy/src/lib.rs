@@ -2,6 +2,7 @@
 //!
 //! A byte's way: listener -> identity -> service -> cache -> origin (mirror, route, dial) -> store -> client.
 
+mod access;
 pub mod body;
 pub mod cache;
 pub mod config;
@@ -16,7 +17,9 @@ pub mod identity;
 pub mod in_flight;
 pub mod inspect;
 pub mod intercept;
+mod kept_body;
 pub mod listener;
+mod max_forwards;
 pub mod mirror;
 pub mod origin;
 pub mod policy;
@@ -31,7 +34,10 @@ mod service;
 mod shared;
 pub mod stats;
 pub mod store;
+mod taking;
+mod trailers;
 mod tunnel;
+mod upgrade;
 pub mod upstream;
 
 pub use crate::config::Config;

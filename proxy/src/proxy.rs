@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Access, Admitted};
 use crate::body::{self, Body};
 use crate::cache::{Cache, Mode, Opened, Refetch};
 use crate::config::Config;
@@ -58,9 +59,12 @@ impl Proxy {
         let (ca, opened) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
-        let cache = opened.cache(origin.clone(), config.mode, Rules::default());
+        let access = Access { allow: config.allow.clone(), deny: config.deny.clone() };
+        let admitted = Arc::new(Admitted { access: access.clone(), origin: origin.clone() });
+        let cache = opened.cache(admitted, config.mode, Rules::new(&config.rules)?);
         cache.keep(config.cache_keep);
         let shared = Shared {
+            access,
             cache,
             origin,
             guard,

@@ -117,6 +117,8 @@ pub struct Settings {
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
     pub mirrors: Sourced<Mirrors>,
+    /// Regular expressions on paths, and what lies at those: before Larder's own rules.
+    pub rules: Sourced<BTreeMap<String, String>>,
     /// How long to wait for an origin that sends nothing; `None` for the proxy's own choice.
     pub upstream_timeout: Sourced<Option<Duration>>,
     /// Patterns of hosts whose TLS is passed on unread.
@@ -378,6 +380,7 @@ impl Layers {
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
+            rules: self.get("rules", BTreeMap::new(), key::Value::into_map),
             upstream_timeout: self.get("upstream_timeout", None, |value| {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),

@@ -12,13 +12,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::fetch::{Job, Lead};
 use super::file_body::FileBody;
+use super::key::hash16;
 use super::progress::{End, Head, Progress, SharedHead};
 use super::promises::Known;
 use super::shape::{Shape, shape};
 use super::shelf::{Content, is_damage};
 use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty, full};
-use crate::flow::Outcome;
+use crate::flow::{Class, Outcome};
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime, may_serve_stale};
 use crate::policy::{CacheControl, vary};
@@ -34,6 +35,8 @@ pub(super) struct Exchange {
     pub known: Option<Known>,
     /// Whether it is fetched past every cache on the way.
     pub anew: bool,
+    /// What is stored for other credentials, to be confirmed for these.
+    pub borrowed: Option<Entry>,
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -85,8 +88,12 @@ impl Exchange {
     }
 
     fn selects(&self, fields: &[crate::store::VaryField], stored: &HeaderMap) -> bool {
-        vary::selects(&self.headers, fields)
-            && (self.verdict.nature == Nature::Immutable || vary::accepts_coding(&self.headers, stored))
+        self.inner.credentials.selects(&self.headers, fields) && self.takes(stored)
+    }
+
+    /// Whether the client takes a stored body in its coding.
+    pub(super) fn takes(&self, stored: &HeaderMap) -> bool {
+        self.verdict.nature == Nature::Immutable || vary::accepts_coding(&self.headers, stored)
     }
 
     fn stored<'a>(&self, entry: &'a Entry) -> Stored<'a> {
@@ -128,7 +135,7 @@ impl Exchange {
     }
 
     /// Nothing usable is stored.
-    async fn miss(self, stored: Option<Entry>) -> Response<Body> {
+    async fn miss(mut self, stored: Option<Entry>) -> Response<Body> {
         if self.inner.mode() == Mode::Offline {
             return self.offline(stored).await;
         }
@@ -144,15 +151,26 @@ impl Exchange {
         if self.method == Method::HEAD {
             return self.head(stored).await;
         }
-        if self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
+        let joined = self.joined();
+        if let Some(response) = joined.and_then(|joined| self.absence(joined)) {
+            return response;
+        }
+        if stored.is_none() {
+            if let Some(response) = self.borrow_body().await {
+                return response;
+            }
+            self.borrowed = self.of_others().await.filter(|_| !self.anew);
+        }
+        let unknown = self.verdict.class == Class::Other;
+        if unknown && self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
-        if self.headers.contains_key(AUTHORIZATION) || self.headers.contains_key(COOKIE) {
+        let Some(joined) = joined else {
             let alone = self.inner.alone();
             return self.fetch(alone, stored).await;
-        }
-        match self.inner.join(self.key.hash) {
+        };
+        match self.inner.join(joined) {
             Joined::Leading(leading) => self.lead(leading, stored).await,
             Joined::Following(progress) => match self.follow(progress, None, stored.as_ref()).await {
                 Followed::Answer(response) => response,
@@ -162,6 +180,18 @@ impl Exchange {
                 }
             },
         }
+    }
+
+    /// What is the same for requests that may have one answer: URL and credentials. With a cookie each is on its own.
+    fn joined(&self) -> Option<[u8; 16]> {
+        if self.headers.contains_key(COOKIE) {
+            return None;
+        }
+        if !self.headers.contains_key(AUTHORIZATION) {
+            return Some(self.key.hash);
+        }
+        let credential = self.inner.credentials.of(&self.headers)?;
+        Some(hash16(&[&self.key.hash[..], credential.as_bytes()].concat()))
     }
 
     /// Begins the fetch that others join, unless one has ended since we looked.
@@ -233,7 +263,10 @@ impl Exchange {
             verdict: self.verdict.clone(),
             known: self.known.clone().filter(|known| known.binding),
             anew: self.anew,
-            stored: stored.clone(),
+            joined: self.joined(),
+            borrowed: stored.is_none() && self.borrowed.is_some(),
+            stored: stored.clone().or_else(|| self.borrowed.clone()),
+            from: None,
             lead,
         };
         self.inner.spawn(job, leading);
@@ -353,7 +386,13 @@ impl Exchange {
     }
 
     /// An answer out of the store; `None` when the body turned out damaged, and was forgotten.
-    async fn serve(&self, entry: &Entry, outcome: Outcome, why: String, status: &str) -> Option<Response<Body>> {
+    pub(super) async fn serve(
+        &self,
+        entry: &Entry,
+        outcome: Outcome,
+        why: String,
+        status: &str,
+    ) -> Option<Response<Body>> {
         let store = self.inner.shelf.as_ref()?;
         let content = match store.content(entry).await {
             Ok(content) => content,
@@ -421,7 +460,7 @@ impl Exchange {
         self.serve(entry, Outcome::Stale, why, &parameters).await
     }
 
-    fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
+    pub(super) fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
         self.context.flow.outcome(outcome, why.clone());
         self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
     }

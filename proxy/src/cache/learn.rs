@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-pub(super) use self::place::promise_key;
+pub(crate) use self::place::promise_key;
 use super::Inner;
 use super::key::hash16;
 use crate::flow::Class;

@@ -84,7 +84,22 @@ impl Transfer {
         }
         let (lead, _) = oneshot::channel();
         let Again { key, request, verdict, known, .. } = again;
-        let job = Job { inner, fetch, key, uri, request, context, verdict, known, anew: true, stored: None, lead };
+        let job = Job {
+            inner,
+            fetch,
+            key,
+            uri,
+            request,
+            context,
+            verdict,
+            known,
+            anew: true,
+            joined: None,
+            borrowed: false,
+            stored: None,
+            from: None,
+            lead,
+        };
         Box::pin(job.run()).await;
     }
 }

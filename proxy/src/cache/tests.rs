@@ -6,6 +6,7 @@ mod faults;
 mod joining;
 mod promises;
 mod serving;
+mod users;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -206,7 +206,9 @@ impl Net {
         context: &RequestContext,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = bare(mapped, parts).map(|_| body);
-        let Some(own) = mapped.target.url() else { return self.send(request, context.guest, limit).await };
+        let Some(own) = mapped.target.url() else {
+            return self.send(request, context.guest, limit, &context.flow).await;
+        };
         rewrite::prepare(&mut request);
         let public = Url::parse(&parts.uri.to_string()).ok();
         let passes = mapped.target.client_credentials || public.is_some_and(|public| is_as_good(&public, own));
@@ -216,7 +218,7 @@ impl Net {
         // What the settings hold is for fetching: a guest must not publish with it.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if !reads || request.headers().contains_key(AUTHORIZATION) {
-            return self.send(request, false, limit).await;
+            return self.send(request, false, limit, &context.flow).await;
         }
         let token = self.tokens.get(own.as_str(), mapped.uri.path(), Instant::now());
         if let Some(value) = token.or_else(|| mapped.target.credentials.as_ref().map(Credentials::value)) {
@@ -224,7 +226,7 @@ impl Net {
         }
         let again = bare(mapped, parts);
         let fields = request.headers().clone();
-        let response = self.send(request, false, limit).await?;
+        let response = self.send(request, false, limit, &context.flow).await?;
         let challenge = Some(&response)
             .filter(|response| response.status() == StatusCode::UNAUTHORIZED && !mapped.target.client_credentials)
             .and_then(|response| Challenge::of(response.headers()));
@@ -233,7 +235,7 @@ impl Net {
         let mut request = again;
         *request.headers_mut() = fields;
         request.headers_mut().insert(AUTHORIZATION, token);
-        self.send(request, false, limit).await
+        self.send(request, false, limit, &context.flow).await
     }
 
     /// Asks for a token, with the mirror's credentials if the realm is at the mirror itself.
@@ -252,7 +254,7 @@ impl Net {
             request.headers_mut().insert(AUTHORIZATION, credentials.value());
         }
         // Elsewhere, the mirror's word must not open to a guest what it could not reach itself.
-        let response = self.send(request, context.guest && !at_home, limit).await.ok()?;
+        let response = self.send(request, context.guest && !at_home, limit, &context.flow).await.ok()?;
         if response.status() != StatusCode::OK {
             tracing::debug!(mirror = %mapped.target, status = %response.status(), "no token");
             return None;
@@ -313,7 +315,7 @@ fn bare(mapped: &Mapped, parts: &Parts) -> Request<Body> {
 }
 
 /// Whether what a client sends to the public name may be sent to the mirror: the same host, and no less secret.
-fn is_as_good(public: &Url, own: &Url) -> bool {
+pub(super) fn is_as_good(public: &Url, own: &Url) -> bool {
     let https = |url: &Url| url.scheme() == "https" && url.port().is_none();
     public.origin() == own.origin() || (public.host() == own.host() && https(own) && public.port().is_none())
 }

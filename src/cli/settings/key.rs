@@ -1,5 +1,7 @@
 //! The keys there are, and what their values are.
 
+use std::collections::BTreeMap;
+
 use super::mirrors::{self, Mirrors};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
 use crate::template::diagnostic::did_you_mean;
@@ -41,6 +43,8 @@ pub enum Kind {
     Paths,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
+    /// Texts by name; as text `name=value`, separated by commas.
+    Map,
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -56,6 +60,12 @@ pub static KEYS: &[Key] = &[
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key(
+        "rules",
+        Kind::Map,
+        false,
+        "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
+    ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
@@ -116,6 +126,7 @@ pub(super) enum Value {
     Number(u64),
     List(Vec<String>),
     Mirrors(Mirrors),
+    Map(BTreeMap<String, String>),
 }
 
 impl Value {
@@ -137,6 +148,13 @@ impl Value {
         match self {
             Self::List(list) => list,
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_map(self) -> BTreeMap<String, String> {
+        match self {
+            Self::Map(map) => map,
+            _ => BTreeMap::new(),
         }
     }
 
@@ -178,6 +196,14 @@ impl Key {
             Kind::Duration => seconds(text).map(Value::Number),
             Kind::List => Ok(Value::List(separated(',').collect())),
             Kind::Paths => Ok(Value::List(separated(':').collect())),
+            Kind::Map => separated(',')
+                .map(|pair| {
+                    let (from, to) =
+                        pair.split_once('=').ok_or_else(|| format!("{pair} is not of the form FROM=TO"))?;
+                    Ok((from.trim().to_owned(), to.trim().to_owned()))
+                })
+                .collect::<Result<_, _>>()
+                .map(Value::Map),
             Kind::Mirrors => {
                 let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                 mirrors::of_pairs(pairs).map(Value::Mirrors)

@@ -21,6 +21,7 @@ impl Settings {
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
+            "rules" => (json!(self.rules.value), &self.rules.source),
             "upstream_timeout" => {
                 (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
             }
@@ -90,6 +91,7 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
         key::Value::Mirrors(all) => mirrors::shown(all),
+        key::Value::Map(map) => json!(map),
     }
 }
 

@@ -58,7 +58,7 @@ fn defaults_are_xdg_directories() {
 fn a_higher_source_wins_and_is_named() {
     let mut setup = Setup::new(
         "net = \"offline\"\nparallel_builds = 2\nui = \"json\"\ncache_dir = \"~/c\"\nca_files = [\"roots.pem\", \"/r\"]\n\
-         log = \"info\"\n[cache]\nmax_size = \"20G\"\n[mirrors]\n\"a.example.org\" = \"http://b.example.org/x\"",
+         log = \"info\"\n[cache]\nmax_size = \"20G\"\n[mirrors]\n\"a.example.org\" = \"http://b.example.org/x\"\n[rules]\n'/n/[0-9]{2}' = \"mutable\"",
         "parallel_builds = 3\nui = \"plain\"",
     );
     setup.env.insert("LARDER_UI".into(), "quiet".into());
@@ -75,6 +75,7 @@ fn a_higher_source_wins_and_is_named() {
     assert_eq!(settings.ca_files.value, [setup.path("home/.config/larder/roots.pem"), "/r".into()]);
     assert_eq!(settings.cache_max_size.value, Some(20 << 30));
     assert_eq!(settings.mirrors.value["a.example.org"], [MirrorSetting::at("http://b.example.org/x")]);
+    assert_eq!(settings.rules.value["/n/[0-9]{2}"], "mutable");
     assert_eq!(settings.no_proxy.value, ["a", "b"]);
     assert_eq!(settings.upstream_proxy.value.as_deref(), Some("http://p:1"));
     assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
@@ -159,6 +160,7 @@ fn every_key_is_shown() {
             Kind::Size => "7G",
             Kind::Duration => "1m",
             Kind::Mirrors => "from.example.org=http://to.example.org",
+            Kind::Map => "/path=immutable",
             Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();
