@@ -256,7 +256,8 @@ fn a_copied_cache_serves_every_client_offline() {
         ("cargo", cargo_fetches),
         ("go", go_fetches),
     ];
-    let there = |(program, _): &(&str, Fetch)| is_there(program, &[if *program == "go" { "version" } else { "--version" }]);
+    let there =
+        |(program, _): &(&str, Fetch)| is_there(program, &[if *program == "go" { "version" } else { "--version" }]);
     let clients: Vec<_> = clients.into_iter().filter(there).collect();
     let (home, elsewhere) = (Larder::new(), Larder::new());
     let world = World::start();
