@@ -51,8 +51,8 @@ pub(super) async fn route(settings: &Settings, env: &Env) -> (Finding, Option<Sy
 
 /// What to ask for: from a mirror of the settings, the host's own package mirror, or else the upstream proxy itself.
 fn question(config: &Config) -> Option<String> {
-    let mirrors = config.mirrors.iter().flat_map(larder_proxy::mirror::Mirror::targets);
-    if let Some(url) = mirrors.filter_map(|target| target.url()).next() {
+    let mut mirrors = config.mirrors.iter().flat_map(larder_proxy::mirror::Mirror::targets);
+    if let Some(url) = mirrors.find_map(|target| target.url()) {
         return Some(url.to_string());
     }
     let host = Host::read(Path::new("/")).resolve(&DebianOptions::default()).ok();

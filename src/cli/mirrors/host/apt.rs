@@ -26,10 +26,11 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
     paths.extend(machine.list("/etc/apt/sources.list.d"));
     for path in paths {
         let Some(text) = machine.read(&path) else { continue };
-        if path.ends_with(".list") {
-            one_line(&path, &text, &mut sources);
-        } else if path.ends_with(".sources") {
-            deb822(&path, &text, &mut sources);
+        // apt heeds these endings, as they are.
+        match path.rsplit_once('.') {
+            Some((_, "list")) => one_line(&path, &text, &mut sources),
+            Some((_, "sources")) => deb822(&path, &text, &mut sources),
+            _ => {}
         }
     }
     let system = System::of(&machine.read("/etc/os-release").unwrap_or_default());

@@ -60,8 +60,8 @@ fn uv(machine: &Machine<'_>, found: &mut Found) {
     };
     let old = table.get("index-url").and_then(toml::Value::as_str);
     let list = table.get("index").and_then(toml::Value::as_array).into_iter().flatten();
-    let default = list.filter(|index| index.get("default").and_then(toml::Value::as_bool) == Some(true));
-    let new = default.filter_map(|index| index.get("url").and_then(toml::Value::as_str)).next();
+    let mut default = list.filter(|index| index.get("default").and_then(toml::Value::as_bool) == Some(true));
+    let new = default.find_map(|index| index.get("url").and_then(toml::Value::as_str));
     if let Some(url) = new.or(old) {
         propose(found, "uv", url, path, None);
     }

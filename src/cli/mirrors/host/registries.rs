@@ -81,7 +81,12 @@ fn containerd(machine: &Machine<'_>, found: &mut Found) {
 
 fn podman(machine: &Machine<'_>, found: &mut Found) {
     let mut paths = vec!["/etc/containers/registries.conf".to_owned()];
-    paths.extend(machine.list("/etc/containers/registries.conf.d").into_iter().filter(|path| path.ends_with(".conf")));
+    paths.extend(
+        machine
+            .list("/etc/containers/registries.conf.d")
+            .into_iter()
+            .filter(|path| matches!(path.rsplit_once('.'), Some((_, "conf")))),
+    );
     paths.extend(machine.config("containers/registries.conf"));
     for path in paths {
         let Some(text) = machine.read(&path) else { continue };
