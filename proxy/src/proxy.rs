@@ -27,6 +27,7 @@ use crate::in_flight::{Flows, InFlight};
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
 use crate::listener::{self, ListenerHandle, Role};
+use crate::mirror::Mirror;
 use crate::resolver::server as resolver;
 use crate::rules::Rules;
 use crate::service;
@@ -163,6 +164,11 @@ impl Proxy {
             frame?;
         }
         Ok(status)
+    }
+
+    /// The mirrors of the settings, and by them how each does.
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.shared.config.mirrors
     }
 
     /// The cache.

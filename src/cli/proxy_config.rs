@@ -10,6 +10,7 @@ use larder_proxy::upstream::route::UpstreamProxy;
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
+use super::mirrors;
 use super::settings::{Net, Settings};
 use crate::error::{Context as _, Result};
 
@@ -34,9 +35,9 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         config.timeouts.idle = limit;
     }
     for (from, to) in &settings.mirrors.value {
-        config = config
-            .mirror(from, to)
+        let rule = mirrors::load::rule(from, to, env)
             .context(|| format!("cannot use the mirror for {from} ({})", settings.mirrors.source))?;
+        config.mirrors.push(rule);
     }
     config.rules = user_rules(settings)?;
     for pattern in &settings.tunnel.value {
