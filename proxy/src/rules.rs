@@ -186,12 +186,12 @@ impl Rules {
 
     /// Judges a URL by its path, and by the request's fields where they are known.
     pub fn classify(&self, path: &str, request: Option<&HeaderMap>) -> Verdict {
-        let Some((pattern, rule)) = self.compiled.find(path, request) else { return Verdict::none() };
+        let Some((found, rule)) = self.compiled.find(path, request) else { return Verdict::none() };
         Verdict {
             class: rule.class,
             nature: rule.nature,
             rule: rule.name.clone(),
-            promised: pattern.promised(path),
+            promised: found.promised,
             learns: rule.learns,
             secret: rule.secret,
             matched: Some(rule.clone()),
