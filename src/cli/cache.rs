@@ -202,7 +202,10 @@ fn explain(args: &CacheExplainArgs, rules: &Rules, store: &Store, console: &Cons
         console.line(&format!("stored: status {}, {size}, served {}", entry.draft.status, times(entry.uses)))?;
         console.line(&format!("  sha256 {}", entry.digest))?;
         for (name, value) in &entry.draft.vary {
-            console.line(&format!("  only for {name}: {}", printable(value.as_deref().unwrap_or("(none)"))))?;
+            // What stands for a credential says nothing to anybody.
+            let value = value.as_deref().unwrap_or("(none)");
+            let value = if value.starts_with("hmac-") { "(one client's)" } else { value };
+            console.line(&format!("  only for {name}: {}", printable(value)))?;
         }
         let age = shown_duration(Duration::from_secs(variant.age));
         // What never changes has no use for a lifetime.

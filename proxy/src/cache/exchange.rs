@@ -109,6 +109,9 @@ impl Exchange {
 
     fn judge(&self, entry: &Entry) -> Judgement {
         let stored = self.stored(entry);
+        if stored.nature == Nature::Lasting && self.inner.mode() == Mode::Offline {
+            return Judgement::Use("offline, and a package by its path");
+        }
         // A package is asked for once a run, or once a process where there are no runs.
         let run = if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.run() };
         judge(&stored, &self.control, self.now, run)

@@ -94,7 +94,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
         }
         // To ask would mean to fetch it again, every run.
         Nature::Lasting if !explicit && !has_validator(stored.headers) => {
-            return Judgement::Use("a package, and nothing to ask by whether it changed");
+            return Judgement::Use("nothing to revalidate it by");
         }
         Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");
