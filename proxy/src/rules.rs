@@ -51,6 +51,7 @@ impl Nature {
     }
 
     /// What it amounts to: only what a digest vouches for is never asked for again.
+    #[must_use]
     pub const fn with_digest(self, known: bool) -> Self {
         match self {
             Self::Immutable | Self::Lasting if known => Self::Immutable,
