@@ -291,3 +291,24 @@ async fn a_package_asked_for_right_after_its_index_is_checked() {
         bed.settle().await;
     }
 }
+
+/// As in a cache that a version filled which knew nothing of promises.
+#[tokio::test]
+async fn an_index_stored_unread_is_read_when_it_is_confirmed() {
+    let bed = Bed::new();
+    let index = packages("package");
+    for _ in 0..2 {
+        bed.origin.reply(PACKAGES, tagged(index.clone()));
+    }
+    bed.origin.reply(DEB, tagged("package"));
+    bed.run();
+    bed.get(PACKAGES).await;
+    bed.get(DEB).await;
+    let raw = rusqlite::Connection::open(bed.store.root().join("index.sqlite")).unwrap();
+    raw.execute_batch("DELETE FROM promise; DELETE FROM source").unwrap();
+    let next = bed.again();
+    next.origin.reply(PACKAGES, tagged(index.clone()));
+    next.run();
+    assert_eq!(next.counted(PACKAGES, &index).await, (Outcome::Revalidated, 1));
+    assert_eq!(next.counted(DEB, "package").await, (Outcome::Hit, 0));
+}
