@@ -51,6 +51,7 @@ impl Nature {
     }
 
     /// What it amounts to: only what a digest vouches for is never asked for again.
+    #[must_use]
     pub const fn with_digest(self, known: bool) -> Self {
         match self {
             Self::Immutable | Self::Lasting if known => Self::Immutable,
@@ -186,12 +187,12 @@ impl Rules {
 
     /// Judges a URL by its path, and by the request's fields where they are known.
     pub fn classify(&self, path: &str, request: Option<&HeaderMap>) -> Verdict {
-        let Some((pattern, rule)) = self.compiled.find(path, request) else { return Verdict::none() };
+        let Some((found, rule)) = self.compiled.find(path, request) else { return Verdict::none() };
         Verdict {
             class: rule.class,
             nature: rule.nature,
             rule: rule.name.clone(),
-            promised: pattern.promised(path),
+            promised: found.promised,
             learns: rule.learns,
             secret: rule.secret,
             matched: Some(rule.clone()),

@@ -55,19 +55,19 @@ enum Followed {
 }
 
 impl Exchange {
-    /// Answers: from the store, or by fetching.
+    /// Answers: from the store, or by fetching. What misses is boxed: the future of a hit stays small.
     pub(super) async fn answer(self) -> Response<Body> {
         // Twice: a damaged blob is forgotten, and looked up again.
         for _ in 0..2 {
             let Ok(entry) = self.lookup().await else {
                 return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
-            let Some(entry) = entry else { return self.miss(None).await };
+            let Some(entry) = entry else { return Box::pin(self.miss(None)).await };
             if self.anew || self.is_refuted(&entry).await {
-                return Self { anew: true, ..self }.miss(None).await;
+                return Box::pin(Self { anew: true, ..self }.miss(None)).await;
             }
             if self.refetch {
-                return self.miss(Some(entry)).await;
+                return Box::pin(self.miss(Some(entry))).await;
             }
             match self.judge(&entry) {
                 Judgement::Use(why) => {
@@ -75,10 +75,10 @@ impl Exchange {
                         return response;
                     }
                 }
-                Judgement::Ask(_) => return self.miss(Some(entry)).await,
+                Judgement::Ask(_) => return Box::pin(self.miss(Some(entry))).await,
             }
         }
-        self.miss(None).await
+        Box::pin(self.miss(None)).await
     }
 
     async fn lookup(&self) -> Result<Option<Entry>, ()> {
@@ -109,6 +109,9 @@ impl Exchange {
 
     fn judge(&self, entry: &Entry) -> Judgement {
         let stored = self.stored(entry);
+        if stored.nature == Nature::Lasting && self.inner.mode() == Mode::Offline {
+            return Judgement::Use("offline, and a package by its path");
+        }
         // A package is asked for once a run, or once a process where there are no runs.
         let run = if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.run() };
         judge(&stored, &self.control, self.now, run)

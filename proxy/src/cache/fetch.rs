@@ -203,8 +203,8 @@ impl Job {
         {
             self.inner.warn(&error);
         }
-        if self.verdict.learns.is_some() {
-            self.inner.promises_confirmed(&entry).await;
+        if let Some(format) = self.verdict.learns {
+            self.inner.promises_confirmed(&entry, format).await;
         }
         self.fetch.head(Head::Confirmed(Arc::new(entry)));
     }

@@ -232,11 +232,20 @@ impl Inner {
         }
     }
 
-    /// Notes that upstream confirmed an index, and with it what it promises.
-    pub(super) async fn promises_confirmed(&self, entry: &Entry) {
+    /// Notes that upstream confirmed an index, and with it what it promises; one that an older version stored without
+    /// reading it is read now.
+    pub(super) async fn promises_confirmed(self: &Arc<Self>, entry: &Entry, format: Format) {
         let Some(shelf) = &self.shelf else { return };
         let (store, source, at) = (shelf.store().clone(), entry.draft.url.clone(), entry.draft.responded);
-        let noted = tokio::task::spawn_blocking(move || store.promise(&source, at, &[])).await;
+        let reading = Reading::announce(self, &source, format);
+        let noted = tokio::task::spawn_blocking(move || {
+            let is_known = store.is_source(&source)?;
+            if is_known { store.promise(&source, at, &[]).map(|()| true) } else { Ok(false) }
+        });
+        let noted = noted.await;
+        if matches!(noted, Ok(Ok(false))) {
+            return reading.begin(entry.clone());
+        }
         if let Ok(Err(error)) = noted {
             tracing::debug!(%error, "a confirmed index could not be noted");
         }

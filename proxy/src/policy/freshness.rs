@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 
+use super::condition::has_validator;
 use super::control::{CacheControl, FOREVER, seconds};
 use crate::rules::Nature;
 
@@ -84,11 +85,16 @@ pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
 /// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
     let response = CacheControl::parse(stored.headers);
+    let explicit = explicit_lifetime(stored.headers, stored.responded).is_some() || response.no_cache;
     match stored.nature {
         Nature::Immutable => return Judgement::Use("its digest is known"),
         // Within one run a build sees one state of each package and index, and upstream is asked once.
         Nature::Lasting if run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");
+        }
+        // To ask would mean to fetch it again, every run.
+        Nature::Lasting if !explicit && !has_validator(stored.headers) => {
+            return Judgement::Use("nothing to revalidate it by");
         }
         Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");

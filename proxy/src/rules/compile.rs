@@ -1,9 +1,11 @@
 //! From rules as data to one set of regular expressions, matched in a single pass.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName};
+use lru::LruCache;
 use regex::{Regex, RegexSet};
 use serde::Deserialize;
 
@@ -92,10 +94,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    fn admits(&self, path: &str, request: Option<&HeaderMap>) -> bool {
-        if self.guard.is_some_and(|guard| !guard.holds(path)) {
-            return false;
-        }
+    fn admits(&self, request: Option<&HeaderMap>) -> bool {
         let has = |(name, wanted): &(HeaderName, Regex)| {
             let values = request.into_iter().flat_map(|request| request.get_all(name));
             values.filter_map(|value| value.to_str().ok()).any(|value| wanted.is_match(value))
@@ -106,7 +105,7 @@ impl Rule {
 
 /// One regular expression of a rule.
 #[derive(Debug)]
-pub(super) struct Pattern {
+struct Pattern {
     rule: Arc<Rule>,
     /// Finds the digest, where the path has one.
     digest: Option<(Regex, &'static str)>,
@@ -124,10 +123,21 @@ impl Pattern {
     }
 
     /// The digest that the path promises.
-    pub(super) fn promised(&self, path: &str) -> Option<Promised> {
+    fn promised(&self, path: &str) -> Option<Promised> {
         let (regex, name) = self.digest.as_ref()?;
         Promised::named(name, regex.captures(path)?.name(name)?.as_str())
     }
+}
+
+/// Paths remembered, and the longest of them.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+const LONGEST: usize = 512;
+
+/// A pattern that matches a path, and the digest it finds there.
+#[derive(Clone, Debug)]
+pub(super) struct Match {
+    pattern: usize,
+    pub promised: Option<Promised>,
 }
 
 /// All rules, in order.
@@ -135,6 +145,8 @@ impl Pattern {
 pub(super) struct Compiled {
     set: RegexSet,
     patterns: Vec<Pattern>,
+    /// What is asked for once is asked for again: then no path is matched twice.
+    seen: Mutex<LruCache<Box<str>, Arc<[Match]>>>,
 }
 
 impl Compiled {
@@ -159,14 +171,32 @@ impl Compiled {
             pattern: "all rules together".to_owned(),
             reason: last_line(&error.to_string()),
         })?;
-        Ok(Self { set, patterns })
+        Ok(Self { set, patterns, seen: Mutex::new(LruCache::new(REMEMBERED)) })
     }
 
     /// The first rule that matches, by which of its patterns.
-    pub(super) fn find(&self, path: &str, request: Option<&HeaderMap>) -> Option<(&Pattern, &Arc<Rule>)> {
-        let matches = self.set.matches(path);
-        let pattern = matches.iter().map(|at| &self.patterns[at]).find(|found| found.rule.admits(path, request))?;
-        Some((pattern, &pattern.rule))
+    pub(super) fn find(&self, path: &str, request: Option<&HeaderMap>) -> Option<(Match, &Arc<Rule>)> {
+        let matches = self.matches(path);
+        let found = matches.iter().find(|found| self.patterns[found.pattern].rule.admits(request))?;
+        Some((found.clone(), &self.patterns[found.pattern].rule))
+    }
+
+    fn matches(&self, path: &str) -> Arc<[Match]> {
+        if path.len() > LONGEST {
+            return self.match_anew(path);
+        }
+        if let Some(found) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return found.clone();
+        }
+        let found = self.match_anew(path);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).put(path.into(), found.clone());
+        found
+    }
+
+    fn match_anew(&self, path: &str) -> Arc<[Match]> {
+        let fits = |&at: &usize| self.patterns[at].rule.guard.is_none_or(|guard| guard.holds(path));
+        let matches = self.set.matches(path).into_iter().filter(fits);
+        matches.map(|pattern| Match { pattern, promised: self.patterns[pattern].promised(path) }).collect()
     }
 }
 

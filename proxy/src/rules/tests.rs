@@ -257,3 +257,26 @@ proptest::proptest! {
         let _ = Rules::default().classify(&path, None);
     }
 }
+
+/// Every request is classified: a set too large for its automaton's cache would make that many times as slow.
+#[test]
+fn a_path_is_judged_in_a_moment() {
+    let blake = format!("/packages/ab/cd/{}/x-1.0-py3-none-any.whl", "e".repeat(60));
+    let blob = format!("/v2/library/debian/blobs/sha256:{}", "ab".repeat(32));
+    let paths = [
+        "/debian/pool/main/h/hello/hello_2.10-3_amd64.deb",
+        "/debian/dists/stable/main/binary-amd64/Packages.xz",
+        &blake,
+        &blob,
+        "/left-pad/-/left-pad-1.3.0.tgz",
+        "/some/where/else/entirely.html",
+        "/org/slf4j/slf4j-api/2.0.9/slf4j-api-2.0.9.jar",
+    ];
+    let rules = Rules::default();
+    let round = || paths.iter().for_each(|path| drop(rules.classify(path, None)));
+    (0..100).for_each(|_| round());
+    let begun = std::time::Instant::now();
+    (0..1000).for_each(|_| round());
+    let each = begun.elapsed() / 7000;
+    assert!(each < std::time::Duration::from_micros(200), "{each:?}");
+}

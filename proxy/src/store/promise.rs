@@ -64,6 +64,13 @@ impl Store {
         Ok(())
     }
 
+    /// Whether an index has ever been read for its promises.
+    pub fn is_source(&self, url: &str) -> Result<bool, StoreError> {
+        let index = self.read_index();
+        let mut statement = index.prepare_cached("SELECT 1 FROM source WHERE key = ?1")?;
+        Ok(statement.exists([&hash16(url.as_bytes())[..]])?)
+    }
+
     /// The strongest digest promised for a URL.
     pub fn promised(&self, key: &[u8; 16]) -> Result<Option<Learnt>, StoreError> {
         let index = self.read_index();

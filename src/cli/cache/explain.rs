@@ -81,7 +81,10 @@ fn of_variant(index: usize, variant: &Variant, detail: &Detail, promised: bool) 
         lines.push(format!("  a part: bytes {}-{last} of {}", part.from, part.total));
     }
     for (name, value) in &entry.draft.vary {
-        lines.push(format!("  only for {name}: {}", value.as_deref().unwrap_or("(none)")));
+        // What stands for a credential says nothing to anybody.
+        let value = value.as_deref().unwrap_or("(none)");
+        let value = if value.starts_with("hmac-") { "(one client's)" } else { value };
+        lines.push(format!("  only for {name}: {value}"));
     }
     let age = duration(Duration::from_secs(variant.age));
     // What never changes has no use for a lifetime.

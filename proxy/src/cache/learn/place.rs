@@ -14,15 +14,15 @@ pub(crate) fn promise_key(key: &Key) -> [u8; 16] {
 pub(super) fn key_of(url: &str) -> Option<[u8; 16]> {
     let url = url.split('#').next().unwrap_or_default();
     // What a URL may not hold as it is, a client encodes.
-    let url: String = url.bytes().fold(String::with_capacity(url.len()), |mut text, byte| {
+    let mut encoded = String::with_capacity(url.len());
+    for byte in url.bytes() {
         if byte.is_ascii_graphic() {
-            text.push(char::from(byte))
+            encoded.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"))
+            encoded.push_str(&format!("%{byte:02X}"));
         }
-        text
-    });
-    Some(promise_key(&Key::of(&url.parse().ok()?)?))
+    }
+    Some(promise_key(&Key::of(&encoded.parse().ok()?)?))
 }
 
 /// Decodes what needs no encoding in a path.

@@ -93,6 +93,8 @@ fn rules_go_before_headers() {
     assert!(!uses(&old_of(1_000_000), Nature::Lasting, "", 1, None), "no guess for a package");
     assert!(uses(&gone, Nature::Lasting, "no-cache, max-age=0", 1, Some(0)), "asked for once a run");
     assert!(!uses(&gone, Nature::Lasting, "", 1, Some(1)));
+    assert!(!uses(&map(&[("etag", "\"1\"".into())]), Nature::Lasting, "", 1, Some(1)));
+    assert!(uses(&map(&[]), Nature::Lasting, "", 1, Some(1)), "nothing to ask by");
     assert!(uses(&map(&[("cache-control", "max-age=60".into())]), Nature::Lasting, "", 1, Some(1)));
     // Asked for once a run, also when the client says max-age=0 as apt and pip do; a reload is a reload.
     assert!(uses(&gone, Nature::Mutable, "max-age=0", 1_000_000, Some(0)));
