@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::body::{self, Body};
 use crate::origin::{Phase, UpstreamError};
@@ -138,7 +138,18 @@ impl Refusal {
 
 /// The answer for a failure on the way to the origin. Every such failure goes through here.
 pub fn rescue(error: &UpstreamError) -> Response<Body> {
-    let (status, kind) = match error.phase {
+    let (status, kind) = kind_of(error.phase);
+    answer(status, kind, &error.message)
+}
+
+/// Says in `Proxy-Status` that upstream failed, for an answer that was found in spite of it.
+pub(crate) fn admit(headers: &mut HeaderMap, error: &UpstreamError) {
+    set_status(headers, kind_of(error.phase).1, &error.message);
+}
+
+/// The status of the answer, and the error type of RFC 9209 section 2.3.
+fn kind_of(phase: Phase) -> (StatusCode, &'static str) {
+    match phase {
         Phase::Denied => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
         Phase::Resolve => (StatusCode::BAD_GATEWAY, "dns_error"),
         Phase::Connect => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
@@ -146,8 +157,7 @@ pub fn rescue(error: &UpstreamError) -> Response<Body> {
         Phase::Tls => (StatusCode::BAD_GATEWAY, "tls_certificate_error"),
         Phase::Exchange => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
         Phase::Timeout => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
-    };
-    answer(status, kind, &error.message)
+    }
 }
 
 /// An answer of the proxy's own: plain text, and the Proxy-Status field of RFC 9209.
@@ -157,6 +167,11 @@ pub fn answer(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set_status(headers, kind, message);
+    response
+}
+
+fn set_status(headers: &mut HeaderMap, kind: &str, message: &str) {
     let details: String = message
         .chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
@@ -165,7 +180,6 @@ pub fn answer(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
     if let Ok(value) = HeaderValue::from_str(&format!("larder; error={kind}; details=\"{details}\"")) {
         headers.insert(HeaderName::from_static("proxy-status"), value);
     }
-    response
 }
 
 #[cfg(test)]

@@ -361,7 +361,7 @@ fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
         nature: verdict.nature,
     };
     let (usable, why) = match judge(&stored, &CacheControl::default(), now, None) {
-        Judgement::Use(why) => (true, why),
+        Judgement::Use(why) | Judgement::UseAndAsk(why) => (true, why),
         Judgement::Ask(why) => (false, why),
     };
     let lasts = matches!(judge(&stored, &CacheControl::default(), now + AGES, None), Judgement::Use(_));

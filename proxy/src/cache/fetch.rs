@@ -15,12 +15,14 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::progress::{End, Fetch, Head, SharedHead};
+use super::stored::stored;
 use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
 use crate::origin::{Phase, RequestContext, UpstreamError};
+use crate::policy::freshness::may_serve_stale;
 use crate::policy::storable::storable;
-use crate::policy::{condition, vary};
-use crate::rules::Verdict;
+use crate::policy::{CacheControl, condition, surrogate, vary};
+use crate::rules::{Nature, Verdict};
 use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError};
 
 /// Bytes gathered before they are written.
@@ -76,18 +78,24 @@ impl Job {
         }
     }
 
-    /// The whole object is asked for, with the store's validators in place of the client's.
+    /// The whole object is asked for, with the store's validators in place of the client's. Where nothing is stored, and
+    /// the client need not have what the store wants, its own go on.
     fn upstream_request(&self) -> Request<Body> {
         let mut request = Request::new(empty());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.uri.clone();
         let mut headers = self.request.clone();
-        for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
+        for name in [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
             headers.remove(name);
+        }
+        if self.stored.is_some() || self.verdict.nature != Nature::Plain {
+            headers.remove(IF_NONE_MATCH);
+            headers.remove(IF_MODIFIED_SINCE);
         }
         if let Some(stored) = &self.stored {
             condition::make_conditional(&mut headers, &stored.draft.headers);
         }
+        surrogate::announce(&mut headers);
         *request.headers_mut() = headers;
         request
     }
@@ -100,12 +108,13 @@ impl Job {
         {
             return self.confirm(stored, &response, requested, responded).await;
         }
-        if status.is_server_error() {
+        let nature = self.verdict.nature;
+        let allowed = storable(&Method::GET, &self.request, status, response.headers(), nature, responded);
+        if status.is_server_error() && (self.has_better(responded) || allowed.is_err()) {
             let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
             return self.fetch.head(Head::ServerError(status));
         }
-        let nature = self.verdict.nature;
-        if let Err(why) = storable(&Method::GET, &self.request, status, response.headers(), nature, responded) {
+        if let Err(why) = allowed {
             return self.hand_over(response, why);
         }
         let store = self.inner.shelf.as_ref().map(|shelf| shelf.store().clone());
@@ -118,6 +127,14 @@ impl Job {
             }
             Ok(None) | Err(_) => self.hand_over(response, "there is no cache"),
         }
+    }
+
+    /// Whether what is stored is better than a server error.
+    fn has_better(&self, now: SystemTime) -> bool {
+        let control = CacheControl::parse(&self.request);
+        self.stored
+            .as_ref()
+            .is_some_and(|entry| may_serve_stale(&stored(entry, self.verdict.nature), &control, now, true))
     }
 
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
@@ -156,7 +173,7 @@ impl Job {
         }
         entry.draft.requested = requested;
         entry.draft.responded = responded;
-        if let Some(shelf) = &self.inner.shelf
+        if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| !self.fetch.is_outdated())
             && let Err(error) = shelf.refresh(entry.clone()).await
         {
             self.inner.warn(&error);
@@ -204,7 +221,7 @@ impl Job {
             vary: draft.vary.clone(),
             total,
             file: writer.file(),
-            stale: self.stored.is_some(),
+            at: (requested, responded),
             why,
         })));
         let transfer = Transfer {
@@ -335,8 +352,17 @@ impl Transfer {
         drop(context);
         fetch.available(writer.size());
         fetch.end(End::Whole);
-        if let Some(shelf) = &inner.shelf
-            && let Err(error) = shelf.commit(writer, draft, inner.run()).await
+        let Some(shelf) = &inner.shelf else { return };
+        let key = draft.key;
+        if fetch.is_outdated() {
+            return;
+        }
+        if let Err(error) = shelf.commit(writer, draft, inner.run()).await {
+            inner.warn(&error);
+        }
+        // It may have become so meanwhile.
+        if fetch.is_outdated()
+            && let Err(error) = shelf.invalidate(key).await
         {
             inner.warn(&error);
         }
