@@ -9,8 +9,13 @@ mod fetch;
 mod file_body;
 mod head;
 pub(crate) mod key;
+mod learn;
+mod opened;
 mod progress;
+mod promises;
+mod refuted;
 mod report;
+mod room;
 mod shape;
 mod shelf;
 mod stored;
@@ -34,15 +39,19 @@ use tokio_util::task::TaskTracker;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
+use self::learn::Readings;
+pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
+use self::promises::Promises;
 use self::report::{CacheStatus, Forward};
+pub use self::room::Keep;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
-use crate::rules::Rules;
+use crate::rules::{Nature, Rules};
 use crate::store::{Store, StoreError, Touch, from_millis, millis};
 
 /// What the cache may do.
@@ -73,6 +82,10 @@ struct Inner {
     mode: AtomicU8,
     rules: Rules,
     clock: Clock,
+    /// When this cache was made.
+    made: SystemTime,
+    promises: Promises,
+    readings: Readings,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
     /// Fetches that others may join.
@@ -85,26 +98,30 @@ struct Inner {
 impl Cache {
     /// A cache over `store`; without one everything passes uncached, with one warning.
     pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
-        Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now))
+        let cache = Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now));
+        if cache.inner.shelf.is_none() {
+            cache.inner.warn(&"there is no usable cache directory");
+        }
+        cache
     }
 
-    /// The same with a clock of the caller's.
+    /// The same with a clock of the caller's, and without a warning.
     pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
         let inner = Inner {
             shelf: store.map(Shelf::new),
             origin,
             mode: AtomicU8::new(mode as u8),
             rules,
+            made: clock(),
             clock,
+            promises: Promises::default(),
+            readings: Readings::default(),
             run: AtomicI64::new(0),
             fetches: Mutex::default(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
         };
-        if inner.shelf.is_none() {
-            inner.warn(&"there is no usable cache directory");
-        }
         Self { inner: Arc::new(inner) }
     }
 
@@ -115,13 +132,22 @@ impl Cache {
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
         let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
-        context.flow.update(|flow| flow.class = verdict.class);
+        context.flow.update(|flow| {
+            flow.class = verdict.class;
+            flow.rule = verdict.rule.to_string();
+            flow.key = crate::redact::url(&key.url);
+        });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
         }
         let (parts, _) = request.into_parts();
+        if verdict.nature == Nature::Mutable {
+            self.inner.indexes_read(&key.url).await;
+        }
         let exchange = Exchange {
             inner: self.inner.clone(),
+            known: self.inner.known(&key, &verdict).await,
+            anew: self.inner.promises.take_suspect(&key.hash),
             key,
             verdict,
             refetch: parts.extensions.get::<Refetch>().is_some(),
@@ -181,7 +207,14 @@ impl Cache {
     /// Keeps what is stored below so many bytes: what was used least recently goes, but nothing of the present run.
     pub fn keep_below(&self, bytes: u64) {
         if let Some(shelf) = &self.inner.shelf {
-            shelf.keep_below(bytes);
+            shelf.room().set(|keep| keep.max_bytes = Some(bytes));
+        }
+    }
+
+    /// Keeps what is stored within limits.
+    pub fn keep(&self, limits: Keep) {
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.room().set(|keep| *keep = limits);
         }
     }
 

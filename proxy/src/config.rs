@@ -13,8 +13,8 @@ use crate::upstream::route::UpstreamProxy;
 pub struct Config {
     /// Folder of the cache; `None` keeps nothing.
     pub cache_dir: Option<PathBuf>,
-    /// Most bytes the cache may hold; `None` for no limit.
-    pub cache_max_bytes: Option<u64>,
+    /// What the cache is kept within.
+    pub cache_keep: crate::cache::Keep,
     /// Folder of the interception CA, made with mode 0700 where it is missing.
     pub ca_dir: PathBuf,
     /// Whether upstream may be asked.
@@ -42,7 +42,7 @@ impl Config {
     pub fn new(ca_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: None,
-            cache_max_bytes: None,
+            cache_keep: crate::cache::Keep::default(),
             ca_dir: ca_dir.into(),
             mode: crate::cache::Mode::Cache,
             upstream_proxy: UpstreamProxy::default(),

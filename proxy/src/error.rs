@@ -56,6 +56,20 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Credentials for a mirror. They are not repeated.
+    #[error("the credentials cannot be used: {reason}")]
+    Credentials {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A rule about paths.
+    #[error("rule `{pattern}`: {reason}")]
+    Rule {
+        /// The regular expression.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The address of an upstream proxy. It may hold a password, so it is not repeated.
     #[error("the upstream proxy's address (of {variable}) cannot be used: {reason}")]
     UpstreamProxy {

@@ -131,6 +131,15 @@ pub struct Flow {
     pub intercepted: bool,
     /// Whether it was refused only because the run is offline and the cache has no answer.
     pub offline_miss: bool,
+    /// The rule that classified it; empty where none was asked.
+    #[serde(default)]
+    pub rule: String,
+    /// What the cache files it under: the canonical URL, without signature; empty where the cache has no part in it.
+    #[serde(default)]
+    pub key: String,
+    /// Whether what was stored turned out damaged.
+    #[serde(default)]
+    pub damaged: bool,
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.
@@ -183,6 +192,9 @@ impl FlowRecorder {
             version: String::new(),
             intercepted: false,
             offline_miss: false,
+            rule: String::new(),
+            key: String::new(),
+            damaged: false,
         };
         let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
         let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, flows });

@@ -1,6 +1,7 @@
 //! What `larder cache` shows and does, as plain data. Everything here blocks.
 
 mod manage;
+mod room;
 mod tree;
 
 use std::fs;
@@ -15,18 +16,14 @@ use crate::flow::Class;
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime};
 use crate::rules::{Rules, Verdict};
-use crate::store::{
-    Digest, ENTRY_COLUMNS, Entry, Store, StoreError, decode_entry, from_millis, millis, remove_unused_blobs,
-};
+use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, damaged_rows, from_millis, intact};
 
 pub use self::manage::{Dropped, Soundness, Target, judged};
+pub use self::room::{Limits, Removed};
 pub use self::tree::{Folder, FolderSums, folder_of};
 
 /// Longer than any lifetime.
 const AGES: Duration = Duration::from_hours(24 * 365 * 200);
-
-/// Rows removed in one transaction.
-const GC_BATCH: usize = 1000;
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +69,8 @@ pub struct Report {
     pub unknown: Vec<PathBuf>,
     /// Temporary files without a writer: killed ones leave them, and the next Larder removes them.
     pub leftover: Vec<PathBuf>,
+    /// Rows of the index that are not as they were written.
+    pub rows: u64,
     /// What SQLite says of the index, where not `ok`.
     pub index: Option<String>,
     /// Whether what was found has been put right.
@@ -81,30 +80,12 @@ pub struct Report {
 impl Report {
     /// Whether nothing was found.
     pub fn is_sound(&self) -> bool {
-        self.damaged.is_empty() && self.missing.is_empty() && self.unknown.is_empty() && self.index.is_none()
+        self.damaged.is_empty()
+            && self.missing.is_empty()
+            && self.unknown.is_empty()
+            && self.rows == 0
+            && self.index.is_none()
     }
-}
-
-/// What [`Store::gc`] is to reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Most bytes of blobs.
-    pub max_bytes: Option<u64>,
-    /// Longest time without use.
-    pub max_age: Option<Duration>,
-    /// What was used since then stays, whatever the limits say.
-    pub keep_since: Option<SystemTime>,
-    /// Count only.
-    pub dry_run: bool,
-}
-
-/// What [`Store::gc`] removed, or would have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// Responses.
-    pub entries: u64,
-    /// Bytes of blobs no longer needed.
-    pub bytes: u64,
 }
 
 /// Why a URL is answered as it is.
@@ -150,8 +131,8 @@ impl Store {
         ))?;
         let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
         let class = filter.class.map(Class::as_str);
-        let rows = statement.query_map(params![filter.url, class, limit], decode_entry)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement.query_map(params![filter.url, class, limit], |row| Ok(intact(row)))?;
+        Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
     /// Sums over the cache.
@@ -192,7 +173,7 @@ impl Store {
                 Ok(found) if found == digest => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     // It may have been removed, row and all, since the list was made.
-                    if self.knows_blob(&digest)? {
+                    if self.names_blob(&digest)? {
                         report.missing.push(digest.to_string());
                     }
                     continue;
@@ -203,14 +184,20 @@ impl Store {
             report.bytes += size;
         }
         self.stray_files(repair, &mut report)?;
-        let check: String = self.read_index().query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+        let index = self.reader()?;
+        let check: String = index.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         report.index = (check != "ok").then_some(check);
+        let damaged = damaged_rows(&index, "TRUE", [])?;
+        report.rows = damaged.len() as u64;
+        drop(index);
         if repair {
             for name in report.damaged.iter().chain(&report.missing) {
                 if let Some(digest) = Digest::from_hex(name) {
                     self.forget_blob(&digest)?;
                 }
             }
+            self.drop_damaged(&damaged)?;
+            self.recover()?;
             report.repaired = report.index.is_none();
         }
         Ok(report)
@@ -223,15 +210,10 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn knows_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM blob WHERE digest = ?1";
-        Ok(self.read_index().query_row(sql, [&digest.0[..]], |_| Ok(())).optional()?.is_some())
-    }
-
     /// Files in the content directory that the index does not know.
     fn stray_files(&self, remove: bool, report: &mut Report) -> Result<(), StoreError> {
         for path in files_below(&self.root().join("content-v2"), 4)? {
-            let digest = digest_of_path(&path).filter(|digest| self.blob_path(digest) == path);
+            let digest = Digest::of_path(&path).filter(|digest| self.blob_path(digest) == path);
             // Writers put blobs in place within a write transaction, so holding one means to see no state between.
             let mut index = self.write_index();
             let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -256,83 +238,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Removes what was not used for long, and then what was not used for longest until the rest fits, and the
-    /// blobs that killed processes left. Pinned entries stay.
-    pub fn gc(&self, limits: &Limits, now: SystemTime) -> Result<Removed, StoreError> {
-        let removed = self.make_room(limits, now)?;
-        if !limits.dry_run {
-            let blobs: Vec<Digest> = files_below(&self.root().join("content-v2/sha256"), 3)?
-                .iter()
-                .filter_map(|path| digest_of_path(path))
-                .collect();
-            for batch in blobs.chunks(GC_BATCH) {
-                self.unlink_unreferenced(batch)?;
-            }
-        }
-        Ok(removed)
-    }
-
-    /// The same, without looking for what the index does not name.
-    pub fn make_room(&self, limits: &Limits, now: SystemTime) -> Result<Removed, StoreError> {
-        let mut removed = Removed::default();
-        let oldest = limits.max_age.map(|age| millis(now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)));
-        let kept = limits.keep_since.map_or(i64::MAX, millis);
-        let total = self.bytes()?;
-        let mut planned: Vec<i64> = Vec::new();
-        let mut freed = std::collections::HashMap::new();
-        {
-            let index = self.read_index();
-            let mut statement = index.prepare(
-                "SELECT entry.id, entry.last_used, blob.id, blob.size, \
-                 (SELECT count(*) FROM entry AS other WHERE other.blob = blob.id) \
-                 FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.pinned = 0 ORDER BY entry.last_used",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let last_used: i64 = row.get(1)?;
-                let too_old = oldest.is_some_and(|oldest| last_used < oldest);
-                let too_much = limits.max_bytes.is_some_and(|most| total.saturating_sub(removed.bytes) > most);
-                if last_used >= kept || (!too_old && !too_much) {
-                    break;
-                }
-                planned.push(row.get(0)?);
-                removed.entries += 1;
-                // A blob is free once the last entry that names it is.
-                let left = freed.entry(row.get::<_, i64>(2)?).or_insert(row.get::<_, i64>(4)?);
-                *left -= 1;
-                if *left == 0 {
-                    removed.bytes += row.get::<_, i64>(3)?.cast_unsigned();
-                }
-            }
-        }
-        if !limits.dry_run {
-            removed.bytes = 0;
-            for batch in planned.chunks(GC_BATCH) {
-                removed.bytes += self.remove_entries(batch)?.bytes;
-            }
-        }
-        Ok(removed)
-    }
-
-    /// Removes entries that are not pinned, and the blobs that only they named.
-    fn remove_entries(&self, ids: &[i64]) -> Result<Removed, StoreError> {
-        let mut index = self.write_index();
-        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut blobs = Vec::new();
-        for id in ids {
-            let blob: Option<i64> = transaction
-                .prepare_cached("DELETE FROM entry WHERE id = ?1 AND pinned = 0 RETURNING blob")?
-                .query_row([id], |row| row.get(0))
-                .optional()?;
-            blobs.extend(blob);
-        }
-        let (freed, files) = remove_unused_blobs(&transaction, &blobs)?;
-        transaction.commit()?;
-        drop(index);
-        self.unlink_unreferenced(&files)?;
-        Ok(Removed { entries: blobs.len() as u64, bytes: freed })
     }
 
     /// Why a URL is answered as it is; `None` when it is not an absolute http or https URL.
@@ -370,7 +275,7 @@ fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
 }
 
 /// Verifies the cache in `dir` as [`Store::verify`] does, also one whose index cannot be read any more: `repair`
-/// then begins a new one, and the bodies go with the old one that named them.
+/// then begins a new one with what can be read of the old.
 pub fn verify(dir: &Path, repair: bool) -> Result<Report, StoreError> {
     let damage = match Store::open_as_it_is(dir).and_then(|store| store.verify(repair)) {
         Ok(Report { index: Some(damage), .. }) if repair => damage,
@@ -380,7 +285,7 @@ pub fn verify(dir: &Path, repair: bool) -> Result<Report, StoreError> {
     if !repair {
         return Ok(Report { index: Some(damage), ..Report::default() });
     }
-    Store::discard_index(dir)?;
+    Store::replace_index(dir)?;
     let report = Store::open(dir)?.verify(true)?;
     Ok(Report { index: Some(damage), repaired: true, ..report })
 }
@@ -401,11 +306,4 @@ fn files_below(dir: &Path, depth: u32) -> Result<Vec<PathBuf>, StoreError> {
         }
     }
     Ok(found)
-}
-
-/// The digest that a blob's path names.
-fn digest_of_path(path: &Path) -> Option<Digest> {
-    let parts: Vec<&str> = path.iter().rev().take(3).filter_map(|part| part.to_str()).collect();
-    let [rest, second, first] = parts.as_slice() else { return None };
-    Digest::from_hex(&format!("{first}{second}{rest}"))
 }

@@ -1,18 +1,152 @@
 //! Mirrors: what goes by a public name is fetched from elsewhere, unseen by the guest.
 //!
-//! The mapping happens behind the cache, so a byte is kept under its public URL wherever it came from.
+//! The mapping happens behind the cache, so a byte is kept under its public URL wherever it came from. A public name
+//! may have several mirrors: they are asked in their order, those that fail lately last (see [`health`]).
+
+pub(crate) mod back;
+pub mod credentials;
+pub mod health;
+pub(crate) mod rewrite;
+#[cfg(test)]
+mod tests;
+pub(crate) mod token;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::Uri;
 use url::Url;
 
+use self::credentials::Credentials;
+use self::health::Health;
 use crate::error::ConfigError;
+use crate::redact;
 
-/// One replacement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long a mirror may take to begin its answer before the next is asked.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The word for the public origin itself, in the place of a mirror's URL.
+pub const ORIGIN: &str = "origin";
+
+/// A mirror as the settings describe it.
+#[derive(Clone, Debug)]
+pub struct TargetConfig {
+    /// An `http(s)` URL prefix, or [`ORIGIN`].
+    pub url: String,
+    /// What the mirror wants to know of us. Sent to the mirror's own scheme, host and port, and nowhere else.
+    pub credentials: Option<Credentials>,
+    /// PEM files with roots trusted of this mirror's host, beside those trusted of everybody.
+    pub roots: Vec<PathBuf>,
+    /// Other prefixes by which the mirror calls itself in what it answers.
+    pub aliases: Vec<String>,
+    /// Whether credentials that a client sends for the public name are passed on to this mirror.
+    pub client_credentials: bool,
+    /// How long it may take to begin an answer, where there is another to ask.
+    pub patience: Duration,
+}
+
+impl TargetConfig {
+    /// A mirror without anything special.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            credentials: None,
+            roots: Vec::new(),
+            aliases: Vec::new(),
+            client_credentials: false,
+            patience: PATIENCE,
+        }
+    }
+}
+
+/// One place that a public name's content comes from.
+#[derive(Debug)]
+pub struct Target {
+    place: Place,
+    /// See [`TargetConfig::credentials`].
+    pub credentials: Option<Credentials>,
+    /// See [`TargetConfig::roots`].
+    pub roots: Vec<PathBuf>,
+    /// See [`TargetConfig::client_credentials`].
+    pub client_credentials: bool,
+    /// See [`TargetConfig::patience`].
+    pub patience: Duration,
+    aliases: Vec<Url>,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Where the public name leads.
+    Origin,
+    /// Below a URL, which ends in `/`.
+    At(Url),
+}
+
+impl Target {
+    /// The mirror's prefix, which ends in `/`; none for the public origin itself.
+    pub fn url(&self) -> Option<&Url> {
+        match &self.place {
+            Place::Origin => None,
+            Place::At(url) => Some(url),
+        }
+    }
+
+    /// How the mirror does.
+    pub fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a URL is at the mirror's own scheme, host and port: where its credentials may be sent.
+    pub(crate) fn is_home_of(&self, url: &Url) -> bool {
+        self.url().is_some_and(|own| own.origin() == url.origin())
+    }
+
+    /// The prefixes whose content is known to be the public name's. A whole host is not, where nothing but a mirror
+    /// of it is known: somebody who asks for that host means that host.
+    fn claims(&self) -> impl Iterator<Item = &Url> {
+        let own = self.url().filter(|url| url.path() != "/" || self.credentials.is_some());
+        own.into_iter().chain(&self.aliases)
+    }
+
+    /// The prefixes by which it may call itself.
+    fn names(&self) -> impl Iterator<Item = &Url> {
+        self.url().into_iter().chain(&self.aliases)
+    }
+
+    fn read(config: TargetConfig) -> Result<Self, &'static str> {
+        let place = if config.url == ORIGIN { Place::Origin } else { Place::At(prefix(&config.url)?) };
+        if matches!(place, Place::Origin) && config.credentials.is_some() {
+            return Err("credentials are for a mirror, and `origin` is the public name itself");
+        }
+        Ok(Self {
+            place,
+            credentials: config.credentials,
+            roots: config.roots,
+            client_credentials: config.client_credentials,
+            patience: config.patience,
+            aliases: config.aliases.iter().map(|alias| prefix(alias)).collect::<Result<_, _>>()?,
+            health: Mutex::default(),
+        })
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Place::Origin => f.write_str(ORIGIN),
+            Place::At(url) => url.fmt(f),
+        }
+    }
+}
+
+/// A public name, and its mirrors in order of preference.
+#[derive(Clone, Debug)]
 pub struct Mirror {
     from: From,
-    /// Always ends in `/`.
-    to: Url,
+    targets: Vec<Arc<Target>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,40 +158,40 @@ enum From {
 }
 
 impl Mirror {
-    /// Reads a rule: `from` is a host name or an `http(s)` URL prefix, `to` an `http(s)` URL prefix.
+    /// Reads a rule with one mirror: `from` is a host name or an `http(s)` URL prefix, `to` an `http(s)` URL prefix.
     pub fn parse(from: &str, to: &str) -> Result<Self, ConfigError> {
-        let refuse = |reason| ConfigError::Mirror { from: from.to_owned(), to: to.to_owned(), reason };
-        let prefix = |text: &str| -> Result<Url, ConfigError> {
-            let mut url = Url::parse(text).map_err(|_| refuse("not a URL"))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(refuse("only http and https URLs can be mirrored"));
-            }
-            if url.query().is_some() || url.fragment().is_some() {
-                return Err(refuse("a prefix has neither query nor fragment"));
-            }
-            if !url.username().is_empty() || url.password().is_some() {
-                return Err(refuse("a prefix has no user name"));
-            }
-            if !url.path().ends_with('/') {
-                let path = format!("{}/", url.path());
-                url.set_path(&path);
-            }
-            Ok(url)
+        Self::new(from, vec![TargetConfig::new(to)])
+    }
+
+    /// Reads a rule: `from` is a host name or an `http(s)` URL prefix.
+    pub fn new(from: &str, targets: Vec<TargetConfig>) -> Result<Self, ConfigError> {
+        // A URL that is refused may hold a password.
+        let refuse = |to: &str, reason| {
+            let (from, to) = (redact::url(from), redact::url(to));
+            ConfigError::Mirror { from, to, reason }
         };
-        let to = prefix(to)?;
+        if targets.is_empty() {
+            return Err(refuse("", "no mirror is named"));
+        }
+        let first = targets[0].url.clone();
+        let read = |config: TargetConfig| {
+            let url = config.url.clone();
+            Target::read(config).map(Arc::new).map_err(|reason| refuse(&url, reason))
+        };
+        let targets = targets.into_iter().map(read).collect::<Result<_, _>>()?;
         let from = if from.contains("://") {
-            From::Prefix(prefix(from)?)
+            From::Prefix(prefix(from).map_err(|reason| refuse(&first, reason))?)
         } else if from.is_empty() || from.contains(['/', ':', '@', '*', ' ']) {
-            return Err(refuse("what is mirrored is a host name or a URL"));
+            return Err(refuse(&first, "what is mirrored is a host name or a URL"));
         } else {
             From::Host(from.trim_end_matches('.').to_ascii_lowercase())
         };
-        Ok(Self { from, to })
+        Ok(Self { from, targets })
     }
 
-    /// Host and port of the mirror, which the user's configuration names.
-    pub fn target(&self) -> &Url {
-        &self.to
+    /// The mirrors, in order of preference.
+    pub fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
     }
 
     /// The public prefix this rule stands for, given a URL it covers.
@@ -70,102 +204,153 @@ impl Mirror {
             From::Prefix(prefix) => url.as_str().starts_with(prefix.as_str()).then(|| prefix.to_string()),
         }
     }
+
+    /// The public prefix for somebody who does not know by which scheme it was asked for.
+    fn canonical_prefix(&self) -> String {
+        match &self.from {
+            From::Host(host) => format!("https://{host}/"),
+            From::Prefix(prefix) => prefix.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.from {
+            From::Host(host) => f.write_str(host),
+            From::Prefix(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+/// Reads a URL prefix; the URL ends in `/` then.
+fn prefix(text: &str) -> Result<Url, &'static str> {
+    let mut url = Url::parse(text).map_err(|_| "not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only http and https URLs can be mirrored");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a prefix has neither query nor fragment");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a prefix has no user name: settings of the mirror name the user, and where the password is kept");
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
 }
 
 /// A request on its way to a mirror.
 #[derive(Clone, Debug)]
-pub struct Mapped {
+pub(crate) struct Mapped {
     /// Where to fetch it.
-    pub uri: Uri,
-    /// The mirror's prefix, for the flow's route.
-    pub to: Url,
-    public_prefix: String,
+    pub(crate) uri: Uri,
+    pub(crate) target: Arc<Target>,
+    /// The public prefix, and what stands for it at the mirror.
+    pair: Pair,
 }
 
-impl Mapped {
-    /// What a redirect's `Location` means to somebody who knows only the public name: inside the mirror's own
-    /// prefix it is mapped back, anything else becomes absolute.
-    pub fn map_back(&self, location: &str) -> Option<String> {
-        let base = Url::parse(&self.uri.to_string()).ok()?;
-        let target = base.join(location).ok()?;
-        Some(match target.as_str().strip_prefix(self.to.as_str()) {
-            Some(rest) => format!("{}{rest}", self.public_prefix),
-            None => target.to_string(),
-        })
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair {
+    public: String,
+    to: String,
+}
+
+impl Pair {
+    /// Of a registry's API, `/v2/` comes first and the repository after it (distribution specification): where a
+    /// mirror keeps a registry below `/v2/NAME/`, the name goes between. `/v2/` itself asks whether it is a registry.
+    fn new(public: String, to: &str, rest: &str) -> Self {
+        let inside = to.find("/v2/").map(|at| at + "/v2/".len());
+        match (inside, rest.strip_prefix("v2/")) {
+            (Some(end), Some("")) => Self { public: format!("{public}v2/"), to: to[..end].to_owned() },
+            (Some(_), Some(_)) => Self { public: format!("{public}v2/"), to: to.to_owned() },
+            (Some(end), None) if rest.is_empty() && public.ends_with("/v2/") => {
+                Self { public, to: to[..end].to_owned() }
+            }
+            _ => Self { public, to: to.to_owned() },
+        }
     }
 }
 
-/// The mirror for a URI, if there is one: the longest public prefix wins, then the first in the list.
-pub fn map(mirrors: &[Mirror], uri: &Uri) -> Option<Mapped> {
-    if mirrors.is_empty() {
-        return None;
-    }
-    let text = uri.to_string();
-    let url = Url::parse(&text).ok()?;
-    // The URI's own spelling is kept behind the prefix: a mirror may tell `%7E` from `~`.
-    let (mirror, prefix) = mirrors
-        .iter()
-        .filter_map(|mirror| Some((mirror, mirror.public_prefix(&url)?)))
-        .rev()
-        .max_by_key(|(_, prefix)| prefix.len())?;
-    let rest = text.get(prefix.len()..).filter(|_| text.starts_with(&prefix))?;
-    let mapped = format!("{}{rest}", mirror.to).parse().ok()?;
-    Some(Mapped { uri: mapped, to: mirror.to.clone(), public_prefix: prefix })
+/// All rules.
+#[derive(Clone, Debug, Default)]
+pub struct MirrorMap {
+    mirrors: Vec<Mirror>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mapped(rules: &[(&str, &str)], uri: &str) -> Option<String> {
-        let rules: Vec<_> = rules.iter().map(|(from, to)| Mirror::parse(from, to).unwrap()).collect();
-        map(&rules, &uri.parse().unwrap()).map(|mapped| mapped.uri.to_string())
+impl MirrorMap {
+    /// The rules in their order.
+    pub fn new(mirrors: Vec<Mirror>) -> Self {
+        Self { mirrors }
     }
 
-    #[test]
-    fn names_and_prefixes_are_replaced() {
-        let rules = [
-            ("deb.example.org", "http://10.0.0.5:8081/debian"),
-            ("https://example.org/files/", "https://mirror.example.net/a/"),
-            ("https://example.org/files/iso/", "https://iso.example.net/"),
-        ];
-        let table = [
-            ("http://deb.example.org/dists/x?y=%7E", Some("http://10.0.0.5:8081/debian/dists/x?y=%7E")),
-            ("https://deb.example.org/", Some("http://10.0.0.5:8081/debian/")),
-            ("http://deb.example.org:8080/", None),
-            ("http://notdeb.example.org/", None),
-            ("https://example.org/files/x", Some("https://mirror.example.net/a/x")),
-            ("https://example.org/files/iso/x", Some("https://iso.example.net/x")),
-            ("https://example.org/filesx", None),
-            ("http://example.org/files/x", None),
-        ];
-        for (uri, expected) in table {
-            assert_eq!(mapped(&rules, uri).as_deref(), expected, "{uri}");
-        }
+    /// The rules.
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
     }
 
-    #[test]
-    fn a_redirect_inside_the_mirror_is_mapped_back() {
-        let rules = [Mirror::parse("deb.example.org", "http://10.0.0.5/debian").unwrap()];
-        let mapped = map(&rules, &"http://deb.example.org/a/b".parse().unwrap()).unwrap();
-        let table = [
-            ("http://10.0.0.5/debian/c", "http://deb.example.org/c"),
-            ("/debian/c?d", "http://deb.example.org/c?d"),
-            ("c", "http://deb.example.org/a/c"),
-            ("/elsewhere", "http://10.0.0.5/elsewhere"),
-            ("https://cdn.example.net/x", "https://cdn.example.net/x"),
-        ];
-        for (location, expected) in table {
-            assert_eq!(mapped.map_back(location).as_deref(), Some(expected), "{location}");
-        }
+    /// Where to fetch a URI from, in order of preference; none where no rule covers it. The rule of the longest public
+    /// prefix holds, then the first in the list.
+    pub(crate) fn candidates(&self, uri: &Uri) -> Option<Vec<Mapped>> {
+        let (mirror, public, text) = self.rule(uri)?;
+        let rest = text.get(public.len()..).filter(|_| text.starts_with(&public))?;
+        let candidates = mirror.targets.iter().filter_map(|target| {
+            let Some(to) = target.url() else {
+                let pair = Pair { public: public.clone(), to: public.clone() };
+                return Some(Mapped { uri: uri.clone(), target: target.clone(), pair });
+            };
+            let pair = Pair::new(public.clone(), to.as_str(), rest);
+            // The URI's own spelling is kept behind the prefix: a mirror may tell `%7E` from `~`.
+            let rest = text.strip_prefix(&pair.public)?;
+            let uri = format!("{}{rest}", pair.to).parse().ok()?;
+            Some(Mapped { uri, target: target.clone(), pair })
+        });
+        Some(candidates.collect()).filter(|candidates: &Vec<Mapped>| !candidates.is_empty())
     }
 
-    #[test]
-    fn a_rule_that_makes_no_sense_is_refused() {
-        for (from, to) in
-            [("", "http://m/"), ("a/b", "http://m/"), ("a", "ftp://m/"), ("a", "m"), ("a", "http://u:p@m/")]
-        {
-            assert!(Mirror::parse(from, to).is_err(), "{from} -> {to}");
+    fn rule(&self, uri: &Uri) -> Option<(&Mirror, String, String)> {
+        if self.mirrors.is_empty() {
+            return None;
         }
+        let text = uri.to_string();
+        let url = Url::parse(&text).ok()?;
+        let covering = self.mirrors.iter().filter_map(|mirror| Some((mirror, mirror.public_prefix(&url)?)));
+        let (mirror, public) = covering.rev().max_by_key(|(_, prefix)| prefix.len())?;
+        Some((mirror, public, text))
+    }
+
+    /// The public URI of one that lies below a mirror's prefix: an index may name files by the mirror's own URL, and
+    /// they are the public ones all the same. Of equal prefixes the first rule's holds; a URI that a rule covers as
+    /// public is left as it is.
+    pub(crate) fn public(&self, uri: &Uri) -> Option<Uri> {
+        if self.mirrors.is_empty() || self.rule(uri).is_some() {
+            return None;
+        }
+        let text = uri.to_string();
+        let names = self.mirrors.iter().flat_map(|mirror| {
+            let names = mirror.targets.iter().flat_map(|target| target.claims());
+            names.map(move |name| (mirror, name.as_str()))
+        });
+        let (mirror, name) =
+            names.filter(|(_, name)| text.starts_with(name)).min_by_key(|(_, name)| std::cmp::Reverse(name.len()))?;
+        let rest = &text[name.len()..];
+        let canonical = mirror.canonical_prefix();
+        let between = if name.contains("/v2/") && !canonical.contains("/v2/") { "v2/" } else { "" };
+        format!("{canonical}{between}{rest}").parse().ok()
+    }
+
+    /// Hosts (IPv6 addresses without brackets) and ports that roots of their own are trusted of, and those roots.
+    pub(crate) fn with_roots(&self) -> impl Iterator<Item = (String, u16, Vec<PathBuf>)> {
+        let mut found: BTreeMap<(String, u16), Vec<PathBuf>> = BTreeMap::new();
+        for target in self.mirrors.iter().flat_map(|mirror| &mirror.targets).filter(|target| !target.roots.is_empty()) {
+            let url = target.url();
+            if let Some((host, port)) = url.and_then(|url| Some((url.host_str()?, url.port_or_known_default()?))) {
+                let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                found.entry((host, port)).or_default().extend(target.roots.iter().cloned());
+            }
+        }
+        found.into_iter().map(|((host, port), roots)| (host, port, roots))
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::{self, Body};
-use crate::cache::{Cache, Refetch};
+use crate::cache::{Cache, Mode, Opened, Refetch};
 use crate::config::Config;
 use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
@@ -30,7 +30,6 @@ use crate::resolver::server as resolver;
 use crate::rules::Rules;
 use crate::service;
 use crate::shared::Shared;
-use crate::store::Store;
 use crate::upstream::client::NetworkOrigin;
 
 /// A running proxy. Cheap to clone; all clones are the same proxy.
@@ -46,20 +45,20 @@ impl Proxy {
     /// `sink` is given each flow when it ends.
     pub async fn start(config: Config, sink: Arc<dyn FlowSink>) -> Result<Self, ProxyError> {
         let (ca_dir, cache_dir) = (config.ca_dir.clone(), config.cache_dir.clone());
+        let offline = config.mode == Mode::Offline;
         let opened = tokio::task::spawn_blocking(move || -> Result<_, ProxyError> {
             let ca = Ca::load_or_create(&ca_dir, Shared::now())?;
-            let store = cache_dir
-                .map(|dir| Store::open(&dir).map_err(|error| ProxyError::Cache { dir, source: error }))
-                .transpose()?;
-            Ok((Arc::new(ca), store))
+            let opened = match cache_dir {
+                Some(dir) => Opened::open(&dir, offline).map_err(|error| ProxyError::Cache { dir, source: error })?,
+                None => Opened::default(),
+            };
+            Ok((Arc::new(ca), opened))
         });
-        let (ca, store) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
+        let (ca, opened) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
-        let cache = Cache::new(store, origin.clone(), config.mode, Rules::default());
-        if let Some(bytes) = config.cache_max_bytes {
-            cache.keep_below(bytes);
-        }
+        let cache = opened.cache(origin.clone(), config.mode, Rules::default());
+        cache.keep(config.cache_keep);
         let shared = Shared {
             cache,
             origin,

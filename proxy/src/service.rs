@@ -22,7 +22,10 @@ use crate::upstream::route::target;
 /// Answers one request of a client; failures are answers too.
 pub(crate) async fn respond(shared: &Shared, client: &Client, scope: &Scope, request: Request<Body>) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let uri = forward::absolute_uri(&parts, scope).and_then(|uri| check(shared, &parts, uri));
+    let uri = forward::absolute_uri(&parts, scope)
+        // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
+        .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
+        .and_then(|uri| check(shared, &parts, uri));
     let shown = uri.as_ref().map_or_else(|_| parts.uri.to_string(), Uri::to_string);
     let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.flows.clone());
     flow.update(|flow| {

@@ -3,31 +3,46 @@
 //! Several processes may use one store. Everything here blocks: call it from the blocking pool.
 
 mod blob;
+mod damage;
 mod entry;
 mod headers;
 mod index;
 mod promise;
+mod rebuild;
+mod recover;
 mod schema;
+mod seal;
+mod session;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rusqlite::Connection;
 use rustix::fs::Access;
 
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
+pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
 /// The time that so many milliseconds since 1970 stand for.
 pub use self::index::from_millis as time_of;
-pub(crate) use self::index::{ENTRY_COLUMNS, decode_entry, from_millis, millis, remove_unused_blobs};
+pub(crate) use self::index::{
+    ENTRY_COLUMNS, damaged_rows, digest_at, from_millis, intact, millis, remove_unused_blobs,
+};
 pub use self::promise::{Learnt, Promise};
+pub use self::recover::Recovered;
+use self::session::Session;
 
 /// The format of what lies on disk; another format gets another directory.
 const FORMAT: &str = "v1";
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
+
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is Larder's cache. Deleting it costs only downloads.\n";
 
 /// Why the store cannot be used.
@@ -64,6 +79,9 @@ pub enum StoreError {
     /// The index failed.
     #[error("the index of the cache failed: {0}")]
     Index(#[from] rusqlite::Error),
+    /// The index is not one, or not as it was written.
+    #[error("the index of the cache is damaged: {0}")]
+    Damaged(String),
     /// The work was cut short: a panic, or the runtime's end.
     #[error("the cache's work was cut short: {0}")]
     Stopped(String),
@@ -77,13 +95,44 @@ impl StoreError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// Whether the index itself is damaged: no question to it can be answered any more.
+    /// Whether the index itself is damaged: SQLite says so, or its tables and rows are not those it was made with.
     pub fn is_damaged_index(&self) -> bool {
-        let Self::Index(error) = self else { return false };
-        matches!(
-            error.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-        )
+        use rusqlite::ErrorCode as Code;
+        match self {
+            Self::Damaged(_) => true,
+            Self::Index(error) => error.sqlite_error_code().is_none_or(|code| {
+                matches!(
+                    code,
+                    Code::DatabaseCorrupt
+                        | Code::NotADatabase
+                        | Code::ConstraintViolation
+                        | Code::TypeMismatch
+                        | Code::TooBig
+                        // What SQLite says of a table that is not there.
+                        | Code::Unknown
+                )
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether the directory cannot be written at present, through no fault of the settings: no room, no descriptors,
+    /// or a file system that was made read-only. Downloads can go on without it.
+    pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        match self {
+            Self::Io { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+                ) || matches!(source.raw_os_error(), Some(EMFILE | ENFILE | EIO))
+            }
+            Self::Index(error) => matches!(
+                error.sqlite_error_code(),
+                Some(Code::DiskFull | Code::SystemIoFailure | Code::CannotOpen | Code::DatabaseBusy)
+            ),
+            _ => false,
+        }
     }
 
     /// What the user can do next.
@@ -100,7 +149,9 @@ impl StoreError {
                 }
                 _ => "check the directory, or choose another",
             },
-            Self::Index(_) => "run `larder cache verify --repair`; deleting the cache directory costs only downloads",
+            Self::Index(_) | Self::Damaged(_) => {
+                "run `larder cache verify --repair`; deleting the cache directory costs only downloads"
+            }
             Self::Stopped(_) => "please report this",
             Self::Mismatch(_) => "ask the mirror's operator, or try another mirror",
         }
@@ -117,6 +168,17 @@ struct Inner {
     root: PathBuf,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// Of the index's file; 0 where it could not be told.
+    inode: AtomicU64,
+    session: RwLock<Option<Session>>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.inner) == 1 {
+            let _ = self.settle();
+        }
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -151,24 +213,13 @@ impl Store {
             fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))?;
         }
         let path = root.join("index.sqlite");
-        let writer = schema::open(&path, dir)?;
+        let writer = schema::open(&path, dir).map_err(|error| unwritable(error, &path))?;
         let reader = schema::open(&path, dir)?;
-        let inner = Inner { root, writer: Mutex::new(writer), reader: Mutex::new(reader) };
-        Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// Removes an index that cannot be read any more. The next to open the cache makes a new one, without entries.
-    pub fn discard_index(dir: &Path) -> Result<(), StoreError> {
-        for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
-            let path = dir.join(FORMAT).join(name);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("remove", &path, error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        // The files that SQLite made just now.
+        blob::sync_dir(&root)?;
+        let inode = AtomicU64::new(rebuild::inode(&root).unwrap_or(0));
+        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
+        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, session: RwLock::default() }) })
     }
 
     /// The directory that holds blobs and index: what `cacache` calls the cache.
@@ -197,14 +248,21 @@ impl Store {
         BlobWriter::create(&self.inner.root.join("tmp"))
     }
 
-    /// Removes temporary files whose writer is no more; with `dry_run` counts them only.
-    pub(crate) fn sweep(&self, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
-        blob::sweep(&self.inner.root.join("tmp"), dry_run)
-    }
-
     /// A connection of one's own, for what takes long: look-ups of requests go on beside it.
     pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
         schema::open_to_read(&self.inner.root.join("index.sqlite"))
+    }
+
+    fn session(&self) -> &RwLock<Option<Session>> {
+        &self.inner.session
+    }
+
+    fn inode(&self) -> Option<u64> {
+        Some(self.inner.inode.load(Ordering::Relaxed)).filter(|&inode| inode != 0)
+    }
+
+    fn set_inode(&self) {
+        self.inner.inode.store(rebuild::inode(self.root()).unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(crate) fn write_index(&self) -> MutexGuard<'_, Connection> {
@@ -214,6 +272,16 @@ impl Store {
     pub(crate) fn read_index(&self) -> MutexGuard<'_, Connection> {
         self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A damaged head of the index can say that it must not be written.
+fn unwritable(error: StoreError, path: &Path) -> StoreError {
+    let read_only = matches!(&error, StoreError::Index(error)
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly));
+    if read_only && rustix::fs::access(path, Access::WRITE_OK).is_ok() {
+        return StoreError::Damaged("its head says that it must not be written".to_owned());
+    }
+    error
 }
 
 /// SQLite's WAL needs shared memory between the processes, which network file systems do not give.

@@ -5,6 +5,7 @@ pub(crate) mod connector;
 pub(crate) mod dial;
 pub(crate) mod first_contact;
 pub(crate) mod idle_body;
+pub(crate) mod mirrored;
 pub(crate) mod proxy_connect;
 pub mod roots;
 pub mod route;

@@ -448,6 +448,9 @@ pub struct CacheGcArgs {
     /// Remove what has not been used for this long (`30d`, `12h`)
     #[arg(long, value_name = "AGE")]
     pub max_age: Option<String>,
+    /// Remove the least recently used until so much is free on the disk (`10G`)
+    #[arg(long, value_name = "SIZE")]
+    pub min_free: Option<String>,
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,

@@ -13,11 +13,10 @@ use serde_json::json;
 
 use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheVerifyArgs, JsonArgs};
 use super::console::Console;
-use super::settings::{Settings, parse_bytes};
+use super::settings::{Settings, parse_bytes, parse_seconds};
 use crate::engine::ui::duration as shown_duration;
 use crate::error::{Error, Exit, Result};
 use crate::output::text::{bytes, printable, table};
-use crate::template::duration;
 
 /// Runs a subcommand.
 pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console) -> Result<()> {
@@ -132,15 +131,23 @@ fn verify_lines(report: &Report, root: &Path, console: &Console) -> Result<()> {
 
 fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console) -> Result<()> {
     let max_bytes = match &args.max_size {
-        Some(text) => Some(parse_size(text)?),
+        Some(text) => Some(parse_size(text, "--max-size")?),
         None => settings.cache_max_size.value,
     };
-    let max_age = args.max_age.as_deref().map(parse_age).transpose()?;
-    if max_bytes.is_none() && max_age.is_none() {
-        return Err(Error::new("there is no limit to keep to")
-            .hint("give --max-size or --max-age, or set cache.max_size in the configuration"));
+    let max_age = match &args.max_age {
+        Some(text) => Some(parse_age(text)?),
+        None => settings.cache_max_age.value,
+    };
+    let min_free = match &args.min_free {
+        Some(text) => Some(parse_size(text, "--min-free")?),
+        None => settings.cache_min_free.value,
+    };
+    if max_bytes.is_none() && max_age.is_none() && min_free.is_none() {
+        return Err(Error::new("there is no limit to keep to").hint(
+            "give --max-size, --max-age or --min-free, or set cache.max_size, cache.max_age or cache.min_free in the configuration",
+        ));
     }
-    let limits = Limits { max_bytes, max_age, dry_run: args.dry_run, ..Limits::default() };
+    let limits = Limits { max_bytes, max_age, min_free, dry_run: args.dry_run, ..Limits::default() };
     let removed = store
         .gc(&limits, SystemTime::now())
         .map_err(|error| shown("cannot make room in the cache".to_owned(), error))?;
@@ -152,18 +159,15 @@ fn gc(args: &CacheGcArgs, settings: &Settings, store: &Store, console: &Console)
 }
 
 /// A size such as `500M` or `20G`: decimal units, with or without `B`; binary ones with `i`.
-fn parse_size(text: &str) -> Result<u64> {
-    parse_bytes(text).map_err(|why| Error::new(format!("cannot use --max-size: {why}")).hint("write it as 500M or 20G"))
+fn parse_size(text: &str, option: &str) -> Result<u64> {
+    parse_bytes(text).map_err(|why| Error::new(format!("cannot use {option}: {why}")).hint("write it as 500M or 20G"))
 }
 
 /// An age such as `12h` or `30d`.
 fn parse_age(text: &str) -> Result<Duration> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
-    days.map(|days| Duration::from_secs(days * 86_400))
-        .or_else(|| duration::parse(text).and_then(|age| Duration::try_from(age).ok()))
-        .ok_or_else(|| {
-            Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h")
-        })
+    parse_seconds(text)
+        .map(Duration::from_secs)
+        .map_err(|_| Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h"))
 }
 
 fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use larder_proxy::cache::Mode;
+use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
 use larder_proxy::upstream::route::UpstreamProxy;
@@ -16,7 +16,11 @@ use crate::error::{Context as _, Result};
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
     let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
     config.cache_dir = Some(settings.cache_dir.value.clone());
-    config.cache_max_bytes = settings.cache_max_size.value;
+    config.cache_keep = Keep {
+        max_bytes: settings.cache_max_size.value,
+        max_age: settings.cache_max_age.value,
+        min_free: settings.cache_min_free.value,
+    };
     config.mode = match settings.net.value {
         Net::Cache => Mode::Cache,
         Net::Offline => Mode::Offline,

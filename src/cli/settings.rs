@@ -20,7 +20,7 @@ mod tests;
 pub mod trust;
 pub mod tui;
 
-pub use key::{KEYS, Key, Kind, size as parse_bytes};
+pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
 use trust::Trust;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
@@ -131,6 +131,10 @@ pub struct Settings {
     pub log: Sourced<String>,
     /// Most bytes the cache may hold; `None` for no limit.
     pub cache_max_size: Sourced<Option<u64>>,
+    /// How long what is not used stays in the cache; `None` for no limit.
+    pub cache_max_age: Sourced<Option<Duration>>,
+    /// Least bytes that the cache is to leave free on its disk.
+    pub cache_min_free: Sourced<Option<u64>>,
     /// Runs whose history and logs are kept; 0 for all.
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
@@ -396,6 +400,10 @@ impl Layers {
             }),
             log: self.get("log", "warn".to_owned(), text),
             cache_max_size: self.get("cache.max_size", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            cache_max_age: self.get("cache.max_age", None, |value| {
+                Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
+            }),
+            cache_min_free: self.get("cache.min_free", None, |value| Some(value.number()).filter(|size| *size > 0)),
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),

@@ -51,6 +51,12 @@ pub struct FlowRecord {
     pub aborted: bool,
     /// Whether it was refused only because the run is offline and the cache has no answer.
     pub offline_miss: bool,
+    /// Name of the rule that says what the URL names, or `none`; empty where no rule was asked.
+    pub rule: String,
+    /// What the cache files it under, as `larder cache explain` takes it; empty where the cache has no part in it.
+    pub key: String,
+    /// Whether what was stored turned out damaged; it was fetched anew.
+    pub damaged: bool,
 }
 
 impl From<&Flow> for FlowRecord {
@@ -76,6 +82,9 @@ impl From<&Flow> for FlowRecord {
             digest: flow.digest.clone(),
             aborted: flow.aborted,
             offline_miss: flow.offline_miss,
+            rule: flow.rule.clone(),
+            key: flow.key.clone(),
+            damaged: flow.damaged,
         }
     }
 }

@@ -21,6 +21,7 @@ fn a_newer_format() {
     let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     let index = rusqlite::Connection::open(larder.cache().join("v1/index.sqlite")).unwrap();
     index.pragma_update(None, "user_version", 99).unwrap();
+    index.pragma_update(None, "application_id", 0x4c61_7200 + 99).unwrap();
     drop(index);
     refused(&fetch(&larder, &origin, &[DEB]), &["version 99", "hint: use the newer Larder"]);
     refused(&larder.run(["cache", "ls"]), &["version 99", "hint: use the newer Larder"]);

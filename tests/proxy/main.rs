@@ -9,9 +9,12 @@
 mod certificates;
 mod clients;
 mod conformance;
+mod ecosystems;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod package_cases;
+mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;

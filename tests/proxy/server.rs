@@ -61,14 +61,27 @@ impl Server {
 
     /// Any command, with the variables that the proxy prints.
     pub(crate) fn run(&self, command: &mut Command) -> Run {
+        self.lead(command);
+        Run::of(command.output().unwrap())
+    }
+
+    /// A command that is led here; more may be added to its variables.
+    pub(crate) fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.lead(&mut command);
+        command
+    }
+
+    fn lead(&self, command: &mut Command) {
         self.larder.settle(command);
         for name in ["http_proxy", "https_proxy"] {
             command.env(name, &self.url);
         }
-        for name in ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "npm_config_cafile"] {
+        let bundled = ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "npm_config_cafile"];
+        for name in bundled.into_iter().chain(["GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"]) {
             command.env(name, &self.bundle);
         }
-        Run::of(command.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap())
+        command.env_remove("no_proxy").env_remove("NO_PROXY");
     }
 
     /// The next flow to end.

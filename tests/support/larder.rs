@@ -44,6 +44,13 @@ impl Larder {
         larder
     }
 
+    /// Another machine, as it were, that has the same cache.
+    pub fn beside(&self) -> Self {
+        let mut larder = Self::new();
+        larder.cache.clone_from(&self.cache);
+        larder
+    }
+
     /// The working directory of commands.
     pub fn dir(&self) -> &Path {
         self.home.path()

@@ -29,6 +29,11 @@ pub struct Repository {
 
 impl Repository {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// The same with more: `prepare` puts files below the directory, and returns the locations for nginx.
+    pub fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
         let directory = tempfile::Builder::new().prefix("larder-test-").tempdir().unwrap();
         let root = directory.path();
         // squid, where it is the way here, has a user of its own.
@@ -36,6 +41,7 @@ impl Repository {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/repository.py");
         let made = Command::new("python3").arg(script).arg(root).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let locations = prepare(root);
         let ca = TestCa::new();
         let identity = ca.identity(root, "server", &NAMES, false);
         let ca = ca.file(root);
@@ -51,6 +57,7 @@ impl Repository {
                  listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl http2;
                  ssl_certificate {certificate}; ssl_certificate_key {key};
                  root {root}/www; index index.html;
+                 {locations}
                }}
              }}",
             root = root.display(),

@@ -15,8 +15,8 @@ use super::file_body::FileBody;
 use super::progress::{Progress, SharedHead};
 use super::report::{CACHE_STATUS, CacheStatus};
 use super::shape::{Payload, Shape, shape};
-use super::shelf::Content;
-use super::stored::{stored, suffices, total};
+use super::shelf::{Content, is_damage};
+use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty, full};
 use crate::flow::Outcome;
 use crate::origin::{Phase, UpstreamError};
@@ -83,7 +83,7 @@ impl Exchange {
         let code = StatusCode::from_u16(entry.draft.status).unwrap_or(StatusCode::OK);
         let Shape { status, mut headers, payload } =
             shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
-        let judged = stored(entry, self.verdict.nature);
+        let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
         let left = i64::try_from(lifetime(&judged)).unwrap_or(0) - i64::try_from(age).unwrap_or(0);
@@ -106,7 +106,12 @@ impl Exchange {
         let store = self.inner.shelf.as_ref()?;
         match store.content(entry).await {
             Ok(content) => Some(content),
+            Err(error) if !is_damage(&error) => {
+                self.inner.warn(&error);
+                None
+            }
             Err(error) => {
+                self.context.flow.update(|flow| flow.damaged = true);
                 tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
                 if let Err(error) = store.forget(entry.digest).await {
                     self.inner.warn(&error);
@@ -157,7 +162,7 @@ impl Exchange {
 
     fn may_be_stale(&self, entry: &Entry, reached: bool) -> bool {
         suffices(entry, &self.method, &self.headers)
-            && may_serve_stale(&stored(entry, self.verdict.nature), &self.control, self.now, reached)
+            && may_serve_stale(&self.stored(entry), &self.control, self.now, reached)
     }
 
     pub(super) fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::fetch::{Job, Lead};
 use super::progress::{End, Head, Progress};
+use super::promises::Known;
 use super::report::{CacheStatus, Forward};
 use super::stored::{stored, suffices};
 use super::{Inner, Joined, Key, Leading, Mode, report};
@@ -25,6 +26,10 @@ pub(super) struct Exchange {
     pub inner: Arc<Inner>,
     pub key: Key,
     pub verdict: Verdict,
+    /// What is known of the body, whoever sends it.
+    pub known: Option<Known>,
+    /// Whether it is fetched past every cache on the way.
+    pub anew: bool,
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -53,6 +58,9 @@ impl Exchange {
                 return self.pass(Outcome::Bypass, "the cache's index failed").await;
             };
             let Some(entry) = entry else { break };
+            if self.anew || self.is_refuted(&entry).await {
+                return Self { anew: true, ..self }.miss(None).await;
+            }
             let (why, ask) = match self.judge(&entry) {
                 Judgement::Ask(_) => return self.miss(Some(entry)).await,
                 Judgement::Use(why) => (why, false),
@@ -93,7 +101,10 @@ impl Exchange {
             Judgement::Ask("asked for anew")
         } else if suffices(entry, &self.method, &self.headers) {
             self.forward = if self.control.no_cache { Forward::Request } else { Forward::Stale };
-            judge(&stored(entry, self.verdict.nature), &self.control, self.now, self.inner.run())
+            let stored = self.stored(entry);
+            // A package is asked for once a run, or once a process where there are no runs.
+            let run = if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.run() };
+            judge(&stored, &self.control, self.now, run)
         } else {
             self.forward = Forward::Partial;
             Judgement::Ask("only a part of it is stored")
@@ -102,6 +113,35 @@ impl Exchange {
             Judgement::UseAndAsk(why) if offline => Judgement::Use(why),
             other => other,
         }
+    }
+
+    /// An entry as far as freshness goes.
+    pub(super) fn stored<'a>(&self, entry: &'a Entry) -> Stored<'a> {
+        stored(entry, self.nature(entry))
+    }
+
+    /// How long an entry lives: by its path, its head, and whether a digest vouches for its body.
+    fn nature(&self, entry: &Entry) -> Nature {
+        if entry.draft.status != 200 || !self.verdict.fits(&entry.draft.headers) {
+            return Nature::Plain;
+        }
+        let vouches =
+            |known: &&Known| entry.draft.part.is_none() && known.vouches(&self.inner.promises, entry) == Some(true);
+        match (self.verdict.nature, self.known.as_ref().filter(vouches)) {
+            // An index of this run names the very body.
+            (Nature::Mutable | Nature::Plain, Some(known)) if known.binding => Nature::Immutable,
+            (nature, known) => nature.with_digest(known.is_some()),
+        }
+    }
+
+    /// Whether the stored body is not the one that it must be.
+    async fn is_refuted(&self, entry: &Entry) -> bool {
+        if entry.draft.part.is_some() {
+            return false;
+        }
+        self.inner.check(self.known.as_ref(), entry).await;
+        let binding = self.known.as_ref().filter(|known| known.binding);
+        binding.is_some_and(|known| known.vouches(&self.inner.promises, entry) == Some(false))
     }
 
     /// Has a stale answer confirmed that has been served already (RFC 5861 section 3).
@@ -186,6 +226,7 @@ impl Exchange {
         }
         if let Ok(Some(entry)) = self.lookup().await
             && stored.as_ref().is_none_or(|old| entry.draft.responded > old.draft.responded)
+            && !self.anew
         {
             if let Judgement::Use(why) = self.judge(&entry)
                 && let Some(response) = self.serve(&entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
@@ -245,6 +286,8 @@ impl Exchange {
             request: self.headers.clone(),
             context: self.context.clone(),
             verdict: self.verdict.clone(),
+            known: self.known.clone().filter(|known| known.binding),
+            anew: self.anew,
             stored,
             lead,
         }

@@ -7,14 +7,17 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::learn::Reading;
 use super::progress::{End, Fetch, Head, SharedHead};
+use super::promises::Known;
+use super::refuted::Again;
 use super::stored::stored;
 use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
@@ -22,7 +25,7 @@ use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::freshness::may_serve_stale;
 use crate::policy::storable::storable;
 use crate::policy::{CacheControl, condition, surrogate, vary};
-use crate::rules::{Nature, Verdict};
+use crate::rules::{Format, Nature, Verdict};
 use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError};
 
 /// Bytes gathered before they are written.
@@ -46,6 +49,10 @@ pub(super) struct Job {
     pub request: HeaderMap,
     pub context: RequestContext,
     pub verdict: Verdict,
+    /// What the body must be.
+    pub known: Option<Known>,
+    /// Whether it is asked for past every cache on the way.
+    pub anew: bool,
     /// What is stored and to be confirmed.
     pub stored: Option<Entry>,
     pub lead: oneshot::Sender<Lead>,
@@ -61,9 +68,15 @@ enum Broken {
 
 impl Job {
     /// Runs to the end. Whoever reads along learns of it through the fetch.
-    pub(super) async fn run(self) {
-        let requested = self.inner.now();
-        match self.send().await {
+    pub(super) async fn run(mut self) {
+        let mut requested = self.inner.now();
+        let mut answer = self.send().await;
+        if !self.anew && answer.as_ref().is_ok_and(|response| self.is_refuted(response)) {
+            (self.anew, self.stored) = (true, None);
+            requested = self.inner.now();
+            answer = self.send().await;
+        }
+        match answer {
             Err(error) => self.fetch.head(Head::Failed(Arc::new(error))),
             Ok(response) => self.receive(response, requested).await,
         }
@@ -95,6 +108,10 @@ impl Job {
         if let Some(stored) = &self.stored {
             condition::make_conditional(&mut headers, &stored.draft.headers);
         }
+        if self.anew {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        }
         surrogate::announce(&mut headers);
         *request.headers_mut() = headers;
         request
@@ -108,13 +125,17 @@ impl Job {
         {
             return self.confirm(stored, &response, requested, responded).await;
         }
-        let nature = self.verdict.nature;
-        let allowed = storable(&Method::GET, &self.request, status, response.headers(), nature, responded);
-        if status.is_server_error() && (self.has_better(responded) || allowed.is_err()) {
+        if status.is_server_error() && (self.has_better(responded) || self.allowed(&response, responded).is_err()) {
             let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
             return self.fetch.head(Head::ServerError(status));
         }
-        if let Err(why) = allowed {
+        if self.is_refuted(&response) {
+            return self.refute();
+        }
+        if !status.is_server_error() && !self.verdict.fits(response.headers()) {
+            self.verdict = Verdict::none();
+        }
+        if let Err(why) = self.allowed(&response, responded) {
             return self.hand_over(response, why);
         }
         let store = self.inner.shelf.as_ref().map(|shelf| shelf.store().clone());
@@ -129,12 +150,18 @@ impl Job {
         }
     }
 
+    /// Whether an answer may be stored.
+    fn allowed(&self, response: &Response<Body>, now: SystemTime) -> Result<(), &'static str> {
+        storable(&Method::GET, &self.request, response.status(), response.headers(), self.verdict.nature, now)
+    }
+
     /// Whether what is stored is better than a server error.
     fn has_better(&self, now: SystemTime) -> bool {
         let control = CacheControl::parse(&self.request);
-        self.stored
-            .as_ref()
-            .is_some_and(|entry| may_serve_stale(&stored(entry, self.verdict.nature), &control, now, true))
+        self.stored.as_ref().is_some_and(|entry| {
+            let nature = if entry.draft.status == 200 { self.verdict.nature } else { Nature::Plain };
+            may_serve_stale(&stored(entry, nature), &control, now, true)
+        })
     }
 
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
@@ -154,7 +181,7 @@ impl Job {
             step: identity.step.map(|step| step.to_string()),
             route: Some(self.context.flow.route()).filter(|route| !route.is_empty()),
             source: None,
-            rule: Some(self.verdict.rule.to_owned()),
+            rule: Some(self.verdict.rule.to_string()),
         }
     }
 
@@ -178,6 +205,9 @@ impl Job {
         {
             self.inner.warn(&error);
         }
+        if self.verdict.learns.is_some() {
+            self.inner.promises_confirmed(&entry).await;
+        }
         self.fetch.head(Head::Confirmed(Arc::new(entry)));
     }
 
@@ -191,14 +221,14 @@ impl Job {
         let why = self.why();
         let (parts, body) = response.into_parts();
         let total = content_length(&parts.headers);
-        // A coding that the origin applies on the way is not part of what the URL promises.
+        // A coding that the origin applies on the way is not part of what is promised.
         let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
-        let promised = self.verdict.promised.clone().filter(|_| plain);
-        // With a digest to check, the last byte is kept back until the body is known to be right.
-        let held = promised.as_ref().and(total).unwrap_or(u64::MAX);
+        let promised = self.promised(&parts.headers).filter(|_| plain);
+        let held = promised.is_some();
         if let Some(promised) = promised {
             writer.promise(promised);
         }
+        let learns = self.verdict.learns.filter(|_| parts.status == StatusCode::OK);
         let headers = shape::to_store(parts.headers, self.verdict.nature);
         let draft = Draft {
             key: self.key.hash,
@@ -224,6 +254,14 @@ impl Job {
             at: (requested, responded),
             why,
         })));
+        let again = Again {
+            key: self.key,
+            request: self.request,
+            verdict: self.verdict,
+            source: self.known.as_ref().and_then(|known| known.source.clone()),
+            known: self.known,
+            anew: self.anew,
+        };
         let transfer = Transfer {
             asked,
             inner: self.inner,
@@ -232,24 +270,28 @@ impl Job {
             uri: self.uri,
             total,
             held,
+            learns,
             draft,
+            again,
         };
         transfer.run(writer, body, sender).await;
     }
 }
 
 /// A body on its way into the store.
-struct Transfer {
-    inner: Arc<Inner>,
-    fetch: Arc<Fetch>,
-    context: RequestContext,
-    uri: Uri,
+pub(super) struct Transfer {
+    pub inner: Arc<Inner>,
+    pub fetch: Arc<Fetch>,
+    pub context: RequestContext,
+    pub uri: Uri,
     /// The fields of the request to upstream.
     asked: HeaderMap,
     total: Option<u64>,
-    /// Readers get no byte beyond the one before this until the body is whole.
-    held: u64,
+    /// Whether the last byte is kept back until the body is known to be right.
+    held: bool,
+    learns: Option<Format>,
     draft: Draft,
+    pub again: Again,
 }
 
 impl Transfer {
@@ -264,7 +306,7 @@ impl Transfer {
         }
     }
 
-    fn broken(&self, why: &str) {
+    pub(super) fn broken(&self, why: &str) {
         let url = &self.draft.url;
         tracing::debug!(url, why, "nothing stored");
         self.fetch.end(End::Broken(format!("{why} (nothing was stored)").into()));
@@ -307,7 +349,7 @@ impl Transfer {
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
             }
-            self.fetch.available(writer.size().min(self.held.saturating_sub(1)));
+            self.fetch.available(writer.size() - u64::from(self.held));
         }
         match self.total {
             Some(total) if total != writer.size() => {
@@ -340,14 +382,15 @@ impl Transfer {
     async fn finish(self, mut writer: BlobWriter) {
         match writer.check() {
             Err(StoreError::Mismatch(why)) => {
-                tracing::warn!(url = self.draft.url, why, "refused a body that is not what its URL promises");
-                return self.broken(&why);
+                tracing::warn!(url = self.draft.url, why, "refused a body that is not the one promised");
+                return self.refuted(&why).await;
             }
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
         self.context.flow.update(|flow| flow.digest = Some(writer.digest().to_string()));
-        let Self { inner, fetch, context, draft, .. } = self;
+        let Self { inner, fetch, context, draft, learns, .. } = self;
+        let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.
         drop(context);
         fetch.available(writer.size());
@@ -357,14 +400,15 @@ impl Transfer {
         if fetch.is_outdated() {
             return;
         }
-        if let Err(error) = shelf.commit(writer, draft, inner.run()).await {
-            inner.warn(&error);
-        }
-        // It may have become so meanwhile.
-        if fetch.is_outdated()
-            && let Err(error) = shelf.invalidate(key).await
-        {
-            inner.warn(&error);
+        match shelf.commit(writer, draft, inner.run()).await {
+            // It may have become so meanwhile.
+            Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
+            Ok(entry) => {
+                if let Some(reading) = reading {
+                    reading.begin(entry);
+                }
+            }
+            Err(error) => inner.warn(&error),
         }
     }
 
@@ -415,6 +459,6 @@ async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
     Ok((batch, false))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

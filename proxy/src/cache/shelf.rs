@@ -3,19 +3,20 @@
 //! What is asked for again is answered from memory, or from a descriptor that is already open, without a system call
 //! that could block. A blob is hashed before its first use in the process; afterwards size, inode and times vouch for it.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use lru::LruCache;
 
-use crate::inspect::{Dropped, Limits, Target};
+use super::room::Room;
+use crate::inspect::{Dropped, Target};
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -29,6 +30,9 @@ const TRUST: Duration = Duration::from_secs(1);
 /// Notes of use are written to the index this many at a time, and at least so often while there are any.
 const TOUCHES: usize = 256;
 const TOUCHED: Duration = Duration::from_secs(5);
+
+/// An index that is found damaged again and again is on a disk that does not keep it.
+const MENDS: u32 = 3;
 
 /// A stored body, ready to be read.
 #[derive(Clone, Debug)]
@@ -74,18 +78,18 @@ pub(super) struct Shelf {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    store: Store,
+pub(super) struct Shared {
+    pub store: Store,
     resources: Mutex<LruCache<[u8; 16], Arc<Vec<Entry>>>>,
     small: Mutex<Small>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
+    /// Every file handed out, to see who still reads it.
+    handed: Mutex<HashMap<Digest, Weak<File>>>,
     marks: Mutex<LruCache<Digest, Mark>>,
     touches: Mutex<Touches>,
-    /// Most bytes to be stored.
-    limit: AtomicU64,
-    /// Bytes stored since the limit was last looked at.
-    unlooked: AtomicU64,
-    making_room: Mutex<()>,
+    pub room: Room,
+    /// How often the index was mended.
+    mended: Mutex<u32>,
     version: AtomicI64,
     /// Counts the changes made through this shelf.
     generation: AtomicU64,
@@ -101,11 +105,11 @@ impl Shelf {
             resources: Mutex::new(LruCache::new(RESOURCES)),
             small: Mutex::new(small),
             files: Mutex::new(LruCache::new(FILES)),
+            handed: Mutex::default(),
             marks: Mutex::new(LruCache::new(MARKS)),
             touches: Mutex::new(Touches { notes: HashMap::new(), written: Instant::now() }),
-            limit: AtomicU64::new(u64::MAX),
-            unlooked: AtomicU64::new(0),
-            making_room: Mutex::default(),
+            room: Room::default(),
+            mended: Mutex::default(),
             version: AtomicI64::new(-1),
             generation: AtomicU64::new(0),
             begun: Instant::now(),
@@ -118,9 +122,8 @@ impl Shelf {
         &self.shared.store
     }
 
-    /// Sets the most bytes to be stored.
-    pub(super) fn keep_below(&self, bytes: u64) {
-        self.shared.limit.store(bytes, Ordering::Relaxed);
+    pub(super) fn room(&self) -> &Room {
+        &self.shared.room
     }
 
     /// The stored responses of a URL, the newest first.
@@ -130,8 +133,7 @@ impl Shelf {
         {
             return Ok(found.clone());
         }
-        let shared = self.shared.clone();
-        blocking(move || {
+        self.mending(move |shared| {
             shared.notice_others()?;
             if let Some(found) = lock(&shared.resources).get(&key) {
                 return Ok(found.clone());
@@ -176,16 +178,16 @@ impl Shelf {
     ) -> Result<Entry, StoreError> {
         let shared = self.shared.clone();
         blocking(move || {
-            let blob = writer.seal()?;
+            let mut blob = writer.seal()?;
             let (file, key) = (blob.file(), draft.key);
-            let entry = shared.store.commit(blob, draft)?;
-            // The rename changed the times; from here on nobody writes to the file.
+            let entry = shared.mending(|shared| shared.store.enter(&mut blob, &draft))?;
+            // Renames and removals of names changed the times; from here on nobody writes to the file.
             if let Ok(found) = file.metadata() {
                 lock(&shared.marks).put(entry.digest, Mark::of(&found));
             }
+            lock(&shared.handed).insert(entry.digest, Arc::downgrade(&file));
             shared.changed(&key);
-            let limit = shared.limit.load(Ordering::Relaxed);
-            if shared.unlooked.fetch_add(entry.size, Ordering::Relaxed) + entry.size > limit / 64 {
+            if shared.room.is_due(entry.size, &shared.store) {
                 shared.make_room(run);
             }
             Ok(entry)
@@ -195,8 +197,7 @@ impl Shelf {
 
     /// Notes that upstream confirmed an entry.
     pub(super) async fn refresh(&self, entry: Entry) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
-        blocking(move || {
+        self.mending(move |shared| {
             shared.store.refresh(&entry)?;
             shared.changed(&entry.draft.key);
             Ok(())
@@ -206,8 +207,7 @@ impl Shelf {
 
     /// Removes the entries of a URL.
     pub(super) async fn invalidate(&self, key: [u8; 16]) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
-        blocking(move || {
+        self.mending(move |shared| {
             shared.store.invalidate(&key)?;
             shared.changed(&key);
             Ok(())
@@ -217,11 +217,9 @@ impl Shelf {
 
     /// Removes the entries meant. Who is being served one gets it to the end.
     pub(super) async fn remove(&self, target: Target) -> Result<Dropped, StoreError> {
-        let shared = self.shared.clone();
-        blocking(move || {
+        self.mending(move |shared| {
             let dropped = shared.store.remove(&target, false)?;
-            shared.generation.fetch_add(1, Ordering::AcqRel);
-            lock(&shared.resources).clear();
+            shared.forget_all();
             Ok(dropped)
         })
         .await
@@ -229,11 +227,9 @@ impl Shelf {
 
     /// Removes a damaged blob and every entry that names it.
     pub(super) async fn forget(&self, digest: Digest) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
-        blocking(move || {
+        self.mending(move |shared| {
             shared.store.forget_blob(&digest)?;
-            shared.generation.fetch_add(1, Ordering::AcqRel);
-            lock(&shared.resources).clear();
+            shared.forget_all();
             lock(&shared.files).pop(&digest);
             lock(&shared.marks).pop(&digest);
             Ok(())
@@ -263,10 +259,25 @@ impl Shelf {
         }
     }
 
-    /// Writes the notes, and makes room where it is needed.
+    /// Writes the notes, makes room where it is needed, and makes all of it durable.
     pub(super) async fn settle(&self, run: Option<SystemTime>) {
         let shared = self.shared.clone();
-        let _ = tokio::task::spawn_blocking(move || shared.make_room(run)).await;
+        let work = move || {
+            shared.make_room(run);
+            if let Err(error) = shared.store.settle() {
+                tracing::debug!(%error, "the cache's index could not be made durable");
+            }
+        };
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+
+    /// Does what may be done twice; where the index turns out damaged, it is mended in between.
+    async fn mending<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = self.shared.clone();
+        blocking(move || shared.mending(&mut work)).await
     }
 
     fn trusted(&self) -> bool {
@@ -287,8 +298,45 @@ impl Shared {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
+    fn mending<T>(&self, mut work: impl FnMut(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let index = self.store.index_id();
+        match work(self) {
+            Err(error) if error.is_damaged_index() => {
+                self.mend(index, error)?;
+                work(self)
+            }
+            other => other,
+        }
+    }
+
+    /// Puts a new index in place of a damaged one, with one warning. What cannot be mended by then is given back.
+    fn mend(&self, index: Option<u64>, error: StoreError) -> Result<(), StoreError> {
+        let mut times = lock(&self.mended);
+        if self.store.index_id() != index {
+            return Ok(());
+        }
+        if *times == MENDS {
+            return Err(error);
+        }
+        *times += 1;
+        self.store.mend(index)?;
+        self.forget_all();
+        tracing::warn!(%error, "the cache's index was damaged: it was set aside, and a new one made of what can be read of it");
+        recover_beside(&self.store);
+        Ok(())
+    }
+
+    /// Empties the front, which knows the rows of an index that has changed as a whole.
+    pub(super) fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        lock(&self.resources).clear();
+    }
+
     /// Empties the front when the index was written to elsewhere.
     fn notice_others(&self) -> Result<(), StoreError> {
+        if self.store.follow_replaced_index()? {
+            self.forget_all();
+        }
         let version = self.store.data_version()?;
         if self.version.swap(version, Ordering::Relaxed) != version {
             lock(&self.resources).clear();
@@ -319,6 +367,7 @@ impl Shared {
             lock(&self.marks).put(digest, mark);
         }
         let file = Arc::new(file);
+        lock(&self.handed).insert(digest, Arc::downgrade(&file));
         lock(&self.files).put(digest, file.clone());
         Ok(Content::File(file))
     }
@@ -343,26 +392,19 @@ impl Shared {
         }
     }
 
-    /// Writes the notes; then, where more is stored than there may be, removes what was used least recently.
-    fn make_room(&self, run: Option<SystemTime>) {
+    /// Writes the notes of use.
+    pub(super) fn write_notes(&self) {
         let notes = lock(&self.touches).take();
         self.note(&notes);
-        let limit = self.limit.load(Ordering::Relaxed);
-        self.unlooked.store(0, Ordering::Relaxed);
-        let Ok(_only) = self.making_room.try_lock() else { return };
-        if self.store.bytes().is_ok_and(|bytes| bytes <= limit) {
-            return;
-        }
-        // A little more than needed, so that it is not needed again at once.
-        let limits = Limits { max_bytes: Some(limit - limit / 16), keep_since: run, ..Limits::default() };
-        match self.store.make_room(&limits, SystemTime::now()) {
-            Ok(removed) => {
-                self.generation.fetch_add(1, Ordering::AcqRel);
-                lock(&self.resources).clear();
-                tracing::info!(entries = removed.entries, bytes = removed.bytes, "made room in the cache");
-            }
-            Err(error) => tracing::warn!(%error, "no room could be made in the cache"),
-        }
+    }
+
+    /// The bodies that somebody is reading.
+    pub(super) fn in_use(&self) -> HashSet<Digest> {
+        // These are held open only in case somebody asks again.
+        lock(&self.files).clear();
+        let mut handed = lock(&self.handed);
+        handed.retain(|_, file| file.strong_count() > 0);
+        handed.keys().copied().collect()
     }
 }
 
@@ -376,11 +418,31 @@ impl Touches {
     }
 }
 
+/// Looks for what a dead process left, while requests are served. It takes as long as it takes: killed, the next
+/// process begins anew.
+pub(super) fn recover_beside(store: &Store) {
+    let store = store.clone();
+    let work = move || {
+        if let Err(error) = store.recover() {
+            tracing::debug!(%error, "the cache could not be put in order; the next run tries again");
+        }
+    };
+    let _ = std::thread::Builder::new().name("cache-recovery".to_owned()).spawn(work);
+}
+
+/// Whether an error of [`Shelf::content`] says that the body is damaged or missing, rather than that it cannot be read
+/// just now.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::NotFound | Kind::InvalidData | Kind::UnexpectedEof)
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
 fn damaged(digest: &Digest) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} is damaged"))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -8,7 +8,7 @@ use crate::policy::range::{self, Wanted};
 use crate::rules::Nature;
 use crate::store::Entry;
 
-/// An entry as far as freshness goes, `nature` being what the rules say of its URL.
+/// An entry as far as freshness goes.
 pub(super) fn stored(entry: &Entry, nature: Nature) -> Stored<'_> {
     let draft = &entry.draft;
     Stored {
@@ -16,7 +16,7 @@ pub(super) fn stored(entry: &Entry, nature: Nature) -> Stored<'_> {
         headers: &draft.headers,
         requested: draft.requested,
         responded: draft.responded,
-        nature: if draft.status == 200 { nature } else { Nature::Plain },
+        nature,
     }
 }
 

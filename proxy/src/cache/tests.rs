@@ -3,6 +3,7 @@
 mod fake_origin;
 mod faults;
 mod joining;
+mod promises;
 mod serving;
 
 use std::path::Path;

@@ -3,10 +3,11 @@
 use http::Uri;
 use rusqlite::params;
 
-use super::{GC_BATCH, Removed, Variant, explain_entry};
+use super::room::GC_BATCH;
+use super::{Removed, Variant, explain_entry};
 use crate::cache::Key;
 use crate::rules::Rules;
-use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, decode_entry};
+use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, intact};
 
 /// Which entries are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +60,19 @@ impl Store {
         match target {
             Target::Url(url) => {
                 let mut statement = index.prepare(&select("entry.url = ?1 ORDER BY entry.responded DESC"))?;
-                found.extend(statement.query_map([url], decode_entry)?.collect::<Result<Vec<_>, _>>()?);
+                found.extend(
+                    statement.query_map([url], |row| Ok(intact(row)))?.filter_map(Result::transpose).collect::<Result<
+                        Vec<_>,
+                        _,
+                    >>(
+                    )?,
+                );
             }
             Target::Below(prefix) => {
                 let sql = select("entry.url >= ?1 AND entry.url < ?2 ORDER BY entry.url");
                 let mut statement = index.prepare(&sql)?;
-                let rows = statement.query_map(params![prefix, after(prefix)], decode_entry)?;
-                for entry in rows {
+                let rows = statement.query_map(params![prefix, after(prefix)], |row| Ok(intact(row)))?;
+                for entry in rows.filter_map(Result::transpose) {
                     let entry = entry?;
                     if is_below(&entry.draft.url, prefix) {
                         found.push(entry);
@@ -75,7 +82,12 @@ impl Store {
             Target::Ids(ids) => {
                 let mut statement = index.prepare(&select("entry.id = ?1"))?;
                 for id in ids {
-                    found.extend(statement.query_map([id], decode_entry)?.collect::<Result<Vec<_>, _>>()?);
+                    found.extend(
+                        statement
+                            .query_map([id], |row| Ok(intact(row)))?
+                            .filter_map(Result::transpose)
+                            .collect::<Result<Vec<_>, _>>()?,
+                    );
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::{Variant, judged};
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, judge};
 use crate::rules::{Nature, Rules};
-use crate::store::{ENTRY_COLUMNS, Store, StoreError, decode_entry, decode_headers, from_millis};
+use crate::store::{ENTRY_COLUMNS, Store, StoreError, decode_headers, from_millis, intact};
 
 /// Folders within each other, at most: a guest may ask for what it likes, and a tree is walked by recursion.
 const DEPTH: usize = 32;
@@ -128,7 +128,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let url = row.get_ref(2)?.as_str().unwrap_or_default();
             if folder_of(url) == prefix {
-                found.push(judged(decode_entry(row)?, rules, now));
+                found.extend(intact(row).map(|entry| judged(entry, rules, now)));
                 if found.len() == limit {
                     break;
                 }

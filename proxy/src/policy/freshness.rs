@@ -70,7 +70,8 @@ pub fn lifetime(stored: &Stored<'_>) -> u64 {
 
 /// A tenth of the age that the object had (section 4.2.2), where its status, or `public`, allows to guess.
 fn guessed(stored: &Stored<'_>, control: &CacheControl) -> u64 {
-    if stored.nature == Nature::Mutable || !(HEURISTIC_STATUSES.contains(&stored.status) || control.public) {
+    let may = HEURISTIC_STATUSES.contains(&stored.status) || control.public;
+    if matches!(stored.nature, Nature::Mutable | Nature::Lasting) || !may {
         return 0;
     }
     let from = date(stored.headers, &DATE).unwrap_or(stored.responded);
@@ -94,13 +95,12 @@ pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
 /// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
     let response = CacheControl::parse(stored.headers);
-    let explicit = explicit(stored.headers, &response, stored.responded);
     match stored.nature {
-        Nature::Immutable => return Judgement::Use("immutable by its path"),
-        Nature::Lasting if explicit.is_none() && !response.no_cache => {
-            return Judgement::Use("a package without an explicit lifetime");
+        Nature::Immutable => return Judgement::Use("its digest is known"),
+        // Within one run a build sees one state of each package and index, and upstream is asked once.
+        Nature::Lasting if run.is_some_and(|run| stored.responded >= run) => {
+            return Judgement::Use("confirmed in this run");
         }
-        // Within one run a build sees one state of each index, and upstream is asked once.
         Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");
         }
@@ -113,7 +113,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
         return Judgement::Ask("stored with no-cache");
     }
     let age = current_age(stored, now);
-    let lifetime = explicit.unwrap_or_else(|| guessed(stored, &response));
+    let lifetime = explicit(stored.headers, &response, stored.responded).unwrap_or_else(|| guessed(stored, &response));
     if request.max_age.is_some_and(|limit| age > limit || (limit == 0)) {
         return Judgement::Ask("older than the client's max-age");
     }

@@ -53,6 +53,13 @@ impl Digest {
         Self(bytes)
     }
 
+    /// The digest that a blob's path names.
+    pub(crate) fn of_path(path: &Path) -> Option<Self> {
+        let parts: Vec<&str> = path.iter().rev().take(3).filter_map(|part| part.to_str()).collect();
+        let [rest, second, first] = parts.as_slice() else { return None };
+        Self::from_hex(&format!("{first}{second}{rest}"))
+    }
+
     /// The path of the blob below `root`, as `cacache` lays it out.
     pub fn path(&self, root: &Path) -> PathBuf {
         let text = self.to_string();
@@ -84,25 +91,30 @@ pub struct BlobWriter {
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+/// Makes a file in the directory of temporary files, and locks it: the lock says that its writer lives.
+pub(super) fn create_locked(dir: &Path, suffix: &str) -> Result<(File, PathBuf), StoreError> {
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos());
+        let path = dir.join(format!("{}-{nanos:x}-{number}{suffix}", std::process::id()));
+        let failed = |error| StoreError::io("write", &path, error);
+        let file = match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(failed)?,
+        };
+        // A sweep may have come between creation and lock; then the file is gone, or about to be.
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if locked && file.metadata().map_err(failed)?.nlink() > 0 {
+            return Ok((file, path));
+        }
+    }
+}
+
 impl BlobWriter {
     pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos());
-            let path = dir.join(format!("{}-{nanos:x}-{number}", std::process::id()));
-            let failed = |error| StoreError::io("write", &path, error);
-            let file = match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                other => other.map_err(failed)?,
-            };
-            // A sweep may have come between creation and lock; then the file is gone, or about to be.
-            let locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-            if !locked || file.metadata().map_err(failed)?.nlink() == 0 {
-                continue;
-            }
-            let file = Arc::new(file);
-            return Ok(Self { file, path, hash: Context::new(&SHA256), promised: None, size: 0, placed: false });
-        }
+        let (file, path) = create_locked(dir, "")?;
+        let file = Arc::new(file);
+        Ok(Self { file, path, hash: Context::new(&SHA256), promised: None, size: 0, placed: false })
     }
 
     /// Demands that the body have this digest as well.
@@ -136,7 +148,7 @@ impl BlobWriter {
         if let Some((context, promised)) = self.promised.take() {
             let found = hex::encode(context.finish());
             if found != promised.hex {
-                return Err(StoreError::Mismatch(format!("its digest is {found}, the URL says {}", promised.hex)));
+                return Err(StoreError::Mismatch(format!("its digest is {found}, and {} was promised", promised.hex)));
             }
         }
         Ok(())
@@ -153,6 +165,14 @@ impl BlobWriter {
         self.file.sync_data().map_err(|error| StoreError::io("write", &self.path, error))?;
         let digest = self.digest();
         Ok(SealedBlob { writer: self, digest })
+    }
+}
+
+impl BlobWriter {
+    fn rename_to(&mut self, target: &Path) -> Result<(), StoreError> {
+        fs::rename(&self.path, target).map_err(|error| StoreError::io("write", target, error))?;
+        self.placed = true;
+        Ok(())
     }
 }
 
@@ -186,7 +206,8 @@ impl SealedBlob {
         self.writer.file()
     }
 
-    /// Moves the blob to its place; the caller holds the index's write transaction, which keeps removals out.
+    /// Puts the blob in its place, durably. The temporary name stays until the row is in, since whoever removes blobs
+    /// that no row names may come in between; see [`Self::keep_in_place`].
     pub(super) fn place(&mut self, root: &Path) -> Result<(), StoreError> {
         let target = self.digest.path(root);
         let parent = target.parent().unwrap_or(root);
@@ -195,28 +216,45 @@ impl SealedBlob {
             .mode(0o700)
             .create(parent)
             .map_err(|error| StoreError::io("make the directory", parent, error))?;
-        fs::rename(&self.writer.path, &target).map_err(|error| StoreError::io("write", &target, error))?;
-        self.writer.placed = true;
+        let second = self.writer.path.with_extension("placed");
+        if fs::hard_link(&self.writer.path, &second).is_ok() {
+            // Where the same content is there already, a fresh copy takes the place of one that may be damaged.
+            let renamed = fs::rename(&second, &target);
+            // Renaming one name of a file to another name of it does nothing.
+            let _ = fs::remove_file(&second);
+            renamed.map_err(|error| StoreError::io("write", &target, error))?;
+        } else {
+            // A file system without links.
+            self.writer.rename_to(&target)?;
+        }
+        // The directory, and those above it, which may be new. After the first of them the others cost nothing on a
+        // file system with a journal.
+        for dir in parent.ancestors().take(4) {
+            sync_dir(dir)?;
+        }
         Ok(())
+    }
+
+    /// Removes the temporary name: a row names the blob now.
+    pub(super) fn entered(&mut self) {
+        if !std::mem::replace(&mut self.writer.placed, true) {
+            let _ = fs::remove_file(&self.writer.path);
+        }
+    }
+
+    /// Makes sure that the blob is still in its place; the caller holds the index's write transaction, which keeps
+    /// removals out.
+    pub(super) fn keep_in_place(&mut self, root: &Path) -> Result<(), StoreError> {
+        let target = self.digest.path(root);
+        if fs::metadata(&target).is_ok_and(|found| found.len() == self.writer.size) {
+            return Ok(());
+        }
+        self.writer.rename_to(&target)?;
+        sync_dir(target.parent().unwrap_or(root))
     }
 }
 
-pub(super) fn sweep(dir: &Path, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
-    let mut left = Vec::new();
-    let entries = fs::read_dir(dir).map_err(|error| StoreError::io("read", dir, error))?;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        // Writers make files only; what else somebody put here is not ours to remove.
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        let Ok(file) = File::open(&path) else { continue };
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            if !dry_run {
-                fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
-            }
-            left.push(path);
-        }
-    }
-    Ok(left)
+/// Makes what was created, renamed or removed in a directory durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(|error| StoreError::io("write to", dir, error))
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
-use rusqlite::{OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::blob::SealedBlob;
-use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers};
+use super::damage::{self, Damage};
+use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers, seal};
 use crate::cache::key::hash16;
 use crate::flow::Class;
 
@@ -17,7 +18,7 @@ const MAX_OUTCOMES: i64 = 50_000;
 
 pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.status, entry.headers, entry.vary, \
     entry.requested, entry.responded, entry.class, entry.last_used, entry.uses, entry.pinned, blob.digest, blob.size, \
-    entry.part_from, entry.part_total, entry.run, entry.build, entry.step, entry.route, entry.source, entry.rule";
+    entry.part_from, entry.part_total, entry.run, entry.build, entry.step, entry.route, entry.source, entry.rule, entry.seal";
 
 impl Store {
     /// The stored responses of a URL, the newest first.
@@ -27,8 +28,27 @@ impl Store {
             "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
              WHERE entry.key = ?1 ORDER BY entry.responded DESC"
         ))?;
-        let rows = statement.query_map([&key[..]], decode_entry)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement.query_map([&key[..]], |row| Ok(intact(row)))?;
+        let found: Vec<Option<Entry>> = rows.collect::<Result<_, _>>()?;
+        drop(statement);
+        drop(index);
+        if found.iter().any(|entry| entry.as_ref().is_none_or(|entry| entry.draft.key != *key)) {
+            let damaged = damaged_rows(&self.read_index(), "entry.key = ?1", [&key[..]])?;
+            self.drop_damaged(&damaged)?;
+        }
+        Ok(found.into_iter().flatten().filter(|entry| entry.draft.key == *key).collect())
+    }
+
+    /// Removes rows that are not as they were written, and counts them.
+    pub(crate) fn drop_damaged(&self, rows: &[i64]) -> Result<(), StoreError> {
+        let _session = self.writing().ok();
+        let mut index = self.write_index();
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let files = drop_rows(&transaction, rows)?;
+        transaction.commit()?;
+        drop(index);
+        self.unlink_unreferenced(&files)?;
+        Ok(())
     }
 
     /// A number that changes when another process (or the other connection) has written.
@@ -43,7 +63,12 @@ impl Store {
     }
 
     /// Puts the blob in place and makes it the answer of its URL and variant.
-    pub fn commit(&self, blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+    pub fn commit(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+        self.enter(&mut blob, &draft)
+    }
+
+    /// The same; where it fails, it may be tried again.
+    pub(crate) fn enter(&self, blob: &mut SealedBlob, draft: &Draft) -> Result<Entry, StoreError> {
         let digest = blob.digest();
         self.place_and_enter(blob, draft).inspect_err(|_| {
             // The index had no room, say: then the blob must not keep what is left.
@@ -51,19 +76,22 @@ impl Store {
         })
     }
 
-    fn place_and_enter(&self, mut blob: SealedBlob, draft: Draft) -> Result<Entry, StoreError> {
+    fn place_and_enter(&self, blob: &mut SealedBlob, draft: &Draft) -> Result<Entry, StoreError> {
+        let _session = self.writing()?;
+        blob.place(self.root())?;
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        blob.place(self.root())?;
+        blob.keep_in_place(self.root())?;
         let blob_id = insert_blob(&transaction, blob.digest(), blob.size(), millis(draft.responded))?;
-        let (id, replaced) = insert_entry(&transaction, &draft, blob_id)?;
+        let (id, replaced) = insert_entry(&transaction, draft, blob_id, blob.digest(), blob.size())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
         drop(index);
+        blob.entered();
         self.unlink_unreferenced(&files)?;
-        let last_used = draft.responded;
+        let (draft, last_used) = (draft.clone(), draft.responded);
         Ok(Entry { id, draft, digest: blob.digest(), size: blob.size(), last_used, uses: 0, pinned: false })
     }
 
@@ -73,7 +101,7 @@ impl Store {
         let draft = &entry.draft;
         self.write_index()
             .prepare_cached(
-                "UPDATE entry SET headers = ?2, requested = ?3, responded = ?4 WHERE id = ?1 AND key = ?5 \
+                "UPDATE entry SET headers = ?2, requested = ?3, responded = ?4, seal = ?7 WHERE id = ?1 AND key = ?5 \
                  AND blob = (SELECT id FROM blob WHERE digest = ?6)",
             )?
             .execute(params![
@@ -83,12 +111,14 @@ impl Store {
                 millis(draft.responded),
                 &draft.key[..],
                 &entry.digest.0[..],
+                seal::of_entry(draft, &entry.digest, entry.size),
             ])?;
         Ok(())
     }
 
     /// Removes every entry of a URL.
     pub fn invalidate(&self, key: &[u8; 16]) -> Result<usize, StoreError> {
+        let _session = self.writing().ok();
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let blobs = ids(&transaction, "SELECT blob FROM entry WHERE key = ?1", key)?;
@@ -102,11 +132,13 @@ impl Store {
 
     /// Removes a blob that is missing or damaged, and every entry that names it.
     pub fn forget_blob(&self, digest: &Digest) -> Result<usize, StoreError> {
+        let _session = self.writing().ok();
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sql = "DELETE FROM entry WHERE blob IN (SELECT id FROM blob WHERE digest = ?1)";
         let count = transaction.execute(sql, [&digest.0[..]])?;
-        transaction.execute("DELETE FROM blob WHERE digest = ?1", [&digest.0[..]])?;
+        let blobs = transaction.execute("DELETE FROM blob WHERE digest = ?1", [&digest.0[..]])?;
+        damage::count(&transaction, Damage::Body, blobs)?;
         transaction.commit()?;
         drop(index);
         self.unlink_unreferenced(&[*digest])?;
@@ -136,35 +168,47 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the files of blobs that the index does not name any more. The rows must be gone and committed: killed
-    /// in between, a file too many is left, not one too few. Writers put blobs in place within a write transaction,
-    /// so within ours none can come back into use.
-    pub(crate) fn unlink_unreferenced(&self, digests: &[Digest]) -> Result<(), StoreError> {
+    /// Removes the files of blobs that the index does not name any more. The rows must be gone and committed, and are
+    /// made durable first: killed in between, or without power, a file too many is left, not one too few. Writers look
+    /// within a write transaction whether their blob is in its place, so within ours none can come back into use.
+    pub(crate) fn unlink_unreferenced(&self, digests: &[Digest]) -> Result<u64, StoreError> {
         if digests.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        self.sync_index()?;
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut removed = 0;
         for digest in digests {
             let named = transaction
                 .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
                 .query_row([&digest.0[..]], |_| Ok(()))
                 .optional()?
                 .is_some();
-            if !named {
-                let _ = std::fs::remove_file(self.blob_path(digest));
+            if !named && std::fs::remove_file(self.blob_path(digest)).is_ok() {
+                removed += 1;
             }
         }
-        Ok(())
+        Ok(removed)
+    }
+
+    pub(crate) fn names_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM blob WHERE digest = ?1";
+        Ok(self.read_index().prepare_cached(sql)?.query_row([&digest.0[..]], |_| Ok(())).optional()?.is_some())
     }
 }
 
-fn insert_blob(transaction: &Transaction<'_>, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
-    let known = transaction
-        .prepare_cached("SELECT id FROM blob WHERE digest = ?1")?
-        .query_row([&digest.0[..]], |row| row.get(0))
+fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
+    let known: Option<(i64, i64)> = transaction
+        .prepare_cached("SELECT id, size FROM blob WHERE digest = ?1")?
+        .query_row([&digest.0[..]], |row| Ok((row.get(0)?, row.get(1).unwrap_or(0))))
         .optional()?;
-    if let Some(id) = known {
+    if let Some((id, noted)) = known {
+        if noted != size.cast_signed() {
+            // The row was damaged.
+            transaction.execute("UPDATE blob SET size = ?2 WHERE id = ?1", params![id, size.cast_signed()])?;
+            transaction.execute("UPDATE total SET bytes = bytes + ?1", [size.cast_signed().saturating_sub(noted)])?;
+        }
         return Ok(id);
     }
     transaction.prepare_cached("INSERT INTO blob (digest, size, stored) VALUES (?1, ?2, ?3)")?.execute(params![
@@ -176,7 +220,13 @@ fn insert_blob(transaction: &Transaction<'_>, digest: Digest, size: u64, stored:
 }
 
 /// The row's id, and the blob it named before.
-fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusqlite::Result<(i64, Option<i64>)> {
+fn insert_entry(
+    transaction: &Connection,
+    draft: &Draft,
+    blob: i64,
+    digest: Digest,
+    size: u64,
+) -> rusqlite::Result<(i64, Option<i64>)> {
     let vary = encode_vary(&draft.vary);
     let variant = hash16(vary.as_bytes());
     let old = transaction
@@ -188,11 +238,11 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
     let id = transaction
         .prepare_cached(
             "INSERT INTO entry (key, variant, url, status, headers, vary, blob, requested, responded, class, last_used,
-                 part_from, part_total, run, build, step, route, source, rule)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+                 part_from, part_total, run, build, step, route, source, rule, seal)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
              ON CONFLICT (key, variant) DO UPDATE SET status = ?4, headers = ?5, vary = ?6, blob = ?7, requested = ?8,
                  responded = ?9, class = ?10, last_used = ?9, part_from = ?11, part_total = ?12, run = ?13,
-                 build = ?14, step = ?15, route = ?16, source = ?17, rule = ?18 RETURNING id",
+                 build = ?14, step = ?15, route = ?16, source = ?17, rule = ?18, seal = ?19 RETURNING id",
         )?
         .query_row(
             params![
@@ -214,10 +264,24 @@ fn insert_entry(transaction: &Transaction<'_>, draft: &Draft, blob: i64) -> rusq
                 provenance.route,
                 provenance.source,
                 provenance.rule,
+                seal::of_entry(draft, &digest, size),
             ],
             |row| row.get(0),
         )?;
     Ok((id, old))
+}
+
+/// Puts an entry of another index into this one, with what was noted of its use.
+pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let blob = insert_blob(index, entry.digest, entry.size, millis(entry.draft.responded))?;
+    let (id, _) = insert_entry(index, &entry.draft, blob, entry.digest, entry.size)?;
+    index.prepare_cached("UPDATE entry SET last_used = ?2, uses = ?3, pinned = ?4 WHERE id = ?1")?.execute(params![
+        id,
+        millis(entry.last_used),
+        entry.uses.cast_signed(),
+        entry.pinned
+    ])?;
+    Ok(())
 }
 
 /// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
@@ -287,6 +351,47 @@ pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// The entry in a row, where the row is as it was written.
+pub(crate) fn intact(row: &Row<'_>) -> Option<Entry> {
+    let entry = decode_entry(row).ok()?;
+    let seal: Option<i64> = row.get(22).ok()?;
+    (seal == Some(seal::of_entry(&entry.draft, &entry.digest, entry.size))).then_some(entry)
+}
+
+/// Removes damaged rows, counts them, and returns the files that nothing names any more.
+fn drop_rows(transaction: &Transaction<'_>, ids: &[i64]) -> Result<Vec<Digest>, StoreError> {
+    let mut blobs = Vec::new();
+    for id in ids {
+        let blob = transaction
+            .prepare_cached("DELETE FROM entry WHERE id = ?1 RETURNING blob")?
+            .query_row([id], |row| Ok(row.get::<_, i64>(0).ok()))
+            .optional()?;
+        blobs.extend(blob.flatten());
+    }
+    damage::count(transaction, Damage::Row, ids.len())?;
+    Ok(remove_unused_blobs(transaction, &blobs)?.1)
+}
+
+/// The rows, of those that meet a condition, that are not as they were written.
+pub(crate) fn damaged_rows(
+    index: &Connection,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<i64>> {
+    // A row whose blob is not in the index is damaged as well.
+    let mut statement = index.prepare(&format!(
+        "SELECT {ENTRY_COLUMNS} FROM entry LEFT JOIN blob ON blob.id = entry.blob WHERE {condition}"
+    ))?;
+    let mut rows = statement.query(parameters)?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if intact(row).is_none() {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
+}
+
 pub(crate) fn digest_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     Ok(Digest(row.get(column)?))
 }
@@ -314,7 +419,7 @@ fn class_named(name: &str) -> Class {
         .unwrap_or(Class::Other)
 }
 
-fn encode_vary(vary: &[VaryField]) -> String {
+pub(super) fn encode_vary(vary: &[VaryField]) -> String {
     let mut lines: Vec<String> = vary
         .iter()
         .map(|(name, value)| match value {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
 use super::index::{from_millis, millis};
-use super::{Store, StoreError};
+use super::{Store, StoreError, seal};
 use crate::cache::key::hash16;
 use crate::rules::Promised;
 
@@ -48,12 +48,13 @@ impl Store {
             .query_row(params![&hash16(source.as_bytes())[..], source, millis(at)], |row| row.get(0))?;
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO promise (key, algorithm, digest, size, source) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO promise (key, algorithm, digest, size, source, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?;
             for promise in promises {
                 let Some(digest) = promise.promised.bytes() else { continue };
                 let size = promise.size.map(u64::cast_signed);
-                insert.execute(params![&promise.key[..], promise.promised.name(), digest, size, id])?;
+                let seal = seal::of_promise(promise, id);
+                insert.execute(params![&promise.key[..], promise.promised.name(), digest, size, id, seal])?;
             }
         }
         let excess = "SELECT id FROM source ORDER BY learnt DESC LIMIT -1 OFFSET ?1";
@@ -67,7 +68,7 @@ impl Store {
     pub fn promised(&self, key: &[u8; 16]) -> Result<Option<Learnt>, StoreError> {
         let index = self.read_index();
         let mut statement = index.prepare_cached(
-            "SELECT algorithm, digest, size, url, learnt FROM promise JOIN source ON source.id = promise.source \
+            "SELECT algorithm, digest, size, url, learnt, source.id, promise.seal FROM promise JOIN source ON source.id = promise.source \
              WHERE promise.key = ?1 ORDER BY length(digest) DESC LIMIT 1",
         )?;
         let row = statement
@@ -75,8 +76,12 @@ impl Store {
                 let (name, digest): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
                 let size = row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned);
                 let promised = Promised::named(&name, hex::encode(digest));
-                Ok(promised.map(|promised| Learnt {
-                    promise: Promise { key: *key, promised, size },
+                let Some(promised) = promised else { return Ok(None) };
+                let promise = Promise { key: *key, promised, size };
+                // A promise that is not as it was noted would refuse the right body for ever.
+                let intact = row.get::<_, Option<i64>>(6)? == Some(seal::of_promise(&promise, row.get(5)?));
+                Ok(intact.then(|| Learnt {
+                    promise,
                     source: row.get(3).unwrap_or_default(),
                     at: from_millis(row.get(4).unwrap_or_default()),
                 }))

@@ -4,13 +4,19 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock};
 
-use super::StoreError;
+use super::index::{ENTRY_COLUMNS, decode_entry};
+use super::{StoreError, seal};
 
-/// Version 1: entries and blobs. Version 2: parts of objects, provenance, promised digests.
-const VERSION: i64 = 2;
+/// Version 1: entries and blobs. Version 2: parts of objects, provenance, promised digests. Version 3: a check
+/// sum for each row, and a count of damage.
+const VERSION: i64 = 3;
+
+/// Added to the version, it is the file's application id: so a version that is only a damaged byte is told from that
+/// of a newer Larder.
+const MAGIC: i64 = 0x4c61_7200;
 
 /// Longest wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(20);
@@ -85,6 +91,12 @@ CREATE TABLE promise (
 CREATE INDEX promise_source ON promise (source);
 ";
 
+const SINCE_3: &str = "
+ALTER TABLE entry ADD COLUMN seal INTEGER;
+ALTER TABLE promise ADD COLUMN seal INTEGER;
+CREATE TABLE damage (kind TEXT PRIMARY KEY, count INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
+";
+
 pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
     // Of two that turn a new file into one with a write-ahead log at once, SQLite lets one fail without waiting.
     let root = path.parent().unwrap_or(dir);
@@ -105,8 +117,12 @@ pub(super) fn open(path: &Path, dir: &Path) -> Result<Connection, StoreError> {
 
 fn migrate(transaction: &Transaction<'_>, dir: &Path) -> Result<(), StoreError> {
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION {
+    let magic: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if found > VERSION && magic == MAGIC + found {
         return Err(StoreError::Newer { path: dir.to_owned(), found, known: VERSION });
+    }
+    if !(0..=VERSION).contains(&found) || (found == VERSION && magic != MAGIC + found) {
+        return Err(StoreError::Damaged(format!("it says to be of version {found}")));
     }
     if found < 1 {
         transaction.execute_batch(TABLES)?;
@@ -117,7 +133,27 @@ fn migrate(transaction: &Transaction<'_>, dir: &Path) -> Result<(), StoreError> 
     }
     if found < 2 {
         transaction.execute_batch(SINCE_2)?;
+    }
+    if found < 3 {
+        transaction.execute_batch(SINCE_3)?;
+        seal_all(transaction)?;
+    }
+    if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.pragma_update(None, "application_id", MAGIC + VERSION)?;
+    }
+    Ok(())
+}
+
+/// Gives the rows of older versions their check sums; what cannot be read gets none. Promises are learnt anew.
+fn seal_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut rows = transaction
+        .prepare(&format!("SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob"))?
+        .query_map([], |row| Ok(decode_entry(row).ok()))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut update = transaction.prepare("UPDATE entry SET seal = ?2 WHERE id = ?1")?;
+    for entry in rows.drain(..).flatten() {
+        update.execute(params![entry.id, seal::of_entry(&entry.draft, &entry.digest, entry.size)])?;
     }
     Ok(())
 }

@@ -86,6 +86,9 @@ fn a_newer_index_is_refused() {
     let index = Connection::open(dir.path().join("v1/index.sqlite")).unwrap();
     index.pragma_update(None, "user_version", 99).unwrap();
     let error = Store::open(dir.path()).unwrap_err();
+    assert!(error.is_damaged_index(), "only a newer Larder writes both numbers: {error}");
+    index.pragma_update(None, "application_id", 0x4c61_7200 + 99).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
     assert!(error.hint().contains("newer"));
 }

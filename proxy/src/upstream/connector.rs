@@ -62,7 +62,7 @@ impl Connector {
             retryable: false,
         })?;
         if tls {
-            let stream = self.tls.handshake(host, self.tunnel(host, port).await?).await?;
+            let stream = self.tls.handshake(host, port, self.tunnel(host, port).await?).await?;
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             return Ok(OriginStream { io: Box::new(stream), h2, proxied: false });
         }

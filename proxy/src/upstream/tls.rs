@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::mirror::MirrorMap;
 use crate::origin::{Phase, UpstreamError};
 
 /// Makes TLS connections to origins.
@@ -20,18 +21,34 @@ use crate::origin::{Phase, UpstreamError};
 pub(crate) struct OriginTls {
     extra_roots: Vec<PathBuf>,
     config: OnceCell<Arc<ClientConfig>>,
+    /// Hosts with roots of their own beside those.
+    own: Vec<OwnRoots>,
     handshake_timeout: Duration,
 }
 
+/// What is trusted of one host and port only.
+#[derive(Debug)]
+struct OwnRoots {
+    host: String,
+    port: u16,
+    roots: Vec<PathBuf>,
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
 impl OriginTls {
-    pub(crate) fn new(extra_roots: Vec<PathBuf>, handshake_timeout: Duration) -> Self {
-        Self { extra_roots, config: OnceCell::new(), handshake_timeout }
+    pub(crate) fn new(extra_roots: Vec<PathBuf>, mirrors: &MirrorMap, handshake_timeout: Duration) -> Self {
+        let own = mirrors.with_roots().map(|(host, port, own)| {
+            let roots = extra_roots.iter().cloned().chain(own).collect();
+            OwnRoots { host, port, roots, config: OnceCell::new() }
+        });
+        Self { own: own.collect(), extra_roots, config: OnceCell::new(), handshake_timeout }
     }
 
     /// Shakes hands as a client of `host` (an IPv6 address without brackets).
     pub(crate) async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         host: &str,
+        port: u16,
         stream: T,
     ) -> Result<TlsStream<T>, UpstreamError> {
         let fail = |cause: String, retryable| UpstreamError {
@@ -41,7 +58,7 @@ impl OriginTls {
         };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| fail("it is not a name a certificate can hold".to_owned(), false))?;
-        let connector = TlsConnector::from(self.config().await?);
+        let connector = TlsConnector::from(self.config(host, port).await?);
         match timeout(self.handshake_timeout, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(fail(explain(&error), false)),
@@ -49,9 +66,11 @@ impl OriginTls {
         }
     }
 
-    async fn config(&self) -> Result<Arc<ClientConfig>, UpstreamError> {
-        let made = self.config.get_or_try_init(|| async {
-            let files = self.extra_roots.clone();
+    async fn config(&self, host: &str, port: u16) -> Result<Arc<ClientConfig>, UpstreamError> {
+        let own = self.own.iter().find(|own| own.port == port && own.host.eq_ignore_ascii_case(host));
+        let (cell, files) = own.map_or((&self.config, &self.extra_roots), |own| (&own.config, &own.roots));
+        let made = cell.get_or_try_init(|| async {
+            let files = files.clone();
             tokio::task::spawn_blocking(move || client_config(&files))
                 .await
                 .unwrap_or_else(|error| Err(error.to_string()))

@@ -5,6 +5,7 @@ mod drain;
 mod forward;
 mod intercept;
 mod live;
+mod mirrors;
 mod resolver;
 mod route;
 mod strict;

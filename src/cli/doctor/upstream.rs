@@ -48,8 +48,9 @@ pub(super) async fn route(settings: &Settings, env: &Env) -> (Finding, Option<Sy
 
 /// What to ask for: from a mirror of the settings, the host's own package mirror, or else the upstream proxy itself.
 fn question(config: &Config) -> Option<String> {
-    if let Some(mirror) = config.mirrors.first() {
-        return Some(mirror.target().to_string());
+    let mirrors = config.mirrors.iter().flat_map(larder_proxy::mirror::Mirror::targets);
+    if let Some(url) = mirrors.filter_map(|target| target.url()).next() {
+        return Some(url.to_string());
     }
     let host = Host::read(Path::new("/")).resolve(&DebianOptions::default()).ok();
     if let Some(spec) = host {

@@ -100,6 +100,13 @@ pub static KEYS: &[Key] = &[
     ),
     key("log", Kind::Text, true, "What to log, as in `info` or `larder_proxy=debug`"),
     key("cache.max_size", Kind::Size, false, "Most bytes the cache may hold"),
+    key(
+        "cache.max_age",
+        Kind::Duration,
+        false,
+        "How long what is not used stays in the cache, as in `30d`; 0 for no limit",
+    ),
+    key("cache.min_free", Kind::Size, false, "Least bytes the cache is to leave free on its disk"),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
@@ -192,8 +199,12 @@ fn word(text: &str, words: &[&str]) -> Result<Value, String> {
     Err(format!("{text} is not one of: {}{}", words.join(", "), near.unwrap_or_default()))
 }
 
-/// Seconds from `30m`, `1h30m`, `90s`, `0`.
-fn seconds(text: &str) -> Result<u64, String> {
+/// Seconds from `30d`, `30m`, `1h30m`, `90s`, `0`.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()?.checked_mul(86_400));
+    if let Some(length) = days {
+        return Ok(length);
+    }
     let length = duration::parse(text).and_then(|length| u64::try_from(length.as_secs()).ok());
     length.ok_or_else(|| format!("{text} is not a length of time: write 30m, 1h30m, 90s or 0"))
 }

@@ -36,6 +36,10 @@ impl Settings {
             "ui" => (json!(ui_word(self.ui.value)), &self.ui.source),
             "log" => (json!(self.log.value), &self.log.source),
             "cache.max_size" => (json!(self.cache_max_size.value), &self.cache_max_size.source),
+            "cache.max_age" => {
+                (json!(self.cache_max_age.value.map_or(0, |age| age.as_secs())), &self.cache_max_age.source)
+            }
+            "cache.min_free" => (json!(self.cache_min_free.value), &self.cache_min_free.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
             name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
         }

@@ -81,6 +81,10 @@ fn plain_judgements() {
     assert!(!uses(&map(&[("cache-control", "no-cache, max-age=60".into())]), Nature::Plain, "", 1, None));
 }
 
+fn old_of(seconds: u64) -> HeaderMap {
+    map(&[("last-modified", http(UNIX_EPOCH + T0 - Duration::from_secs(seconds)))])
+}
+
 #[test]
 fn ages_as_they_are_written() {
     for (fields, expected) in [
@@ -145,13 +149,15 @@ fn rules_go_before_headers() {
     let gone = map(&[("cache-control", "max-age=0, no-cache".into())]);
     assert!(uses(&gone, Nature::Immutable, "no-cache, max-age=0", 1_000_000, None));
     assert!(!uses(&gone, Nature::Lasting, "", 1, None));
-    assert!(uses(&map(&[]), Nature::Lasting, "max-age=0", 1_000_000, None));
+    assert!(!uses(&old_of(1_000_000), Nature::Lasting, "", 1, None), "no guess for a package");
+    assert!(uses(&gone, Nature::Lasting, "no-cache, max-age=0", 1, Some(0)), "asked for once a run");
+    assert!(!uses(&gone, Nature::Lasting, "", 1, Some(1)));
+    assert!(uses(&map(&[("cache-control", "max-age=60".into())]), Nature::Lasting, "", 1, Some(1)));
     // Asked for once a run, also when the client says max-age=0 as apt and pip do; a reload is a reload.
     assert!(uses(&gone, Nature::Mutable, "max-age=0", 1_000_000, Some(0)));
     assert!(!uses(&gone, Nature::Mutable, "no-cache", 1, Some(0)));
     assert!(!uses(&gone, Nature::Mutable, "", 1, Some(1)));
-    let old = map(&[("last-modified", http(UNIX_EPOCH))]);
-    assert!(!uses(&old, Nature::Mutable, "", 1, None), "no guess for an index");
+    assert!(!uses(&old_of(1_000_000), Nature::Mutable, "", 1, None), "no guess for an index");
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
         version: "HTTP/1.1".to_owned(),
         intercepted: url.starts_with("https:"),
         offline_miss: outcome == Outcome::Denied,
+        rule: "apt pool".to_owned(),
+        key: url.to_owned(),
+        damaged: false,
     }
 }
 

@@ -1,0 +1,239 @@
+//! Digests learnt from indexes that passed: `Packages`, simple pages, packuments and their kin.
+//!
+//! Reading an index happens once it is stored, off every request's path, within bounds, and failing quietly: what is
+//! not learnt is asked for as HTTP has it.
+
+mod apt;
+mod cargo;
+mod checksums;
+mod gem;
+mod markup;
+mod npm;
+mod place;
+mod pypi;
+mod rpm;
+mod unpack;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io::{self, BufReader};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+pub(super) use self::place::promise_key;
+use super::Inner;
+use super::key::hash16;
+use crate::flow::Class;
+use crate::rules::{Format, Nature, Promised, Rules};
+use crate::store::{Entry, Promise, Store};
+
+/// Promises written at a time.
+const BATCH: usize = 2000;
+/// Most promises believed of one index.
+const MOST: usize = 500_000;
+/// Indexes read at a time.
+const READERS: usize = 2;
+/// How long a request waits for what an index that just passed says about it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an index says of another URL.
+#[derive(Debug, PartialEq, Eq)]
+struct Claim {
+    url: String,
+    algorithm: &'static str,
+    hex: String,
+    size: Option<u64>,
+}
+
+/// Takes claims one by one.
+type Sink<'a> = &'a mut dyn FnMut(Claim);
+
+/// Indexes about to be read: by URL, with the end of it.
+#[derive(Debug)]
+pub(super) struct Readings {
+    pending: Mutex<HashMap<String, watch::Receiver<()>>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        Self { pending: Mutex::default(), slots: Arc::new(Semaphore::new(READERS)) }
+    }
+}
+
+/// An index about to be read. Dropped when that is over.
+pub(super) struct Reading {
+    inner: Arc<Inner>,
+    source: String,
+    format: Format,
+    _end: watch::Sender<()>,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.inner.readings.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.source);
+    }
+}
+
+impl Reading {
+    /// To be called before the index's last byte is out, so that whoever has it whole is not too early.
+    pub(super) fn announce(inner: &Arc<Inner>, source: &str, format: Format) -> Self {
+        let (end, receiver) = watch::channel(());
+        inner.readings.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), receiver);
+        Self { inner: inner.clone(), source: source.to_owned(), format, _end: end }
+    }
+
+    /// Reads the stored index, in a task of its own.
+    pub(super) fn begin(self, entry: Entry) {
+        let inner = self.inner.clone();
+        inner.tasks.spawn(async move {
+            let Ok(_slot) = self.inner.readings.slots.clone().acquire_owned().await else { return };
+            let template =
+                if self.format == Format::Cargo { self.inner.cargo_template(&self.source).await } else { None };
+            let inner = self.inner.clone();
+            let done = tokio::task::spawn_blocking(move || {
+                let read = self.read(&entry, template.as_deref());
+                (self.source.clone(), read)
+            });
+            match done.await {
+                Ok((source, Ok(count))) => tracing::debug!(source, count, "learnt digests"),
+                Ok((source, Err(error))) => {
+                    tracing::debug!(source, %error, "an index could not be read for its digests")
+                }
+                Err(error) => tracing::debug!(%error, "reading an index was cut short"),
+            }
+            inner.promises.forget_all();
+        });
+    }
+
+    fn read(&self, entry: &Entry, template: Option<&str>) -> io::Result<usize> {
+        let Some(shelf) = &self.inner.shelf else { return Ok(0) };
+        let file = shelf.store().open_blob(&entry.digest, entry.size)?;
+        let mut batch = Batch {
+            store: shelf.store(),
+            rules: &self.inner.rules,
+            format: self.format,
+            source: &self.source,
+            entry,
+            promises: Vec::new(),
+            count: 0,
+        };
+        let read = read(self.format, file, &self.source, template, &mut |claim| batch.add(&claim));
+        // What was understood before the fault holds all the same; the first batch also notes that the index passed.
+        batch.write();
+        read.map(|()| batch.count)
+    }
+}
+
+/// Promises on their way into the store.
+struct Batch<'a> {
+    store: &'a Store,
+    rules: &'a Rules,
+    format: Format,
+    source: &'a str,
+    entry: &'a Entry,
+    promises: Vec<Promise>,
+    count: usize,
+}
+
+impl Batch<'_> {
+    fn add(&mut self, claim: &Claim) {
+        if self.count >= MOST || !is_admissible(self.rules, self.format, self.source, &claim.url) {
+            return;
+        }
+        let Some(key) = place::key_of(&claim.url) else { return };
+        let Some(promised) = Promised::named(claim.algorithm, claim.hex.as_str()) else { return };
+        self.count += 1;
+        self.promises.push(Promise { key, promised, size: claim.size });
+        if self.promises.len() >= BATCH {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let promises = std::mem::take(&mut self.promises);
+        if let Err(error) = self.store.promise(self.source, self.entry.draft.responded, &promises) {
+            tracing::debug!(%error, "promised digests could not be noted");
+        }
+    }
+}
+
+/// Whether an index may speak about a URL. Some formats name nothing but what lies below them; what the others name
+/// must at least be a package by its path, so that no page decides about anything else of anybody's, and what came in
+/// the clear says nothing about another server's `https`.
+fn is_admissible(rules: &Rules, format: Format, source: &str, url: &str) -> bool {
+    if !matches!(format, Format::Pypi | Format::Npm | Format::Cargo) {
+        return true;
+    }
+    let own = place::origin(source).eq_ignore_ascii_case(place::origin(url));
+    if !own && source.starts_with("http:") && !url.starts_with("http:") {
+        return false;
+    }
+    let after = &url[place::origin(url).len()..];
+    let verdict = rules.classify(after.split(['?', '#']).next().unwrap_or_default(), None);
+    verdict.class == Class::Package && matches!(verdict.nature, Nature::Immutable | Nature::Lasting)
+}
+
+/// Reads an index, plain or packed.
+fn read(format: Format, packed: impl io::Read, source: &str, template: Option<&str>, sink: Sink<'_>) -> io::Result<()> {
+    let mut input = unpack::unpack(BufReader::with_capacity(64 * 1024, packed))?;
+    match format {
+        Format::Apt => apt::read(&mut *input, source, sink),
+        Format::Rpm => rpm::read(&mut *input, source, sink),
+        Format::Pypi => pypi::read(&mut *input, source, sink),
+        Format::Npm => npm::read(&mut *input, source, sink),
+        Format::Cargo => template.map_or(Ok(()), |template| cargo::read(&mut *input, template, sink)),
+        Format::Gem => gem::read(&mut *input, source, sink),
+        Format::Checksums => checksums::read(&mut *input, source, sink),
+    }
+}
+
+/// Whether two URLs are of one scheme, host and port.
+pub(super) fn same_origin(one: &str, other: &str) -> bool {
+    place::origin(one).eq_ignore_ascii_case(place::origin(other))
+}
+
+impl Inner {
+    /// Waits until an index above `url` that has just passed has been read.
+    pub(super) async fn indexes_read(&self, url: &str) {
+        let above = {
+            let pending = self.readings.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let above = |source: &&String| *source != url && url.starts_with(place::directory(source));
+            pending.keys().find(above).and_then(|source| pending.get(source)).cloned()
+        };
+        if let Some(mut end) = above {
+            // Nothing is ever sent: the sender is dropped when the reading is over.
+            let _ = tokio::time::timeout(PATIENCE, end.changed()).await;
+        }
+    }
+
+    /// Notes that upstream confirmed an index, and with it what it promises.
+    pub(super) async fn promises_confirmed(&self, entry: &Entry) {
+        let Some(shelf) = &self.shelf else { return };
+        let (store, source, at) = (shelf.store().clone(), entry.draft.url.clone(), entry.draft.responded);
+        let noted = tokio::task::spawn_blocking(move || store.promise(&source, at, &[])).await;
+        if let Ok(Err(error)) = noted {
+            tracing::debug!(%error, "a confirmed index could not be noted");
+        }
+        self.promises.forget_all();
+    }
+
+    /// The template of download URLs, from the configuration of the index, where that has passed as well.
+    async fn cargo_template(&self, source: &str) -> Option<String> {
+        let shelf = self.shelf.as_ref()?;
+        let config = format!("{}/config.json", cargo::root(source)?);
+        let entry = shelf.lookup(hash16(config.as_bytes())).await.ok()?.first()?.clone();
+        let store = shelf.store().clone();
+        let bytes = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            let file = store.open_blob(&entry.digest, entry.size)?;
+            let mut plain = unpack::unpack(BufReader::new(file))?;
+            io::Read::read_to_end(&mut io::Read::take(&mut plain, 64 * 1024), &mut bytes).map(|_| bytes)
+        });
+        cargo::template(&bytes.await.ok()?.ok()?)
+    }
+}

@@ -1,0 +1,165 @@
+//! What digest a body must have: as its URL says, or as an index said that passed.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use http::header::CONTENT_ENCODING;
+use lru::LruCache;
+
+use super::learn::{promise_key, same_origin};
+use super::{Inner, Key};
+use crate::rules::{Nature, Promised, Verdict};
+use crate::store::{Digest, Entry, Learnt, Store};
+
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
+
+/// What is known of a body before it is there.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub promised: Promised,
+    pub size: Option<u64>,
+    /// The index that says so; `None` where it is the URL itself.
+    pub source: Option<String>,
+    /// Whether a body that differs is wrong. What an index of an earlier run said of something that changes only helps
+    /// to recognise it.
+    pub binding: bool,
+}
+
+/// The front of the promises in memory.
+#[derive(Debug)]
+pub(super) struct Promises {
+    learnt: Mutex<LruCache<[u8; 16], Option<Arc<Learnt>>>>,
+    /// Counts how often all was forgotten.
+    generation: AtomicU64,
+    /// Whether a blob has a digest that is not its name.
+    checked: Mutex<LruCache<(Digest, String), bool>>,
+    /// Indexes whose promises upstream does not keep: they may be old.
+    suspects: Mutex<HashSet<[u8; 16]>>,
+}
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self {
+            learnt: Mutex::new(LruCache::new(REMEMBERED)),
+            generation: AtomicU64::new(0),
+            checked: Mutex::new(LruCache::new(REMEMBERED)),
+            suspects: Mutex::default(),
+        }
+    }
+}
+
+impl Promises {
+    /// Makes every look-up read the index again.
+    pub(super) fn forget_all(&self) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        learnt.clear();
+    }
+
+    /// Has the next request for an index ask upstream, past every cache.
+    pub(super) fn suspect(&self, source: [u8; 16]) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(source);
+    }
+
+    /// Whether an index is suspect; asked once.
+    pub(super) fn take_suspect(&self, key: &[u8; 16]) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+}
+
+impl Known {
+    /// Whether the entry's body is the one promised; `None` where nobody can tell.
+    pub(super) fn vouches(&self, promises: &Promises, entry: &Entry) -> Option<bool> {
+        let draft = &entry.draft;
+        if draft.status != 200 || draft.part.is_some() {
+            return None;
+        }
+        let same = if self.promised.algorithm == &SHA256 {
+            self.promised.hex == entry.digest.to_string()
+        } else {
+            let key = (entry.digest, self.promised.hex.clone());
+            *promises.checked.lock().unwrap_or_else(PoisonError::into_inner).get(&key)?
+        };
+        // A coding that the origin applied on the way is not part of what is promised.
+        if !same && draft.headers.contains_key(CONTENT_ENCODING) { None } else { Some(same) }
+    }
+}
+
+impl Inner {
+    /// What is known of the body of a URL.
+    pub(super) async fn known(&self, key: &Key, verdict: &Verdict) -> Option<Known> {
+        if let Some(promised) = &verdict.promised {
+            return Some(Known { promised: promised.clone(), size: None, source: None, binding: true });
+        }
+        let learnt = self.learnt(promise_key(key)).await?;
+        let is_package = matches!(verdict.nature, Nature::Immutable | Nature::Lasting);
+        let binding = learnt.at >= self.since() || is_package && same_origin(&learnt.source, &key.url);
+        Some(Known {
+            promised: learnt.promise.promised.clone(),
+            size: learnt.promise.size,
+            source: Some(learnt.source.clone()),
+            binding,
+        })
+    }
+
+    /// When the run began; before the first, when the cache was made.
+    pub(super) fn since(&self) -> SystemTime {
+        self.run().unwrap_or(self.made)
+    }
+
+    async fn learnt(&self, key: [u8; 16]) -> Option<Arc<Learnt>> {
+        let store = self.shelf.as_ref()?.store().clone();
+        if let Some(found) = self.promises.learnt.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return found.clone();
+        }
+        let generation = self.promises.generation.load(Ordering::Acquire);
+        let found = tokio::task::spawn_blocking(move || store.promised(&key)).await;
+        let found = match found {
+            Ok(Ok(found)) => found.map(Arc::new),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "promised digests could not be looked up");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let mut learnt = self.promises.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was read before more was learnt must not outlive it.
+        if self.promises.generation.load(Ordering::Acquire) == generation {
+            learnt.put(key, found.clone());
+        }
+        drop(learnt);
+        found
+    }
+
+    /// Finds out whether a stored body is the one promised, where that takes reading it.
+    pub(super) async fn check(&self, known: Option<&Known>, entry: &Entry) {
+        let Some(known) = known.filter(|known| known.promised.algorithm != &SHA256) else { return };
+        if entry.draft.status != 200 || known.vouches(&self.promises, entry).is_some() {
+            return;
+        }
+        let Some(shelf) = &self.shelf else { return };
+        let (store, digest, size, promised) = (shelf.store().clone(), entry.digest, entry.size, known.promised.clone());
+        let found = tokio::task::spawn_blocking(move || has_digest(&store, digest, size, &promised)).await;
+        if let Ok(Ok(same)) = found {
+            let key = (digest, known.promised.hex.clone());
+            self.promises.checked.lock().unwrap_or_else(PoisonError::into_inner).put(key, same);
+        }
+    }
+}
+
+fn has_digest(store: &Store, digest: Digest, size: u64, promised: &Promised) -> std::io::Result<bool> {
+    let mut file = store.open_blob(&digest, size)?;
+    let mut context = Context::new(promised.algorithm);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = std::io::Read::read(&mut file, &mut buffer)?;
+        if count == 0 {
+            return Ok(hex::encode(context.finish()) == promised.hex);
+        }
+        context.update(&buffer[..count]);
+    }
+}

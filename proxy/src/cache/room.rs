@@ -1,0 +1,94 @@
+//! Keeping the cache within its limits while it is used.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::shelf::Shared;
+use crate::inspect::Limits;
+use crate::store::Store;
+
+/// How often what is too old is looked for.
+const AGING: Duration = Duration::from_hours(1);
+
+/// What the cache is kept within. Pinned entries, bodies that are being read and what was used in the present run stay
+/// whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Most bytes of bodies.
+    pub max_bytes: Option<u64>,
+    /// Longest time without use.
+    pub max_age: Option<Duration>,
+    /// Least bytes that are to stay free on the file system.
+    pub min_free: Option<u64>,
+}
+
+/// The limits, and when they were last looked at.
+#[derive(Default)]
+pub(super) struct Room {
+    keep: Mutex<Keep>,
+    /// Bytes stored since.
+    unlooked: AtomicU64,
+    aged: Mutex<Option<Instant>>,
+    making: Mutex<()>,
+}
+
+impl Room {
+    pub(super) fn set(&self, change: impl FnOnce(&mut Keep)) {
+        change(&mut self.keep.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn keep(&self) -> Keep {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the limits have to be looked at, now that so many bytes were stored.
+    pub(super) fn is_due(&self, stored: u64, store: &Store) -> bool {
+        let keep = self.keep();
+        let unlooked = self.unlooked.fetch_add(stored, Ordering::Relaxed) + stored;
+        keep.max_bytes.is_some_and(|most| unlooked > most / 64)
+            || keep.min_free.is_some_and(|wanted| store.free_bytes().is_ok_and(|free| free < wanted))
+            || self.is_aging(&keep)
+    }
+
+    fn is_aging(&self, keep: &Keep) -> bool {
+        let aged = self.aged.lock().unwrap_or_else(PoisonError::into_inner);
+        keep.max_age.is_some() && aged.is_none_or(|aged| aged.elapsed() > AGING)
+    }
+}
+
+impl Shared {
+    /// Writes the notes; then, where a limit is passed, removes what was used least recently until there is a little
+    /// more room than needed, so that it is not needed again at once.
+    pub(super) fn make_room(&self, run: Option<SystemTime>) {
+        self.write_notes();
+        let room = &self.room;
+        room.unlooked.store(0, Ordering::Relaxed);
+        let Ok(_only) = room.making.try_lock() else { return };
+        let keep = room.keep();
+        let full = keep.max_bytes.filter(|&most| self.store.bytes().is_ok_and(|bytes| bytes > most));
+        let short = keep.min_free.filter(|&wanted| self.store.free_bytes().is_ok_and(|free| free < wanted));
+        let aging = room.is_aging(&keep);
+        if full.is_none() && short.is_none() && !aging {
+            return;
+        }
+        if aging {
+            *room.aged.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        let limits = Limits {
+            max_bytes: full.map(|most| most - most / 16),
+            min_free: short.map(|wanted| wanted.saturating_add(wanted / 16)),
+            max_age: keep.max_age,
+            keep_since: run,
+            dry_run: false,
+        };
+        match self.store.make_room_around(&self.in_use(), &limits, SystemTime::now()) {
+            Ok(removed) if removed.entries == 0 => {}
+            Ok(removed) => {
+                self.forget_all();
+                tracing::info!(entries = removed.entries, bytes = removed.bytes, "made room in the cache");
+            }
+            Err(error) => tracing::warn!(%error, "no room could be made in the cache"),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What package managers fetch, from a server of the test's own over intercepted TLS: first, again with nothing of their
+//! own, and once more by another proxy with the same cache. A package is fetched once; an index is confirmed at most.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::clients::{apt, from_cache};
+use crate::larder::{Larder, Run};
+use crate::repository::{Daemon, Repository, free_port};
+use crate::server::Server;
+
+/// Marks a place in the list of flows.
+const MARK: &str = "http://mark.example.org/mark";
+
+/// Servers for every package manager, and the rules that lead there.
+struct World {
+    repository: Repository,
+    _git: Daemon,
+}
+
+impl World {
+    fn start() -> Self {
+        let mut git = None;
+        let repository = Repository::start_with(|root| {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/ecosystems.py");
+            let made = Command::new("python3").arg(script).arg(root).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let port = free_port();
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/git_origin.py");
+            let mut server = Command::new("python3");
+            server.arg(script).arg(port.to_string()).arg(root.join("repositories"));
+            git = Some(Daemon::start(&mut server, port));
+            let root = root.display();
+            format!(
+                "location = /npm/tiny-npm {{ alias {root}/packument.json; default_type application/json; }}
+                 location /git/ {{ proxy_pass http://127.0.0.1:{port}/; }}
+                 location /files/ {{ alias {root}/repositories/; }}"
+            )
+        });
+        Self { repository, _git: git.unwrap() }
+    }
+
+    fn server(&self, larder: Larder) -> Server {
+        let origin = self.repository.https();
+        let mirrors = [
+            ("deb.example.org", ""),
+            ("pypi.example.org", ""),
+            ("npm.example.org", "npm/"),
+            ("index.example.org", "cargo/index/"),
+            ("crates.example.org", "cargo/crates/"),
+            ("go.example.org", "go/"),
+            ("git.example.org", "git/"),
+            ("files.example.org", "files/"),
+            ("mark.example.org", ""),
+        ];
+        let mirrors = mirrors.map(|(host, path)| format!("{host}={origin}/{path}"));
+        let mut args = vec!["--ca-file", self.repository.ca().to_str().unwrap()];
+        args.extend(mirrors.iter().flat_map(|mirror| ["--mirror", mirror]));
+        Server::with(larder, &args, |command| {
+            command.env("NO_PROXY", "*");
+        })
+    }
+
+    /// What `fetch` asks for in the three rounds; each gets an empty folder.
+    fn thrice(&self, fetch: impl Fn(&Server, &Path)) -> [Vec<Value>; 3] {
+        let first = self.server(Larder::new());
+        let other = self.server(first.larder.beside());
+        [&first, &first, &other].map(|server| {
+            let folder = tempfile::Builder::new().prefix("client-").tempdir_in(server.larder.dir()).unwrap();
+            fetch(server, folder.path());
+            server.flows_until(MARK)
+        })
+    }
+}
+
+fn of<'a>(flows: &'a [Value], class: &str) -> Vec<&'a Value> {
+    flows.iter().filter(|flow| flow["class"] == class && flow["status"] != 404).collect()
+}
+
+fn upstream(flows: &[&Value]) -> u64 {
+    flows.iter().map(|flow| flow["bytes_upstream"].as_u64().unwrap()).sum()
+}
+
+/// The first time so many packages and at least one index; and from then on not a byte of a package, and of an index
+/// only what confirms it.
+#[track_caller]
+fn fetched_once([first, again, other]: &[Vec<Value>; 3], packages: usize) {
+    assert_eq!(of(first, "package").len(), packages, "{first:#?}");
+    assert!(!of(first, "index").is_empty() && upstream(&of(first, "package")) > 0, "{first:#?}");
+    for round in [again, other] {
+        assert_eq!(of(round, "package").len(), packages, "{round:#?}");
+        assert!(of(round, "package").into_iter().all(from_cache), "{round:#?}");
+        let bytes = ["package", "index", "other"].map(|class| upstream(&of(round, class)));
+        assert_eq!(bytes, [0; 3], "{round:#?}");
+    }
+    // The next run asks whether an index has changed.
+    assert!(of(other, "index").into_iter().any(|flow| flow["outcome"] == "REVALIDATED"), "{other:#?}");
+}
+
+/// Whether a client is installed.
+fn is_there(program: &str, args: &[&str]) -> bool {
+    let there = Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("skipped: there is no {program}");
+    }
+    there
+}
+
+#[test]
+fn apt_fetches_a_package_once() {
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| {
+        let source = "deb [trusted=yes] https://deb.example.org/debian stable main\n";
+        // apt has no variable for it.
+        let ca = format!("Acquire::https::CAInfo={}", server.bundle);
+        let _ = server.run(&mut apt(folder, source, &["-o", &ca, "update"])).expect(0);
+        let _ = server.run(&mut apt(folder, source, &["-o", &ca, "download", "tiny"])).expect(0);
+        fs::remove_file(server.larder.dir().join("tiny_1.0_all.deb")).unwrap();
+    });
+    fetched_once(&rounds, 1);
+}
+
+#[test]
+fn pip_fetches_a_wheel_once() {
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "download", "--no-cache-dir", "--disable-pip-version-check", "tiny-wheel", "-d"]);
+        pip.arg(folder).args(["--index-url", "https://pypi.example.org/simple/"]);
+        let _ = server.run(&mut pip).expect(0);
+        assert!(folder.join("tiny_wheel-1.0-py3-none-any.whl").exists());
+    });
+    fetched_once(&rounds, 1);
+}
+
+#[test]
+fn npm_fetches_a_tarball_once() {
+    if !is_there("npm", &["--version"]) {
+        return;
+    }
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| {
+        fs::write(folder.join("package.json"), r#"{"name": "x", "dependencies": {"tiny-npm": "^1.0.0"}}"#).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"]).arg(folder);
+        npm.args(["--registry", "https://npm.example.org/", "--cache"]).arg(folder.join("npm-cache"));
+        let _ = server.run(&mut npm).expect(0);
+        assert!(folder.join("node_modules/tiny-npm/index.js").exists());
+    });
+    fetched_once(&rounds, 1);
+}
+
+#[test]
+fn cargo_fetches_a_crate_once() {
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| {
+        let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
+                        [dependencies]\ntiny-crate = { version = \"1\", registry = \"tiny\" }\n";
+        fs::create_dir_all(folder.join("src")).unwrap();
+        fs::write(folder.join("src/lib.rs"), "").unwrap();
+        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+        // HOME is another here, where rustup's programs would look for a toolchain.
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or_else(|| Path::new(&home).join(".rustup").into());
+        let mut cargo = server.client("cargo");
+        cargo.env("RUSTUP_HOME", rustup).env("CARGO_HOME", folder.join("cargo"));
+        cargo.env("CARGO_REGISTRIES_TINY_INDEX", "sparse+https://index.example.org/");
+        cargo.args(["fetch", "--manifest-path"]).arg(folder.join("Cargo.toml"));
+        let _ = Run::of(cargo.output().unwrap()).expect(0);
+        assert!(folder.join("cargo/registry/cache").exists());
+    });
+    fetched_once(&rounds, 1);
+}
+
+#[test]
+fn go_fetches_a_module_once() {
+    if !is_there("go", &["version"]) {
+        return;
+    }
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| {
+        fs::write(folder.join("go.mod"), "module x\n\ngo 1.19\n\nrequire tiny.example.org/tiny v1.0.0\n").unwrap();
+        let mut go = server.client("go");
+        go.args(["mod", "download", "-modcacherw", "tiny.example.org/tiny@latest"]).current_dir(folder);
+        go.env("GOPROXY", "https://go.example.org").env("GONOSUMDB", "*").env("GOFLAGS", "-mod=mod");
+        go.env("GOPATH", folder.join("go")).env("GOCACHE", folder.join("cache"));
+        let _ = Run::of(go.output().unwrap()).expect(0);
+        assert!(folder.join("go/pkg/mod/tiny.example.org/tiny@v1.0.0/tiny.go").exists());
+    });
+    // .info, .mod and .zip.
+    fetched_once(&rounds, 3);
+}
+
+fn clone(server: &Server, url: &str, folder: &Path) {
+    let mut git = server.client("git");
+    git.args(["clone", "-q", url]).arg(folder.join("clone"));
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    let _ = Run::of(git.output().unwrap()).expect(0);
+    assert_eq!(fs::read_to_string(folder.join("clone/hello")).unwrap(), "hello from git\n");
+}
+
+/// A server that packs for each client answers a POST, which no cache may answer; it passes, and is not stored.
+#[test]
+fn git_clones_and_nothing_of_it_is_stored() {
+    let world = World::start();
+    let rounds = world.thrice(|server, folder| clone(server, "https://git.example.org/tiny.git", folder));
+    for flows in &rounds {
+        assert!(flows.iter().any(|flow| flow["method"] == "POST" && flow["outcome"] == "BYPASS"), "{flows:#?}");
+        assert!(flows.iter().all(|flow| flow["intercepted"] == true && !from_cache(flow)), "{flows:#?}");
+    }
+}
+
+/// Of a server that has only files, what is named by its content is fetched once.
+#[test]
+fn git_fetches_objects_once_from_a_server_of_files() {
+    let world = World::start();
+    let [_, again, other] = world.thrice(|server, folder| clone(server, "https://files.example.org/tiny.git", folder));
+    for flows in [again, other] {
+        let objects: Vec<&Value> = flows
+            .iter()
+            .filter(|flow| flow["url"].as_str().unwrap().contains("/objects/") && flow["status"] == 200)
+            .collect();
+        assert!(!objects.is_empty(), "{flows:#?}");
+        assert_eq!(upstream(&objects), 0, "{flows:#?}");
+    }
+}
