@@ -18,6 +18,7 @@ mod history;
 mod inspect;
 mod man;
 mod mapped;
+mod mirrors;
 mod new;
 mod proxy_config;
 mod ps;
@@ -36,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, LookArgs, ProxyArgs, Ui};
+use args::{Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -171,6 +172,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
+        Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Cleanup(_) if mapped::is_needed_to_clean(&call, &StateDirs::of(&settings).runs, env, console) => {
@@ -235,6 +237,11 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             look_flags(&args.look, &mut flags);
         }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Mirrors(args) => {
+            if let Some(MirrorsCommand::Check(args)) = &args.command {
+                proxy_flags(&args.proxy, &mut flags)?;
+            }
+        }
         _ => {}
     }
     let user = inside.and_then(Inside::user).map_or_else(nix::unistd::geteuid, nix::unistd::Uid::from_raw);

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -191,4 +191,51 @@ fn unsafe_code_is_in_few_small_modules() {
         .map(|(name, _)| name)
         .collect();
     assert!(files.len() <= 4, "unsafe code is spread over {files:?}");
+}
+
+/// Every test there is: functions, and those that a macro makes of `name: "case", ...;`.
+fn tests_there_are() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in ["src", "tests", "proxy/src", "proxy/tests"] {
+        for text in sources(folder).into_values() {
+            let mut is_test = false;
+            for line in text.lines().map(str::trim) {
+                let function = line.trim_start_matches("pub(crate) ").trim_start_matches("async ").strip_prefix("fn ");
+                let made = line.split_once(": \"").map(|(name, _)| name).filter(|_| line.ends_with([';', ',']));
+                let name = function.filter(|_| is_test).and_then(|rest| rest.split('(').next()).or(made);
+                names.extend(name.map(str::to_owned));
+                is_test = line.starts_with("#[test]")
+                    || line.starts_with("#[tokio::test")
+                    || (is_test && line.starts_with("#["));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_complaint_about_proxies_has_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/reference/complaints.md")).unwrap();
+    let there = tests_there_are();
+    let mut groups = 0;
+    for line in page.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit()) {
+        groups += 1;
+        assert!(line.starts_with(&format!("| {groups} |")), "group {groups} is missing: {line}");
+        let tests: Vec<&str> = line.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {line}");
+        for name in tests {
+            let exists = if name.contains('/') { root().join(name).is_file() } else { there.contains(name) };
+            assert!(exists, "there is no test {name}: {line}");
+        }
+    }
+    assert_eq!(groups, 21);
+}
+
+#[test]
+fn the_proxy_is_not_built_on_what_is_complained_of() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    // `memmap2` is the part of `cacache` that panicked.
+    for name in ["hudsucker", "pingora", "http-cache-semantics", "memmap2"] {
+        assert!(!lock.contains(&format!("name = \"{name}")), "{name} is among the dependencies");
+    }
 }

@@ -3,10 +3,14 @@
 //! A request's way: key and rules, look-up, judgement (`policy`), then the stored answer, or a fetch: one for all who
 //! want the same, written to the store while they read it, and independent of whether they stay.
 
+mod absent;
 mod answer;
+mod borrow;
+mod credential;
 mod exchange;
 mod fetch;
 mod file_body;
+mod follow;
 mod head;
 pub(crate) mod key;
 mod learn;
@@ -36,10 +40,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::absent::Absent;
+use self::credential::Credentials;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
 use self::learn::Readings;
+pub(crate) use self::learn::promise_key;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
@@ -51,8 +58,8 @@ use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
-use crate::rules::{Nature, Rules};
-use crate::store::{Store, StoreError, Touch, from_millis, millis};
+use crate::rules::{Rules, Verdict};
+use crate::store::{Provenance, Store, StoreError, Touch, from_millis, millis};
 
 /// What the cache may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +91,8 @@ struct Inner {
     clock: Clock,
     /// When this cache was made.
     made: SystemTime,
+    absent: Absent,
+    credentials: Credentials,
     promises: Promises,
     readings: Readings,
     /// When the run began, in milliseconds since 1970; 0 before the first.
@@ -108,14 +117,16 @@ impl Cache {
     /// The same with a clock of the caller's, and without a warning.
     pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
         let inner = Inner {
-            shelf: store.map(Shelf::new),
             origin,
             mode: AtomicU8::new(mode as u8),
             rules,
             made: clock(),
             clock,
+            absent: Absent::default(),
+            credentials: Credentials::new(store.as_ref().map(Store::root)),
             promises: Promises::default(),
             readings: Readings::default(),
+            shelf: store.map(Shelf::new),
             run: AtomicI64::new(0),
             fetches: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -141,13 +152,12 @@ impl Cache {
             return self.around(key, request, context, why).await;
         }
         let (parts, _) = request.into_parts();
-        if verdict.nature == Nature::Mutable {
-            self.inner.indexes_read(&key.url).await;
-        }
+        self.inner.indexes_read(&key.url, verdict.nature).await;
         let exchange = Exchange {
             inner: self.inner.clone(),
             known: self.inner.known(&key, &verdict).await,
             anew: self.inner.promises.take_suspect(&key.hash),
+            borrowed: None,
             key,
             verdict,
             refetch: parts.extensions.get::<Refetch>().is_some(),
@@ -263,6 +273,18 @@ impl Inner {
 
     fn run(&self) -> Option<SystemTime> {
         Some(self.run.load(Ordering::Relaxed)).filter(|&run| run > 0).map(from_millis)
+    }
+
+    fn provenance(&self, context: &RequestContext, verdict: &Verdict) -> Provenance {
+        let identity = context.flow.identity();
+        Provenance {
+            run: self.run(),
+            build: Some(identity.build.to_string()),
+            step: identity.step.map(|step| step.to_string()),
+            route: Some(context.flow.route()).filter(|route| !route.is_empty()),
+            source: None,
+            rule: Some(verdict.rule.to_string()),
+        }
     }
 
     /// Joins the fetch under way for a key, or begins one.

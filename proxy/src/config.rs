@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
+use crate::rules::UserRule;
 use crate::upstream::route::UpstreamProxy;
 
 /// Settings of a [`crate::proxy::Proxy`].
@@ -25,6 +26,8 @@ pub struct Config {
     pub extra_roots: Vec<PathBuf>,
     /// Names and URL prefixes fetched from elsewhere.
     pub mirrors: Vec<Mirror>,
+    /// Rules about paths, before the built-in ones.
+    pub rules: Vec<UserRule>,
     /// Hosts whose TLS is passed on unseen.
     pub tunnel: Vec<HostPattern>,
     /// Where it is not empty: the only hosts that may be asked.
@@ -48,6 +51,7 @@ impl Config {
             upstream_proxy: UpstreamProxy::default(),
             extra_roots: Vec::new(),
             mirrors: Vec::new(),
+            rules: Vec::new(),
             tunnel: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),

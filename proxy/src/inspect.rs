@@ -11,14 +11,14 @@ use std::time::{Duration, SystemTime};
 use http::Uri;
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
-use crate::cache::Key;
+use crate::cache::{Key, promise_key};
 use crate::flow::Class;
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime};
-use crate::rules::{Rules, Verdict};
-use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, damaged_rows, from_millis, intact};
+use crate::rules::{Nature, Promised, Rules, Verdict};
+use crate::store::{Digest, ENTRY_COLUMNS, Entry, Learnt, Store, StoreError, damaged_rows, from_millis, intact};
 
-pub use self::manage::{Dropped, Soundness, Target, judged};
+pub use self::manage::{Dropped, Soundness, Target};
 pub use self::room::{Limits, Removed};
 pub use self::tree::{Folder, FolderSums, folder_of};
 
@@ -97,6 +97,8 @@ pub struct Explanation {
     pub signed: bool,
     /// What the rules say.
     pub verdict: Verdict,
+    /// The digest that an index promised for it.
+    pub learnt: Option<Learnt>,
     /// The stored variants, the newest first.
     pub variants: Vec<Variant>,
     /// The last outcome noted, when, and why.
@@ -246,24 +248,30 @@ impl Store {
             return Ok(None);
         };
         let verdict = rules.classify(uri.path(), None);
-        let variants = self.lookup(&key.hash)?.into_iter().map(|entry| explain_entry(entry, &verdict, now)).collect();
+        let learnt = self.promised(&promise_key(&key))?;
+        let explained = |entry| explain_entry(entry, &verdict, learnt.as_ref(), now);
+        let variants = self.lookup(&key.hash)?.into_iter().map(explained).collect();
         let last = self
             .read_index()
             .query_row("SELECT outcome, at, why FROM outcome WHERE key = ?1", [&key.hash[..]], |row| {
                 Ok((row.get(0)?, from_millis(row.get(1)?), row.get(2)?))
             })
             .optional()?;
-        Ok(Some(Explanation { key: key.url, signed: key.signed, verdict, variants, last }))
+        Ok(Some(Explanation { key: key.url, signed: key.signed, verdict, learnt, variants, last }))
     }
 }
 
-fn explain_entry(entry: Entry, verdict: &Verdict, now: SystemTime) -> Variant {
+fn explain_entry(entry: Entry, verdict: &Verdict, learnt: Option<&Learnt>, now: SystemTime) -> Variant {
+    // The digest of another algorithm is compared when the entry is served.
+    let is_it = |promised: &Promised| promised.name() != "sha256" || promised.hex == entry.digest.to_string();
+    let known = verdict.promised.as_ref().or(learnt.map(|learnt| &learnt.promise.promised)).is_some_and(is_it);
+    let fits = entry.draft.status == 200 && verdict.fits(&entry.draft.headers);
     let stored = Stored {
         status: entry.draft.status,
         headers: &entry.draft.headers,
         requested: entry.draft.requested,
         responded: entry.draft.responded,
-        nature: verdict.nature,
+        nature: if fits { verdict.nature.with_digest(known) } else { Nature::Plain },
     };
     let (usable, why) = match judge(&stored, &CacheControl::default(), now, None) {
         Judgement::Use(why) | Judgement::UseAndAsk(why) => (true, why),

@@ -2,6 +2,7 @@
 //!
 //! A byte's way: listener -> identity -> service -> cache -> origin (mirror, route, dial) -> store -> client.
 
+mod access;
 pub mod body;
 pub mod cache;
 pub mod config;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Access, Admitted};
 use crate::body::{self, Body};
 use crate::cache::{Cache, Mode, Opened, Refetch};
 use crate::config::Config;
@@ -26,6 +27,7 @@ use crate::in_flight::{Flows, InFlight};
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
 use crate::listener::{self, ListenerHandle, Role};
+use crate::mirror::Mirror;
 use crate::resolver::server as resolver;
 use crate::rules::Rules;
 use crate::service;
@@ -57,9 +59,12 @@ impl Proxy {
         let (ca, opened) = opened.await.map_err(|error| ProxyError::Listen(io::Error::other(error)))??;
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
-        let cache = opened.cache(origin.clone(), config.mode, Rules::default());
+        let access = Access { allow: config.allow.clone(), deny: config.deny.clone() };
+        let admitted = Arc::new(Admitted { access: access.clone(), origin: origin.clone() });
+        let cache = opened.cache(admitted, config.mode, Rules::new(&config.rules)?);
         cache.keep(config.cache_keep);
         let shared = Shared {
+            access,
             cache,
             origin,
             guard,
@@ -159,6 +164,11 @@ impl Proxy {
             frame?;
         }
         Ok(status)
+    }
+
+    /// The mirrors of the settings, and by them how each does.
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.shared.config.mirrors
     }
 
     /// The cache.

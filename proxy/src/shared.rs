@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Access;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::guard::Guard;
-use crate::host_pattern::HostPattern;
 use crate::identity::Client;
 use crate::in_flight::Flows;
 use crate::intercept::ca::Ca;
@@ -20,6 +20,7 @@ use crate::resolver::pool::NamePool;
 use crate::upstream::client::NetworkOrigin;
 
 pub(crate) struct Shared {
+    pub(crate) access: Access,
     pub(crate) config: Config,
     pub(crate) cache: Cache,
     pub(crate) origin: Arc<NetworkOrigin>,
@@ -57,15 +58,6 @@ impl Shared {
 
     /// The user's rules about hosts.
     pub(crate) fn check_access(&self, host: &str, port: u16) -> Result<(), Refusal> {
-        let covers = |patterns: &[HostPattern]| patterns.iter().find(|pattern| pattern.matches(host, port)).cloned();
-        if let Some(pattern) = covers(&self.config.deny) {
-            return Err(Refusal::denied(format!("{host} port {port} is refused by the rule deny = [\"{pattern}\"]")));
-        }
-        if !self.config.allow.is_empty() && covers(&self.config.allow).is_none() {
-            let message =
-                format!("{host} port {port} is on none of the rules of `allow`; add it there if it is wanted");
-            return Err(Refusal::denied(message));
-        }
-        Ok(())
+        self.access.check(host, port).map_err(Refusal::denied)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Several processes may use one store. Everything here blocks: call it from the blocking pool.
 
+mod adopt;
 mod blob;
 mod damage;
 mod entry;

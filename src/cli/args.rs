@@ -12,7 +12,9 @@ mod config;
 mod diff;
 mod examples;
 mod history;
+mod mirrors;
 mod new;
+mod ps;
 mod shipped;
 
 use examples::{
@@ -24,7 +26,9 @@ pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
+pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use ps::{CleanupArgs, PsArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -195,6 +199,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
+    /// List mirrors, check them, and propose some from what this machine's tools are set to
+    #[command(after_help = mirrors::EXAMPLES)]
+    Mirrors(MirrorsArgs),
     /// Look at what this machine lets Larder do, with a remedy for what it does not
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -475,24 +482,6 @@ pub struct DoctorArgs {
     pub json: JsonArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
-}
-
-/// `larder ps`
-#[derive(Args, Clone, Debug)]
-pub struct PsArgs {
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-/// `larder cleanup`
-#[derive(Args, Clone, Debug)]
-pub struct CleanupArgs {
-    /// Only these runs (ids that `larder ps` prints)
-    #[arg(value_name = "RUN")]
-    pub runs: Vec<String>,
-    /// Only say what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `larder version`

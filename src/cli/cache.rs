@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use larder_proxy::inspect::{Explanation, Limits, Report};
-use larder_proxy::rules::{Nature, Rules};
+use larder_proxy::rules::Rules;
 use larder_proxy::store::{Store, StoreError};
 use serde_json::json;
 
 use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheVerifyArgs, JsonArgs};
 use super::console::Console;
+use super::proxy_config::rules;
 use super::settings::{Settings, parse_bytes, parse_seconds};
 use crate::engine::ui::duration as shown_duration;
 use crate::error::{Error, Exit, Result};
@@ -23,7 +24,7 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
     let dir = &settings.cache_dir.value;
     let open = || Store::open(dir).map_err(|error| shown(format!("cannot open the cache at {}", dir.display()), error));
     match command {
-        CacheCommand::Ls(args) => list::ls(args, &open()?, console),
+        CacheCommand::Ls(args) => list::ls(args, &rules(settings)?, &open()?, console),
         CacheCommand::Stats(args) => stats(args, &open()?, console),
         CacheCommand::Verify(args) if !args.urls.is_empty() => {
             manage::verify(&args.urls, args.repair, args.json.json, &open()?, console)
@@ -33,7 +34,7 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
         CacheCommand::Pin(args) => manage::pin(args, true, &open()?, console),
         CacheCommand::Unpin(args) => manage::pin(args, false, &open()?, console),
         CacheCommand::Gc(args) => gc(args, settings, &open()?, console),
-        CacheCommand::Explain(args) => explain(args, &open()?, console),
+        CacheCommand::Explain(args) => explain(args, &rules(settings)?, &open()?, console),
     }
 }
 
@@ -170,8 +171,8 @@ fn parse_age(text: &str) -> Result<Duration> {
         .map_err(|_| Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h"))
 }
 
-fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<()> {
-    let found = store.explain(&args.url, &Rules::default(), SystemTime::now()).map_err(read)?;
+fn explain(args: &CacheExplainArgs, rules: &Rules, store: &Store, console: &Console) -> Result<()> {
+    let found = store.explain(&args.url, rules, SystemTime::now()).map_err(read)?;
     let Some(explanation) = found else {
         return Err(Error::new(format!("{} is not a URL that can be cached", args.url))
             .hint("give an absolute http or https URL"));
@@ -183,7 +184,11 @@ fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<
     if explanation.signed {
         console.line("     (signature parameters are not part of it)")?;
     }
-    console.line(&format!("rule: {}", rule(&explanation)))?;
+    console.line(&format!("rule: {}", rule_words(&explanation)))?;
+    if let Some(learnt) = &explanation.learnt {
+        let promised = &learnt.promise.promised;
+        console.line(&format!("digest: {} {}, said {}", promised.name(), promised.hex, printable(&learnt.source)))?;
+    }
     if let Some((outcome, at, why)) = &explanation.last {
         let ago = SystemTime::now().duration_since(*at).unwrap_or_default();
         console.line(&format!("last request: {outcome}, {} ago: {why}", shown_duration(ago)))?;
@@ -201,7 +206,7 @@ fn explain(args: &CacheExplainArgs, store: &Store, console: &Console) -> Result<
         }
         let age = shown_duration(Duration::from_secs(variant.age));
         // What never changes has no use for a lifetime.
-        if explanation.verdict.nature == Nature::Immutable {
+        if variant.lasts {
             console.line(&format!("  {age} old"))?;
         } else {
             let lifetime = shown_duration(Duration::from_secs(variant.lifetime));
@@ -222,7 +227,7 @@ fn times(count: u64) -> String {
 }
 
 /// The rule that decides, and what it says.
-fn rule(explanation: &Explanation) -> String {
+fn rule_words(explanation: &Explanation) -> String {
     let verdict = &explanation.verdict;
     let promised = if verdict.promised.is_some() { ", its digest is in the URL" } else { "" };
     format!("{} ({}, {:?}{promised})", verdict.rule, verdict.class.as_str(), verdict.nature).to_lowercase()
@@ -232,7 +237,10 @@ fn explanation_json(explanation: &Explanation) -> serde_json::Value {
     json!({
         "key": explanation.key,
         "signed": explanation.signed,
-        "rule": rule(explanation),
+        "rule": rule_words(explanation),
+        "promised": explanation.learnt.as_ref().map(|learnt| json!({
+            "algorithm": learnt.promise.promised.name(), "digest": learnt.promise.promised.hex, "by": learnt.source,
+        })),
         "last": explanation.last.as_ref().map(|(outcome, _, why)| json!({ "outcome": outcome, "why": why })),
         "variants": explanation.variants.iter().map(|variant| json!({
             "status": variant.entry.draft.status, "bytes": variant.entry.size, "digest": variant.entry.digest.to_string(),

@@ -60,6 +60,7 @@ async fn look(settings: &Settings, env: &Env) -> Vec<Finding> {
     let (route, date) = upstream::route(settings, env).await;
     findings.push(machine::clock(SystemTime::now(), &program, date));
     findings.push(route);
+    findings.push(upstream::mirrors(settings, env).await);
     findings.push(upstream::roots(settings, env).await);
     findings.push(machine::programs(path));
     findings.push(machine::kvm(Path::new("/dev/kvm")));

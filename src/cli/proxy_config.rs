@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
+use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::route::UpstreamProxy;
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
+use super::mirrors;
 use super::settings::{Net, Settings};
 use crate::error::{Context as _, Result};
 
@@ -33,10 +35,11 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         config.timeouts.idle = limit;
     }
     for (from, to) in &settings.mirrors.value {
-        config = config
-            .mirror(from, to)
+        let rule = mirrors::load::rule(from, to, env)
             .context(|| format!("cannot use the mirror for {from} ({})", settings.mirrors.source))?;
+        config.mirrors.push(rule);
     }
+    config.rules = user_rules(settings)?;
     for pattern in &settings.tunnel.value {
         let pattern: HostPattern = pattern
             .parse()
@@ -44,6 +47,18 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         config.tunnel.push(pattern);
     }
     Ok(config)
+}
+
+fn user_rules(settings: &Settings) -> Result<Vec<UserRule>> {
+    let rule = |(pattern, what): (&String, &String)| {
+        UserRule::parse(pattern, what).context(|| format!("cannot use the rules ({})", settings.rules.source))
+    };
+    settings.rules.value.iter().map(rule).collect()
+}
+
+/// The rules by which the cache judges URLs.
+pub(super) fn rules(settings: &Settings) -> Result<Rules> {
+    Rules::new(&user_rules(settings)?).context(|| format!("cannot use the rules ({})", settings.rules.source))
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<UpstreamProxy> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
+use larder_proxy::mirror::Mirror;
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
@@ -65,11 +66,25 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, consol
         () = session.proxy.shutdown(Duration::from_mins(1)) => {}
         _ = signals.next() => {}
     }
+    for line in session.proxy.mirrors().iter().flat_map(learnt) {
+        console.note(&line);
+    }
     session.finish()?;
     if let Some(lines) = lines {
         lines.finish();
     }
     Ok(())
+}
+
+/// What was learnt of the mirrors of a name, where they were asked.
+fn learnt(mirror: &Mirror) -> Vec<String> {
+    let asked = mirror.targets().iter().filter_map(|target| {
+        let health = target.health();
+        let (answered, failed) = health.counts();
+        let why = health.last_failure().map(|(_, why)| format!(", the last: {}", printable(why))).unwrap_or_default();
+        (answered + failed > 0).then(|| format!("Mirror {target}: {answered} answers, {failed} failures{why}"))
+    });
+    asked.collect()
 }
 
 /// Writes a line for each flow, from a thread of its own: neither a slow reader nor a stopped one holds up a request.

@@ -14,6 +14,7 @@ use crate::template::diagnostic::did_you_mean;
 
 mod file;
 mod key;
+pub mod mirrors;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub mod trust;
 pub mod tui;
 
 pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
+use mirrors::Mirrors;
 use trust::Trust;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
@@ -114,7 +116,9 @@ pub struct Settings {
     /// Files of CA certificates trusted of origins, besides the system's.
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
-    pub mirrors: Sourced<BTreeMap<String, String>>,
+    pub mirrors: Sourced<Mirrors>,
+    /// Regular expressions on paths, and what lies at those: before Larder's own rules.
+    pub rules: Sourced<BTreeMap<String, String>>,
     /// How long to wait for an origin that sends nothing; `None` for the proxy's own choice.
     pub upstream_timeout: Sourced<Option<Duration>>,
     /// Patterns of hosts whose TLS is passed on unread.
@@ -375,7 +379,8 @@ impl Layers {
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
-            mirrors: self.get("mirrors", BTreeMap::new(), key::Value::into_map),
+            mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
+            rules: self.get("rules", BTreeMap::new(), key::Value::into_map),
             upstream_timeout: self.get("upstream_timeout", None, |value| {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),

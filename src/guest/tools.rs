@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn every_tool_of_the_complaints_is_told_of_the_ca() {
+        let settings = Settings { directory: "/x", proxy: None, no_proxy: &[], java: false };
+        let variables = environment(&settings);
+        for (name, tool) in [
+            ("SSL_CERT_FILE", "OpenSSL"),
+            ("REQUESTS_CA_BUNDLE", "requests"),
+            ("PIP_CERT", "pip"),
+            ("NODE_EXTRA_CA_CERTS", "Node"),
+            ("CURL_CA_BUNDLE", "curl"),
+            ("GIT_SSL_CAINFO", "git"),
+            ("CARGO_HTTP_CAINFO", "Cargo"),
+            ("AWS_CA_BUNDLE", "the AWS SDKs"),
+        ] {
+            assert!(variables.get(name).is_some_and(|file| file.starts_with("/x/")), "{tool}: {name}");
+        }
+    }
+
+    #[test]
     fn a_proxy_is_given_in_both_cases() {
         let hosts = [".corp.example".to_owned()];
         let settings = Settings { directory: "/x", proxy: Some("http://192.0.2.1:3128"), no_proxy: &hosts, java: true };

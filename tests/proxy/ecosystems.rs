@@ -43,7 +43,7 @@ impl World {
         Self { repository, _git: git.unwrap() }
     }
 
-    fn server(&self, larder: Larder) -> Server {
+    fn server(&self, larder: Larder, more: &[&str]) -> Server {
         let origin = self.repository.https();
         let mirrors = [
             ("deb.example.org", ""),
@@ -57,7 +57,8 @@ impl World {
             ("mark.example.org", ""),
         ];
         let mirrors = mirrors.map(|(host, path)| format!("{host}={origin}/{path}"));
-        let mut args = vec!["--ca-file", self.repository.ca().to_str().unwrap()];
+        let mut args = more.to_vec();
+        args.extend(["--ca-file", self.repository.ca().to_str().unwrap()]);
         args.extend(mirrors.iter().flat_map(|mirror| ["--mirror", mirror]));
         Server::with(larder, &args, |command| {
             command.env("NO_PROXY", "*");
@@ -65,15 +66,19 @@ impl World {
     }
 
     /// What `fetch` asks for in the three rounds; each gets an empty folder.
-    fn thrice(&self, fetch: impl Fn(&Server, &Path)) -> [Vec<Value>; 3] {
-        let first = self.server(Larder::new());
-        let other = self.server(first.larder.beside());
+    fn thrice(&self, fetch: fn(&Server, &Path)) -> [Vec<Value>; 3] {
+        let first = self.server(Larder::new(), &[]);
+        let other = self.server(first.larder.beside(), &[]);
         [&first, &first, &other].map(|server| {
-            let folder = tempfile::Builder::new().prefix("client-").tempdir_in(server.larder.dir()).unwrap();
-            fetch(server, folder.path());
+            in_a_new_folder(server, fetch);
             server.flows_until(MARK)
         })
     }
+}
+
+fn in_a_new_folder(server: &Server, fetch: fn(&Server, &Path)) {
+    let folder = tempfile::Builder::new().prefix("client-").tempdir_in(server.larder.dir()).unwrap();
+    fetch(server, folder.path());
 }
 
 fn of<'a>(flows: &'a [Value], class: &str) -> Vec<&'a Value> {
@@ -109,30 +114,70 @@ fn is_there(program: &str, args: &[&str]) -> bool {
     there
 }
 
+fn apt_fetches(server: &Server, folder: &Path) {
+    let source = "deb [trusted=yes] https://deb.example.org/debian stable main\n";
+    // apt has no variable for it.
+    let ca = format!("Acquire::https::CAInfo={}", server.bundle);
+    let _ = server.run(&mut apt(folder, source, &["-o", &ca, "update"])).expect(0);
+    let _ = server.run(&mut apt(folder, source, &["-o", &ca, "download", "tiny"])).expect(0);
+    fs::remove_file(server.larder.dir().join("tiny_1.0_all.deb")).unwrap();
+}
+
+fn pip_fetches(server: &Server, folder: &Path) {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--no-cache-dir", "--disable-pip-version-check", "tiny-wheel", "-d"]);
+    pip.arg(folder).args(["--index-url", "https://pypi.example.org/simple/"]);
+    let _ = server.run(&mut pip).expect(0);
+    assert!(folder.join("tiny_wheel-1.0-py3-none-any.whl").exists());
+}
+
+fn npm_fetches(server: &Server, folder: &Path) {
+    fs::write(folder.join("package.json"), r#"{"name": "x", "dependencies": {"tiny-npm": "^1.0.0"}}"#).unwrap();
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"]).arg(folder);
+    npm.args(["--registry", "https://npm.example.org/", "--cache"]).arg(folder.join("npm-cache"));
+    let _ = server.run(&mut npm).expect(0);
+    assert!(folder.join("node_modules/tiny-npm/index.js").exists());
+}
+
+fn cargo_fetches(server: &Server, folder: &Path) {
+    let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
+                    [dependencies]\ntiny-crate = { version = \"1\", registry = \"tiny\" }\n";
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("src/lib.rs"), "").unwrap();
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    // HOME is another here, where rustup's programs would look for a toolchain.
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or_else(|| Path::new(&home).join(".rustup").into());
+    let mut cargo = server.client("cargo");
+    cargo.env("RUSTUP_HOME", rustup).env("CARGO_HOME", folder.join("cargo"));
+    cargo.env("CARGO_REGISTRIES_TINY_INDEX", "sparse+https://index.example.org/");
+    cargo.args(["fetch", "--manifest-path"]).arg(folder.join("Cargo.toml"));
+    let _ = Run::of(cargo.output().unwrap()).expect(0);
+    assert!(folder.join("cargo/registry/cache").exists());
+}
+
+fn go_fetches(server: &Server, folder: &Path) {
+    fs::write(folder.join("go.mod"), "module x\n\ngo 1.19\n\nrequire tiny.example.org/tiny v1.0.0\n").unwrap();
+    let mut go = server.client("go");
+    go.args(["mod", "download", "-modcacherw", "tiny.example.org/tiny@latest"]).current_dir(folder);
+    go.env("GOPROXY", "https://go.example.org").env("GONOSUMDB", "*").env("GOFLAGS", "-mod=mod");
+    go.env("GOPATH", folder.join("go")).env("GOCACHE", folder.join("cache"));
+    let _ = Run::of(go.output().unwrap()).expect(0);
+    assert!(folder.join("go/pkg/mod/tiny.example.org/tiny@v1.0.0/tiny.go").exists());
+}
+
 #[test]
 fn apt_fetches_a_package_once() {
     let world = World::start();
-    let rounds = world.thrice(|server, folder| {
-        let source = "deb [trusted=yes] https://deb.example.org/debian stable main\n";
-        // apt has no variable for it.
-        let ca = format!("Acquire::https::CAInfo={}", server.bundle);
-        let _ = server.run(&mut apt(folder, source, &["-o", &ca, "update"])).expect(0);
-        let _ = server.run(&mut apt(folder, source, &["-o", &ca, "download", "tiny"])).expect(0);
-        fs::remove_file(server.larder.dir().join("tiny_1.0_all.deb")).unwrap();
-    });
+    let rounds = world.thrice(apt_fetches);
     fetched_once(&rounds, 1);
 }
 
 #[test]
 fn pip_fetches_a_wheel_once() {
     let world = World::start();
-    let rounds = world.thrice(|server, folder| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "download", "--no-cache-dir", "--disable-pip-version-check", "tiny-wheel", "-d"]);
-        pip.arg(folder).args(["--index-url", "https://pypi.example.org/simple/"]);
-        let _ = server.run(&mut pip).expect(0);
-        assert!(folder.join("tiny_wheel-1.0-py3-none-any.whl").exists());
-    });
+    let rounds = world.thrice(pip_fetches);
     fetched_once(&rounds, 1);
 }
 
@@ -142,36 +187,14 @@ fn npm_fetches_a_tarball_once() {
         return;
     }
     let world = World::start();
-    let rounds = world.thrice(|server, folder| {
-        fs::write(folder.join("package.json"), r#"{"name": "x", "dependencies": {"tiny-npm": "^1.0.0"}}"#).unwrap();
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"]).arg(folder);
-        npm.args(["--registry", "https://npm.example.org/", "--cache"]).arg(folder.join("npm-cache"));
-        let _ = server.run(&mut npm).expect(0);
-        assert!(folder.join("node_modules/tiny-npm/index.js").exists());
-    });
+    let rounds = world.thrice(npm_fetches);
     fetched_once(&rounds, 1);
 }
 
 #[test]
 fn cargo_fetches_a_crate_once() {
     let world = World::start();
-    let rounds = world.thrice(|server, folder| {
-        let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
-                        [dependencies]\ntiny-crate = { version = \"1\", registry = \"tiny\" }\n";
-        fs::create_dir_all(folder.join("src")).unwrap();
-        fs::write(folder.join("src/lib.rs"), "").unwrap();
-        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-        // HOME is another here, where rustup's programs would look for a toolchain.
-        let home = std::env::var_os("HOME").unwrap_or_default();
-        let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or_else(|| Path::new(&home).join(".rustup").into());
-        let mut cargo = server.client("cargo");
-        cargo.env("RUSTUP_HOME", rustup).env("CARGO_HOME", folder.join("cargo"));
-        cargo.env("CARGO_REGISTRIES_TINY_INDEX", "sparse+https://index.example.org/");
-        cargo.args(["fetch", "--manifest-path"]).arg(folder.join("Cargo.toml"));
-        let _ = Run::of(cargo.output().unwrap()).expect(0);
-        assert!(folder.join("cargo/registry/cache").exists());
-    });
+    let rounds = world.thrice(cargo_fetches);
     fetched_once(&rounds, 1);
 }
 
@@ -181,15 +204,7 @@ fn go_fetches_a_module_once() {
         return;
     }
     let world = World::start();
-    let rounds = world.thrice(|server, folder| {
-        fs::write(folder.join("go.mod"), "module x\n\ngo 1.19\n\nrequire tiny.example.org/tiny v1.0.0\n").unwrap();
-        let mut go = server.client("go");
-        go.args(["mod", "download", "-modcacherw", "tiny.example.org/tiny@latest"]).current_dir(folder);
-        go.env("GOPROXY", "https://go.example.org").env("GONOSUMDB", "*").env("GOFLAGS", "-mod=mod");
-        go.env("GOPATH", folder.join("go")).env("GOCACHE", folder.join("cache"));
-        let _ = Run::of(go.output().unwrap()).expect(0);
-        assert!(folder.join("go/pkg/mod/tiny.example.org/tiny@v1.0.0/tiny.go").exists());
-    });
+    let rounds = world.thrice(go_fetches);
     // .info, .mod and .zip.
     fetched_once(&rounds, 3);
 }
@@ -225,5 +240,35 @@ fn git_fetches_objects_once_from_a_server_of_files() {
             .collect();
         assert!(!objects.is_empty(), "{flows:#?}");
         assert_eq!(upstream(&objects), 0, "{flows:#?}");
+    }
+}
+
+/// What was fetched once is all a client needs where there is no network, also from a copy of the cache.
+#[test]
+fn a_copied_cache_serves_every_client_offline() {
+    let clients: [(&str, fn(&Server, &Path)); 5] = [
+        ("apt-get", apt_fetches),
+        ("python3", pip_fetches),
+        ("npm", npm_fetches),
+        ("cargo", cargo_fetches),
+        ("go", go_fetches),
+    ];
+    let there = |(program, _): &(&str, _)| is_there(program, &[if *program == "go" { "version" } else { "--version" }]);
+    let clients: Vec<_> = clients.into_iter().filter(there).collect();
+    let (home, elsewhere) = (Larder::new(), Larder::new());
+    let world = World::start();
+    let server = world.server(home.beside(), &[]);
+    clients.iter().for_each(|(_, fetch)| in_a_new_folder(&server, *fetch));
+    server.terminate();
+    assert_eq!(server.wait().0, Some(0));
+    let copied = Command::new("cp").arg("-r").arg(home.cache()).arg(elsewhere.cache()).status().unwrap();
+    assert!(copied.success());
+    let server = world.server(elsewhere, &["--net", "offline"]);
+    drop(world);
+    for (program, fetch) in clients {
+        in_a_new_folder(&server, fetch);
+        let flows = server.flows_until(MARK);
+        assert!(flows.iter().any(|flow| flow["class"] == "package" && from_cache(flow)), "{program}: {flows:#?}");
+        assert_eq!(upstream(&flows.iter().collect::<Vec<_>>()), 0, "{program}: {flows:#?}");
     }
 }

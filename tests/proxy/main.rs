@@ -8,6 +8,7 @@
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
+mod complaints;
 mod conformance;
 mod ecosystems;
 mod faults;

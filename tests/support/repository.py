@@ -1,4 +1,8 @@
-"""Makes a tiny apt repository and a tiny package index below a directory, with what the host has."""
+"""Makes a tiny apt repository and a tiny package index below a directory, with what the host has.
+
+  repository.py ROOT            both
+  repository.py ROOT VERSION    the next state of the apt repository, with this version in place of the last
+"""
 
 import base64
 import gzip
@@ -9,6 +13,7 @@ import sys
 import zipfile
 
 root = pathlib.Path(sys.argv[1])
+version = (sys.argv[2:] or ["1.0"])[0]
 
 
 def write(path, content):
@@ -18,12 +23,13 @@ def write(path, content):
 
 def apt():
     tree = root / "tree"
-    control = "Package: tiny\nVersion: 1.0\nArchitecture: all\nMaintainer: Tests <tests@example.org>\nDescription: tiny\n"
+    about = "Maintainer: Tests <tests@example.org>\nDescription: tiny\n"
+    control = f"Package: tiny\nVersion: {version}\nArchitecture: all\n{about}"
     write(tree / "DEBIAN/control", control)
     write(tree / "usr/share/tiny/hello", "hello from tiny\n")
-    name = "pool/main/t/tiny/tiny_1.0_all.deb"
+    name = f"pool/main/t/tiny/tiny_{version}_all.deb"
     deb = root / "www/debian" / name
-    deb.parent.mkdir(parents=True)
+    deb.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "-b", tree, deb], check=True, capture_output=True)
     body = deb.read_bytes()
     packages = f"{control}Filename: {name}\nSize: {len(body)}\nSHA256: {hashlib.sha256(body).hexdigest()}\n\n".encode()
@@ -63,4 +69,5 @@ def wheel():
 
 
 apt()
-wheel()
+if not sys.argv[2:]:
+    wheel()

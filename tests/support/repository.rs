@@ -38,9 +38,7 @@ impl Repository {
         let root = directory.path();
         // squid, where it is the way here, has a user of its own.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/repository.py");
-        let made = Command::new("python3").arg(script).arg(root).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        make(root, &[]);
         let locations = prepare(root);
         let ca = TestCa::new();
         let identity = ca.identity(root, "server", &NAMES, false);
@@ -72,6 +70,12 @@ impl Repository {
         Self { directory, nginx, http, https, ca }
     }
 
+    /// The apt repository's next state: this version of its package in place of the last. What is named by its digest
+    /// stays, as in Debian's.
+    pub fn publish(&self, version: &str) {
+        make(self.directory.path(), &[version]);
+    }
+
     /// `http://127.0.0.1:PORT`.
     pub fn http(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
@@ -100,6 +104,12 @@ impl Repository {
         let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
         log.lines().filter(|line| line.contains(part) && line.contains("\" 200 ")).count()
     }
+}
+
+fn make(root: &Path, version: &[&str]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/repository.py");
+    let made = Command::new("python3").arg(script).arg(root).args(version).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// A server in the foreground, ended when dropped.

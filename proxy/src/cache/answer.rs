@@ -62,7 +62,7 @@ impl Exchange {
     }
 
     /// What upstream has confirmed; `None` when the body turned out damaged, and was forgotten.
-    pub(super) async fn confirmed(&self, entry: &Entry, leading: bool) -> Option<Response<Body>> {
+    pub(super) async fn serve_confirmed(&self, entry: &Entry, leading: bool) -> Option<Response<Body>> {
         let said = CacheStatus::forwarded(self.forward).answered(StatusCode::NOT_MODIFIED);
         if leading {
             return self.serve(entry, Outcome::Revalidated, "upstream confirmed it".to_owned(), said).await;

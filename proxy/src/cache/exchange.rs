@@ -8,13 +8,14 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tokio::sync::{oneshot, watch};
 
 use super::fetch::{Job, Lead};
+use super::key::hash16;
 use super::progress::{End, Head, Progress};
 use super::promises::Known;
 use super::report::{CacheStatus, Forward};
 use super::stored::{stored, suffices};
 use super::{Inner, Joined, Key, Leading, Mode, report};
 use crate::body::{Body, empty};
-use crate::flow::Outcome;
+use crate::flow::{Class, Outcome};
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::freshness::{Judgement, Stored, judge};
 use crate::policy::{CacheControl, surrogate, vary};
@@ -30,6 +31,8 @@ pub(super) struct Exchange {
     pub known: Option<Known>,
     /// Whether it is fetched past every cache on the way.
     pub anew: bool,
+    /// What is stored for other credentials, to be confirmed for these.
+    pub borrowed: Option<Entry>,
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -89,8 +92,12 @@ impl Exchange {
     }
 
     fn selects(&self, fields: &[crate::store::VaryField], stored: &HeaderMap) -> bool {
-        vary::selects(&self.headers, fields, stored)
-            && (self.verdict.nature == Nature::Immutable || vary::accepts_coding(&self.headers, stored))
+        self.inner.credentials.selects(&self.headers, fields, stored) && self.takes(stored)
+    }
+
+    /// Whether the client takes a stored body in its coding.
+    pub(super) fn takes(&self, stored: &HeaderMap) -> bool {
+        self.verdict.nature == Nature::Immutable || vary::accepts_coding(&self.headers, stored)
     }
 
     /// Whether an entry may answer; what forbids it is noted as the reason for going on.
@@ -146,7 +153,9 @@ impl Exchange {
 
     /// Has a stale answer confirmed that has been served already (RFC 5861 section 3).
     fn ask_behind(self, entry: Entry) {
-        if let Joined::Leading(leading) = self.inner.join(self.key.hash) {
+        if let Some(joined) = self.joined()
+            && let Joined::Leading(leading) = self.inner.join(joined)
+        {
             let (lead, _) = oneshot::channel();
             let job = self.job(&leading, Some(entry), lead);
             self.inner.spawn(job, leading);
@@ -164,17 +173,28 @@ impl Exchange {
         if self.method == Method::HEAD {
             return self.head(stored).await;
         }
-        if self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
+        let joined = self.joined();
+        if let Some(response) = joined.and_then(|joined| self.absence(joined)) {
+            return response;
+        }
+        if stored.is_none() {
+            if let Some(response) = self.borrow_body().await {
+                return response;
+            }
+            self.borrowed = self.of_others().await.filter(|_| !self.anew);
+        }
+        let unknown = self.verdict.class == Class::Other;
+        if unknown && self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
-        if self.headers.contains_key(AUTHORIZATION) || self.headers.contains_key(COOKIE) {
+        let Some(joined) = joined else {
             let alone = self.inner.alone();
             return self.fetch(alone, stored).await;
-        }
+        };
         // Once more where a fetch was just being put in place: then its answer is in the index, to be confirmed.
         for again in [true, false] {
-            let progress = match self.inner.join(self.key.hash) {
+            let progress = match self.inner.join(joined) {
                 Joined::Leading(leading) => return self.lead(leading, stored).await,
                 Joined::Following(progress) => progress,
             };
@@ -195,9 +215,22 @@ impl Exchange {
         self.fetch(alone, stored).await
     }
 
+    /// What is the same for requests that may have one answer: URL and credentials. With a cookie each is on its own.
+    fn joined(&self) -> Option<[u8; 16]> {
+        if self.headers.contains_key(COOKIE) {
+            return None;
+        }
+        if !self.headers.contains_key(AUTHORIZATION) {
+            return Some(self.key.hash);
+        }
+        let credential = self.inner.credentials.of(&self.headers)?;
+        Some(hash16(&[&self.key.hash[..], credential.as_bytes()].concat()))
+    }
+
     /// Whether the client's own condition goes on to the origin, so that the answer may be none that others can share.
     fn is_conditional(&self, stored: Option<&Entry>) -> bool {
         stored.is_none()
+            && self.borrowed.is_none()
             && self.verdict.nature == Nature::Plain
             && (self.headers.contains_key(IF_NONE_MATCH) || self.headers.contains_key(IF_MODIFIED_SINCE))
     }
@@ -288,7 +321,10 @@ impl Exchange {
             verdict: self.verdict.clone(),
             known: self.known.clone().filter(|known| known.binding),
             anew: self.anew,
-            stored,
+            joined: self.joined(),
+            borrowed: stored.is_none() && self.borrowed.is_some(),
+            stored: stored.or_else(|| self.borrowed.clone()),
+            from: None,
             lead,
         }
     }
@@ -329,7 +365,7 @@ impl Exchange {
                 self.arriving(&head, progress, mine).await
             }
             Some(Head::Confirmed(entry)) if leading || self.selects(&entry.draft.vary, &entry.draft.headers) => {
-                match self.confirmed(&entry, leading).await {
+                match self.serve_confirmed(&entry, leading).await {
                     Some(response) => response,
                     None => return Followed::Alone,
                 }

@@ -10,10 +10,12 @@ use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::borrow::{Audience, audience};
+use super::follow::{self, Arrived, Follow};
 use super::learn::Reading;
 use super::progress::{End, Fetch, Head, SharedHead};
 use super::promises::Known;
@@ -21,12 +23,12 @@ use super::refuted::Again;
 use super::stored::stored;
 use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
+use crate::flow::Class;
 use crate::origin::{Phase, RequestContext, UpstreamError};
-use crate::policy::freshness::may_serve_stale;
-use crate::policy::storable::storable;
-use crate::policy::{CacheControl, condition, surrogate, vary};
+use crate::policy::freshness::{explicit_lifetime, may_serve_stale};
+use crate::policy::{CacheControl, condition, surrogate};
 use crate::rules::{Format, Nature, Verdict};
-use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError};
+use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError, VaryField};
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 1024 * 1024;
@@ -53,8 +55,14 @@ pub(super) struct Job {
     pub known: Option<Known>,
     /// Whether it is asked for past every cache on the way.
     pub anew: bool,
+    /// What requests have in common that may join.
+    pub joined: Option<[u8; 16]>,
+    /// Whether what is stored is for other credentials.
+    pub borrowed: bool,
     /// What is stored and to be confirmed.
     pub stored: Option<Entry>,
+    /// Where redirects led.
+    pub from: Option<String>,
     pub lead: oneshot::Sender<Lead>,
 }
 
@@ -62,8 +70,8 @@ pub(super) struct Job {
 enum Broken {
     /// Upstream's side; why.
     Upstream(String),
-    /// The store's side; what was read and not written, and the rest.
-    Store(StoreError, Vec<Bytes>, Body),
+    /// The store's side; how much was written, what was read and not written, and the rest.
+    Store(StoreError, u64, Vec<Bytes>, Body),
 }
 
 impl Job {
@@ -82,21 +90,23 @@ impl Job {
         }
     }
 
-    async fn send(&self) -> Result<Response<Body>, UpstreamError> {
-        match self.inner.origin.send(self.upstream_request(), &self.context).await {
-            Err(error) if error.retryable && error.phase != Phase::Denied => {
-                self.inner.origin.send(self.upstream_request(), &self.context).await
-            }
-            other => other,
+    async fn send(&mut self) -> Result<Response<Body>, UpstreamError> {
+        let mut answer = follow::send(&self.inner, self.upstream_head(), &self.context, self.follow()).await;
+        if answer.as_ref().is_err_and(|error| error.retryable && error.phase != Phase::Denied) {
+            answer = follow::send(&self.inner, self.upstream_head(), &self.context, self.follow()).await;
         }
+        let Arrived { response, from } = answer?;
+        self.from = from.map(|from| follow::without_signature(&from));
+        Ok(response)
+    }
+
+    fn follow(&self) -> Follow {
+        Follow::of(&self.verdict, self.known.is_some())
     }
 
     /// The whole object is asked for, with the store's validators in place of the client's. Where nothing is stored, and
     /// the client need not have what the store wants, its own go on.
-    fn upstream_request(&self) -> Request<Body> {
-        let mut request = Request::new(empty());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = self.uri.clone();
+    fn upstream_head(&self) -> (Method, Uri, HeaderMap) {
         let mut headers = self.request.clone();
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
             headers.remove(name);
@@ -113,8 +123,7 @@ impl Job {
             headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         }
         surrogate::announce(&mut headers);
-        *request.headers_mut() = headers;
-        request
+        (Method::GET, self.uri.clone(), headers)
     }
 
     async fn receive(mut self, response: Response<Body>, requested: SystemTime) {
@@ -125,23 +134,38 @@ impl Job {
         {
             return self.confirm(stored, &response, requested, responded).await;
         }
-        if status.is_server_error() && (self.has_better(responded) || self.allowed(&response, responded).is_err()) {
+        if status.is_server_error() && (self.has_better(responded) || self.audience(&response, responded).is_err()) {
             let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
             return self.fetch.head(Head::ServerError(status));
         }
         if self.is_refuted(&response) {
             return self.refute();
         }
-        if !status.is_server_error() && !self.verdict.fits(response.headers()) {
+        if status == StatusCode::OK && !self.verdict.fits(response.headers()) {
             self.verdict = Verdict::none();
         }
-        if let Err(why) = self.allowed(&response, responded) {
-            return self.hand_over(response, why);
+        if status.is_redirection() && self.follow() != Follow::Never {
+            return self.hand_over(response, "a redirect to a package is not stored");
         }
+        if status == StatusCode::NOT_FOUND && matches!(self.verdict.class, Class::Index | Class::Package) {
+            let response = self.note_absence(response, responded).await;
+            return self.hand_over(response, "upstream does not have it");
+        }
+        if self.verdict.secret && explicit_lifetime(response.headers(), responded).is_none() {
+            return self.hand_over(response, "it is a token without a lifetime of its own");
+        }
+        let audience = match self.audience(&response, responded) {
+            Ok(audience) => audience,
+            Err(why) => return self.hand_over(response, why),
+        };
+        let bound = audience == Audience::Bearer;
+        let Some(vary) = self.inner.credentials.fields(&self.request, response.headers(), bound) else {
+            return self.hand_over(response, "there is no secret to keep answers to credentials apart by");
+        };
         let store = self.inner.shelf.as_ref().map(|shelf| shelf.store().clone());
         let opened = tokio::task::spawn_blocking(move || store.map(|store| store.writer())).await;
         match opened {
-            Ok(Some(Ok(writer))) => self.store(writer, response, requested, responded).await,
+            Ok(Some(Ok(writer))) => self.store(writer, response, vary, requested, responded).await,
             Ok(Some(Err(error))) => {
                 self.inner.warn(&error);
                 self.hand_over(response, "the cache cannot be written");
@@ -150,9 +174,9 @@ impl Job {
         }
     }
 
-    /// Whether an answer may be stored.
-    fn allowed(&self, response: &Response<Body>, now: SystemTime) -> Result<(), &'static str> {
-        storable(&Method::GET, &self.request, response.status(), response.headers(), self.verdict.nature, now)
+    /// For whom an answer may be stored.
+    fn audience(&self, response: &Response<Body>, now: SystemTime) -> Result<Audience, &'static str> {
+        audience(&self.request, response.status(), response.headers(), self.verdict.nature, now)
     }
 
     /// Whether what is stored is better than a server error.
@@ -167,21 +191,10 @@ impl Job {
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
     fn why(&self) -> &'static str {
         match &self.stored {
+            Some(_) if self.borrowed => "it was stored for another user only",
             None => "it was not in the cache",
             Some(stored) if condition::has_validator(&stored.draft.headers) => "upstream sent it anew",
             Some(_) => "upstream gives nothing to revalidate it by",
-        }
-    }
-
-    fn provenance(&self) -> Provenance {
-        let identity = self.context.flow.identity();
-        Provenance {
-            run: self.inner.run(),
-            build: Some(identity.build.to_string()),
-            step: identity.step.map(|step| step.to_string()),
-            route: Some(self.context.flow.route()).filter(|route| !route.is_empty()),
-            source: None,
-            rule: Some(self.verdict.rule.to_string()),
         }
     }
 
@@ -194,12 +207,17 @@ impl Job {
     async fn confirm(&self, mut entry: Entry, fresh: &Response<Body>, requested: SystemTime, responded: SystemTime) {
         let fields = shape::to_store(fresh.headers().clone(), self.verdict.nature);
         let merged = condition::merge(&entry.draft.headers, &fields);
-        let allowed = storable(&Method::GET, &self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
+        let allowed = audience(&self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
         if allowed.is_ok() {
             entry.draft.headers = merged;
         }
         entry.draft.requested = requested;
         entry.draft.responded = responded;
+        if self.borrowed {
+            let draft = entry.draft.clone();
+            let entry = self.confirm_borrowed(entry, draft).await;
+            return self.fetch.head(Head::Confirmed(Arc::new(entry)));
+        }
         if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| !self.fetch.is_outdated())
             && let Err(error) = shelf.refresh(entry.clone()).await
         {
@@ -212,9 +230,10 @@ impl Job {
     }
 
     async fn store(
-        self,
+        mut self,
         mut writer: BlobWriter,
         response: Response<Body>,
+        vary: Vec<VaryField>,
         requested: SystemTime,
         responded: SystemTime,
     ) {
@@ -224,7 +243,8 @@ impl Job {
         // A coding that the origin applies on the way is not part of what is promised.
         let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
         let promised = self.promised(&parts.headers).filter(|_| plain);
-        let held = promised.is_some();
+        // An index that teaches is not whole for anybody before it is announced that it will be read.
+        let held = promised.is_some() || self.verdict.learns.is_some();
         if let Some(promised) = promised {
             writer.promise(promised);
         }
@@ -234,15 +254,16 @@ impl Job {
             key: self.key.hash,
             url: self.key.url.clone(),
             status: parts.status.as_u16(),
-            vary: vary::fields(&self.request, &headers),
+            vary,
             headers,
             requested,
             responded,
             class: self.verdict.class,
             part: None,
-            provenance: self.provenance(),
+            provenance: Provenance { source: self.from.take(), ..self.inner.provenance(&self.context, &self.verdict) },
         };
-        let asked = self.upstream_request().headers().clone();
+        let asked = self.upstream_head().2;
+        let follow = self.follow();
         let (sender, tail) = mpsc::channel(2);
         let _ = self.lead.send(Lead::Tail(tail));
         self.fetch.head(Head::Shared(Arc::new(SharedHead {
@@ -268,6 +289,7 @@ impl Job {
             fetch: self.fetch,
             context: self.context,
             uri: self.uri,
+            follow,
             total,
             held,
             learns,
@@ -284,6 +306,7 @@ pub(super) struct Transfer {
     pub fetch: Arc<Fetch>,
     pub context: RequestContext,
     pub uri: Uri,
+    follow: Follow,
     /// The fields of the request to upstream.
     asked: HeaderMap,
     total: Option<u64>,
@@ -299,8 +322,10 @@ impl Transfer {
         match self.copy(writer, body).await {
             Ok(writer) => self.finish(writer).await,
             Err(Broken::Upstream(why)) => self.broken(&why),
-            Err(Broken::Store(error, unwritten, rest)) => {
+            Err(Broken::Store(error, written, unwritten, rest)) => {
                 self.inner.warn(&error);
+                // The tail begins here: nothing is held back any more.
+                self.fetch.available(written);
                 self.spill(unwritten, rest, tail).await;
             }
         }
@@ -336,15 +361,16 @@ impl Transfer {
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
             self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
-            let written = tokio::task::spawn_blocking(move || {
+            let written = writer.size();
+            let writing = tokio::task::spawn_blocking(move || {
                 let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
                 (writer, result, batch)
             });
-            let (back, result, batch) = written.await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string()))?;
             writer = back;
             if let Err(error) = result {
                 let rest = if ended { empty() } else { body };
-                return Err(Broken::Store(error, batch, rest));
+                return Err(Broken::Store(error, written, batch, rest));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
@@ -366,13 +392,12 @@ impl Transfer {
     /// Asks once for the rest of a body that broke off, where the origin can tell that it is still the same.
     async fn resume(&self, from: u64) -> Option<Body> {
         let total = self.total.filter(|&total| (1..total).contains(&from))?;
-        let mut request = Request::new(empty());
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.asked.clone();
-        if !condition::resume_from(request.headers_mut(), &self.draft.headers, from) {
+        let mut headers = self.asked.clone();
+        if !condition::resume_from(&mut headers, &self.draft.headers, from) {
             return None;
         }
-        let response = self.inner.origin.send(request, &self.context).await.ok()?;
+        let head = (Method::GET, self.uri.clone(), headers);
+        let response = follow::send(&self.inner, head, &self.context, self.follow).await.ok()?.response;
         let rest = format!("bytes {from}-{}/{total}", total - 1);
         let fits = response.headers().get(CONTENT_RANGE).is_some_and(|range| range.as_bytes() == rest.as_bytes());
         (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())

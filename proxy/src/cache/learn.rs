@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-pub(super) use self::place::promise_key;
+pub(crate) use self::place::promise_key;
 use super::Inner;
 use super::key::hash16;
 use crate::flow::Class;
@@ -55,7 +55,7 @@ type Sink<'a> = &'a mut dyn FnMut(Claim);
 /// Indexes about to be read: by URL, with the end of it.
 #[derive(Debug)]
 pub(super) struct Readings {
-    pending: Mutex<HashMap<String, watch::Receiver<()>>>,
+    pending: Mutex<HashMap<String, (Format, watch::Receiver<()>)>>,
     slots: Arc<Semaphore>,
 }
 
@@ -83,7 +83,12 @@ impl Reading {
     /// To be called before the index's last byte is out, so that whoever has it whole is not too early.
     pub(super) fn announce(inner: &Arc<Inner>, source: &str, format: Format) -> Self {
         let (end, receiver) = watch::channel(());
-        inner.readings.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), receiver);
+        inner
+            .readings
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(source.to_owned(), (format, receiver));
         Self { inner: inner.clone(), source: source.to_owned(), format, _end: end }
     }
 
@@ -97,16 +102,18 @@ impl Reading {
             let inner = self.inner.clone();
             let done = tokio::task::spawn_blocking(move || {
                 let read = self.read(&entry, template.as_deref());
-                (self.source.clone(), read)
+                (self, read)
             });
-            match done.await {
-                Ok((source, Ok(count))) => tracing::debug!(source, count, "learnt digests"),
-                Ok((source, Err(error))) => {
-                    tracing::debug!(source, %error, "an index could not be read for its digests")
+            let done = done.await;
+            inner.promises.forget_all();
+            // Only now who waits for it is let go, with the reading.
+            match done {
+                Ok((reading, Ok(count))) => tracing::debug!(source = reading.source, count, "learnt digests"),
+                Ok((reading, Err(error))) => {
+                    tracing::debug!(source = reading.source, %error, "an index could not be read for its digests");
                 }
                 Err(error) => tracing::debug!(%error, "reading an index was cut short"),
             }
-            inner.promises.forget_all();
         });
     }
 
@@ -178,6 +185,18 @@ fn is_admissible(rules: &Rules, format: Format, source: &str, url: &str) -> bool
     verdict.class == Class::Package && matches!(verdict.nature, Nature::Immutable | Nature::Lasting)
 }
 
+/// Whether what an index says may decide about a URL: of other indexes about those below it, of packages about those of
+/// its archive or host, or, where files have a host of their own, about all.
+fn may_speak(format: Format, source: &str, url: &str, nature: Nature) -> bool {
+    match (nature, format) {
+        (Nature::Mutable, _) => url.starts_with(place::directory(source)),
+        (Nature::Immutable | Nature::Lasting, Format::Pypi | Format::Npm | Format::Cargo) => true,
+        (Nature::Immutable | Nature::Lasting, Format::Apt) => url.starts_with(apt::root(source)),
+        (Nature::Immutable | Nature::Lasting, _) => same_origin(source, url),
+        (Nature::Plain, _) => false,
+    }
+}
+
 /// Reads an index, plain or packed.
 fn read(format: Format, packed: impl io::Read, source: &str, template: Option<&str>, sink: Sink<'_>) -> io::Result<()> {
     let mut input = unpack::unpack(BufReader::with_capacity(64 * 1024, packed))?;
@@ -198,14 +217,16 @@ pub(super) fn same_origin(one: &str, other: &str) -> bool {
 }
 
 impl Inner {
-    /// Waits until an index above `url` that has just passed has been read.
-    pub(super) async fn indexes_read(&self, url: &str) {
-        let above = {
+    /// Waits until an index that has just passed, and may speak about `url`, has been read.
+    pub(super) async fn indexes_read(&self, url: &str, nature: Nature) {
+        let speaks = {
             let pending = self.readings.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            let above = |source: &&String| *source != url && url.starts_with(place::directory(source));
-            pending.keys().find(above).and_then(|source| pending.get(source)).cloned()
+            let speaks = |(source, (format, _)): &(&String, &(Format, _))| {
+                *source != url && may_speak(*format, source, url, nature)
+            };
+            pending.iter().find(speaks).map(|(_, (_, end))| end.clone())
         };
-        if let Some(mut end) = above {
+        if let Some(mut end) = speaks {
             // Nothing is ever sent: the sender is dropped when the reading is over.
             let _ = tokio::time::timeout(PATIENCE, end.changed()).await;
         }

@@ -78,15 +78,34 @@ impl Transfer {
         }
         let fetch = Arc::new(Fetch::new());
         let mut leading = Leading { inner: inner.clone(), key: None, fetch: fetch.clone() };
-        if let Some(shared) =
-            inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).values_mut().find(|one| Arc::ptr_eq(one, &old))
+        if let Some((joined, shared)) = inner
+            .fetches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter_mut()
+            .find(|(_, one)| Arc::ptr_eq(one, &old))
         {
             *shared = fetch.clone();
-            leading.key = Some(again.key.hash);
+            leading.key = Some(*joined);
         }
         let (lead, _) = oneshot::channel();
         let Again { key, request, verdict, known, .. } = again;
-        let job = Job { inner, fetch, key, uri, request, context, verdict, known, anew: true, stored: None, lead };
+        let job = Job {
+            inner,
+            fetch,
+            key,
+            uri,
+            request,
+            context,
+            verdict,
+            known,
+            anew: true,
+            joined: None,
+            borrowed: false,
+            stored: None,
+            from: None,
+            lead,
+        };
         Box::pin(job.run()).await;
         drop(leading);
     }

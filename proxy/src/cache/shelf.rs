@@ -205,6 +205,24 @@ impl Shelf {
         .await
     }
 
+    /// The entries whose body is the blob.
+    pub(super) async fn holders(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
+        let shared = self.shared.clone();
+        blocking(move || shared.store.holders(&digest)).await
+    }
+
+    /// Makes a stored blob the answer of one more URL or variant; `None` when it is no longer there.
+    pub(super) async fn adopt(&self, digest: Digest, draft: Draft) -> Result<Option<Entry>, StoreError> {
+        let shared = self.shared.clone();
+        blocking(move || {
+            let key = draft.key;
+            let entry = shared.store.adopt(&digest, draft)?;
+            shared.changed(&key);
+            Ok(entry)
+        })
+        .await
+    }
+
     /// Removes the entries of a URL.
     pub(super) async fn invalidate(&self, key: [u8; 16]) -> Result<(), StoreError> {
         self.mending(move |shared| {

@@ -1,10 +1,12 @@
 //! Behaviour of the cache over a scripted origin.
 
+mod damage;
 mod fake_origin;
 mod faults;
 mod joining;
 mod promises;
 mod serving;
+mod users;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -16,7 +18,7 @@ use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
 use self::fake_origin::{FakeOrigin, Reply};
-use super::{Cache, Mode, Refetch};
+use super::{Cache, Keep, Key, Mode, Refetch};
 use crate::body::empty;
 use crate::flow::{Flow, FlowRecorder, Outcome};
 use crate::identity::Identity;
@@ -74,8 +76,20 @@ impl Bed {
         Self::at(dir, &path)
     }
 
+    /// As a proxy starts.
+    fn mending(dir: Arc<TempDir>) -> Self {
+        let (store, _) = Store::open_mending(dir.path()).unwrap();
+        if store.needs_recovery() {
+            store.recover().unwrap();
+        }
+        Self::over(dir, store)
+    }
+
     fn at(dir: Arc<TempDir>, path: &Path) -> Self {
-        let store = Store::open(path).unwrap();
+        Self::over(dir, Store::open(path).unwrap())
+    }
+
+    fn over(dir: Arc<TempDir>, store: Store) -> Self {
         let origin = Arc::new(FakeOrigin::default());
         let time = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_hours(500_000)));
         let clock = time.clone();

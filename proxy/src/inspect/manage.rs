@@ -1,11 +1,13 @@
 //! Entries chosen by hand: removed, pinned, checked.
 
+use std::time::SystemTime;
+
 use http::Uri;
 use rusqlite::params;
 
 use super::room::GC_BATCH;
 use super::{Removed, Variant, explain_entry};
-use crate::cache::Key;
+use crate::cache::{Key, promise_key};
 use crate::rules::Rules;
 use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, intact};
 
@@ -154,6 +156,16 @@ impl Store {
         Ok(entries.len() as u64)
     }
 
+    /// What would come of a request for this entry at `now`.
+    pub fn judged(&self, entry: Entry, rules: &Rules, now: SystemTime) -> Result<Variant, StoreError> {
+        let uri = entry.draft.url.parse::<Uri>().unwrap_or_default();
+        let learnt = match Key::of(&uri) {
+            Some(key) => self.promised(&promise_key(&key))?,
+            None => None,
+        };
+        Ok(explain_entry(entry, &rules.classify(uri.path(), None), learnt.as_ref(), now))
+    }
+
     /// Reads the body of an entry, and compares it with its digest.
     pub fn check(&self, entry: &Entry) -> Result<Soundness, StoreError> {
         let path = self.blob_path(&entry.digest);
@@ -165,13 +177,6 @@ impl Store {
             Err(error) => Err(StoreError::io("read", &path, error)),
         }
     }
-}
-
-/// What would come of a request for this entry at `now`.
-pub fn judged(entry: Entry, rules: &Rules, now: std::time::SystemTime) -> Variant {
-    let path = entry.draft.url.parse::<Uri>().map(|uri| uri.path().to_owned()).unwrap_or_default();
-    let verdict = rules.classify(&path, None);
-    explain_entry(entry, &verdict, now)
 }
 
 /// The least text greater than all that begin with `prefix`: nothing in a URL is greater than `~` but for what is

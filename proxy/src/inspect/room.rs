@@ -85,14 +85,16 @@ impl Store {
         let mut removed = Removed::default();
         let oldest = limits.max_age.map(|age| millis(now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)));
         let kept = limits.keep_since.map_or(i64::MAX, millis);
-        let total = self.bytes()?;
+        // A connection of its own: it takes long, and requests are looked up meanwhile.
+        let index = self.reader()?;
+        // Not by the sum that is kept, which may have been damaged: nothing goes without need.
+        let total: i64 = index.query_row("SELECT coalesce(sum(size), 0) FROM blob", [], |row| row.get(0))?;
+        let total = total.cast_unsigned();
         let free = limits.min_free.map(|_| self.free_bytes()).transpose()?.unwrap_or(u64::MAX);
         let lacking = limits.min_free.map_or(0, |wanted| wanted.saturating_sub(free));
         let most = limits.max_bytes.unwrap_or(u64::MAX).min(total.saturating_sub(lacking));
         let mut planned = Vec::new();
         let mut left = HashMap::new();
-        // A connection of its own: it takes long, and requests are looked up meanwhile.
-        let index = self.reader()?;
         let mut statement = index.prepare(
             "SELECT entry.id, entry.last_used, blob.id, blob.size, blob.digest, \
              (SELECT count(*) FROM entry AS other WHERE other.blob = blob.id) \

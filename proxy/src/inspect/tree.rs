@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use rusqlite::params;
 
+use super::Variant;
 use super::manage::after;
-use super::{Variant, judged};
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, judge};
 use crate::rules::{Nature, Rules};
@@ -78,7 +78,8 @@ impl Store {
         let index = self.reader()?;
         let mut statement = index.prepare(
             "SELECT entry.url, entry.status, entry.requested, entry.responded, entry.uses, entry.pinned, blob.size, \
-             entry.last_used, entry.headers FROM entry JOIN blob ON blob.id = entry.blob \
+             entry.last_used, entry.headers, EXISTS (SELECT 1 FROM promise WHERE promise.key = entry.key AND \
+             (promise.algorithm <> 'sha256' OR promise.digest = blob.digest)) FROM entry JOIN blob ON blob.id = entry.blob \
              WHERE ?1 IS NULL OR instr(entry.url, ?1) > 0",
         )?;
         let mut root = Node::default();
@@ -128,7 +129,9 @@ impl Store {
         while let Some(row) = rows.next()? {
             let url = row.get_ref(2)?.as_str().unwrap_or_default();
             if folder_of(url) == prefix {
-                found.extend(intact(row).map(|entry| judged(entry, rules, now)));
+                if let Some(entry) = intact(row) {
+                    found.push(self.judged(entry, rules, now)?);
+                }
                 if found.len() == limit {
                     break;
                 }
@@ -141,7 +144,8 @@ impl Store {
 /// Whether the entry would be served without asking. Its fields are decoded only where they matter.
 fn is_fresh(row: &rusqlite::Row<'_>, url: &str, rules: &Rules, now: SystemTime) -> rusqlite::Result<bool> {
     let verdict = rules.classify(path_of(url), None);
-    if verdict.nature == Nature::Immutable {
+    let nature = verdict.nature.with_digest(verdict.promised.is_some() || row.get(9)?);
+    if nature == Nature::Immutable {
         return Ok(true);
     }
     let headers = decode_headers(row.get_ref(8)?.as_blob().unwrap_or_default());
@@ -150,7 +154,7 @@ fn is_fresh(row: &rusqlite::Row<'_>, url: &str, rules: &Rules, now: SystemTime) 
         headers: &headers,
         requested: from_millis(row.get(2)?),
         responded: from_millis(row.get(3)?),
-        nature: verdict.nature,
+        nature,
     };
     Ok(matches!(judge(&stored, &CacheControl::default(), now, None), Judgement::Use(_)))
 }

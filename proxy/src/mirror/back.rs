@@ -7,7 +7,7 @@ use http::header::{
 use http::{HeaderValue, Request};
 use url::Url;
 
-use super::Mapped;
+use super::{Mapped, MirrorMap};
 use crate::body::Body;
 
 /// Fields by which clients say who they are: for the public name, and so not for whoever stands in for it. Beside the
@@ -36,21 +36,24 @@ pub(crate) fn strip_client_credentials(request: &mut Request<Body>) {
 }
 
 impl Mapped {
-    /// What a reference in an answer means: inside the mirror's own prefix it is mapped back, anything else becomes
-    /// absolute.
-    pub(crate) fn map_back(&self, reference: &str) -> Option<String> {
+    /// What a reference in an answer means: inside the mirror's own prefix it is mapped back, inside that of another of
+    /// the rules too, and anything else becomes absolute.
+    pub(crate) fn map_back(&self, rules: &MirrorMap, reference: &str) -> Option<String> {
         let base = Url::parse(&self.uri.to_string()).ok()?;
         let target = base.join(reference).ok()?;
         let own = std::iter::once(self.pair.to.as_str()).chain(self.target.names().map(Url::as_str));
         let rest = own.filter_map(|prefix| target.as_str().strip_prefix(prefix)).min_by_key(|rest| rest.len());
         Some(match rest {
             Some(rest) => format!("{}{rest}", self.pair.public),
-            None => target.to_string(),
+            None => {
+                let public = target.as_str().parse().ok().and_then(|uri| rules.public(&uri));
+                public.map_or_else(|| target.to_string(), |uri| uri.to_string())
+            }
         })
     }
 
     /// Makes the fields of an answer those of the public name.
-    pub(crate) fn map_fields_back(&self, headers: &mut HeaderMap) {
+    pub(crate) fn map_fields_back(&self, rules: &MirrorMap, headers: &mut HeaderMap) {
         if self.target.url().is_none() {
             return;
         }
@@ -58,19 +61,19 @@ impl Mapped {
             headers.remove(name);
         }
         for name in [LOCATION, CONTENT_LOCATION] {
-            each(headers, &name, |value| self.map_back(value));
+            each(headers, &name, |value| self.map_back(rules, value));
         }
-        each(headers, &LINK, |value| Some(self.links(value)));
-        each(headers, &WWW_AUTHENTICATE, |value| Some(self.realm(value)));
+        each(headers, &LINK, |value| Some(self.links(rules, value)));
+        each(headers, &WWW_AUTHENTICATE, |value| Some(self.realm(rules, value)));
     }
 
     /// The targets of links (RFC 8288 section 3), which stand in angle brackets.
-    fn links(&self, value: &str) -> String {
+    fn links(&self, rules: &MirrorMap, value: &str) -> String {
         let mut out = String::with_capacity(value.len());
         let mut rest = value;
         while let Some((before, after)) = rest.split_once('<') {
             let Some((reference, next)) = after.split_once('>') else { break };
-            let mapped = self.map_back(reference).unwrap_or_else(|| reference.to_owned());
+            let mapped = self.map_back(rules, reference).unwrap_or_else(|| reference.to_owned());
             out.push_str(before);
             out.push('<');
             out.push_str(&mapped);
@@ -81,27 +84,39 @@ impl Mapped {
     }
 
     /// The realm of a `Bearer` challenge, which is a URL (distribution specification, token authentication).
-    fn realm(&self, value: &str) -> String {
+    fn realm(&self, rules: &MirrorMap, value: &str) -> String {
         let at = value.find("realm=\"").map(|at| at + "realm=\"".len());
         let Some((before, after)) = at.and_then(|at| value.split_at_checked(at)) else { return value.to_owned() };
         match after.split_once('"') {
             Some((realm, rest)) if realm.contains("://") => {
-                let mapped = self.map_back(realm).unwrap_or_else(|| realm.to_owned());
+                let mapped = self.map_back(rules, realm).unwrap_or_else(|| realm.to_owned());
                 format!("{before}{mapped}\"{rest}")
             }
             _ => value.to_owned(),
         }
     }
 
-    /// By which names the mirror calls itself, and the public name for each: without the slash at the end, which not
-    /// every mention has.
-    pub(crate) fn spellings(&self) -> Vec<(String, String)> {
-        let public = self.pair.public.trim_end_matches('/');
+    /// By which names the mirror's host calls what it has, and the public name for each: of this rule, and of others that
+    /// have mirrors there (cargo's index names crates beside itself). Without the slash at the end, which not every
+    /// mention has.
+    pub(crate) fn spellings(&self, rules: &MirrorMap) -> Vec<(String, String)> {
+        let here = |url: &Url| url.host() == self.target.url().and_then(Url::host);
         let own = std::iter::once(self.pair.to.as_str()).chain(self.target.names().map(Url::as_str));
-        let mut own: Vec<&str> = own.map(|prefix| prefix.trim_end_matches('/')).collect();
-        own.sort_unstable();
-        own.dedup();
-        own.iter().map(|own| ((*own).to_owned(), public.to_owned())).collect()
+        let own = own.map(|name| (name.to_owned(), self.pair.public.clone()));
+        let others = rules.mirrors().iter().flat_map(|mirror| {
+            let names = mirror.targets().iter().flat_map(|target| target.claims());
+            let names = names.filter(|url| here(url) && !url.path().contains("/v2/"));
+            names.map(|url| (url.to_string(), mirror.canonical_prefix()))
+        });
+        let bare = |text: String| text.trim_end_matches('/').to_owned();
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (name, public) in own.chain(others) {
+            let name = bare(name);
+            if !found.iter().any(|(known, _)| *known == name) {
+                found.push((name, bare(public)));
+            }
+        }
+        found
     }
 }
 

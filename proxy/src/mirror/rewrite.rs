@@ -19,7 +19,6 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use regex::bytes::Regex;
 
-use super::Mapped;
 use crate::body::Body;
 
 /// Documents in which managers write URLs. Manifests of OCI are not among them: their digest is their name.
@@ -67,14 +66,14 @@ const PACKAGES: [&str; 30] = [
 ];
 
 /// Rewrites an answer to a request that [`prepare`] found to be of that kind.
-pub(crate) fn body(mapped: &Mapped, status: StatusCode, headers: &mut HeaderMap, body: Body) -> Body {
+pub(crate) fn body(spellings: &[(String, String)], status: StatusCode, headers: &mut HeaderMap, body: Body) -> Body {
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let coded = headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
     if status != StatusCode::OK || coded || !TYPES.contains(&media.as_str()) {
         return body;
     }
-    let Some(replacer) = Replacer::new(&mapped.spellings()) else { return body };
+    let Some(replacer) = Replacer::new(spellings) else { return body };
     for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
         headers.remove(name);
     }

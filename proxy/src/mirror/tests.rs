@@ -175,7 +175,7 @@ fn fields_inside_the_mirror_are_mapped_back() {
         ("https://cdn.example.net/x", "https://cdn.example.net/x"),
     ];
     for (location, expected) in table {
-        assert_eq!(mapped.map_back(location).as_deref(), Some(expected), "{location}");
+        assert_eq!(mapped.map_back(&map, location).as_deref(), Some(expected), "{location}");
     }
     let mut headers = http::HeaderMap::new();
     for (name, value) in [
@@ -190,7 +190,7 @@ fn fields_inside_the_mirror_are_mapped_back() {
     ] {
         headers.append(name, value.parse().unwrap());
     }
-    mapped.map_fields_back(&mut headers);
+    mapped.map_fields_back(&map, &mut headers);
     assert_eq!(headers["location"], "http://deb.example.org/c");
     assert_eq!(headers["content-location"], "http://deb.example.org/a/c");
     assert_eq!(headers["link"], "<http://deb.example.org/n?last=1>; rel=\"next\", <https://cdn.example.net/>; rel=x");
@@ -228,5 +228,30 @@ fn roots_are_for_the_mirrors_own_host_and_port() {
             ("2001:db8::1".to_owned(), 443, vec![PathBuf::from("/one.pem")]),
             ("m.example.net".to_owned(), 8443, vec![PathBuf::from("/two.pem")]),
         ]
+    );
+}
+
+/// An index names what is beside it, and both have a public name.
+#[test]
+fn names_of_other_rules_at_the_same_host_are_known() {
+    let map = map_of(&[
+        ("index.crates.example.org", &["https://r.example.net/api/cargo/crates/index/"]),
+        ("crates.example.org", &["https://r.example.net/api/cargo/crates/"]),
+        ("elsewhere.example.org", &["https://other.example.net/x/"]),
+        ("registry.example.org", &["https://r.example.net/v2/hub/"]),
+    ]);
+    let uri = "https://index.crates.example.org/config.json".parse().unwrap();
+    let mapped = map.candidates(&uri).unwrap().remove(0);
+    let pair = |own: &str, public: &str| (own.to_owned(), public.to_owned());
+    assert_eq!(
+        mapped.spellings(&map),
+        [
+            pair("https://r.example.net/api/cargo/crates/index", "https://index.crates.example.org"),
+            pair("https://r.example.net/api/cargo/crates", "https://crates.example.org"),
+        ]
+    );
+    assert_eq!(
+        mapped.map_back(&map, "../v1/crates/x/1.0/download").as_deref(),
+        Some("https://crates.example.org/v1/crates/x/1.0/download")
     );
 }

@@ -220,7 +220,7 @@ fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64)
 }
 
 /// The row's id, and the blob it named before.
-fn insert_entry(
+pub(super) fn insert_entry(
     transaction: &Connection,
     draft: &Draft,
     blob: i64,
@@ -285,7 +285,7 @@ pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<(
 }
 
 /// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
-fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+pub(super) fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
     let count: i64 = transaction
         .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1 AND pinned = 0")?
         .query_row([&key[..]], |row| row.get(0))?;

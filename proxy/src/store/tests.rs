@@ -1,3 +1,5 @@
+mod power;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;

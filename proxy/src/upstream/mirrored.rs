@@ -169,10 +169,10 @@ impl Net {
                 error
             })
             .boxed();
-        mapped.map_fields_back(&mut answer.headers);
+        mapped.map_fields_back(&self.mirrors, &mut answer.headers);
         let mut asked = bare(mapped, parts);
         let body = if mapped.target.url().is_some() && rewrite::prepare(&mut asked) {
-            rewrite::body(mapped, answer.status, &mut answer.headers, body)
+            rewrite::body(&mapped.spellings(&self.mirrors), answer.status, &mut answer.headers, body)
         } else {
             body
         };

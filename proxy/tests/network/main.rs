@@ -3,6 +3,7 @@
 
 mod drain;
 mod forward;
+mod http2_only;
 mod intercept;
 mod live;
 mod mirrors;

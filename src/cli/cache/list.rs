@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use larder_proxy::inspect::{Filter, Folder, judged};
+use larder_proxy::inspect::{Filter, Folder};
 use larder_proxy::rules::Rules;
 use larder_proxy::store::Store;
 use serde_json::json;
@@ -14,17 +14,18 @@ use crate::cli::console::Console;
 use crate::error::Result;
 use crate::output::text::{bytes, printable, table};
 
-pub(super) fn ls(args: &CacheLsArgs, store: &Store, console: &Console) -> Result<()> {
-    let (rules, now) = (Rules::default(), SystemTime::now());
+pub(super) fn ls(args: &CacheLsArgs, rules: &Rules, store: &Store, console: &Console) -> Result<()> {
+    let now = SystemTime::now();
     if args.tree {
         let stop = AtomicBool::new(false);
-        let root = store.folders(args.filter.as_deref(), &rules, now, &stop).map_err(read)?.unwrap_or_default();
+        let root = store.folders(args.filter.as_deref(), rules, now, &stop).map_err(read)?.unwrap_or_default();
         return tree(&root, args.json.json, console);
     }
     let filter = Filter { url: args.filter.clone(), ..Filter::default() };
     let entries = store.list(&filter).map_err(read)?;
     if args.json.json {
-        for variant in entries.into_iter().map(|entry| judged(entry, &rules, now)) {
+        for variant in entries {
+            let variant = store.judged(variant, rules, now).map_err(read)?;
             let entry = &variant.entry;
             console.json(&json!({
                 "url": entry.draft.url, "status": entry.draft.status, "class": entry.draft.class, "bytes": entry.size,
@@ -35,7 +36,8 @@ pub(super) fn ls(args: &CacheLsArgs, store: &Store, console: &Console) -> Result
         return Ok(());
     }
     let mut rows = vec![["class", "status", "size", "uses", "state", "url"].map(str::to_owned).to_vec()];
-    for variant in entries.into_iter().map(|entry| judged(entry, &rules, now)) {
+    for variant in entries {
+        let variant = store.judged(variant, rules, now).map_err(read)?;
         let entry = &variant.entry;
         let fresh = if variant.usable { "fresh" } else { "stale" };
         rows.push(vec![

@@ -19,6 +19,7 @@ use larder_proxy::upstream::roots::{FileOfRoots, survey};
 
 use crate::builder::rootfs::debian::{DebianOptions, Host};
 use crate::cli::Env;
+use crate::cli::mirrors;
 use crate::cli::proxy_config;
 use crate::cli::settings::{Net, Settings};
 use crate::error::chain;
@@ -26,6 +27,8 @@ use crate::guest::host::check::Finding;
 
 const ROUTE: &str = "upstream";
 const ROOTS: &str = "roots";
+const MIRRORS: &str = "mirrors";
+const CHECK: &str = "larder mirrors check";
 /// How long the whole question may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -101,6 +104,37 @@ async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = headers.get(http::header::DATE)?.to_str().ok()?;
     jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().into())
+}
+
+/// `mirrors`
+pub(super) async fn mirrors(settings: &Settings, env: &Env) -> Finding {
+    if settings.mirrors.value.is_empty() {
+        return Finding::ok(MIRRORS, "none are set");
+    }
+    if settings.net.value == Net::Offline {
+        return Finding::ok(MIRRORS, "not asked: `net` is offline");
+    }
+    let asked = match mirrors::findings(settings, env, &[]).await {
+        Ok(asked) => asked,
+        Err(error) => return Finding::problem(MIRRORS, chain(&error)).remedy("correct the setting"),
+    };
+    let failing: Vec<String> = asked
+        .iter()
+        .filter(|one| !one.works)
+        .map(|one| format!("{} for {}: {}", one.mirror, one.name, one.found))
+        .collect();
+    let lost = settings.mirrors.value.iter().find(|(name, targets)| {
+        let of_name = asked.iter().filter(|one| one.name == **name);
+        // The public origin, which is not asked here, may stand among them.
+        of_name.clone().count() == targets.len() && of_name.clone().all(|one| !one.works)
+    });
+    match (lost, failing.len()) {
+        (_, 0) => Finding::ok(MIRRORS, format!("{} answer", asked.len())),
+        (None, _) => Finding::warning(MIRRORS, failing.join("; ")).so("another one is asked").remedy(CHECK),
+        (Some((name, _)), _) => {
+            Finding::problem(MIRRORS, failing.join("; ")).so(&format!("nothing of {name} can be fetched")).remedy(CHECK)
+        }
+    }
 }
 
 /// `roots`

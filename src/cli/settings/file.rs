@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
+use super::mirrors;
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -23,7 +24,7 @@ pub(super) fn parse(path: &Path, text: &str, home: &Path) -> Result<BTreeMap<&'s
     Ok(values)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     home: &'a Path,
@@ -77,28 +78,18 @@ impl Reader<'_> {
                 };
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
-            (Kind::Map, DeValue::Table(table)) => {
-                let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
-                    DeValue::String(text) => {
-                        Ok((AsRef::<str>::as_ref(name.get_ref()).to_owned(), text.clone().into_owned()))
-                    }
-                    other => {
-                        Err(self.error(item.span(), &format!("`{}` holds strings, not {}", key.name, kind_name(other))))
-                    }
-                };
-                table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
-            }
+            (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
             (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
             (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
             (Kind::Size, _) => Err(wrong("a size, such as \"20G\"")),
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
-            (Kind::Map, _) => Err(wrong("a table of strings")),
+            (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
         }
     }
 
-    fn resolve(&self, text: &str) -> String {
+    pub(super) fn resolve(&self, text: &str) -> String {
         let path = match text.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),
             None => self.path.parent().unwrap_or(Path::new("")).join(text),
@@ -107,7 +98,7 @@ impl Reader<'_> {
     }
 
     /// `file:line:column: what`.
-    fn error(&self, span: Range<usize>, what: &str) -> Error {
+    pub(super) fn error(&self, span: Range<usize>, what: &str) -> Error {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -115,7 +106,7 @@ impl Reader<'_> {
     }
 }
 
-fn kind_name(value: &DeValue<'_>) -> &'static str {
+pub(super) fn kind_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",

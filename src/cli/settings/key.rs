@@ -1,7 +1,6 @@
 //! The keys there are, and what their values are.
 
-use std::collections::BTreeMap;
-
+use super::mirrors::{self, Mirrors};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
@@ -40,8 +39,8 @@ pub enum Kind {
     List,
     /// Several paths; as text separated by colons.
     Paths,
-    /// Texts by name; as text `name=value`, separated by commas.
-    Map,
+    /// Mirrors by public name; as text `name=url`, separated by commas.
+    Mirrors,
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -56,7 +55,13 @@ pub static KEYS: &[Key] = &[
     key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
-    key("mirrors", Kind::Map, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
+    key(
+        "rules",
+        Kind::Map,
+        false,
+        "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
+    ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
@@ -116,7 +121,7 @@ pub(super) enum Value {
     Text(String),
     Number(u64),
     List(Vec<String>),
-    Map(BTreeMap<String, String>),
+    Mirrors(Mirrors),
 }
 
 impl Value {
@@ -141,10 +146,10 @@ impl Value {
         }
     }
 
-    pub(super) fn into_map(self) -> BTreeMap<String, String> {
+    pub(super) fn into_mirrors(self) -> Mirrors {
         match self {
-            Self::Map(map) => map,
-            _ => BTreeMap::new(),
+            Self::Mirrors(mirrors) => mirrors,
+            _ => Mirrors::new(),
         }
     }
 }
@@ -179,14 +184,10 @@ impl Key {
             Kind::Duration => seconds(text).map(Value::Number),
             Kind::List => Ok(Value::List(separated(',').collect())),
             Kind::Paths => Ok(Value::List(separated(':').collect())),
-            Kind::Map => separated(',')
-                .map(|pair| {
-                    let (from, to) =
-                        pair.split_once('=').ok_or_else(|| format!("{pair} is not of the form FROM=TO"))?;
-                    Ok((from.trim().to_owned(), to.trim().to_owned()))
-                })
-                .collect::<Result<_, _>>()
-                .map(Value::Map),
+            Kind::Mirrors => {
+                let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+                mirrors::of_pairs(pairs).map(Value::Mirrors)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Egress, Key, Net, Settings, Source, Ui, key};
+use super::{Egress, Key, Net, Settings, Source, Ui, key, mirrors};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -20,10 +20,8 @@ impl Settings {
             }
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
-            "mirrors" => {
-                let shown = self.mirrors.value.iter().map(|(from, to)| (from.clone(), json!(without_password(to))));
-                (Value::Object(shown.collect()), &self.mirrors.source)
-            }
+            "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
+            "rules" => (json!(self.rules.value), &self.rules.source),
             "upstream_timeout" => {
                 (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
             }
@@ -92,14 +90,12 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Text(text) => json!(without_password(text)),
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
-        key::Value::Map(map) => {
-            Value::Object(map.iter().map(|(from, to)| (from.clone(), json!(without_password(to)))).collect())
-        }
+        key::Value::Mirrors(all) => mirrors::shown(all),
     }
 }
 
 /// A URL with another word in place of its password; other text as it is.
-fn without_password(text: &str) -> String {
+pub(super) fn without_password(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) => match url.password() {
             Some(password) => text.replacen(&format!(":{password}@"), ":<sensitive>@", 1),

@@ -1,3 +1,4 @@
+use super::mirrors::{MirrorSetting, Secret};
 use super::*;
 
 /// A home and a project in a temporary directory.
@@ -57,7 +58,7 @@ fn defaults_are_xdg_directories() {
 fn a_higher_source_wins_and_is_named() {
     let mut setup = Setup::new(
         "net = \"offline\"\nparallel_builds = 2\nui = \"json\"\ncache_dir = \"~/c\"\nca_files = [\"roots.pem\", \"/r\"]\n\
-         log = \"info\"\n[cache]\nmax_size = \"20G\"\n[mirrors]\n\"a.example.org\" = \"http://b.example.org/x\"",
+         log = \"info\"\n[cache]\nmax_size = \"20G\"\n[mirrors]\n\"a.example.org\" = \"http://b.example.org/x\"\n[rules]\n'/n/[0-9]{2}' = \"mutable\"",
         "parallel_builds = 3\nui = \"plain\"",
     );
     setup.env.insert("LARDER_UI".into(), "quiet".into());
@@ -73,7 +74,8 @@ fn a_higher_source_wins_and_is_named() {
     assert_eq!(settings.cache_dir.value, setup.path("home/c"));
     assert_eq!(settings.ca_files.value, [setup.path("home/.config/larder/roots.pem"), "/r".into()]);
     assert_eq!(settings.cache_max_size.value, Some(20 << 30));
-    assert_eq!(settings.mirrors.value["a.example.org"], "http://b.example.org/x");
+    assert_eq!(settings.mirrors.value["a.example.org"], [MirrorSetting::at("http://b.example.org/x")]);
+    assert_eq!(settings.rules.value["/n/[0-9]{2}"], "mutable");
     assert_eq!(settings.no_proxy.value, ["a", "b"]);
     assert_eq!(settings.upstream_proxy.value.as_deref(), Some("http://p:1"));
     assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
@@ -124,7 +126,7 @@ fn mistakes_are_shown_with_their_place() {
             ":2:12: cannot use `cache.max_size`: 20X is not a size: write 20G, 512M or unlimited ()",
         ),
         ("tunnel = [\"a\", 2]", ":1:16: `tunnel` holds strings, not a whole number ()"),
-        ("mirrors = []", ":1:11: `mirrors` is a table of strings, not a list ()"),
+        ("mirrors = []", ":1:11: `mirrors` is a table of mirrors, not a list ()"),
         ("parallel_builds = -1", ":1:19: cannot use `parallel_builds`: -1 is not a whole number, 0 or more ()"),
     ] {
         let error = Setup::new(text, "").error();
@@ -157,11 +159,86 @@ fn every_key_is_shown() {
             Kind::Count => "7",
             Kind::Size => "7G",
             Kind::Duration => "1m",
-            Kind::Map => "from.example.org=http://to.example.org",
+            Kind::Mirrors => "from.example.org=http://to.example.org",
             Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();
         let (value, source) = settings.shown(key);
         assert!(!value.is_null() && *source == Source::Flag(key.flag()), "{}: {value} {source}", key.name);
+    }
+}
+
+#[test]
+fn mirrors_have_a_short_and_a_long_form() {
+    let text = r#"
+[mirrors]
+"a.example.org" = "http://one.example.net"
+"b.example.org" = ["http://one.example.net/b", { url = "origin" }]
+
+[[mirrors."https://c.example.org/simple/"]]
+url = "https://repo.example.net/artifactory/api/pypi/pypi/simple"
+user = "ci"
+password_env = "REPO_PASSWORD"
+ca_file = "repo.pem"
+aliases = ["http://10.0.0.5/artifactory/api/pypi/pypi/simple/"]
+patience = "10s"
+
+[[mirrors."https://c.example.org/simple/"]]
+url = "https://other.example.net/"
+token_file = "~/token"
+client_credentials = true
+"#;
+    let setup = Setup::new(text, "");
+    let settings = setup.load(&[]).unwrap();
+    let mirrors = &settings.mirrors.value;
+    assert_eq!(mirrors["a.example.org"], [MirrorSetting::at("http://one.example.net")]);
+    let b = [MirrorSetting::at("http://one.example.net/b"), MirrorSetting::at("origin")];
+    assert_eq!(mirrors["b.example.org"], b);
+    let [first, second] = mirrors["https://c.example.org/simple/"].as_slice() else { panic!("two") };
+    assert_eq!(first.password, Some(Secret::Env("REPO_PASSWORD".to_owned())));
+    assert_eq!(first.ca_files, [setup.path("home/.config/larder/repo.pem")]);
+    assert_eq!((first.user.as_deref(), first.patience), (Some("ci"), Some(Duration::from_secs(10))));
+    assert_eq!(second.token, Some(Secret::File(setup.path("home/token"))));
+    assert!(second.client_credentials && !first.client_credentials);
+    let (shown, _) = settings.shown(Key::named("mirrors").unwrap());
+    assert_eq!(shown["a.example.org"], "http://one.example.net");
+    assert_eq!(shown["b.example.org"], serde_json::json!(["http://one.example.net/b", "origin"]));
+    assert_eq!(shown["https://c.example.org/simple/"][0]["password_env"], "REPO_PASSWORD");
+}
+
+#[test]
+fn mirrors_of_one_name_in_a_variable_are_several() {
+    let mut setup = Setup::new("", "");
+    setup.env.insert("LARDER_MIRRORS".into(), "a=http://one, b=http://x,a=origin".into());
+    let mirrors = setup.load(&[]).unwrap().mirrors.value;
+    assert_eq!(mirrors["a"], [MirrorSetting::at("http://one"), MirrorSetting::at("origin")]);
+    assert_eq!(mirrors.len(), 2);
+}
+
+#[test]
+fn what_is_wrong_with_a_mirror_is_said_with_its_place() {
+    for (text, expected) in [
+        ("a = 1", ":2:5: a mirror in `mirrors` is a URL, or a table with `url`, not a whole number ()"),
+        ("a = []", ":2:5: `mirrors.\"a\"` names no mirror ()"),
+        ("a = { user = \"x\" }", ":2:5: the mirror for a has no `url` ()"),
+        (
+            "a = { url = \"u\", pasword_env = \"P\" }",
+            ":2:18: a mirror has no `pasword_env` (did you mean `password_env`?)",
+        ),
+        (
+            "a = { url = \"u\", token = \"geheim\" }",
+            ":2:18: a mirror's token is not kept in a settings file (name what holds it: `token_env = \"VARIABLE\"` or `token_file = \"FILE\"`)",
+        ),
+        (
+            "a = { url = \"u\", user = \"x\" }",
+            ":2:5: the mirror for a has a `user`, and neither `password_env` nor `password_file` ()",
+        ),
+        (
+            "a = { url = \"u\", token_env = \"T\", netrc_file = \"n\" }",
+            ":2:5: the mirror for a has credentials of several kinds: name a password, a token or a netrc file ()",
+        ),
+    ] {
+        let error = Setup::new(&format!("[mirrors]\n{text}\n"), "").error();
+        assert_eq!(error, format!("/home/.config/larder/config.toml{expected}"));
     }
 }

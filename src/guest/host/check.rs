@@ -83,6 +83,7 @@ pub static CHECKS: &[Check] = &[
         Status::Problem,
         "The configured upstream proxy, a configured mirror or the host's package mirror answers",
     ),
+    check("mirrors", Status::Problem, "Each mirror of the settings answers, with its roots and credentials"),
     check("roots", Status::Problem, "The system's certificate authorities, SSL_CERT_FILE, and the files of `ca_files`"),
     check("programs", Status::Warning, "Programs for some outputs: mksquashfs, mke2fs"),
     check("kvm", Status::Warning, "/dev/kvm can be opened. No builder of this version uses it"),

@@ -133,6 +133,15 @@ enum Roots<'a> {
     Flat(&'a str),
 }
 
+/// What lies below this may be named by an index.
+pub(super) fn root(source: &str) -> &str {
+    match Roots::of(source) {
+        Roots::Archive(root) => root,
+        // One above its own directory, as `sources.list` may say.
+        Roots::Flat(_) => super::place::origin(source),
+    }
+}
+
 impl<'a> Roots<'a> {
     fn of(source: &'a str) -> Self {
         match source.rfind("/dists/") {

@@ -6,7 +6,7 @@ use crate::cache::key::{Key, hash16};
 
 /// What a promise for a URL is kept under: apt asks for `%2b` where its index says `+`, others do not, so both count
 /// as the same.
-pub(in crate::cache) fn promise_key(key: &Key) -> [u8; 16] {
+pub(crate) fn promise_key(key: &Key) -> [u8; 16] {
     if key.url.contains('%') { hash16(plain(&key.url).as_bytes()) } else { key.hash }
 }
 

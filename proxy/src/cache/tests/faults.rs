@@ -183,22 +183,28 @@ async fn on_a_full_disk() {
     let bed = Bed::at(Arc::new(TempDir::new().unwrap()), &path);
     let body: Bytes = (0..5_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     // With and without a length, whole and in part.
-    for (reply, fields, expected) in [
-        (Reply::ok(body.clone()).with("content-length", "5000000"), &[][..], body.clone()),
-        (Reply::ok(body.clone()), &[], body.clone()),
+    let promised = format!("http://example.org/dists/x/by-hash/SHA256/{}", Digest::of(&body));
+    for (url, reply, fields, expected) in [
+        // Of these two the last byte is kept back for a while.
+        (&*promised, Reply::ok(body.clone()).with("content-length", "5000000"), &[][..], body.clone()),
+        (INDEX, Reply::ok(body.clone()), &[], body.clone()),
+        (DEB, Reply::ok(body.clone()).with("content-length", "5000000"), &[], body.clone()),
+        (DEB, Reply::ok(body.clone()), &[], body.clone()),
         (
+            DEB,
             Reply::ok(body.clone()).with("content-length", "5000000"),
             &[("range", "bytes=100-4000000")],
             body.slice(100..4_000_001),
         ),
         (
+            DEB,
             Reply::ok(body.clone()).with("content-length", "5000000"),
             &[("range", "bytes=4000000-")],
             body.slice(4_000_000..),
         ),
     ] {
         let (live, sender) = reply.drip();
-        bed.origin.reply(DEB, live);
+        bed.origin.reply(url, live);
         let chunks = body.clone();
         let feed = tokio::spawn(async move {
             for start in (0..chunks.len()).step_by(100_000) {
@@ -207,8 +213,8 @@ async fn on_a_full_disk() {
                 }
             }
         });
-        let answer = bed.with(DEB, fields).await;
-        assert!(answer.body == Ok(expected), "{fields:?}: {:?}", answer.body.map(|body| body.len()));
+        let answer = bed.with(url, fields).await;
+        assert!(answer.body == Ok(expected), "{url} {fields:?}: {:?}", answer.body.map(|body| body.len()));
         feed.await.unwrap();
         assert_eq!(bed.store.stats().unwrap().entries, 0);
         bed.assert_sound();

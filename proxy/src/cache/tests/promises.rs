@@ -274,3 +274,20 @@ async fn a_registry_says_what_a_tag_is() {
     assert!(bed.get(TAG).await.body.is_err());
     assert_eq!(bed.counted(TAG, "{manifest}").await, (Outcome::Hit, 0));
 }
+
+/// Who has an index whole asks at once for what it names; the index is being read then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_asked_for_right_after_its_index_is_checked() {
+    for round in 0..20 {
+        let bed = Bed::new();
+        let index = packages("package");
+        bed.origin.reply(PACKAGES, tagged(index.clone()).with("content-length", &index.len().to_string()));
+        for _ in 0..3 {
+            bed.origin.reply(DEB, Reply::ok("pAckage").with("content-length", "7"));
+        }
+        assert_eq!(read(bed.call("GET", PACKAGES, &[]).await).await.text(), index);
+        let answer = read(bed.call("GET", DEB, &[]).await).await;
+        assert!(answer.body.is_err(), "round {round}: {:?}", answer.body);
+        bed.settle().await;
+    }
+}

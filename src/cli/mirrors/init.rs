@@ -1,0 +1,104 @@
+//! `larder mirrors init`: a mirror map proposed from what the host's tools are set to.
+
+use serde_json::{Value, json};
+
+use super::host::{Found, Machine, Proposal, survey};
+use super::write;
+use crate::cli::Env;
+use crate::cli::args::MirrorsInitArgs;
+use crate::cli::console::Console;
+use crate::cli::settings::Settings;
+use crate::cli::settings::mirrors::Secret;
+use crate::error::Result;
+
+pub(super) fn run(args: &MirrorsInitArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
+    let home = env.get("HOME").filter(|home| home.starts_with('/')).cloned();
+    let machine = Machine { root: &args.root, home, env };
+    let found = survey(&machine);
+    let names = by_name(&found.proposals);
+    let file = &settings.files.user;
+    let written = if args.write { Some(write::add(file, &names)?) } else { None };
+    if args.json.json {
+        return console.json(&as_json(&found, written.as_ref(), file));
+    }
+    match &written {
+        None if names.is_empty() => console.line("No tool here is set to a mirror, so there is nothing to propose.")?,
+        None => console.line(write::new_text(&names)?.trim_end())?,
+        Some(done) => console.line(&told(done, file).join("\n"))?,
+    }
+    for remark in &found.remarks {
+        console.note(&format!("{} ({}): {}", remark.tool, remark.source, remark.text));
+    }
+    let variables = variables(&names);
+    if !variables.is_empty() {
+        console.note(&format!("To be set before Larder is run: {}", variables.join(", ")));
+    }
+    if written.is_none() && !names.is_empty() {
+        let word = if settings.mirrors.value.is_empty() { "put this into" } else { "add what is missing to" };
+        console.note(&format!("`larder mirrors init --write` would {word} {}", file.display()));
+    }
+    Ok(())
+}
+
+/// What is proposed for each public name, in the order found; a mirror that two tools name is there once.
+fn by_name(proposals: &[Proposal]) -> Vec<(String, Vec<&Proposal>)> {
+    let mut names: Vec<(String, Vec<&Proposal>)> = Vec::new();
+    for proposal in proposals {
+        for public in &proposal.public {
+            match names.iter_mut().find(|(name, _)| name == public) {
+                None => names.push((public.clone(), vec![proposal])),
+                Some((_, mirrors)) if mirrors.iter().any(|known| known.mirror.url == proposal.mirror.url) => {}
+                Some((_, mirrors)) => mirrors.push(proposal),
+            }
+        }
+    }
+    names
+}
+
+/// Variables that the settings refer to.
+fn variables(names: &[(String, Vec<&Proposal>)]) -> Vec<String> {
+    let all = names.iter().flat_map(|(_, mirrors)| mirrors);
+    let secrets = all.flat_map(|proposal| [&proposal.mirror.password, &proposal.mirror.token]).flatten();
+    let mut found: Vec<String> = secrets
+        .filter_map(|secret| match secret {
+            Secret::Env(name) => Some(name.clone()),
+            Secret::File(_) => None,
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn told(done: &write::Done, file: &std::path::Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    if done.added.is_empty() {
+        lines.push(format!("{} has nothing to be added", file.display()));
+    } else {
+        lines.push(format!("{} has mirrors for: {}", file.display(), done.added.join(", ")));
+    }
+    if !done.kept.is_empty() {
+        lines.push(format!("Kept as they were: {}", done.kept.join(", ")));
+    }
+    lines
+}
+
+fn as_json(found: &Found, written: Option<&write::Done>, file: &std::path::Path) -> Value {
+    let proposals = found.proposals.iter().map(|proposal| {
+        json!({
+            "public": proposal.public,
+            "mirror": proposal.mirror.described(),
+            "tool": proposal.tool,
+            "from": proposal.source,
+            "notes": proposal.notes,
+        })
+    });
+    let remarks =
+        found.remarks.iter().map(|remark| json!({ "tool": remark.tool, "from": remark.source, "text": remark.text }));
+    json!({
+        "proposals": proposals.collect::<Vec<_>>(),
+        "remarks": remarks.collect::<Vec<_>>(),
+        "file": file.to_string_lossy(),
+        "written": written.map(|done| json!({ "added": done.added, "kept": done.kept })),
+    })
+}
