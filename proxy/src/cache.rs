@@ -6,6 +6,7 @@
 mod absent;
 mod answer;
 mod borrow;
+mod confirm;
 mod credential;
 mod exchange;
 mod fetch;
@@ -15,6 +16,7 @@ mod head;
 pub(crate) mod key;
 mod learn;
 mod opened;
+mod part;
 mod progress;
 mod promises;
 mod refuted;

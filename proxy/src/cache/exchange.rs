@@ -325,6 +325,7 @@ impl Exchange {
             borrowed: stored.is_none() && self.borrowed.is_some(),
             stored: stored.or_else(|| self.borrowed.clone()),
             from: None,
+            prefix: 0,
             lead,
         }
     }

@@ -104,6 +104,7 @@ impl Transfer {
             borrowed: false,
             stored: None,
             from: None,
+            prefix: 0,
             lead,
         };
         Box::pin(job.run()).await;

@@ -99,6 +99,12 @@ pub fn merge(stored: &HeaderMap, fresh: &HeaderMap) -> HeaderMap {
     merged
 }
 
+/// Whether a part of an object has the validators of another, a strong one among them (RFC 9111 section 3.4).
+pub fn same_validators(stored: &HeaderMap, part: &HeaderMap) -> bool {
+    let same = |name: HeaderName| part.get(&name).is_none_or(|value| stored.get(&name) == Some(value));
+    same(ETAG) && same(LAST_MODIFIED) && resume_from(&mut HeaderMap::new(), stored, 1)
+}
+
 /// Whether the answer to a HEAD is about the object stored, of `size` bytes (RFC 9111 section 4.3.5): what it says of
 /// validators and length is the same.
 pub fn same_object(stored: &HeaderMap, size: u64, head: &HeaderMap) -> bool {
