@@ -107,6 +107,7 @@ fn value(kind: Kind) -> String {
         Kind::Duration => "time: `30m`, `1h30m`, `90s`, 0".to_owned(),
         Kind::List => "list; with commas in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
+        Kind::Map => "table of texts; `name=text,name=text` in a variable".to_owned(),
         Kind::Mirrors => "table; `from=to,from=to` in a variable".to_owned(),
     }
 }

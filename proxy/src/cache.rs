@@ -52,6 +52,7 @@ pub(crate) use self::learn::promise_key;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
+pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
 use self::shelf::Shelf;

@@ -78,6 +78,12 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For a client's request head or TLS hello.
     pub client: Duration,
+    /// For a client to take something of an answer that waits for it. Long: what a client unpacks as it comes may
+    /// keep it busy.
+    pub send: Duration,
+    /// Without a byte either way, for connections passed on unseen. Long: a WebSocket or an attached terminal may
+    /// be silent while a build works.
+    pub tunnel: Duration,
 }
 
 impl Default for Timeouts {
@@ -87,6 +93,8 @@ impl Default for Timeouts {
             head: Duration::from_mins(1),
             idle: Duration::from_mins(1),
             client: Duration::from_secs(30),
+            send: Duration::from_mins(5),
+            tunnel: Duration::from_mins(30),
         }
     }
 }

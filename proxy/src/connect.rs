@@ -40,7 +40,7 @@ pub(crate) async fn accept(session: &Session, request: Request<Incoming>) -> Res
         };
         shared.tasks.spawn(async move {
             match hyper::upgrade::on(request).await {
-                Ok(client) => tunnel::copy(&session, TokioIo::new(client), upstream, flow).await,
+                Ok(client) => tunnel::copy(&session.shared, TokioIo::new(client), upstream, &flow).await,
                 Err(error) => flow.outcome(Outcome::Error, format!("the client went away: {error}")),
             }
         });

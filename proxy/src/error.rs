@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, Response, StatusCode};
 
 use crate::body::{self, Body};
 use crate::origin::{Phase, UpstreamError};
@@ -152,26 +152,48 @@ impl Refusal {
 
 /// The answer for a failure on the way to the origin. Every such failure goes through here.
 pub fn rescue(error: &UpstreamError) -> Response<Body> {
-    let (status, kind) = kind_of(error.phase);
-    answer(status, kind, &error.message)
+    let (status, kind) = classify(error.phase);
+    let mut response = answer(status, kind, &error.message);
+    let more = match error.phase {
+        Phase::ProxyAnswered(status) => format!("; received-status={status}"),
+        Phase::TlsAlert(alert) => format!("; alert-id={alert}"),
+        _ => return response,
+    };
+    extend(response.headers_mut(), &more);
+    response
 }
 
 /// Says in `Proxy-Status` that upstream failed, for an answer that was found in spite of it.
 pub(crate) fn admit(headers: &mut HeaderMap, error: &UpstreamError) {
-    set_status(headers, kind_of(error.phase).1, &error.message);
+    let (_, kind) = classify(error.phase);
+    if let Ok(value) = HeaderValue::from_str(&format!("larder; error={kind}; details={}", quoted(&error.message))) {
+        headers.insert(PROXY_STATUS, value);
+    }
 }
 
-/// The status of the answer, and the error type of RFC 9209 section 2.3.
-fn kind_of(phase: Phase) -> (StatusCode, &'static str) {
-    match phase {
-        Phase::Denied => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
-        Phase::Resolve => (StatusCode::BAD_GATEWAY, "dns_error"),
-        Phase::Connect => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
-        Phase::Proxy => (StatusCode::BAD_GATEWAY, "proxy_internal_response"),
-        Phase::Tls => (StatusCode::BAD_GATEWAY, "tls_certificate_error"),
-        Phase::Exchange => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
-        Phase::Timeout => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
-    }
+/// Status of the answer and error type for a failure (RFC 9209 section 2.3). Its statuses are followed but where
+/// the section recommends 503: to clients that means "come back later", and nobody knows whether that helps.
+fn classify(phase: Phase) -> (StatusCode, &'static str) {
+    let kind = match phase {
+        Phase::Denied => return (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
+        Phase::Client => return (StatusCode::BAD_REQUEST, "http_request_error"),
+        Phase::ClientTimeout => return (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
+        Phase::ConnectTimeout => return (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
+        Phase::Timeout => return (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
+        Phase::Resolve => "dns_error",
+        Phase::Connect | Phase::ProxyAnswered(_) => "connection_refused",
+        Phase::Unroutable => "destination_ip_unroutable",
+        Phase::Proxy => "destination_unavailable",
+        Phase::Tls => "tls_certificate_error",
+        Phase::TlsHandshake => "tls_protocol_error",
+        Phase::TlsAlert(_) => "tls_alert_received",
+        Phase::Exchange => "http_protocol_error",
+        Phase::Terminated => "connection_terminated",
+        Phase::Incomplete => "http_response_incomplete",
+        Phase::HeadTooLarge => "http_response_header_section_size",
+        Phase::Upgrade => "http_upgrade_failed",
+    };
+    (StatusCode::BAD_GATEWAY, kind)
 }
 
 /// An answer of the proxy's own: plain text, and the Proxy-Status field of RFC 9209.
@@ -181,20 +203,43 @@ pub fn answer(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    set_status(headers, kind, message);
+    if let Ok(value) = HeaderValue::from_str(&format!("larder; error={kind}; details={}", quoted(message))) {
+        headers.insert(PROXY_STATUS, value);
+    }
+    response.extensions_mut().insert(Own);
     response
 }
 
-fn set_status(headers: &mut HeaderMap, kind: &str, message: &str) {
-    let details: String = message
+/// Adds to an answer of the proxy's own whom it had chosen to ask, where it had come so far.
+pub(crate) fn name_next_hop(extensions: &Extensions, headers: &mut HeaderMap, next_hop: &str) {
+    if extensions.get::<Own>().is_some() && !next_hop.is_empty() {
+        extend(headers, &format!("; next-hop={}", quoted(next_hop)));
+    }
+}
+
+fn extend(headers: &mut HeaderMap, parameters: &str) {
+    let Some(value) = headers.get(PROXY_STATUS) else { return };
+    let extended = [value.as_bytes(), parameters.as_bytes()].concat();
+    if let Ok(value) = HeaderValue::from_bytes(&extended) {
+        headers.insert(PROXY_STATUS, value);
+    }
+}
+
+/// A string of a structured field (RFC 9651 section 3.3.3).
+fn quoted(text: &str) -> String {
+    let escaped: String = text
         .chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
         .flat_map(|c| if matches!(c, '"' | '\\') { vec!['\\', c] } else { vec![c] })
         .collect();
-    if let Ok(value) = HeaderValue::from_str(&format!("larder; error={kind}; details=\"{details}\"")) {
-        headers.insert(HeaderName::from_static("proxy-status"), value);
-    }
+    format!("\"{escaped}\"")
 }
+
+/// Marks an answer that the proxy made itself.
+#[derive(Clone, Copy)]
+struct Own;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 #[cfg(test)]
 mod tests {
@@ -205,5 +250,17 @@ mod tests {
         let response = answer(StatusCode::BAD_GATEWAY, "dns_error", "no \"name\"\r\nX: y");
         let status = response.headers()["proxy-status"].to_str().unwrap();
         assert_eq!(status, r#"larder; error=dns_error; details="no \"name\"??X: y""#);
+    }
+
+    #[test]
+    fn a_failure_says_what_was_received_and_from_whom() {
+        let error = UpstreamError { phase: Phase::ProxyAnswered(407), message: "no".to_owned(), retryable: false };
+        let (mut parts, _) = rescue(&error).into_parts();
+        name_next_hop(&parts.extensions, &mut parts.headers, "proxy.example.org:3128");
+        let status = parts.headers["proxy-status"].to_str().unwrap();
+        assert_eq!(
+            status,
+            r#"larder; error=connection_refused; details="no"; received-status=407; next-hop="proxy.example.org:3128""#
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use http::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
@@ -117,6 +118,9 @@ pub struct Flow {
     pub upstream_status: Option<u16>,
     /// Body bytes sent to the client.
     pub bytes_sent: u64,
+    /// Body bytes read from the client: an upload, or what it sent into a tunnel.
+    #[serde(default)]
+    pub bytes_received: u64,
     /// Body bytes read from the cache.
     pub bytes_cache: u64,
     /// Body bytes read from upstream for this request.
@@ -160,7 +164,17 @@ pub struct FlowRecorder {
     begun: Instant,
     /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
     total: AtomicU64,
+    hop: Mutex<Hop>,
     flows: Arc<Flows>,
+}
+
+/// The peer that was asked upstream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hop {
+    /// Host and port of the origin, or of the proxy on the way to it; empty where nobody was asked.
+    pub(crate) name: String,
+    /// The HTTP version of its answer.
+    pub(crate) version: Option<Version>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -185,6 +199,7 @@ impl FlowRecorder {
             route: String::new(),
             upstream_status: None,
             bytes_sent: 0,
+            bytes_received: 0,
             bytes_cache: 0,
             bytes_upstream: 0,
             digest: None,
@@ -197,7 +212,7 @@ impl FlowRecorder {
             damaged: false,
         };
         let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
-        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, flows });
+        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, hop: Mutex::default(), flows });
         recorder.flows.begun(id, &recorder);
         recorder
     }
@@ -228,6 +243,27 @@ impl FlowRecorder {
     /// Notes how long the answer's body is going to be.
     pub fn expect(&self, total: Option<u64>) {
         self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// Counts body bytes that the client sent.
+    pub(crate) fn received(&self, bytes: u64) {
+        self.update(|flow| flow.bytes_received += bytes);
+    }
+
+    /// Notes who is asked upstream.
+    pub(crate) fn asks(&self, name: String) {
+        *self.hop.lock().unwrap_or_else(PoisonError::into_inner) = Hop { name, version: None };
+    }
+
+    /// Notes that the one asked has answered.
+    pub(crate) fn answered(&self, version: Version, status: u16) {
+        self.hop.lock().unwrap_or_else(PoisonError::into_inner).version = Some(version);
+        self.update(|flow| flow.upstream_status = Some(status));
+    }
+
+    /// Who was asked upstream last.
+    pub(crate) fn hop(&self) -> Hop {
+        self.hop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The flow as far as it has come.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
@@ -38,6 +38,9 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
     check_framing(parts)?;
     let host = single_host(parts)?;
     let uri = &parts.uri;
+    if uri.path() == "*" && parts.method != Method::OPTIONS {
+        return Err(Refusal::malformed("`*` asks about a server as a whole, which only OPTIONS does"));
+    }
     if let Some(authority) = uri.authority() {
         if authority.as_str().contains('@') {
             return Err(Refusal::malformed("user information does not belong into a request's URL; use Authorization"));
@@ -47,6 +50,8 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
         }
     }
     match scope {
+        // A question about this proxy itself.
+        Scope::Proxy if uri.path() == "*" => Ok(Uri::from_static("*")),
         Scope::Proxy | Scope::Own => {
             let scheme = uri.scheme().filter(|_| uri.authority().is_some()).ok_or_else(not_a_proxy_request)?;
             let (name, port) = split(uri.authority().ok_or_else(not_a_proxy_request)?)?;
@@ -125,17 +130,13 @@ fn check_framing(parts: &Parts) -> Result<(), Refusal> {
             return Err(Refusal::malformed("Content-Length and Transfer-Encoding exclude each other"));
         }
     }
-    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
-    if parts.method != Method::CONNECT
-        && upgrades.any(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket"))
-    {
-        return Err(Refusal {
-            status: StatusCode::NOT_IMPLEMENTED,
-            kind: "http_upgrade_failed",
-            message: "WebSocket connections are not passed on; a tunnel rule for the host lets them by".to_owned(),
-        });
-    }
     Ok(())
+}
+
+/// Whether a request asks about the server as a whole (RFC 9110 section 9.3.7). To a proxy, a URL without a path
+/// would ask the same (RFC 9112 section 3.2.4), but is read by the `http` crate as one with the path `/`.
+pub(crate) fn is_about_server(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS && parts.uri.path() == "*"
 }
 
 /// The one Host field, where there is one.
@@ -186,10 +187,9 @@ fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri) -> Result<Ur
         Some(port) => format!("{host}:{port}"),
         None => host,
     };
+    // What `OPTIONS *` asks about has no path; which server it is, is all there is to say.
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    if path == "*" {
-        return Err(Refusal::malformed("`*` asks about the server as a whole, which a proxy cannot pass on"));
-    }
+    let path = if path == "*" { "/" } else { path };
     let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
     Uri::builder()
         .scheme(scheme.clone())

@@ -2,8 +2,8 @@
 
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -37,26 +37,62 @@ const CLAIMS: [&str; 11] = [
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     strip(headers);
     headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(http::header::EXPECT);
+    headers.remove(EXPECT);
     headers.remove("http2-settings");
     for name in CLAIMS {
         headers.remove(name);
     }
 }
 
-/// Removes what must not go back to the client.
+/// Notes and removes what a request says about this connection that is taken up again on the next: that its sender
+/// takes trailers (RFC 9110 section 10.1.4), and that it waits for leave to send its body (section 10.1.1). The rest
+/// goes.
+pub(crate) fn strip_request_but_wishes(headers: &mut HeaderMap, has_body: bool) {
+    let trailers = options(headers, &TE).any(|coding| {
+        let name = coding.split(';').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("trailers")
+    });
+    let expects = has_body && options(headers, &EXPECT).any(|option| option.eq_ignore_ascii_case("100-continue"));
+    // A sender that announces trailers must be able to send them, which hyper does only for those announced.
+    let announced = headers.get(TRAILER).cloned().filter(|_| has_body);
+    strip_request(headers);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if expects {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    }
+    if let Some(announced) = announced {
+        headers.insert(TRAILER, announced);
+    }
+}
+
+/// Whether the request expects something else than leave to send its body.
+pub(crate) fn expects_more(headers: &HeaderMap) -> bool {
+    headers.get_all(EXPECT).iter().any(|value| value.to_str().is_err())
+        || options(headers, &EXPECT).any(|option| !option.eq_ignore_ascii_case("100-continue"))
+}
+
+/// The members of a field that is a list.
+pub(crate) fn options<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty())
+}
+
+/// Removes what must not go back to the client. The announcement of trailers stays: without it hyper sends none on
+/// HTTP/1, and it does no harm where there are none.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    let announced = headers.get(TRAILER).cloned();
     strip(headers);
     headers.remove("proxy-authentication-info");
+    if let Some(announced) = announced {
+        headers.insert(TRAILER, announced);
+    }
 }
 
 fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+    let named: Vec<HeaderName> = options(headers, &CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
         // A sender that names these would make us change the message's framing or target.
         .filter(|name| ![CONTENT_LENGTH, HOST, CONNECTION].contains(name))
         .collect();

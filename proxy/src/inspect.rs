@@ -1,5 +1,6 @@
 //! What `larder cache` shows and does, as plain data. Everything here blocks.
 
+mod explain;
 mod manage;
 mod room;
 mod tree;
@@ -8,16 +9,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use http::Uri;
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
-use crate::cache::{Key, promise_key};
 use crate::flow::Class;
 use crate::policy::CacheControl;
 use crate::policy::freshness::{Judgement, Stored, current_age, judge, lifetime};
-use crate::rules::{Nature, Promised, Rules, Verdict};
-use crate::store::{Digest, ENTRY_COLUMNS, Entry, Learnt, Store, StoreError, damaged_rows, from_millis, intact};
+use crate::rules::{Nature, Promised, Verdict};
+use crate::store::{Digest, ENTRY_COLUMNS, Entry, Learnt, Store, StoreError, damaged_rows, intact};
 
+pub use self::explain::{Detail, Explanation, Last, Next, PromisedBy};
 pub use self::manage::{Dropped, Soundness, Target};
 pub use self::room::{Limits, Removed};
 pub use self::tree::{Folder, FolderSums, folder_of};
@@ -86,23 +86,6 @@ impl Report {
             && self.rows == 0
             && self.index.is_none()
     }
-}
-
-/// Why a URL is answered as it is.
-#[derive(Clone, Debug)]
-pub struct Explanation {
-    /// Canonical URL, the cache key.
-    pub key: String,
-    /// Whether signature parameters were dropped from it.
-    pub signed: bool,
-    /// What the rules say.
-    pub verdict: Verdict,
-    /// The digest that an index promised for it.
-    pub learnt: Option<Learnt>,
-    /// The stored variants, the newest first.
-    pub variants: Vec<Variant>,
-    /// The last outcome noted, when, and why.
-    pub last: Option<(String, SystemTime, String)>,
 }
 
 /// One stored variant.
@@ -241,24 +224,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// Why a URL is answered as it is; `None` when it is not an absolute http or https URL.
-    pub fn explain(&self, url: &str, rules: &Rules, now: SystemTime) -> Result<Option<Explanation>, StoreError> {
-        let Some((uri, key)) = url.parse::<Uri>().ok().and_then(|uri| Key::of(&uri).map(|key| (uri, key))) else {
-            return Ok(None);
-        };
-        let verdict = rules.classify(uri.path(), None);
-        let learnt = self.promised(&promise_key(&key))?;
-        let explained = |entry| explain_entry(entry, &verdict, learnt.as_ref(), now);
-        let variants = self.lookup(&key.hash)?.into_iter().map(explained).collect();
-        let last = self
-            .read_index()
-            .query_row("SELECT outcome, at, why FROM outcome WHERE key = ?1", [&key.hash[..]], |row| {
-                Ok((row.get(0)?, from_millis(row.get(1)?), row.get(2)?))
-            })
-            .optional()?;
-        Ok(Some(Explanation { key: key.url, signed: key.signed, verdict, learnt, variants, last }))
-    }
 }
 
 fn explain_entry(entry: Entry, verdict: &Verdict, learnt: Option<&Learnt>, now: SystemTime) -> Variant {
@@ -266,12 +231,17 @@ fn explain_entry(entry: Entry, verdict: &Verdict, learnt: Option<&Learnt>, now: 
     let is_it = |promised: &Promised| promised.name() != "sha256" || promised.hex == entry.digest.to_string();
     let known = verdict.promised.as_ref().or(learnt.map(|learnt| &learnt.promise.promised)).is_some_and(is_it);
     let fits = entry.draft.status == 200 && verdict.fits(&entry.draft.headers);
+    explain_as(entry, if fits { verdict.nature.with_digest(known) } else { Nature::Plain }, now)
+}
+
+/// What would come of a request for an entry that lives so long, without a run that has confirmed it.
+fn explain_as(entry: Entry, nature: Nature, now: SystemTime) -> Variant {
     let stored = Stored {
         status: entry.draft.status,
         headers: &entry.draft.headers,
         requested: entry.draft.requested,
         responded: entry.draft.responded,
-        nature: if fits { verdict.nature.with_digest(known) } else { Nature::Plain },
+        nature,
     };
     let (usable, why) = match judge(&stored, &CacheControl::default(), now, None) {
         Judgement::Use(why) | Judgement::UseAndAsk(why) => (true, why),

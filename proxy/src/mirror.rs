@@ -151,19 +151,20 @@ pub struct Mirror {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum From {
-    /// Every path of a host, over `http` and `https`.
-    Host(String),
+    /// What is below a path of a host, over `http` and `https`; the path begins and ends in `/`.
+    Host { host: String, path: String },
     /// Everything below a URL, which ends in `/`.
     Prefix(Url),
 }
 
 impl Mirror {
-    /// Reads a rule with one mirror: `from` is a host name or an `http(s)` URL prefix, `to` an `http(s)` URL prefix.
+    /// Reads a rule with one mirror: `from` is a host name, `host/path`, or an `http(s)` URL prefix; `to` is an
+    /// `http(s)` URL prefix.
     pub fn parse(from: &str, to: &str) -> Result<Self, ConfigError> {
         Self::new(from, vec![TargetConfig::new(to)])
     }
 
-    /// Reads a rule: `from` is a host name or an `http(s)` URL prefix.
+    /// Reads a rule: `from` is a host name, `host/path`, or an `http(s)` URL prefix.
     pub fn new(from: &str, targets: Vec<TargetConfig>) -> Result<Self, ConfigError> {
         // A URL that is refused may hold a password.
         let refuse = |to: &str, reason| {
@@ -181,10 +182,13 @@ impl Mirror {
         let targets = targets.into_iter().map(read).collect::<Result<_, _>>()?;
         let from = if from.contains("://") {
             From::Prefix(prefix(from).map_err(|reason| refuse(&first, reason))?)
-        } else if from.is_empty() || from.contains(['/', ':', '@', '*', ' ']) {
-            return Err(refuse(&first, "what is mirrored is a host name or a URL"));
         } else {
-            From::Host(from.trim_end_matches('.').to_ascii_lowercase())
+            let (host, path) = from.find('/').map_or((from, "/"), |at| from.split_at(at));
+            if host.is_empty() || from.contains([':', '@', '*', ' ', '?', '#']) {
+                return Err(refuse(&first, "what is mirrored is a host name, with or without a path, or a URL"));
+            }
+            let path = if path.ends_with('/') { path.to_owned() } else { format!("{path}/") };
+            From::Host { host: host.trim_end_matches('.').to_ascii_lowercase(), path }
         };
         Ok(Self { from, targets })
     }
@@ -197,9 +201,9 @@ impl Mirror {
     /// The public prefix this rule stands for, given a URL it covers.
     fn public_prefix(&self, url: &Url) -> Option<String> {
         match &self.from {
-            From::Host(host) => {
-                let covered = url.host_str() == Some(host) && url.port().is_none();
-                covered.then(|| format!("{}://{host}/", url.scheme()))
+            From::Host { host, path } => {
+                let covered = url.host_str() == Some(host) && url.port().is_none() && url.path().starts_with(path);
+                covered.then(|| format!("{}://{host}{path}", url.scheme()))
             }
             From::Prefix(prefix) => url.as_str().starts_with(prefix.as_str()).then(|| prefix.to_string()),
         }
@@ -208,7 +212,7 @@ impl Mirror {
     /// The public prefix for somebody who does not know by which scheme it was asked for.
     fn canonical_prefix(&self) -> String {
         match &self.from {
-            From::Host(host) => format!("https://{host}/"),
+            From::Host { host, path } => format!("https://{host}{path}"),
             From::Prefix(prefix) => prefix.to_string(),
         }
     }
@@ -217,7 +221,7 @@ impl Mirror {
 impl std::fmt::Display for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.from {
-            From::Host(host) => f.write_str(host),
+            From::Host { host, path } => write!(f, "{host}{}", if path == "/" { "" } else { path }),
             From::Prefix(prefix) => prefix.fmt(f),
         }
     }

@@ -45,21 +45,44 @@ pub struct UpstreamError {
     pub retryable: bool,
 }
 
-/// Where on the way to the origin something failed.
+/// Where on the way to the origin something failed. Each has its error type in `Proxy-Status` (see
+/// [`crate::error::rescue`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The address may not be dialled by this client.
     Denied,
     /// The name has no address.
     Resolve,
-    /// No connection.
+    /// The connection was refused.
     Connect,
-    /// The upstream proxy refused.
+    /// No way leads to the address.
+    Unroutable,
+    /// Nobody answered the attempt to connect.
+    ConnectTimeout,
+    /// The upstream proxy could not be used: unreachable, silent, or not a proxy.
     Proxy,
-    /// The TLS handshake failed.
+    /// The upstream proxy answered with this status, and nothing else.
+    ProxyAnswered(u16),
+    /// The origin's certificate is not to be trusted.
     Tls,
-    /// The connection was lost, or the answer was not HTTP.
+    /// The TLS handshake failed in another way.
+    TlsHandshake,
+    /// The origin ended the TLS handshake with this alert.
+    TlsAlert(u8),
+    /// What was answered was not HTTP, or not what was asked for.
     Exchange,
+    /// The connection was lost before anything of an answer had arrived.
+    Terminated,
+    /// The connection was lost in the middle of an answer's head.
+    Incomplete,
+    /// The answer's head is larger than is read.
+    HeadTooLarge,
+    /// The origin switched protocols wrongly, or not though it said so.
+    Upgrade,
     /// No answer in time.
     Timeout,
+    /// The client's own body broke off, or was no proper HTTP.
+    Client,
+    /// The client did not send its body in time.
+    ClientTimeout,
 }

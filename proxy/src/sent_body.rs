@@ -10,21 +10,46 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
+use crate::kept_body::KeptBody;
+use crate::taking::Taking;
 
-/// Holds the flow until the last byte has left. Trailers are dropped.
+/// Holds the flow until the last byte has left.
 pub(crate) struct SentBody {
     inner: Body,
     flow: Arc<FlowRecorder>,
     /// Bytes still to come, where the length is known.
     left: Option<u64>,
     ended: bool,
+    /// The client's connection, where there is one.
+    taking: Option<Arc<Taking>>,
+    /// Whether something was handed out last.
+    offered: bool,
+    request: Option<KeptBody>,
 }
 
 impl SentBody {
-    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>) -> Self {
+    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Option<Arc<Taking>>) -> Self {
         let left = inner.size_hint().exact();
         let ended = inner.is_end_stream();
-        Self { inner, flow, left, ended }
+        Self { inner, flow, left, ended, taking, offered: false, request: None }
+    }
+
+    /// Holds the request's body as long.
+    pub(crate) fn keeping(mut self, request: Option<KeptBody>) -> Self {
+        self.request = request;
+        self
+    }
+
+    /// Notes for the connection whether the client has something to take.
+    fn note(&mut self, offered: bool) {
+        let Some(taking) = &self.taking else { return };
+        match (self.offered, offered) {
+            (false, true) => taking.offers(),
+            (true, true) => taking.took(),
+            (true, false) => taking.waits(),
+            (false, false) => {}
+        }
+        self.offered = offered;
     }
 }
 
@@ -34,29 +59,28 @@ impl http_body::Body for SentBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else { return Poll::Pending };
-            return Poll::Ready(match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => {
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            this.note(false);
+            return Poll::Pending;
+        };
+        this.note(matches!(frame, Some(Ok(_))));
+        match &frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => {
                     let length = data.len() as u64;
                     this.flow.sent(length);
                     this.left = this.left.map(|left| left.saturating_sub(length));
-                    Some(Ok(Frame::data(data)))
                 }
-                Some(Ok(Err(_trailers))) => continue,
-                Some(Err(error)) => {
-                    this.flow.update(|flow| {
-                        flow.outcome = Outcome::Error;
-                        flow.why = format!("{}; the answer broke off: {error}", flow.why);
-                    });
-                    Some(Err(error))
-                }
-                None => {
-                    this.ended = true;
-                    None
-                }
-            });
+                // Trailers are a body's end.
+                None => this.ended = true,
+            },
+            Some(Err(error)) => this.flow.update(|flow| {
+                flow.outcome = Outcome::Error;
+                flow.why = format!("{}; the answer broke off: {error}", flow.why);
+            }),
+            None => this.ended = true,
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -70,10 +94,13 @@ impl http_body::Body for SentBody {
 
 impl Drop for SentBody {
     fn drop(&mut self) {
+        self.note(false);
         // hyper does not ask again once the announced length is reached.
         let complete = self.ended || self.left == Some(0) || self.inner.is_end_stream();
         if !complete {
             self.flow.update(|flow| flow.aborted = true);
+        } else if let Some(request) = self.request.take() {
+            request.linger();
         }
     }
 }

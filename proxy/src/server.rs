@@ -3,25 +3,35 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::ext::Protocol as ConnectProtocol;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::connect;
 use crate::error::answer;
 use crate::forward::Scope;
 use crate::identity::Client;
+use crate::kept_body::KeptBody;
 use crate::service;
 use crate::shared::Shared;
+use crate::taking::Taking;
+use crate::upgrade;
 use crate::upstream::connector::Io;
 use crate::upstream::idle_body::IdleBody;
+
+/// Requests at a time on one HTTP/2 connection: cargo and gRPC clients have a hundred and more.
+const STREAMS: u32 = 256;
 
 /// Which HTTP is spoken; settled by ALPN, or HTTP/1 where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +60,22 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     let stop = session.stop.clone();
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
+    let (taking, patience) = (Arc::new(Taking::new()), session.shared.config.timeouts.send);
+    let for_answers = taking.clone();
     let session = Arc::new(session);
-    let service = service_fn(move |request| handle(session.clone(), request));
+    let calm = Arc::new(Calm::default());
+    let cancelled = calm.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(for_answers.clone());
+        // Made here, and not when it is first polled: a request may be cancelled before that.
+        let call = Call { calm: cancelled.clone(), done: false };
+        let session = session.clone();
+        async move {
+            let answer = handle(session, request).await;
+            call.end();
+            answer
+        }
+    });
     let io = TokioIo::new(io);
     let result = match protocol {
         Protocol::Http1 => {
@@ -59,6 +83,7 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = taking.stalled(patience) => return gone(patience),
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
@@ -69,6 +94,11 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
             let mut connection = std::pin::pin!(http2().serve_connection(io, service));
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = taking.stalled(patience) => return gone(patience),
+                () = calm.lost.notified() => {
+                    tracing::debug!("a client cancels its requests as fast as it makes them");
+                    return;
+                }
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
@@ -81,10 +111,49 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     }
 }
 
+fn gone(patience: Duration) {
+    tracing::debug!("a client took nothing of its answers for {} s", patience.as_secs());
+}
+
 async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &CancellationToken) -> hyper::Result<()> {
     tokio::select! {
         result = connection => result,
         () = abort.cancelled() => Ok(()),
+    }
+}
+
+/// How a client's requests on one connection fare. Cancelling each at once costs the client nothing and us a request
+/// upstream, and gets round the limit of streams ("rapid reset").
+#[derive(Default)]
+struct Calm {
+    /// Requests cancelled, less those that ended.
+    cancelled: AtomicI64,
+    lost: Notify,
+}
+
+/// More than a client has open at a time: one that gives up all at once is nothing unusual.
+const CANCELLED: i64 = 2 * STREAMS as i64;
+
+struct Call {
+    calm: Arc<Calm>,
+    done: bool,
+}
+
+impl Call {
+    fn end(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let cancelled = &self.calm.cancelled;
+        if self.done {
+            let _ =
+                cancelled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count > 0).then(|| count - 1));
+        } else if cancelled.fetch_add(1, Ordering::Relaxed) >= CANCELLED {
+            self.calm.lost.notify_one();
+        }
     }
 }
 
@@ -98,18 +167,27 @@ fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(256)
+        .max_concurrent_streams(STREAMS)
         .max_header_list_size(64 * 1024)
-        .initial_stream_window_size(1024 * 1024)
-        .initial_connection_window_size(4 * 1024 * 1024)
+        // For uploads. One that its origin does not read must not use up the connection's: 31 may stall.
+        .initial_stream_window_size(512 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        // What waits for a client that reads slowly, for each stream.
+        .max_send_buf_size(64 * 1024)
         .max_pending_accept_reset_streams(64)
+        .max_local_error_reset_streams(64)
+        .enable_connect_protocol()
         .keep_alive_interval(Duration::from_mins(1))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
 }
 
-async fn handle(session: Arc<Session>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    if request.method() == Method::CONNECT {
+async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    if let Some(protocol) = request.extensions_mut().remove::<ConnectProtocol>() {
+        if let Err(refusal) = upgrade::from_extended_connect(&mut request, protocol.as_str()) {
+            return Ok(refusal.response());
+        }
+    } else if request.method() == Method::CONNECT {
         return Ok(if session.scope == Scope::Proxy {
             connect::accept(&session, request).await
         } else {
@@ -117,6 +195,11 @@ async fn handle(session: Arc<Session>, request: Request<Incoming>) -> Result<Res
         });
     }
     let limit = session.shared.config.timeouts.idle;
-    let request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
+        let kept = KeptBody::new(std::mem::replace(request.body_mut(), body::empty()));
+        *request.body_mut() = kept.clone().boxed();
+        request.extensions_mut().insert(kept);
+    }
     Ok(service::respond(&session.shared, &session.client, &session.scope, request).await)
 }

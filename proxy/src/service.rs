@@ -2,26 +2,38 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, UPGRADE};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use crate::body::{self, Body};
-use crate::error::Refusal;
+use crate::cache::Mode;
+use crate::error::{self, Refusal};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::{self, Scope};
 use crate::hop_by_hop;
 use crate::identity::Client;
-use crate::origin::RequestContext;
+use crate::kept_body::KeptBody;
+use crate::max_forwards;
+use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::redact;
 use crate::sent_body::SentBody;
 use crate::shared::Shared;
+use crate::taking::Taking;
+use crate::upgrade;
 use crate::upstream::route::target;
 
 /// Answers one request of a client; failures are answers too.
-pub(crate) async fn respond(shared: &Shared, client: &Client, scope: &Scope, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn respond(
+    shared: &Arc<Shared>,
+    client: &Client,
+    scope: &Scope,
+    request: Request<Body>,
+) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
+    let (taking, kept) = (parts.extensions.remove::<Arc<Taking>>(), parts.extensions.remove::<KeptBody>());
     let uri = forward::absolute_uri(&parts, scope)
         // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
@@ -36,14 +48,8 @@ pub(crate) async fn respond(shared: &Shared, client: &Client, scope: &Scope, req
     let head = parts.method == Method::HEAD;
     let response = match uri {
         Ok(uri) => {
-            hop_by_hop::strip_request(&mut parts.headers);
-            if let Some(value) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
-                parts.headers.insert(HOST, value);
-            }
-            hop_by_hop::add_via(&mut parts.headers, via_version(parts.version), &shared.via);
-            parts.uri = uri;
             let context = RequestContext { flow: flow.clone(), guest: client.is_guest() };
-            shared.cache.call(Request::from_parts(parts, body), context).await
+            pass_on(shared, parts, uri, body, context).await
         }
         Err(refusal) => {
             flow.outcome(Outcome::Denied, refusal.message.clone());
@@ -51,11 +57,75 @@ pub(crate) async fn respond(shared: &Shared, client: &Client, scope: &Scope, req
         }
     };
     waiting.over();
-    finish(response, flow, head, &shared.via)
+    finish(response, flow, head, &shared.via, taking).map(|body| body.keeping(kept).boxed())
+}
+
+/// Sends the request the way it has to go: to the cache, past it to the origin, or no further.
+async fn pass_on(
+    shared: &Arc<Shared>,
+    mut parts: Parts,
+    uri: Uri,
+    body: Body,
+    context: RequestContext,
+) -> Response<Body> {
+    if hop_by_hop::expects_more(&parts.headers) {
+        let message = "nothing but `100-continue` can be expected of this proxy";
+        context.flow.outcome(Outcome::Denied, message);
+        return error::answer(StatusCode::EXPECTATION_FAILED, "http_request_error", message);
+    }
+    match max_forwards::count_down(&parts.method, &mut parts.headers) {
+        Ok(false) if uri.authority().is_some() => {}
+        Ok(_) => {
+            context.flow.outcome(Outcome::Bypass, "a question for the proxy itself");
+            return max_forwards::answer(&parts, &uri);
+        }
+        Err(refusal) => {
+            context.flow.outcome(Outcome::Denied, refusal.message.clone());
+            return refusal.response();
+        }
+    }
+    let about_server = forward::is_about_server(&parts);
+    let upgrade = upgrade::take(&mut parts, &body);
+    hop_by_hop::strip_request_but_wishes(&mut parts.headers, !body.is_end_stream());
+    if let Some(value) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        parts.headers.insert(HOST, value);
+    }
+    hop_by_hop::add_via(&mut parts.headers, via_version(parts.version), &shared.via);
+    parts.uri = uri;
+    let request = Request::from_parts(parts, body);
+    // Boxed: a connection holds this future for as long as it lasts, and most of that time asks nothing.
+    match upgrade {
+        Some(upgrade) => Box::pin(upgrade.pass(shared, request, &context)).await,
+        None if about_server => Box::pin(ask_server(shared, request, &context)).await,
+        None => Box::pin(shared.cache.call(request, context)).await,
+    }
+}
+
+/// `OPTIONS *` goes to the origin past the cache.
+async fn ask_server(shared: &Shared, request: Request<Body>, context: &RequestContext) -> Response<Body> {
+    let why = "a question about the server as a whole";
+    let result = if shared.cache.mode() == Mode::Offline {
+        context.flow.update(|flow| flow.offline_miss = true);
+        let message = format!("{why} cannot be asked offline");
+        Err(UpstreamError { phase: Phase::Denied, message, retryable: false })
+    } else {
+        shared.origin.ask_server(request, context).await
+    };
+    match result {
+        Ok(response) => {
+            context.flow.outcome(Outcome::Bypass, why);
+            response
+        }
+        Err(error) => {
+            let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
+            context.flow.outcome(outcome, error.message.clone());
+            error::rescue(&error)
+        }
+    }
 }
 
 /// Rules that need the whole URI: loops, and the user's lists of hosts.
-fn check(shared: &Shared, parts: &http::request::Parts, uri: Uri) -> Result<Uri, Refusal> {
+fn check(shared: &Shared, parts: &Parts, uri: Uri) -> Result<Uri, Refusal> {
     if hop_by_hop::has_passed(&parts.headers, &shared.via) {
         return Err(Refusal {
             status: StatusCode::LOOP_DETECTED,
@@ -72,17 +142,38 @@ fn check(shared: &Shared, parts: &http::request::Parts, uri: Uri) -> Result<Uri,
     Ok(uri)
 }
 
-fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &str) -> Response<Body> {
+fn finish(
+    response: Response<Body>,
+    flow: Arc<FlowRecorder>,
+    head: bool,
+    via: &str,
+    taking: Option<Arc<Taking>>,
+) -> Response<SentBody> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
+    // Only a switch that was agreed on comes here with this status.
+    let switched = parts.headers.remove(UPGRADE).filter(|_| parts.status == StatusCode::SWITCHING_PROTOCOLS);
     hop_by_hop::strip_response(&mut parts.headers);
-    hop_by_hop::add_via(&mut parts.headers, "1.1", via);
+    if let Some(protocol) = switched {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(UPGRADE, protocol);
+    }
+    if parts.extensions.get::<Close>().is_some() {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let hop = flow.hop();
+    error::name_next_hop(&parts.extensions, &mut parts.headers, &hop.name);
+    hop_by_hop::add_via(&mut parts.headers, via_version(hop.version.unwrap_or(Version::HTTP_11)), via);
     flow.update(|flow| flow.status = parts.status.as_u16());
     let body = if head { body::empty() } else { body };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     flow.expect(body.size_hint().exact().or(announced));
-    Response::from_parts(parts, SentBody::new(body, flow).boxed())
+    Response::from_parts(parts, SentBody::new(body, flow, taking))
 }
+
+/// Marks an answer after which the connection ends: what follows may not have been meant as a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Close;
 
 fn via_version(version: Version) -> &'static str {
     match version {

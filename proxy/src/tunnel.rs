@@ -1,14 +1,19 @@
-//! Bytes passed on unseen, by a rule of the user.
+//! Bytes passed on unseen: by a rule of the user, or after a switch of protocols.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep_until};
 
 use crate::cache::Mode;
+use crate::config::Timeouts;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::origin::{Phase, UpstreamError};
 use crate::server::Session;
+use crate::shared::Shared;
 use crate::upstream::connector::Io;
 
 /// Begins the flow of a tunnel.
@@ -52,45 +57,93 @@ pub(crate) async fn open(
     }
 }
 
-/// Passes bytes both ways until both sides have ended, or the proxy stops for good.
-pub(crate) async fn copy(
-    session: &Session,
-    client: impl AsyncRead + AsyncWrite + Unpin,
-    upstream: Box<dyn Io>,
-    flow: Arc<FlowRecorder>,
-) {
+/// Passes bytes both ways until both sides have ended, one breaks off, neither sends for too long, or the proxy
+/// stops for good.
+pub(crate) async fn copy(shared: &Shared, client: impl Io, upstream: impl Io, flow: &Arc<FlowRecorder>) {
     let (client_read, client_write) = tokio::io::split(client);
     let (upstream_read, upstream_write) = tokio::io::split(upstream);
-    let down = one_way(upstream_read, client_write, |bytes| {
+    let life = Life::new(&shared.config.timeouts);
+    let down = one_way(upstream_read, client_write, &life, |bytes| {
         flow.sent(bytes);
         flow.update(|flow| flow.bytes_upstream += bytes);
     });
-    let up = one_way(client_read, upstream_write, |_| {});
+    let up = one_way(client_read, upstream_write, &life, |bytes| flow.received(bytes));
+    let broken = |why: String| {
+        flow.update(|flow| {
+            flow.aborted = true;
+            flow.why = format!("{}; {why}", flow.why);
+        });
+    };
     tokio::select! {
         result = async { tokio::try_join!(down, up) } => {
             if let Err(error) = result {
-                flow.update(|flow| {
-                    flow.aborted = true;
-                    flow.why = format!("{}; it broke off: {error}", flow.why);
-                });
+                broken(format!("it broke off: {error}"));
             }
         }
-        () = session.shared.abort.cancelled() => flow.update(|flow| flow.aborted = true),
+        limit = life.over() => broken(format!("nothing passed for {} s, so it was closed", limit.as_secs())),
+        () = shared.abort.cancelled() => flow.update(|flow| flow.aborted = true),
     }
 }
 
 async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    life: &Life,
     count: impl Fn(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = from.read(&mut buffer).await?;
+        let length = match from.read(&mut buffer).await {
+            // Many peers end TLS without saying so; the protocol inside tells whether it was whole.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
+        life.moved();
         if length == 0 {
+            life.half_closed.store(true, Ordering::Relaxed);
             return to.shutdown().await;
         }
-        to.write_all(&buffer[..length]).await?;
-        count(length as u64);
+        let mut left = &buffer[..length];
+        while !left.is_empty() {
+            let written = to.write(left).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            life.moved();
+            count(written as u64);
+            left = &left[written..];
+        }
+        to.flush().await?;
+    }
+}
+
+/// When bytes last passed, in either direction.
+struct Life {
+    last: Mutex<Instant>,
+    half_closed: AtomicBool,
+    limits: Timeouts,
+}
+
+impl Life {
+    fn new(limits: &Timeouts) -> Self {
+        Self { last: Mutex::new(Instant::now()), half_closed: AtomicBool::new(false), limits: *limits }
+    }
+
+    fn moved(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Waits until nothing has passed for the limit, which it returns. A side that has ended gives the other less
+    /// time: most that end so have simply gone away.
+    async fn over(&self) -> Duration {
+        loop {
+            let limit = if self.half_closed.load(Ordering::Relaxed) { self.limits.idle } else { self.limits.tunnel };
+            let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last + limit <= Instant::now() {
+                return limit;
+            }
+            // Looked at again in time for the shorter limit, should a side end.
+            sleep_until((last + limit).min(Instant::now() + self.limits.idle)).await;
+        }
     }
 }

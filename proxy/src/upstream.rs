@@ -1,8 +1,10 @@
 //! The way to the origin: mirror, route, guard, dial, TLS, exchange.
 
+pub(crate) mod alone;
 pub mod client;
 pub(crate) mod connector;
 pub(crate) mod dial;
+pub(crate) mod failure;
 pub(crate) mod first_contact;
 pub(crate) mod idle_body;
 pub(crate) mod mirrored;
@@ -10,3 +12,4 @@ pub(crate) mod proxy_connect;
 pub mod roots;
 pub mod route;
 pub(crate) mod tls;
+mod upload;

@@ -99,7 +99,7 @@ pub struct ProxyArgs {
     /// Trust these certificates (PEM) upstream, beside the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub ca_file: Vec<PathBuf>,
-    /// Fetch what is at FROM, a host or URL prefix, from TO; may be repeated
+    /// Fetch what is at FROM, a host or URL prefix, from TO; may be repeated, also for one FROM
     #[arg(long, value_name = "FROM=TO")]
     pub mirror: Vec<String>,
     /// Do not look into TLS to this host (also *.example.org); may be repeated

@@ -1,21 +1,20 @@
 //! `larder cache`: what is stored, whether it is sound, and making room.
 
+mod explain;
 mod list;
 mod manage;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use larder_proxy::inspect::{Explanation, Limits, Report};
-use larder_proxy::rules::Rules;
-use larder_proxy::store::{Store, StoreError};
+use larder_proxy::inspect::{Limits, Report};
+use larder_proxy::store::{Damage, Store, StoreError};
 use serde_json::json;
 
-use super::args::{CacheCommand, CacheExplainArgs, CacheGcArgs, CacheVerifyArgs, JsonArgs};
+use super::args::{CacheCommand, CacheGcArgs, CacheVerifyArgs, JsonArgs};
 use super::console::Console;
 use super::proxy_config::rules;
 use super::settings::{Settings, parse_bytes, parse_seconds};
-use crate::engine::ui::duration as shown_duration;
 use crate::error::{Error, Exit, Result};
 use crate::output::text::{bytes, printable, table};
 
@@ -34,7 +33,7 @@ pub(super) fn run(command: &CacheCommand, settings: &Settings, console: &Console
         CacheCommand::Pin(args) => manage::pin(args, true, &open()?, console),
         CacheCommand::Unpin(args) => manage::pin(args, false, &open()?, console),
         CacheCommand::Gc(args) => gc(args, settings, &open()?, console),
-        CacheCommand::Explain(args) => explain(args, &rules(settings)?, &open()?, console),
+        CacheCommand::Explain(args) => explain::explain(args, &rules(settings)?, &open()?, console),
     }
 }
 
@@ -50,6 +49,7 @@ fn read(error: StoreError) -> Error {
 
 fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
     let stats = store.stats().map_err(read)?;
+    let damage = store.damage().map_err(read)?;
     if args.json {
         let classes: Vec<_> = stats
             .classes
@@ -58,6 +58,9 @@ fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
             .collect();
         return console.json(&json!({
             "entries": stats.entries, "blobs": stats.blobs, "bytes": stats.bytes, "uses": stats.uses, "classes": classes,
+            "damage": damage.iter().map(|(kind, times, last)| json!({
+                "kind": kind.as_str(), "times": times, "last": timestamp(*last),
+            })).collect::<Vec<_>>(),
         }));
     }
     console.line(&format!("{}", store.root().display()))?;
@@ -72,7 +75,19 @@ fn stats(args: &JsonArgs, store: &Store, console: &Console) -> Result<()> {
     for (class, entries, size) in &stats.classes {
         rows.push(vec![class.as_str().to_owned(), entries.to_string(), bytes(*size)]);
     }
-    table(&rows, &[1, 2]).iter().try_for_each(|line| console.line(line))
+    table(&rows, &[1, 2]).iter().try_for_each(|line| console.line(line))?;
+    damage.iter().try_for_each(|(kind, found, last)| {
+        let what = match kind {
+            Damage::Body => "a damaged or missing body",
+            Damage::Row => "a damaged row of the index",
+            Damage::Index => "a damaged index",
+        };
+        console.line(&format!("{what}: found and healed {}, last on {}", times(*found), timestamp(*last)))
+    })
+}
+
+fn timestamp(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap_or_default().round(jiff::Unit::Second).unwrap_or_default().to_string()
 }
 
 fn verify(args: &CacheVerifyArgs, dir: &Path, console: &Console) -> Result<()> {
@@ -82,7 +97,7 @@ fn verify(args: &CacheVerifyArgs, dir: &Path, console: &Console) -> Result<()> {
         console.json(&json!({
             "sound": report.is_sound(), "blobs": report.blobs, "bytes": report.bytes, "damaged": report.damaged,
             "missing": report.missing, "unreferenced": report.unreferenced, "unknown": report.unknown,
-            "leftover": report.leftover, "index": report.index, "repaired": report.repaired,
+            "leftover": report.leftover, "rows": report.rows, "index": report.index, "repaired": report.repaired,
         }))?;
     } else {
         verify_lines(&report, dir, console)?;
@@ -118,6 +133,9 @@ fn verify_lines(report: &Report, root: &Path, console: &Console) -> Result<()> {
         if found.len() > SHOWN {
             console.line(&format!("  and {} more", found.len() - SHOWN))?;
         }
+    }
+    if report.rows > 0 {
+        console.line(&format!("damaged rows of the index: {}", report.rows))?;
     }
     if let Some(index) = &report.index {
         console.line(&format!("damaged index: {}", printable(index)))?;
@@ -171,80 +189,10 @@ fn parse_age(text: &str) -> Result<Duration> {
         .map_err(|_| Error::new(format!("cannot use --max-age: {text:?} is not a time")).hint("write it as 30d or 12h"))
 }
 
-fn explain(args: &CacheExplainArgs, rules: &Rules, store: &Store, console: &Console) -> Result<()> {
-    let found = store.explain(&args.url, rules, SystemTime::now()).map_err(read)?;
-    let Some(explanation) = found else {
-        return Err(Error::new(format!("{} is not a URL that can be cached", args.url))
-            .hint("give an absolute http or https URL"));
-    };
-    if args.json.json {
-        return console.json(&explanation_json(&explanation));
-    }
-    console.line(&format!("key: {}", printable(&explanation.key)))?;
-    if explanation.signed {
-        console.line("     (signature parameters are not part of it)")?;
-    }
-    console.line(&format!("rule: {}", rule_words(&explanation)))?;
-    if let Some(learnt) = &explanation.learnt {
-        let promised = &learnt.promise.promised;
-        console.line(&format!("digest: {} {}, said {}", promised.name(), promised.hex, printable(&learnt.source)))?;
-    }
-    if let Some((outcome, at, why)) = &explanation.last {
-        let ago = SystemTime::now().duration_since(*at).unwrap_or_default();
-        console.line(&format!("last request: {outcome}, {} ago: {why}", shown_duration(ago)))?;
-    }
-    if explanation.variants.is_empty() {
-        return console.line("stored: nothing");
-    }
-    for variant in &explanation.variants {
-        let entry = &variant.entry;
-        let size = bytes(entry.size);
-        console.line(&format!("stored: status {}, {size}, served {}", entry.draft.status, times(entry.uses)))?;
-        console.line(&format!("  sha256 {}", entry.digest))?;
-        for (name, value) in &entry.draft.vary {
-            console.line(&format!("  only for {name}: {}", printable(value.as_deref().unwrap_or("(none)"))))?;
-        }
-        let age = shown_duration(Duration::from_secs(variant.age));
-        // What never changes has no use for a lifetime.
-        if variant.lasts {
-            console.line(&format!("  {age} old"))?;
-        } else {
-            let lifetime = shown_duration(Duration::from_secs(variant.lifetime));
-            console.line(&format!("  fresh for {lifetime}, {age} old"))?;
-        }
-        let next = if variant.usable { "served as it is" } else { "upstream is asked first" };
-        console.line(&format!("  next request: {next} ({})", variant.why))?;
-    }
-    Ok(())
-}
-
 fn times(count: u64) -> String {
     match count {
         0 => "never".to_owned(),
         1 => "once".to_owned(),
         count => format!("{count} times"),
     }
-}
-
-/// The rule that decides, and what it says.
-fn rule_words(explanation: &Explanation) -> String {
-    let verdict = &explanation.verdict;
-    let promised = if verdict.promised.is_some() { ", its digest is in the URL" } else { "" };
-    format!("{} ({}, {:?}{promised})", verdict.rule, verdict.class.as_str(), verdict.nature).to_lowercase()
-}
-
-fn explanation_json(explanation: &Explanation) -> serde_json::Value {
-    json!({
-        "key": explanation.key,
-        "signed": explanation.signed,
-        "rule": rule_words(explanation),
-        "promised": explanation.learnt.as_ref().map(|learnt| json!({
-            "algorithm": learnt.promise.promised.name(), "digest": learnt.promise.promised.hex, "by": learnt.source,
-        })),
-        "last": explanation.last.as_ref().map(|(outcome, _, why)| json!({ "outcome": outcome, "why": why })),
-        "variants": explanation.variants.iter().map(|variant| json!({
-            "status": variant.entry.draft.status, "bytes": variant.entry.size, "digest": variant.entry.digest.to_string(),
-            "lifetime": variant.lifetime, "age": variant.age, "usable": variant.usable, "why": variant.why,
-        })).collect::<Vec<_>>(),
-    })
 }

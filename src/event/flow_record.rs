@@ -35,7 +35,8 @@ pub struct FlowRecord {
     pub why: String,
     /// What the URL names: `package`, `index`, `image` or `other`.
     pub class: String,
-    /// Way to the origin: `direct`, `proxy URL` or `mirror URL`; empty when upstream was not asked.
+    /// Way to the origin: `direct`, `proxy URL` or `mirror URL`, with `(not URL: why; …)` for mirrors passed over; empty
+    /// when upstream was not asked.
     pub route: String,
     /// HTTP status of upstream's answer; null when it was not asked, or did not answer.
     pub upstream_status: Option<u16>,

@@ -14,7 +14,9 @@ fn filled() -> (Larder, Origin) {
 
 fn shown(larder: &Larder, arguments: &[&str]) -> String {
     let output = larder.run([&["cache"], arguments].concat()).expect(0).stdout;
-    for line in output.lines().filter(|line| !line.contains("http") && !line.starts_with('{')) {
+    for line in
+        output.lines().filter(|line| !line.contains("http") && !line.contains("promised:") && !line.starts_with('{'))
+    {
         assert!(line.chars().count() <= 80, "too wide: {line}");
     }
     output.replace(&larder.cache().display().to_string(), "[cache]")
@@ -23,7 +25,14 @@ fn shown(larder: &Larder, arguments: &[&str]) -> String {
 #[test]
 fn they_say_what_is_stored_and_why() {
     let (larder, _origin) = filled();
-    let filters = [(r"\d+(\.\d+)? s (ago|old)", "[time] $2"), (r#""last_used":"[^"]+""#, r#""last_used":"[time]""#)];
+    let filters = [
+        (r"\d+(\.\d+)? s (ago|old)", "[time] $2"),
+        (r#""last_used":"[^"]+""#, r#""last_used":"[time]""#),
+        (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[date]"),
+        (r#""age":\d+"#, r#""age":[age]"#),
+        (r"ttl=\d+", "ttl=[left]"),
+        (r"127\.0\.0\.1:\d+", "[mirror]"),
+    ];
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!("ls", shown(&larder, &["ls"]));
         insta::assert_snapshot!("ls_filtered", shown(&larder, &["ls", "pool"]));
@@ -33,6 +42,11 @@ fn they_say_what_is_stored_and_why() {
         for (name, path) in [("explain_package", DEB), ("explain_index", INDEX), ("explain_plain", PLAIN)] {
             insta::assert_snapshot!(name, shown(&larder, &["explain", &format!("http://example.org{path}")]));
         }
+        for (name, path) in [("explain_package_json", DEB), ("explain_plain_json", PLAIN)] {
+            insta::assert_snapshot!(name, shown(&larder, &["explain", "--json", &format!("http://example.org{path}")]));
+        }
+        let signed = "http://example.org/file?x=1&X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c";
+        insta::assert_snapshot!("explain_signed", shown(&larder, &["explain", signed]));
         insta::assert_snapshot!("explain_nothing", shown(&larder, &["explain", "http://example.org/other"]));
         insta::assert_snapshot!("gc_dry", shown(&larder, &["gc", "--max-size", "1k", "--dry-run"]));
         insta::assert_snapshot!("gc", shown(&larder, &["gc", "--max-size", "100k"]));

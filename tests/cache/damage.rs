@@ -117,10 +117,16 @@ fn a_build_heals_a_body_by_itself() {
 }
 
 #[test]
-fn a_build_with_an_unreadable_index_says_what_to_do() {
+fn a_build_mends_an_unreadable_index_by_itself() {
     let (larder, origin) = (Larder::new(), origin());
     let _ = fetch(&larder, &origin, &[DEB]).expect(0);
     fs::write(larder.cache().join("v1/index.sqlite"), vec![b'x'; 10_000]).unwrap();
-    let run = fetch(&larder, &origin, &[DEB]).expect(1);
-    assert!(run.stderr.contains("larder cache verify --repair"), "{}", run.stderr);
+    let refused = larder.run(["cache", "ls"]).expect(1);
+    assert!(refused.stderr.contains("larder cache verify --repair"), "{}", refused.stderr);
+    let run = fetch(&larder, &origin, &[DEB]).expect(0);
+    assert_eq!(run.stderr.matches("set aside").count(), 1, "{}", run.stderr);
+    assert_eq!(outcomes(&fetch(&larder, &origin, &[DEB]).expect(0)), ["HIT"]);
+    let stats = larder.run(["cache", "stats"]).expect(0).stdout;
+    assert!(stats.contains("a damaged index: found and healed once"), "{stats}");
+    let _ = larder.run(["cache", "verify"]).expect(0);
 }

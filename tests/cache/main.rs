@@ -7,6 +7,7 @@
 
 mod commands;
 mod damage;
+mod kills;
 mod manage;
 #[path = "../support/origin.rs"]
 mod origin;
@@ -27,7 +28,7 @@ const PLAIN: &str = "/notes/readme.txt";
 /// What the tests fetch.
 fn origin() -> Origin {
     Origin::serving(&[
-        (DEB, "", vec![b'd'; 200_000]),
+        (DEB, "Cache-Control: max-age=6000\r\n", vec![b'd'; 200_000]),
         (INDEX, "ETag: \"1\"\r\n", b"index".to_vec()),
         (PLAIN, "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n", b"read me\n".to_vec()),
     ])

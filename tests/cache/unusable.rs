@@ -54,9 +54,13 @@ fn a_read_only_cache() {
     let mount = "mount --bind \"$LARDER_CACHE_DIR\" \"$LARDER_CACHE_DIR\" && \
                  mount -o remount,bind,ro \"$LARDER_CACHE_DIR\"";
     let mirror = origin.mirror();
-    let run = with_mount(&larder, mount, &format!("\"$LARDER\" build --ui=plain --mirror {mirror} fetch.pkr.hcl"));
+    let build = format!("\"$LARDER\" build --ui=plain --mirror {mirror}");
+    let run = with_mount(&larder, mount, &format!("{build} fetch.pkr.hcl")).expect(0);
+    assert_eq!(run.stderr.matches("downloads go on without it").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("Read-only file system"), "{}", run.stderr);
+    // Where all must come from the cache, there is nothing to go on with.
     refused(
-        &run,
+        &with_mount(&larder, mount, &format!("{build} --net=offline fetch.pkr.hcl")),
         &["cannot write to", "Read-only file system", "hint: choose a cache directory that this user may write"],
     );
     refused(

@@ -16,6 +16,7 @@ mod events;
 mod help;
 mod history;
 mod machine;
+mod mirrors;
 mod new;
 mod run;
 mod secrets;

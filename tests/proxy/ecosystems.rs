@@ -15,6 +15,9 @@ use crate::server::Server;
 /// Marks a place in the list of flows.
 const MARK: &str = "http://mark.example.org/mark";
 
+/// Has a client fetch, into an empty folder.
+type Fetch = fn(&Server, &Path);
+
 /// Servers for every package manager, and the rules that lead there.
 struct World {
     repository: Repository,
@@ -66,7 +69,7 @@ impl World {
     }
 
     /// What `fetch` asks for in the three rounds; each gets an empty folder.
-    fn thrice(&self, fetch: fn(&Server, &Path)) -> [Vec<Value>; 3] {
+    fn thrice(&self, fetch: Fetch) -> [Vec<Value>; 3] {
         let first = self.server(Larder::new(), &[]);
         let other = self.server(first.larder.beside(), &[]);
         [&first, &first, &other].map(|server| {
@@ -76,7 +79,7 @@ impl World {
     }
 }
 
-fn in_a_new_folder(server: &Server, fetch: fn(&Server, &Path)) {
+fn in_a_new_folder(server: &Server, fetch: Fetch) {
     let folder = tempfile::Builder::new().prefix("client-").tempdir_in(server.larder.dir()).unwrap();
     fetch(server, folder.path());
 }
@@ -246,19 +249,22 @@ fn git_fetches_objects_once_from_a_server_of_files() {
 /// What was fetched once is all a client needs where there is no network, also from a copy of the cache.
 #[test]
 fn a_copied_cache_serves_every_client_offline() {
-    let clients: [(&str, fn(&Server, &Path)); 5] = [
+    let clients: [(&str, Fetch); 5] = [
         ("apt-get", apt_fetches),
         ("python3", pip_fetches),
         ("npm", npm_fetches),
         ("cargo", cargo_fetches),
         ("go", go_fetches),
     ];
-    let there = |(program, _): &(&str, _)| is_there(program, &[if *program == "go" { "version" } else { "--version" }]);
+    let there =
+        |(program, _): &(&str, Fetch)| is_there(program, &[if *program == "go" { "version" } else { "--version" }]);
     let clients: Vec<_> = clients.into_iter().filter(there).collect();
     let (home, elsewhere) = (Larder::new(), Larder::new());
     let world = World::start();
     let server = world.server(home.beside(), &[]);
-    clients.iter().for_each(|(_, fetch)| in_a_new_folder(&server, *fetch));
+    for (_, fetch) in &clients {
+        in_a_new_folder(&server, *fetch);
+    }
     server.terminate();
     assert_eq!(server.wait().0, Some(0));
     let copied = Command::new("cp").arg("-r").arg(home.cache()).arg(elsewhere.cache()).status().unwrap();

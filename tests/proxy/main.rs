@@ -14,6 +14,7 @@ mod ecosystems;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod managers;
 mod package_cases;
 mod registry;
 #[path = "../support/repository.rs"]

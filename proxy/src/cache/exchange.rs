@@ -62,10 +62,10 @@ impl Exchange {
             };
             let Some(entry) = entry else { break };
             if self.anew || self.is_refuted(&entry).await {
-                return Self { anew: true, ..self }.miss(None).await;
+                return Box::pin(Self { anew: true, ..self }.miss(None)).await;
             }
             let (why, ask) = match self.judge(&entry) {
-                Judgement::Ask(_) => return self.miss(Some(entry)).await,
+                Judgement::Ask(_) => return Box::pin(self.miss(Some(entry))).await,
                 Judgement::Use(why) => (why, false),
                 Judgement::UseAndAsk(why) => (why, true),
             };
@@ -77,7 +77,8 @@ impl Exchange {
                 return response;
             }
         }
-        self.miss(None).await
+        // Boxed, so that a hit does not carry its room.
+        Box::pin(self.miss(None)).await
     }
 
     /// The newest stored answer that the request selects.

@@ -98,6 +98,18 @@ impl Key {
     }
 }
 
+/// The names of the query parameters that the key of a URL leaves out.
+pub(crate) fn dropped(uri: &Uri) -> Vec<String> {
+    let names: Vec<&str> = uri.query().map(names_of).unwrap_or_default();
+    let set = SIGNATURES.iter().find(|set| set.when.iter().all(|name| names.contains(name)));
+    let dropped = names.into_iter().filter(|name| set.is_some_and(|set| set.drop.contains(name)));
+    dropped.map(str::to_owned).collect()
+}
+
+fn names_of(query: &str) -> Vec<&str> {
+    query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect()
+}
+
 /// The first 16 bytes of the SHA-256.
 pub(crate) fn hash16(bytes: &[u8]) -> [u8; 16] {
     let full = digest::digest(&digest::SHA256, bytes);
@@ -112,7 +124,7 @@ pub(crate) fn carries_signature(url: &str) -> bool {
 }
 
 fn without_signature(query: &str) -> (String, bool) {
-    let names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
+    let names = names_of(query);
     let Some(set) = SIGNATURES.iter().find(|set| set.when.iter().all(|name| names.contains(name))) else {
         return (query.to_owned(), false);
     };

@@ -151,7 +151,8 @@ impl Inner {
     }
 }
 
-fn has_digest(store: &Store, digest: Digest, size: u64, promised: &Promised) -> std::io::Result<bool> {
+/// Whether a blob has another digest than the one it is named by.
+pub(crate) fn has_digest(store: &Store, digest: Digest, size: u64, promised: &Promised) -> std::io::Result<bool> {
     let mut file = store.open_blob(&digest, size)?;
     let mut context = Context::new(promised.algorithm);
     let mut buffer = vec![0; 256 * 1024];

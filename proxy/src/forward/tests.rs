@@ -60,8 +60,6 @@ fn the_url_wins_over_host_and_host_must_be_one() {
     ] {
         assert_eq!(got(uri, Version::HTTP_11, headers, &Scope::Proxy), Err(400), "{headers:?}");
     }
-    let websocket = [("host", "a"), ("upgrade", "WebSocket")];
-    assert_eq!(got(uri, Version::HTTP_11, &websocket, &Scope::Proxy), Err(501));
     let lower = parts("get", uri, Version::HTTP_11, &[("host", "a")]);
     assert!(absolute_uri(&lower, &Scope::Proxy).is_err());
 }

@@ -145,7 +145,7 @@ async fn pass_on<T: Io + 'static>(session: &Session, stream: Prefixed<T>, host: 
         return;
     }
     if let Ok(upstream) = tunnel::open(session, host, port, &flow).await {
-        tunnel::copy(session, stream, upstream, flow).await;
+        tunnel::copy(&session.shared, stream, upstream, &flow).await;
     }
 }
 

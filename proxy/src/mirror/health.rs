@@ -28,9 +28,9 @@ const PROBE_LOST: Duration = Duration::from_secs(30);
 /// What speaks against a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection, no TLS, no answer, or none in time: asking again would cost time.
+    /// No connection, no TLS, no answer, none in time, or a body that broke off: asking again would cost time.
     Hard,
-    /// An answer that tells of a failure, or a body that broke off: it may concern this one URL.
+    /// An answer that tells of a failure: it may concern this one URL.
     Soft,
     /// It asks not to be asked for so long (RFC 9110 section 10.2.3).
     Busy(Duration),

@@ -17,9 +17,13 @@ fn names_and_prefixes_are_replaced() {
         ("deb.example.org", &["http://10.0.0.5:8081/debian"]),
         ("https://example.org/files/", &["https://mirror.example.net/a/"]),
         ("https://example.org/files/iso/", &["https://iso.example.net/"]),
+        ("both.example.org/debian", &["http://a.example.net/d"]),
         ("several.example.org", &["http://a.example.net", "origin", "http://b.example.net/x"]),
     ]);
-    let table: [(&str, &[&str]); 10] = [
+    let table: [(&str, &[&str]); 13] = [
+        ("http://both.example.org/debian/x", &["http://a.example.net/d/x"]),
+        ("https://both.example.org/debian/", &["http://a.example.net/d/"]),
+        ("https://both.example.org/debian-security/x", &[]),
         ("http://deb.example.org/dists/x?y=%7E", &["http://10.0.0.5:8081/debian/dists/x?y=%7E"]),
         ("https://deb.example.org/", &["http://10.0.0.5:8081/debian/"]),
         ("http://deb.example.org:8080/", &[]),
@@ -203,7 +207,7 @@ fn fields_inside_the_mirror_are_mapped_back() {
 #[test]
 fn a_rule_that_makes_no_sense_is_refused() {
     for (from, to) in
-        [("", "http://m/"), ("a/b", "http://m/"), ("a", "ftp://m/"), ("a", "m"), ("a", "http://u:secret@m/")]
+        [("", "http://m/"), ("/b", "http://m/"), ("a", "ftp://m/"), ("a", "m"), ("a", "http://u:secret@m/")]
     {
         let error = Mirror::parse(from, to).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");

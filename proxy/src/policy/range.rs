@@ -30,16 +30,17 @@ pub fn wanted(request: &HeaderMap, size: u64) -> Wanted {
         return Wanted::Whole;
     }
     let ranges: Option<Vec<_>> = ranges.split(',').map(|range| one(range, size)).collect();
-    let Some(ranges) = ranges.filter(|ranges| ranges.len() <= MAX_RANGES) else { return Wanted::Whole };
-    match joined(ranges.into_iter().flatten().collect()).as_slice() {
+    let Some(mut ranges) = ranges.filter(|ranges| ranges.len() <= MAX_RANGES) else { return Wanted::Whole };
+    ranges.retain(|(from, to)| from < to);
+    match joined(ranges).as_slice() {
         [] => Wanted::Unsatisfiable,
         [(from, to)] => Wanted::Part(*from, *to),
         several => Wanted::Parts(several.to_vec()),
     }
 }
 
-/// One range, where it is well formed; `Some(None)` when the body has nothing of it.
-fn one(range: &str, size: u64) -> Option<Option<(u64, u64)>> {
+/// One range, where it is well formed; an empty one when the body has nothing of it.
+fn one(range: &str, size: u64) -> Option<(u64, u64)> {
     let (first, last) = range.trim().split_once('-')?;
     let (first, last) = (first.trim(), last.trim());
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -49,14 +50,11 @@ fn one(range: &str, size: u64) -> Option<Option<(u64, u64)>> {
     let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
     match (first.is_empty(), last.is_empty()) {
         (true, true) => None,
-        (true, false) => {
-            let count = number(last);
-            Some((count > 0 && size > 0).then(|| (size.saturating_sub(count), size)))
-        }
+        (true, false) => Some((size.saturating_sub(number(last)), size)),
         (false, _) => {
             let first = number(first);
             let last = if last.is_empty() { u64::MAX } else { number(last) };
-            (first <= last).then(|| (first < size).then(|| (first, last.saturating_add(1).min(size))))
+            (first <= last).then(|| (first, last.saturating_add(1).min(size)))
         }
     }
 }

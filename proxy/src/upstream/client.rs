@@ -3,32 +3,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
 
 use super::connector::{Connector, Io};
 use super::dial::Dialer;
+use super::failure::{Again, ClientError, again, failure};
 use super::first_contact::FirstContact;
-use super::idle_body::{IdleBody, chain};
+use super::idle_body::IdleBody;
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, UpstreamProxy, target};
 use super::tls::OriginTls;
+use super::upload::{Reading, Sending, Upload};
 use crate::body::Body;
 use crate::config::{Config, Timeouts};
+use crate::flow::FlowRecorder;
 use crate::guard::Guard;
 use crate::hop_by_hop;
 use crate::mirror::MirrorMap;
 use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 
+/// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// The same for all streams of a connection together. Clients share it, and what a client does not read is held back
+/// here: 31 that stall leave the others room. Only unread bytes take memory, so this is also its bound.
+const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
+
 /// The real network.
 pub struct NetworkOrigin {
-    net: Arc<Net>,
+    pub(super) net: Arc<Net>,
 }
 
 /// What the requests under way share.
@@ -39,12 +48,12 @@ pub(super) struct Net {
     /// For registries among the mirrors.
     pub(super) tokens: Tokens,
     proxy: Arc<UpstreamProxy>,
-    timeouts: Timeouts,
+    pub(super) timeouts: Timeouts,
 }
 
-struct Way {
-    connector: Connector,
-    client: Client<Connector, Body>,
+pub(super) struct Way {
+    pub(super) connector: Connector,
+    client: Client<Connector, Sending>,
     first_contact: FirstContact,
 }
 
@@ -58,8 +67,8 @@ impl Way {
             .http1_max_buf_size(256 * 1024)
             .http1_max_headers(256)
             .http2_max_header_list_size(256 * 1024)
-            .http2_initial_stream_window_size(2 * 1024 * 1024)
-            .http2_initial_connection_window_size(8 * 1024 * 1024)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .build(connector.clone());
@@ -91,7 +100,7 @@ impl NetworkOrigin {
         guest: bool,
     ) -> Result<(Box<dyn Io>, String), UpstreamError> {
         let way = if guest { &self.net.guarded } else { &self.net.trusted };
-        let stream = way.connector.tunnel(host, port).await?;
+        let stream = way.connector.tunnel(true, host, port).await?;
         Ok((stream, self.net.way_name(true, host, port)))
     }
 
@@ -111,7 +120,7 @@ impl NetworkOrigin {
                 let route = self.net.way_to(request.uri());
                 context.flow.update(|flow| flow.route = route);
                 let peer = request.uri().to_string();
-                let response = self.net.send(request, context.guest, None).await?;
+                let response = self.net.send(request, context.guest, None, &context.flow).await?;
                 context.flow.update(|flow| flow.upstream_status = Some(response.status().as_u16()));
                 Ok(self.net.receive(response, peer))
             }
@@ -120,62 +129,99 @@ impl NetworkOrigin {
 }
 
 impl Net {
-    /// Sends a request where its URI leads, and waits for the answer's head: `limit`, or as the settings say.
-    /// With `guarded`, only to what a guest may reach.
+    /// Sends a request where its URI leads, and waits for the answer's head: `limit`, or as the settings say, counted
+    /// from the last byte of its body. With `guarded`, only to what a guest may reach.
     pub(super) async fn send(
         &self,
-        mut request: Request<Body>,
+        request: Request<Body>,
         guarded: bool,
         limit: Option<Duration>,
+        flow: &Arc<FlowRecorder>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let idempotent = is_idempotent(request.method());
-        let (host, port, tls) = target(request.uri()).ok_or_else(|| UpstreamError {
+        let (mut parts, body) = request.into_parts();
+        let plan = self.plan(&parts.uri, guarded, flow)?;
+        let upload = Upload::new(body, parts.headers.contains_key(EXPECT), flow.clone());
+        prepare(&mut parts, plan.plain_proxy());
+        let limit = limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
+        let (error, said) = match self.attempt(&plan, &parts, &upload, limit, flow).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
+        };
+        match again(said.as_ref(), &parts.method, &upload) {
+            Again::No => Err(error),
+            Again::Yes => self.attempt(&plan, &parts, &upload, limit, flow).await.map_err(|(error, _)| error),
+            Again::Http1 => self.alone(&plan, parts, &upload, None, flow).await,
+        }
+    }
+
+    /// Where a request goes, by which way.
+    pub(super) fn plan<'a>(&'a self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan<'a>, UpstreamError> {
+        let (host, port, tls) = target(uri).ok_or_else(|| UpstreamError {
             phase: Phase::Exchange,
-            message: format!("{} is not an http or https URL with a host", request.uri()),
+            message: format!("{uri} is not an http or https URL with a host"),
             retryable: false,
         })?;
-        let plain_proxy = self.proxy.route(tls, host, port).filter(|_| !tls);
-        prepare(&mut request, plain_proxy);
+        let proxy = self.proxy.route(tls, host, port);
+        let hop = proxy.map_or((host, port), |proxy| (proxy.host.as_str(), proxy.port));
+        flow.asks(authority(hop.0, hop.1));
         let way = if guarded { &self.guarded } else { &self.trusted };
-        let peer = request.uri().to_string();
-        let authority = request.uri().authority().filter(|_| tls).map(ToString::to_string);
-        let limit = limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
+        Ok(Plan { host: host.to_owned(), port, tls, peer: uri.to_string(), proxy, way })
+    }
+
+    /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
+    async fn attempt(
+        &self,
+        plan: &Plan<'_>,
+        parts: &Parts,
+        upload: &Upload,
+        limit: Duration,
+        flow: &FlowRecorder,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<ClientError>)> {
+        let mut request = Request::new(upload.body());
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = parts.uri.clone();
+        *request.headers_mut() = parts.headers.clone();
+        upload.watch(&mut request);
+        let authority = request.uri().authority().filter(|_| plan.tls).map(ToString::to_string);
         let exchange = async {
             let pass = match &authority {
-                Some(authority) => Some(way.first_contact.enter(authority).await),
+                Some(authority) => Some(plan.way.first_contact.enter(authority).await),
                 None => None,
             };
-            let response = way.client.request(request).await;
+            let response = plan.way.client.request(request).await;
             if let (Some(pass), Ok(_)) = (pass, &response) {
                 pass.answered();
             }
             response
         };
-        let response = match timeout(limit, exchange).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure(&error, &peer, idempotent)),
-            Err(_) => {
-                return Err(UpstreamError {
-                    phase: Phase::Timeout,
-                    message: format!("{peer} gave no answer within {} s", limit.as_secs_f32()),
-                    retryable: idempotent,
-                });
+        let answer = upload.answer(exchange, limit, &plan.peer).await.map_err(|error| (error, None))?;
+        let mut response = answer.map_err(|error| {
+            let own = upload.failure().unwrap_or_else(|| failure(&error, &plan.peer, &parts.method));
+            (own, Some(error))
+        })?;
+        flow.answered(response.version(), response.status().as_u16());
+        response.extensions_mut().insert(Arc::new(upload.reading()));
+        match (response.status(), plan.plain_proxy()) {
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
+                let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
+                Err((UpstreamError { phase: Phase::ProxyAnswered(407), message, retryable: false }, None))
             }
-        };
-        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), plain_proxy) {
-            let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
-            return Err(UpstreamError { phase: Phase::Proxy, message, retryable: false });
+            (StatusCode::SWITCHING_PROTOCOLS, _) => {
+                let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
+                Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None))
+            }
+            _ => Ok(response),
         }
-        Ok(response)
     }
 
     /// The answer for the cache.
     pub(super) fn receive(&self, response: Response<Incoming>, peer: String) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         parts.version = Version::HTTP_11;
+        let reading = parts.extensions.remove::<Arc<Reading>>();
         parts.extensions.clear();
         hop_by_hop::strip_response(&mut parts.headers);
-        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).boxed())
+        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).telling(reading).boxed())
     }
 
     /// The way to a URI, for people.
@@ -185,6 +231,25 @@ impl Net {
 
     fn way_name(&self, tls: bool, host: &str, port: u16) -> String {
         self.proxy.route(tls, host, port).map_or_else(|| "direct".to_owned(), |proxy| format!("proxy {proxy}"))
+    }
+}
+
+/// Where one request goes.
+pub(super) struct Plan<'a> {
+    /// Name or address, without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    /// The URI for people.
+    pub(super) peer: String,
+    proxy: Option<&'a ProxyUrl>,
+    pub(super) way: &'a Way,
+}
+
+impl Plan<'_> {
+    /// The proxy that is sent whole requests: for `https` it makes a tunnel instead.
+    fn plain_proxy(&self) -> Option<&ProxyUrl> {
+        self.proxy.filter(|_| !self.tls)
     }
 }
 
@@ -199,20 +264,26 @@ impl Origin for NetworkOrigin {
 }
 
 /// hyper writes Host (or `:authority`) from the URI, so that the two cannot differ.
-fn prepare(request: &mut Request<Body>, plain_proxy: Option<&ProxyUrl>) {
-    *request.version_mut() = Version::HTTP_11;
-    request.extensions_mut().clear();
-    let headers = request.headers_mut();
+fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
+    let headers = &mut parts.headers;
+    // Of one hop, but what the client takes, asks for and announces is still true of the next.
+    let kept = [TE, EXPECT, TRAILER].map(|name| headers.remove(&name).map(|value| (name, value)));
     hop_by_hop::strip_request(headers);
     headers.remove(HOST);
+    for (name, value) in kept.into_iter().flatten() {
+        // Not over TLS: on HTTP/2 hyper would take TE away with it, and only HTTP/2 has use for it (gRPC).
+        if name == TE && parts.uri.scheme() == Some(&http::uri::Scheme::HTTP) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        headers.insert(name, value);
+    }
     if let Some(value) = plain_proxy.and_then(|proxy| proxy.authorization.clone()) {
         headers.insert(PROXY_AUTHORIZATION, value);
     }
 }
 
-fn is_idempotent(method: &Method) -> bool {
-    // RFC 9110 section 9.2.2.
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
@@ -221,20 +292,4 @@ fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
         .iter()
         .filter_map(|value| value.to_str().ok()?.split_whitespace().next().map(str::to_owned))
         .collect()
-}
-
-/// The connector's own error where it failed, else what became of the exchange.
-fn failure(error: &hyper_util::client::legacy::Error, peer: &str, idempotent: bool) -> UpstreamError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(next) = cause {
-        if let Some(own) = next.downcast_ref::<UpstreamError>() {
-            return UpstreamError { phase: own.phase, message: own.message.clone(), retryable: own.retryable };
-        }
-        cause = next.source();
-    }
-    UpstreamError {
-        phase: Phase::Exchange,
-        message: format!("{peer} gave no proper answer: {}", chain(error)),
-        retryable: idempotent,
-    }
 }

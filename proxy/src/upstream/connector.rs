@@ -17,6 +17,9 @@ use super::route::{ProxyUrl, UpstreamProxy, target};
 use super::tls::OriginTls;
 use crate::origin::{Phase, UpstreamError};
 
+/// What is offered to origins: HTTP/2 first, as some speak nothing else.
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// What a connection is made of, whatever lies below.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -32,9 +35,9 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Opens a way to `host:port` on which bytes pass unchanged.
-    pub(crate) async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        match self.proxy.route(true, host, port) {
+    /// Opens a way to `host:port` on which bytes pass unchanged: by the proxy for `https`, or the one for `http`.
+    pub(crate) async fn tunnel(&self, tls: bool, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
+        match self.proxy.route(tls, host, port) {
             Some(proxy) => self.through(proxy, host, port).await,
             None => Ok(Box::new(self.dialer.dial(host, port, self.guarded).await?)),
         }
@@ -62,7 +65,7 @@ impl Connector {
             retryable: false,
         })?;
         if tls {
-            let stream = self.tls.handshake(host, port, self.tunnel(host, port).await?).await?;
+            let stream = self.tls.handshake(host, port, self.tunnel(true, host, port).await?, &ALPN).await?;
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             return Ok(OriginStream { io: Box::new(stream), h2, proxied: false });
         }

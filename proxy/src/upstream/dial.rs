@@ -1,5 +1,6 @@
 //! Opens the TCP connection: resolves once, asks the guard about each address, and dials only what it allows.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,7 @@ impl Dialer {
 
     async fn connect_any(&self, host: &str, port: u16, addresses: &[SocketAddr]) -> Result<TcpStream, UpstreamError> {
         let mut causes = Vec::new();
+        let mut phase = Phase::ConnectTimeout;
         for (index, address) in addresses.iter().enumerate() {
             let last = index + 1 == addresses.len();
             let limit = if last { self.connect_timeout } else { self.connect_timeout.min(NOT_THE_LAST) };
@@ -84,15 +86,27 @@ impl Dialer {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Ok(Err(error)) => causes.push(format!("{}: {error}", address.ip())),
+                Ok(Err(error)) => {
+                    phase = phase_of(&error);
+                    causes.push(format!("{}: {error}", address.ip()));
+                }
                 Err(_) => causes.push(format!("{}: no answer within {} s", address.ip(), limit.as_secs())),
             }
         }
         Err(UpstreamError {
-            phase: Phase::Connect,
+            phase,
             message: format!("cannot connect to {host} port {port} ({})", causes.join("; ")),
             retryable: true,
         })
+    }
+}
+
+/// How an attempt to connect failed.
+fn phase_of(error: &io::Error) -> Phase {
+    match error.kind() {
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Phase::Unroutable,
+        io::ErrorKind::TimedOut => Phase::ConnectTimeout,
+        _ => Phase::Connect,
     }
 }
 

@@ -1,9 +1,10 @@
-//! A body that ends in an error when no byte arrives for too long. Trailers are dropped: nothing that is downloaded
-//! needs them, and some fields in them are dangerous (RFC 9110 section 6.5.1).
+//! What a peer sends as a body: it ends in an error when no byte arrives for too long, and of its trailers only those
+//! pass that may.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+
+use super::upload::Reading;
+use crate::trailers;
 
 /// Wraps what hyper reads from a peer.
 pub(crate) struct IdleBody {
@@ -22,11 +26,17 @@ pub(crate) struct IdleBody {
     waiting: bool,
     /// Where the bytes come from, for the error.
     peer: String,
+    _reading: Option<Arc<Reading>>,
 }
 
 impl IdleBody {
     pub(crate) fn new(inner: Incoming, limit: Duration, peer: String) -> Self {
-        Self { inner, limit, timer: None, waiting: false, peer }
+        Self { inner, limit, timer: None, waiting: false, peer, _reading: None }
+    }
+
+    /// Tells the request's body when this one, the answer's, has been read.
+    pub(super) fn telling(self, reading: Option<Arc<Reading>>) -> Self {
+        Self { _reading: reading, ..self }
     }
 }
 
@@ -41,8 +51,13 @@ impl Body for IdleBody {
                 Poll::Ready(frame) => {
                     this.waiting = false;
                     return Poll::Ready(match frame {
-                        Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
-                        Some(Ok(_)) => continue,
+                        Some(Ok(frame)) => match frame.into_trailers() {
+                            Err(data) => Some(Ok(data)),
+                            Ok(trailers) => match trailers::passing(trailers) {
+                                Some(trailers) => Some(Ok(Frame::trailers(trailers))),
+                                None => continue,
+                            },
+                        },
                         Some(Err(error)) => Some(Err(io::Error::new(
                             io::ErrorKind::ConnectionAborted,
                             format!("{} broke off: {}", this.peer, chain(&error)),

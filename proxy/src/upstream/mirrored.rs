@@ -58,12 +58,12 @@ impl Net {
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
         let (parts, body) = request.into_parts();
-        let repeatable = body.is_end_stream();
+        let repeatable = body.is_end_stream() && parts.method.is_safe();
         let mut order = in_order(candidates, Instant::now());
         if repeatable {
             self.probe(&order, &parts, context);
         } else {
-            // A body cannot be sent a second time.
+            // A body cannot be sent a second time, and a change must not be made twice.
             order.truncate(1);
         }
         let mut body = Some(body);
@@ -107,6 +107,8 @@ impl Net {
         context: &RequestContext,
         tried: &mut Tried,
     ) -> Option<Response<Body>> {
+        let route = self.route_name(&mapped, &tried.passed);
+        context.flow.update(|flow| flow.route = route);
         let asked = self.ask(&mapped, parts, body, limit, context).await;
         let target = mapped.target.clone();
         let response = match asked {
@@ -165,7 +167,8 @@ impl Net {
         let target = mapped.target.clone();
         let body = body
             .map_err(move |error| {
-                note(&target, Err((Failure::Soft, &error.to_string())));
+                // Whoever asks for the rest should not be sent to the same one again.
+                note(&target, Err((Failure::Hard, &error.to_string())));
                 error
             })
             .boxed();
@@ -203,7 +206,9 @@ impl Net {
         context: &RequestContext,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = bare(mapped, parts).map(|_| body);
-        let Some(own) = mapped.target.url() else { return self.send(request, context.guest, limit).await };
+        let Some(own) = mapped.target.url() else {
+            return self.send(request, context.guest, limit, &context.flow).await;
+        };
         rewrite::prepare(&mut request);
         let public = Url::parse(&parts.uri.to_string()).ok();
         let passes = mapped.target.client_credentials || public.is_some_and(|public| is_as_good(&public, own));
@@ -213,7 +218,7 @@ impl Net {
         // What the settings hold is for fetching: a guest must not publish with it.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if !reads || request.headers().contains_key(AUTHORIZATION) {
-            return self.send(request, false, limit).await;
+            return self.send(request, false, limit, &context.flow).await;
         }
         let token = self.tokens.get(own.as_str(), mapped.uri.path(), Instant::now());
         if let Some(value) = token.or_else(|| mapped.target.credentials.as_ref().map(Credentials::value)) {
@@ -221,7 +226,7 @@ impl Net {
         }
         let again = bare(mapped, parts);
         let fields = request.headers().clone();
-        let response = self.send(request, false, limit).await?;
+        let response = self.send(request, false, limit, &context.flow).await?;
         let challenge = Some(&response)
             .filter(|response| response.status() == StatusCode::UNAUTHORIZED && !mapped.target.client_credentials)
             .and_then(|response| Challenge::of(response.headers()));
@@ -230,7 +235,7 @@ impl Net {
         let mut request = again;
         *request.headers_mut() = fields;
         request.headers_mut().insert(AUTHORIZATION, token);
-        self.send(request, false, limit).await
+        self.send(request, false, limit, &context.flow).await
     }
 
     /// Asks for a token, with the mirror's credentials if the realm is at the mirror itself.
@@ -249,7 +254,7 @@ impl Net {
             request.headers_mut().insert(AUTHORIZATION, credentials.value());
         }
         // Elsewhere, the mirror's word must not open to a guest what it could not reach itself.
-        let response = self.send(request, context.guest && !at_home, limit).await.ok()?;
+        let response = self.send(request, context.guest && !at_home, limit, &context.flow).await.ok()?;
         if response.status() != StatusCode::OK {
             tracing::debug!(mirror = %mapped.target, status = %response.status(), "no token");
             return None;
@@ -310,7 +315,7 @@ fn bare(mapped: &Mapped, parts: &Parts) -> Request<Body> {
 }
 
 /// Whether what a client sends to the public name may be sent to the mirror: the same host, and no less secret.
-fn is_as_good(public: &Url, own: &Url) -> bool {
+pub(super) fn is_as_good(public: &Url, own: &Url) -> bool {
     let https = |url: &Url| url.scheme() == "https" && url.port().is_none();
     public.origin() == own.origin() || (public.host() == own.host() && https(own) && public.port().is_none())
 }

@@ -61,10 +61,15 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     let head = String::from_utf8_lossy(&head);
     match status(&head) {
         Some(200..=299) => Ok(Prefixed::new(buffer.freeze(), stream)),
-        Some(407) => Err(UpstreamError { phase: Phase::Proxy, message: unauthorized(proxy, &head), retryable: false }),
-        Some(_) => {
+        Some(407) => Err(UpstreamError {
+            phase: Phase::ProxyAnswered(407),
+            message: unauthorized(proxy, &head),
+            retryable: false,
+        }),
+        Some(status) => {
             let line = head.lines().next().unwrap_or_default();
-            Err(failed(proxy, host, &format!("refused: {}", printable(line)), false))
+            let error = failed(proxy, host, &format!("refused: {}", printable(line)), false);
+            Err(UpstreamError { phase: Phase::ProxyAnswered(status), ..error })
         }
         None => Err(failed(proxy, host, "answered CONNECT with something that is not HTTP", false)),
     }
@@ -149,7 +154,7 @@ mod tests {
             (b"SSH-2.0\r\n\r\n", "not HTTP"),
         ] {
             let error = reply(answer).await.unwrap_err();
-            assert_eq!(error.phase, Phase::Proxy);
+            assert!(matches!(error.phase, Phase::Proxy | Phase::ProxyAnswered(407 | 502)), "{:?}", error.phase);
             assert!(error.message.contains(expected), "{}", error.message);
         }
     }

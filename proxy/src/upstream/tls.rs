@@ -50,19 +50,25 @@ impl OriginTls {
         host: &str,
         port: u16,
         stream: T,
+        alpn: &[&[u8]],
     ) -> Result<TlsStream<T>, UpstreamError> {
-        let fail = |cause: String, retryable| UpstreamError {
-            phase: Phase::Tls,
+        let fail = |phase, cause: String, retryable| UpstreamError {
+            phase,
             message: format!("no TLS connection to {host}: {cause}"),
             retryable,
         };
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| fail("it is not a name a certificate can hold".to_owned(), false))?;
+            .map_err(|_| fail(Phase::Tls, "it is not a name a certificate can hold".to_owned(), false))?;
         let connector = TlsConnector::from(self.config(host, port).await?);
-        match timeout(self.handshake_timeout, connector.connect(name, stream)).await {
+        let protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        match timeout(self.handshake_timeout, connector.with_alpn(protocols).connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(fail(explain(&error), false)),
-            Err(_) => Err(fail(format!("no answer within {} s", self.handshake_timeout.as_secs()), true)),
+            Ok(Err(error)) => Err(fail(phase_of(&error), explain(&error), false)),
+            Err(_) => Err(fail(
+                Phase::ConnectTimeout,
+                format!("no answer within {} s", self.handshake_timeout.as_secs()),
+                true,
+            )),
         }
     }
 
@@ -104,13 +110,21 @@ fn client_config(extra_roots: &[PathBuf]) -> Result<ClientConfig, String> {
             .to_owned());
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn phase_of(error: &std::io::Error) -> Phase {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Phase::Tls,
+        Some(rustls::Error::AlertReceived(alert)) => Phase::TlsAlert((*alert).into()),
+        Some(_) => Phase::TlsHandshake,
+        None => Phase::Terminated,
+    }
 }
 
 /// The cause, and for a certificate what the user may do.

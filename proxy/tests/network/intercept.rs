@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{Bed, Origin, TestCa, read_all, tls};
 
 /// A proxy whose CONNECT port 443 of `pkgs.example.org` leads to the origin: names stay public, ports stay free.
-async fn bed_for(ca: &TestCa, origin: &Origin) -> Bed {
+pub(crate) async fn bed_for(ca: &TestCa, origin: &Origin) -> Bed {
     let to = format!("https://localhost:{}/", origin.port());
     let roots = tempfile::tempdir().unwrap();
     let file = ca.file(roots.path());

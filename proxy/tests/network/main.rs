@@ -1,14 +1,22 @@
 //! The network side of the proxy against fake peers on loopback.
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
+mod curl;
 mod drain;
+mod expect;
 mod forward;
+mod framing;
+mod git;
+mod http2;
 mod http2_only;
 mod intercept;
 mod live;
 mod mirrors;
 mod resolver;
 mod route;
+mod status;
 mod strict;
 mod support;
+mod trailers;
 mod transparent;
+mod upgrade;

@@ -374,3 +374,45 @@ async fn a_body_is_sent_once() {
     assert!(bed.raw(request).await.starts_with("HTTP/1.1 502 "));
     assert!(second.seen().is_empty());
 }
+
+/// A mirror dies in the middle of a body: the rest comes from the next one, by the validator both have.
+#[tokio::test]
+async fn a_body_that_breaks_off_is_completed_by_the_next_mirror() {
+    const WHOLE: &[u8] = &[b'x'; 300_000];
+    let dying = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let first = TargetConfig::new(format!("http://{}/", dying.local_addr().unwrap()));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = dying.accept().await {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\n\r\n", WHOLE.len());
+            let _ = crate::support::read_head(&mut stream).await;
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&WHOLE[..100_000]).await;
+        }
+    });
+    let second = Origin::http(|seen| {
+        let from = seen
+            .headers
+            .get("range")
+            .and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let from: usize = from.filter(|_| seen.headers.get("if-range").is_some_and(|tag| tag == "\"1\"")).unwrap_or(0);
+        let answer = Response::builder().header("etag", "\"1\"");
+        let range = format!("bytes {from}-{}/{}", WHOLE.len() - 1, WHOLE.len());
+        let answer = if from > 0 { answer.status(206).header("content-range", range) } else { answer };
+        answer.body(Full::from(WHOLE[from..].to_vec())).unwrap()
+    })
+    .await;
+    let cache = tempfile::tempdir().unwrap();
+    let mirror = Mirror::new("deb.example.org", vec![first, plain(&second)]).unwrap();
+    let bed = Bed::new(|config| {
+        config.mirrors.push(mirror);
+        config.cache_dir = Some(cache.path().join("cache"));
+    })
+    .await;
+    let answer = bed.get("http://deb.example.org/pool/x_1_all.deb").await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), WHOLE.len());
+    assert_eq!(second.seen()[0].headers["range"], "bytes=100000-");
+    // The dead one has gone last for a while.
+    assert!(bed.get("http://deb.example.org/pool/y_1_all.deb").await.ends_with("xxx"));
+    assert!(!second.seen()[1].headers.contains_key("range"));
+}

@@ -52,6 +52,8 @@ impl Bed {
             head: Duration::from_secs(5),
             idle: Duration::from_secs(5),
             client: Duration::from_secs(5),
+            send: Duration::from_secs(20),
+            tunnel: Duration::from_secs(5),
         };
         change(&mut config);
         let (sender, flows) = mpsc::unbounded_channel();
@@ -68,6 +70,11 @@ impl Bed {
     /// The next flow to end.
     pub(crate) async fn flow(&mut self) -> Flow {
         timeout(LIMIT, self.flows.recv()).await.expect("no flow ended").unwrap()
+    }
+
+    /// A flow that has ended already.
+    pub(crate) fn ended(&mut self) -> Option<Flow> {
+        self.flows.try_recv().ok()
     }
 
     /// Sends text on a new connection and reads until the proxy closes it.
@@ -134,7 +141,7 @@ pub(crate) async fn read_all(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -
     String::from_utf8(bytes).unwrap()
 }
 
-pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         bytes.push(timeout(LIMIT, stream.read_u8()).await.expect("no head").unwrap());
@@ -236,6 +243,52 @@ where
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
+/// An origin whose connections are played by the test, byte by byte.
+pub(crate) struct RawOrigin {
+    pub(crate) addr: SocketAddr,
+    listener: tokio::net::TcpListener,
+}
+
+impl RawOrigin {
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { addr: listener.local_addr().unwrap(), listener }
+    }
+
+    /// The next connection, and the head of the request on it.
+    pub(crate) async fn accept(&self) -> (TcpStream, String) {
+        let (mut stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
+        let head = read_head(&mut stream).await;
+        (stream, head)
+    }
+
+    /// The next connection, of which nothing has been read.
+    pub(crate) async fn accept_unread(&self) -> TcpStream {
+        timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap().0
+    }
+
+    /// Gives the same answer on each connection, after the head of a request, and notes the heads.
+    pub(crate) fn always(self, answer: impl Into<Vec<u8>>) -> Arc<Mutex<Vec<String>>> {
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let record = heads.clone();
+        let answer = answer.into();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = self.listener.accept().await {
+                let (record, answer) = (record.clone(), answer.clone());
+                tokio::spawn(async move {
+                    let head = read_head(&mut stream).await;
+                    record.lock().unwrap().push(head);
+                    let _ = stream.write_all(&answer).await;
+                    // Whatever else is sent is noted too.
+                    let rest = read_all(&mut stream).await;
+                    record.lock().unwrap().extend((!rest.is_empty()).then_some(rest));
+                });
+            }
+        });
+        heads
+    }
+}
+
 /// An authority the fake origins' certificates come from.
 pub(crate) struct TestCa {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
@@ -260,6 +313,16 @@ impl TestCa {
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()
+    }
+
+    /// A certificate for `localhost` and its key, in files of `dir`.
+    pub(crate) fn identity(&self, dir: &std::path::Path) -> (PathBuf, PathBuf) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let paths = (dir.join("leaf.pem"), dir.join("leaf.key"));
+        std::fs::write(&paths.0, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        std::fs::write(&paths.1, key.serialize_pem()).unwrap();
+        paths
     }
 
     pub(crate) fn acceptor(&self, name: &str, alpn: &[&[u8]]) -> TlsAcceptor {

@@ -85,9 +85,15 @@ async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
         Ok(Err(error)) => {
             let finding = Finding::problem(ROUTE, error.message);
             let remedy = match error.phase {
-                Phase::Proxy => "larder doctor --upstream-proxy http://USER:PASSWORD@HOST:PORT",
-                Phase::Tls => "larder doctor --ca-file FILE   # the root certificate of your network",
-                Phase::Resolve | Phase::Connect if config.upstream_proxy.http.is_none() => {
+                Phase::Proxy | Phase::ProxyAnswered(_) => {
+                    "larder doctor --upstream-proxy http://USER:PASSWORD@HOST:PORT"
+                }
+                Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => {
+                    "larder doctor --ca-file FILE   # the root certificate of your network"
+                }
+                Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout
+                    if config.upstream_proxy.http.is_none() =>
+                {
                     "larder doctor --upstream-proxy http://HOST:PORT   # if your network has a proxy"
                 }
                 _ => "check the network; `larder build --net offline` works from the cache alone",

@@ -12,7 +12,6 @@ use larder_proxy::flow::FlowRecorder;
 use larder_proxy::guard::Guard;
 use larder_proxy::identity::Identity;
 use larder_proxy::in_flight::Flows;
-use larder_proxy::mirror::{Mirror, TargetConfig};
 use larder_proxy::origin::{Origin as _, Phase, RequestContext, UpstreamError};
 use larder_proxy::upstream::client::NetworkOrigin;
 use serde::Serialize;
@@ -154,12 +153,11 @@ async fn ask(
     env: &Env,
 ) -> std::result::Result<StatusCode, Failed> {
     let rule = load::rule(name, std::slice::from_ref(mirror), env).map_err(Failed::Settings)?;
-    let bare = Mirror::new(name, vec![TargetConfig::new(&*mirror.url)]).is_ok();
-    debug_assert!(bare, "what can be used with credentials can be without");
     let mut config = config.clone();
     config.mirrors = vec![rule];
     config.timeouts.head = LIMIT;
-    let public = if name.contains("://") { name.to_owned() } else { format!("https://{name}/") };
+    let public = if name.contains("://") { name.to_owned() } else { format!("https://{name}") };
+    let public = if public.ends_with('/') { public } else { format!("{public}/") };
     // A registry is asked whether it is one.
     let url = if mirror.url.contains("/v2/") && !public.contains("/v2/") { format!("{public}v2/") } else { public };
     let refused = |error: http::Error| Failed::Settings(Error::new(format!("{url} is no URL")).caused_by(error));

@@ -23,7 +23,7 @@ pub(super) fn run(args: &MirrorsInitArgs, settings: &Settings, env: &Env, consol
     }
     match &written {
         None if names.is_empty() => console.line("No tool here is set to a mirror, so there is nothing to propose.")?,
-        None => console.line(write::new_text(&names)?.trim_end())?,
+        None => console.line(write::new_text(&names)?.trim())?,
         Some(done) => console.line(&told(done, file).join("\n"))?,
     }
     for remark in &found.remarks {
@@ -75,7 +75,8 @@ fn told(done: &write::Done, file: &std::path::Path) -> Vec<String> {
     if done.added.is_empty() {
         lines.push(format!("{} has nothing to be added", file.display()));
     } else {
-        lines.push(format!("{} has mirrors for: {}", file.display(), done.added.join(", ")));
+        lines.push(format!("Added to {}:", file.display()));
+        lines.extend(done.added.iter().map(|name| format!("  {name}")));
     }
     if !done.kept.is_empty() {
         lines.push(format!("Kept as they were: {}", done.kept.join(", ")));

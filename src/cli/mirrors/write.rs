@@ -141,7 +141,10 @@ fn comments<'a>(proposals: impl Iterator<Item = &'a Proposal>) -> String {
     let mut text = String::new();
     for proposal in proposals {
         let line = |text: &str| text.replace(['\n', '\r'], " ");
-        text.push_str(&format!("# {}: {}\n", proposal.tool, line(&proposal.source)));
+        let place = format!("# {}: {}\n", proposal.tool, line(&proposal.source));
+        if !text.ends_with(&place) {
+            text.push_str(&place);
+        }
         for note in &proposal.notes {
             text.push_str(&format!("#   {}\n", line(note)));
         }

@@ -79,12 +79,24 @@ impl Reader<'_> {
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
+            (Kind::Map, DeValue::Table(table)) => {
+                let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
+                    DeValue::String(text) => {
+                        Ok((AsRef::<str>::as_ref(name.get_ref()).to_owned(), text.clone().into_owned()))
+                    }
+                    other => {
+                        Err(self.error(item.span(), &format!("`{}` holds strings, not {}", key.name, kind_name(other))))
+                    }
+                };
+                table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
+            }
             (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
             (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
             (Kind::Size, _) => Err(wrong("a size, such as \"20G\"")),
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
+            (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
         }
     }

@@ -1,5 +1,7 @@
 //! The keys there are, and what their values are.
 
+use std::collections::BTreeMap;
+
 use super::mirrors::{self, Mirrors};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
 use crate::template::diagnostic::did_you_mean;
@@ -41,6 +43,8 @@ pub enum Kind {
     Paths,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
+    /// Texts by name; as text `name=value`, separated by commas.
+    Map,
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -122,6 +126,7 @@ pub(super) enum Value {
     Number(u64),
     List(Vec<String>),
     Mirrors(Mirrors),
+    Map(BTreeMap<String, String>),
 }
 
 impl Value {
@@ -143,6 +148,13 @@ impl Value {
         match self {
             Self::List(list) => list,
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_map(self) -> BTreeMap<String, String> {
+        match self {
+            Self::Map(map) => map,
+            _ => BTreeMap::new(),
         }
     }
 
@@ -184,6 +196,14 @@ impl Key {
             Kind::Duration => seconds(text).map(Value::Number),
             Kind::List => Ok(Value::List(separated(',').collect())),
             Kind::Paths => Ok(Value::List(separated(':').collect())),
+            Kind::Map => separated(',')
+                .map(|pair| {
+                    let (from, to) =
+                        pair.split_once('=').ok_or_else(|| format!("{pair} is not of the form FROM=TO"))?;
+                    Ok((from.trim().to_owned(), to.trim().to_owned()))
+                })
+                .collect::<Result<_, _>>()
+                .map(Value::Map),
             Kind::Mirrors => {
                 let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                 mirrors::of_pairs(pairs).map(Value::Mirrors)

@@ -91,6 +91,7 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
         key::Value::Mirrors(all) => mirrors::shown(all),
+        key::Value::Map(map) => json!(map),
     }
 }
 

@@ -160,6 +160,7 @@ fn every_key_is_shown() {
             Kind::Size => "7G",
             Kind::Duration => "1m",
             Kind::Mirrors => "from.example.org=http://to.example.org",
+            Kind::Map => "/path=immutable",
             Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();

@@ -70,7 +70,7 @@ fn uv(machine: &Machine<'_>, found: &mut Found) {
 /// The index is below `/simple/`; files are beside it, by relative links, so the whole is mapped.
 fn propose(found: &mut Found, tool: &'static str, url: &str, source: String, certificate: Option<String>) {
     let url = url.trim().trim_end_matches('/');
-    let prefix = format!("https://{PYPI}/simple/");
+    let prefix = format!("{PYPI}/simple/");
     let (public, url) = match url.strip_suffix("/simple") {
         Some(base) => (PYPI, format!("{base}/")),
         None => (prefix.as_str(), url.to_owned()),

@@ -1,23 +1,17 @@
 //! The public names that tools ask for where nobody has set them to anything else. Guests do, so these are what mirrors
 //! are proposed for.
 
-/// Debian's archive, by both schemes: it is signed, and fetched by either.
-pub(super) const DEBIAN: [&str; 2] = ["http://deb.debian.example.org/debian/", "https://deb.debian.example.org/debian/"];
+/// Debian's archive.
+pub(super) const DEBIAN: [&str; 1] = ["deb.debian.example.org/debian/"];
 /// Debian's security archive, which goes by two names.
-pub(super) const DEBIAN_SECURITY: [&str; 4] = [
-    "http://deb.debian.example.org/debian-security/",
-    "https://deb.debian.example.org/debian-security/",
-    "http://security.debian.example.org/debian-security/",
-    "https://security.debian.example.org/debian-security/",
-];
+pub(super) const DEBIAN_SECURITY: [&str; 2] =
+    ["deb.debian.example.org/debian-security/", "security.debian.example.org/debian-security/"];
 /// Ubuntu's archive.
-pub(super) const UBUNTU: [&str; 2] = ["http://archive.ubuntu.example.org/ubuntu/", "https://archive.ubuntu.example.org/ubuntu/"];
+pub(super) const UBUNTU: [&str; 1] = ["archive.ubuntu.example.org/ubuntu/"];
 /// Ubuntu's security archive.
-pub(super) const UBUNTU_SECURITY: [&str; 2] =
-    ["http://security.ubuntu.com/ubuntu/", "https://security.ubuntu.com/ubuntu/"];
+pub(super) const UBUNTU_SECURITY: [&str; 1] = ["security.ubuntu.com/ubuntu/"];
 /// Ubuntu's archive of other architectures.
-pub(super) const UBUNTU_PORTS: [&str; 2] =
-    ["http://ports.ubuntu.com/ubuntu-ports/", "https://ports.ubuntu.com/ubuntu-ports/"];
+pub(super) const UBUNTU_PORTS: [&str; 1] = ["ports.ubuntu.com/ubuntu-ports/"];
 /// Python packages.
 pub(super) const PYPI: &str = "pypi.example.org";
 /// Packages of Node.
@@ -29,7 +23,7 @@ pub(super) const CRATES: &str = "crates.io";
 /// Modules of Go.
 pub(super) const GO: &str = "proxy.golang.org";
 /// Maven's central repository, which goes by two names.
-pub(super) const MAVEN: [&str; 2] = ["https://repo.maven.apache.org/maven2/", "https://repo1.maven.org/maven2/"];
+pub(super) const MAVEN: [&str; 2] = ["repo.maven.apache.org/maven2/", "repo1.maven.org/maven2/"];
 /// What Docker means by `docker.io`.
 pub(super) const DOCKER: &str = "registry-1.docker.io";
 

@@ -99,7 +99,7 @@ fn podman(machine: &Machine<'_>, found: &mut Found) {
             let (host, below) = location.split_once('/').map_or((location.as_str(), ""), |(host, below)| (host, below));
             let public = match below {
                 "" => registry(host),
-                below => format!("https://{}/v2/{below}/", registry(host)),
+                below => format!("{}/v2/{below}/", registry(host)),
             };
             for mirror in entry.get("mirror").and_then(Value::as_array).into_iter().flatten() {
                 let Some(at) = word(mirror, "location") else { continue };

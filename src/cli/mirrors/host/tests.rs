@@ -85,8 +85,8 @@ fn apt_in_both_forms() {
         ],
         &[],
     );
-    let http = "http://deb.debian.example.org/debian/";
-    let security = "http://security.debian.example.org/debian-security/";
+    let http = "deb.debian.example.org/debian/";
+    let security = "security.debian.example.org/debian-security/";
     let pairs: Vec<_> = tree.pairs().into_iter().filter(|(public, _)| public == http || public == security).collect();
     assert_eq!(
         pairs,
@@ -119,15 +119,7 @@ fn ubuntu_has_its_own_names_and_auth_conf_is_referred_to() {
         &[],
     );
     let publics: Vec<_> = tree.pairs().into_iter().map(|(public, _)| public).collect();
-    assert_eq!(
-        publics,
-        [
-            "http://archive.ubuntu.example.org/ubuntu/",
-            "https://archive.ubuntu.example.org/ubuntu/",
-            "http://security.ubuntu.com/ubuntu/",
-            "https://security.ubuntu.com/ubuntu/",
-        ]
-    );
+    assert_eq!(publics, ["archive.ubuntu.example.org/ubuntu/", "security.ubuntu.com/ubuntu/",]);
     let found = tree.found();
     assert_eq!(found.proposals[0].mirror.netrc_file.as_deref(), Some(Path::new("/etc/apt/auth.conf.d/m.conf")));
 }
@@ -148,7 +140,7 @@ fn pip_by_file_and_variable_and_uv() {
         &[("/home/me/.netrc", "machine r.example.net login me password s3cret\n")],
         &[("PIP_INDEX_URL", "https://r.example.net/root/pypi/+simple/")],
     );
-    assert_eq!(tree.pairs(), [pair("https://pypi.example.org/simple/", "https://r.example.net/root/pypi/+simple/")]);
+    assert_eq!(tree.pairs(), [pair("pypi.example.org/simple/", "https://r.example.net/root/pypi/+simple/")]);
     assert_eq!(tree.only().mirror.netrc_file.as_deref(), Some(Path::new("/home/me/.netrc")));
 
     let uv = "[[index]]\nname = \"x\"\nurl = \"https://x.example.net/simple\"\n\n[[index]]\nurl = \"https://n.example.net/repository/pypi/simple/\"\ndefault = true\n";
@@ -264,7 +256,7 @@ fn registries_of_docker_containerd_and_podman() {
     assert_eq!(
         tree.pairs(),
         [
-            pair("https://registry-1.docker.io/v2/library/", "https://m.example.net/v2/hub/library/"),
+            pair("registry-1.docker.io/v2/library/", "https://m.example.net/v2/hub/library/"),
             pair("quay.example.org", "http://localhost:5000/"),
         ]
     );

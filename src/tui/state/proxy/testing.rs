@@ -29,6 +29,7 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
         route: if hit { String::new() } else { "proxy http://proxy.example:8080".to_owned() },
         upstream_status: (!hit && !failed).then_some(200),
         bytes_sent: bytes,
+        bytes_received: 0,
         bytes_cache: if hit { bytes } else { 0 },
         bytes_upstream: if hit { 0 } else { bytes },
         digest: (!failed).then(|| "9f".repeat(32)),

@@ -1,0 +1,92 @@
+//! Whether a client takes what it has asked for.
+//!
+//! hyper waits without a limit for a client that reads nothing, or on HTTP/2 opens no window; all the while the answer
+//! holds a connection upstream, or an open file.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// How the answers on one connection are taken.
+pub(crate) struct Taking {
+    state: Mutex<State>,
+    offered: Notify,
+}
+
+struct State {
+    /// Answers of which something waits for the client.
+    offers: usize,
+    /// When it last took something.
+    last: Instant,
+}
+
+impl Taking {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(State { offers: 0, last: Instant::now() }), offered: Notify::new() }
+    }
+
+    /// An answer has something for the client, and had nothing before.
+    pub(crate) fn offers(&self) {
+        let mut state = self.lock();
+        state.offers += 1;
+        state.last = Instant::now();
+        self.offered.notify_one();
+    }
+
+    /// The client has taken something; there is more.
+    pub(crate) fn took(&self) {
+        self.lock().last = Instant::now();
+    }
+
+    /// Nothing of an answer waits for the client any more.
+    pub(crate) fn waits(&self) {
+        let mut state = self.lock();
+        state.offers = state.offers.saturating_sub(1);
+        state.last = Instant::now();
+    }
+
+    /// Returns when something has waited for the client that long, and nothing was taken on the whole connection.
+    pub(crate) async fn stalled(&self, limit: Duration) {
+        loop {
+            let (offers, last) = {
+                let state = self.lock();
+                (state.offers, state.last)
+            };
+            if offers == 0 {
+                self.offered.notified().await;
+            } else if last + limit <= Instant::now() {
+                return;
+            } else {
+                sleep_until(last + limit).await;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_waits_for_the_client_counts() {
+        let taking = Taking::new();
+        let at_once = || taking.stalled(Duration::ZERO).now_or_never();
+        // Nothing is offered.
+        assert_eq!(at_once(), None);
+        taking.offers();
+        taking.took();
+        assert_eq!(taking.stalled(Duration::from_hours(1)).now_or_never(), None);
+        assert_eq!(at_once(), Some(()));
+        // What upstream does not send is not the client's fault.
+        taking.waits();
+        assert_eq!(at_once(), None);
+    }
+}
