@@ -4,15 +4,19 @@
 //! want the same, written to the store while they read it, and independent of whether they stay.
 
 mod absent;
+mod answer;
 mod borrow;
+mod confirm;
 mod credential;
 mod exchange;
 mod fetch;
 mod file_body;
 mod follow;
+mod head;
 pub(crate) mod key;
 mod learn;
 mod opened;
+mod part;
 mod progress;
 mod promises;
 mod refuted;
@@ -20,6 +24,7 @@ mod report;
 mod room;
 mod shape;
 mod shelf;
+mod stored;
 
 #[cfg(test)]
 mod tests;
@@ -30,8 +35,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, IF_MATCH, IF_UNMODIFIED_SINCE, LOCATION, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +53,7 @@ pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
+use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
 use self::shelf::Shelf;
 use crate::body::Body;
@@ -164,6 +170,7 @@ impl Cache {
             headers: parts.headers,
             context,
             now: self.inner.now(),
+            forward: Forward::UriMiss,
         };
         exchange.answer().await
     }
@@ -184,21 +191,17 @@ impl Cache {
         (body || headers.contains_key(TRANSFER_ENCODING)).then_some("the request has a body")
     }
 
-    /// Passes on what the store has no part in; what may change the resource makes the store forget it (RFC 9111
-    /// section 4.4).
+    /// Passes on what the store has no part in.
     async fn around(&self, key: Key, request: Request<Body>, context: RequestContext, why: &str) -> Response<Body> {
         if self.mode() == Mode::Offline {
             context.flow.outcome(Outcome::Denied, "offline, and not stored");
             context.flow.update(|flow| flow.offline_miss = true);
             return offline_miss(&key.url);
         }
-        let unsafe_method = !request.method().is_safe();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = self.inner.pass(request, context, Outcome::Bypass, why).await;
-        let changed = response.status().is_success() || response.status().is_redirection();
-        if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| unsafe_method && changed)
-            && let Err(error) = shelf.invalidate(key.hash).await
-        {
-            self.inner.warn(&error);
+        for outdated in invalidated(&method, &uri, &response) {
+            self.inner.invalidate(outdated.hash).await;
         }
         response
     }
@@ -298,6 +301,18 @@ impl Inner {
         Joined::Leading(Leading { inner: self.clone(), key: Some(key), fetch })
     }
 
+    /// Makes the store forget a URL, and a fetch of it under way keep nothing.
+    async fn invalidate(&self, key: [u8; 16]) {
+        if let Some(fetch) = self.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(&key) {
+            fetch.outdate();
+        }
+        if let Some(shelf) = &self.shelf
+            && let Err(error) = shelf.invalidate(key).await
+        {
+            self.warn(&error);
+        }
+    }
+
     /// A fetch that nobody can join.
     fn alone(self: &Arc<Self>) -> Leading {
         Leading { inner: self.clone(), key: None, fetch: Arc::new(Fetch::new()) }
@@ -320,13 +335,14 @@ impl Inner {
         why: &str,
     ) -> Response<Body> {
         context.flow.outcome(outcome, why);
-        let forward = if request.method().is_safe() { "bypass" } else { "method" };
+        let forward = if request.method().is_safe() { Forward::Bypass } else { Forward::Method };
         match self.origin.send(request, &context).await {
             Ok(mut response) => {
-                report::cache_status(response.headers_mut(), &format!("fwd={forward}"));
+                let status = CacheStatus::forwarded(forward).answered(response.status());
+                status.append_to(response.headers_mut());
                 counted(response, context.flow)
             }
-            Err(error) => self.upstream_failed(&error, &context, None, false),
+            Err(error) => self.upstream_failed(&error, &context, None, forward),
         }
     }
 
@@ -336,7 +352,7 @@ impl Inner {
         error: &UpstreamError,
         context: &RequestContext,
         key: Option<[u8; 16]>,
-        stale: bool,
+        forward: Forward,
     ) -> Response<Body> {
         let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
         context.flow.outcome(outcome, error.message.clone());
@@ -344,7 +360,7 @@ impl Inner {
             self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone(), uses: 1 });
         }
         let mut response = crate::error::rescue(error);
-        report::cache_status(response.headers_mut(), if stale { "fwd=stale" } else { "fwd=miss" });
+        CacheStatus::forwarded(forward).append_to(response.headers_mut());
         response
     }
 
@@ -378,8 +394,11 @@ struct Leading {
 
 impl Drop for Leading {
     fn drop(&mut self) {
-        if let Some(key) = &self.key {
-            self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let Some(key) = &self.key else { return };
+        let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        // After an invalidation another may have its place.
+        if fetches.get(key).is_some_and(|fetch| Arc::ptr_eq(fetch, &self.fetch)) {
+            fetches.remove(key);
         }
     }
 }
@@ -396,10 +415,28 @@ fn counted(response: Response<Body>, flow: Arc<FlowRecorder>) -> Response<Body> 
     })
 }
 
+/// What an answer makes outdated (RFC 9111 section 4.4): after a method that is not safe, and unless it failed, the URL
+/// itself, and what `Location` and `Content-Location` name of the same origin.
+fn invalidated(method: &Method, uri: &Uri, response: &Response<Body>) -> Vec<Key> {
+    let status = response.status();
+    if method.is_safe() || !(status.is_success() || status.is_redirection()) {
+        return Vec::new();
+    }
+    let named = [LOCATION, CONTENT_LOCATION].into_iter().filter_map(|name| {
+        let reference = response.headers().get(name)?.to_str().ok()?;
+        let base = url::Url::parse(&uri.to_string()).ok()?;
+        let target = base.join(reference).ok()?;
+        (target.origin() == base.origin()).then(|| target.as_str().parse().ok())?
+    });
+    let mut keys: Vec<_> = named.chain([uri.clone()]).filter_map(|uri: Uri| Key::of(&uri)).collect();
+    keys.dedup();
+    keys
+}
+
 /// The answer to what is not stored, offline.
 fn offline_miss(url: &str) -> Response<Body> {
     let text = format!("{url} is not in Larder's cache, and Larder is offline");
     let mut response = report::message(StatusCode::FORBIDDEN, text);
-    report::cache_status(response.headers_mut(), "fwd=miss; detail=offline");
+    CacheStatus::default().detail("offline").append_to(response.headers_mut());
     response
 }

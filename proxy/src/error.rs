@@ -163,6 +163,14 @@ pub fn rescue(error: &UpstreamError) -> Response<Body> {
     response
 }
 
+/// Says in `Proxy-Status` that upstream failed, for an answer that was found in spite of it.
+pub(crate) fn admit(headers: &mut HeaderMap, error: &UpstreamError) {
+    let (_, kind) = classify(error.phase);
+    if let Ok(value) = HeaderValue::from_str(&format!("larder; error={kind}; details={}", quoted(&error.message))) {
+        headers.insert(PROXY_STATUS, value);
+    }
+}
+
 /// Status of the answer and error type for a failure (RFC 9209 section 2.3). Its statuses are followed but where
 /// the section recommends 503: to clients that means "come back later", and nobody knows whether that helps.
 fn classify(phase: Phase) -> (StatusCode, &'static str) {

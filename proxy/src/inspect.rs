@@ -244,7 +244,7 @@ fn explain_as(entry: Entry, nature: Nature, now: SystemTime) -> Variant {
         nature,
     };
     let (usable, why) = match judge(&stored, &CacheControl::default(), now, None) {
-        Judgement::Use(why) => (true, why),
+        Judgement::Use(why) | Judgement::UseAndAsk(why) => (true, why),
         Judgement::Ask(why) => (false, why),
     };
     let lasts = matches!(judge(&stored, &CacheControl::default(), now + AGES, None), Judgement::Use(_));

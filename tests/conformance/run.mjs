@@ -15,6 +15,8 @@ import { createRequire } from 'node:module'
 import readline from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
+import { amended } from './amended.mjs'
+
 const [suite, undici, protocol, certificate, key] = process.argv.slice(2)
 // A test may be named for a closer look; then the suite says what it sends and gets.
 const only = process.env.ONLY_TEST
@@ -34,17 +36,27 @@ const { determineTestResult } = await part('lib/display.mjs')
 const tests = (await part('tests/index.mjs')).default
 tests.push((await part('tests/surrogate-control.mjs')).default)
 
+for (const test of tests.flatMap(set => set.tests)) {
+  amended[test.id]?.(test)
+}
+
 const { fetch, ProxyAgent } = createRequire(import.meta.url)(path.resolve(undici))
 
 // The suite's server, but on the loopback only, and on a port that is free.
 function handle (request, response) {
   const [, dispatch, ...rest] = new URL(request.url, 'http://localhost/').pathname.split('/')
+  response.on('finish', () => {
+    // A body of unknown coding ends with its connection, which Node leaves open.
+    if (!['undefined', 'chunked'].includes(String(response.getHeader('transfer-encoding')))) request.socket.end()
+  })
   if (dispatch in handlers) return handlers[dispatch](rest, request, response)
   response.writeHead(404).end()
 }
 const origin = protocol === 'https'
   ? https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(certificate) }, handle)
   : http.createServer(handle)
+// No connection is closed between two requests, so that none meets a request on its way.
+origin.keepAliveTimeout = 600_000
 await new Promise(resolve => origin.listen(0, '127.0.0.1', resolve))
 const port = origin.address().port
 let base = `http://localhost:${port}`

@@ -15,6 +15,7 @@ use lru::LruCache;
 use super::borrow::audience;
 use super::exchange::Exchange;
 use super::fetch::{Job, content_length};
+use super::report::CacheStatus;
 use super::{report, shape};
 use crate::body::{Body, full};
 use crate::flow::{Class, Outcome};
@@ -93,7 +94,7 @@ impl Exchange {
             response
         };
         *response.status_mut() = StatusCode::NOT_FOUND;
-        report::cache_status(response.headers_mut(), "hit; detail=negative");
+        CacheStatus::HIT.detail("negative").append_to(response.headers_mut());
         self.outcome(Outcome::Hit, "upstream did not have it less than a minute ago".to_owned(), None);
         Some(response)
     }

@@ -10,6 +10,7 @@ use super::fetch::{Job, content_length};
 use super::follow::{self, Arrived, Follow};
 use super::key::carries_signature;
 use super::learn::same_origin;
+use super::report::CacheStatus;
 use super::shape;
 use crate::body::Body;
 use crate::flow::Outcome;
@@ -86,7 +87,7 @@ impl Exchange {
             draft.status == 200 && draft.part.is_none() && tag.is_some_and(|tag| tag.as_bytes().starts_with(b"\""))
         };
         let selects = |entry: &&Entry| {
-            self.inner.credentials.selects_but_for_credentials(&self.headers, &entry.draft.vary)
+            self.inner.credentials.selects_but_for_credentials(&self.headers, &entry.draft.vary, &entry.draft.headers)
                 && self.takes(&entry.draft.headers)
         };
         entries.iter().filter(strong).find(selects).cloned()
@@ -124,7 +125,8 @@ impl Exchange {
         };
         let entry = shelf.adopt(digest, draft).await.map_err(|error| self.inner.warn(&error)).ok()??;
         let why = format!("upstream has it, and its body was stored from {}", lender.draft.url);
-        self.serve(&entry, Outcome::Revalidated, why, "hit; fwd=miss; detail=known-body").await
+        let said = CacheStatus::forwarded(self.forward).detail("known-body");
+        self.serve(&entry, Outcome::Revalidated, why, said).await
     }
 
     /// Upstream's head for the client's own request, when it is for the body known: of its size, or a redirect to a

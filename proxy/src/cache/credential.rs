@@ -55,19 +55,24 @@ impl Credentials {
     }
 
     /// Whether a request selects a stored variant.
-    pub(super) fn selects(&self, request: &HeaderMap, fields: &[VaryField]) -> bool {
-        fields.iter().all(|field| self.selects_field(request, field))
+    pub(super) fn selects(&self, request: &HeaderMap, fields: &[VaryField], stored: &HeaderMap) -> bool {
+        fields.iter().all(|field| self.selects_field(request, field, stored))
     }
 
     /// Whether it would with other credentials.
-    pub(super) fn selects_but_for_credentials(&self, request: &HeaderMap, fields: &[VaryField]) -> bool {
-        fields.iter().all(|field| field.0 == AUTHORIZATION || self.selects_field(request, field))
+    pub(super) fn selects_but_for_credentials(
+        &self,
+        request: &HeaderMap,
+        fields: &[VaryField],
+        stored: &HeaderMap,
+    ) -> bool {
+        fields.iter().all(|field| field.0 == AUTHORIZATION || self.selects_field(request, field, stored))
     }
 
-    fn selects_field(&self, request: &HeaderMap, field: &VaryField) -> bool {
+    fn selects_field(&self, request: &HeaderMap, field: &VaryField, head: &HeaderMap) -> bool {
         let (name, stored) = field;
         if !is_sensitive(name) {
-            return vary::selects(request, std::slice::from_ref(field));
+            return vary::selects(request, std::slice::from_ref(field), head);
         }
         match (joined(request, name), stored) {
             (None, None) => true,
@@ -185,12 +190,15 @@ mod tests {
         request.insert(COOKIE, HeaderValue::from_static("session=secret"));
         let fields = credentials.fields(&request, &varies, false).unwrap();
         assert!(!format!("{fields:?}").contains("secret"), "{fields:?}");
-        assert!(credentials.selects(&request, &fields));
+        assert!(credentials.selects(&request, &fields, &HeaderMap::new()));
         request.insert(COOKIE, HeaderValue::from_static("session=other"));
-        assert!(!credentials.selects(&request, &fields));
+        assert!(!credentials.selects(&request, &fields, &HeaderMap::new()));
         let bound = credentials.fields(&with("a"), &HeaderMap::new(), true).unwrap();
-        assert!(credentials.selects(&with("a"), &bound));
-        assert!(!credentials.selects(&with("b"), &bound) && !credentials.selects(&HeaderMap::new(), &bound));
-        assert!(credentials.selects_but_for_credentials(&with("b"), &bound));
+        assert!(credentials.selects(&with("a"), &bound, &HeaderMap::new()));
+        assert!(
+            !credentials.selects(&with("b"), &bound, &HeaderMap::new())
+                && !credentials.selects(&HeaderMap::new(), &bound, &HeaderMap::new())
+        );
+        assert!(credentials.selects_but_for_credentials(&with("b"), &bound, &HeaderMap::new()));
     }
 }

@@ -20,13 +20,13 @@ use super::learn::Reading;
 use super::progress::{End, Fetch, Head, SharedHead};
 use super::promises::Known;
 use super::refuted::Again;
-use super::{Inner, Key, shape};
+use super::{Inner, Key, part, shape};
 use crate::body::{Body, empty};
 use crate::flow::Class;
 use crate::origin::{Phase, RequestContext, UpstreamError};
-use crate::policy::condition;
 use crate::policy::freshness::explicit_lifetime;
-use crate::rules::{Format, Verdict};
+use crate::policy::{condition, surrogate};
+use crate::rules::{Format, Nature, Verdict};
 use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError, VaryField};
 
 /// Bytes gathered before they are written.
@@ -62,13 +62,15 @@ pub(super) struct Job {
     pub stored: Option<Entry>,
     /// Where redirects led.
     pub from: Option<String>,
+    /// Bytes of the body that come out of the store.
+    pub prefix: u64,
     pub lead: oneshot::Sender<Lead>,
 }
 
 /// What went wrong with a body.
 enum Broken {
-    /// Upstream's side; why.
-    Upstream(String),
+    /// Upstream's side; why, and what has arrived, where that is sound.
+    Upstream(String, Option<Box<BlobWriter>>),
     /// The store's side; how much was written, what was read and not written, and the rest.
     Store(StoreError, u64, Vec<Bytes>, Body),
 }
@@ -82,6 +84,16 @@ impl Job {
             (self.anew, self.stored) = (true, None);
             requested = self.inner.now();
             answer = self.send().await;
+        }
+        if let Ok(response) = answer {
+            answer = match self.completed(response).await {
+                Some(response) => Ok(response),
+                None => {
+                    self.stored = None;
+                    requested = self.inner.now();
+                    self.send().await
+                }
+            };
         }
         match answer {
             Err(error) => self.fetch.head(Head::Failed(Arc::new(error))),
@@ -103,19 +115,25 @@ impl Job {
         Follow::of(&self.verdict, self.known.is_some())
     }
 
-    /// The whole object is asked for, with the store's validators in place of the client's.
+    /// The whole object is asked for, with the store's validators in place of the client's. Where nothing is stored, and
+    /// the client need not have what the store wants, its own go on.
     fn upstream_head(&self) -> (Method, Uri, HeaderMap) {
         let mut headers = self.request.clone();
-        for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
+        for name in [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
             headers.remove(name);
         }
+        if self.stored.is_some() || self.verdict.nature != Nature::Plain {
+            headers.remove(IF_NONE_MATCH);
+            headers.remove(IF_MODIFIED_SINCE);
+        }
         if let Some(stored) = &self.stored {
-            condition::make_conditional(&mut headers, &stored.draft.headers);
+            part::ask_for_rest(&mut headers, stored);
         }
         if self.anew {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         }
+        surrogate::announce(&mut headers);
         (Method::GET, self.uri.clone(), headers)
     }
 
@@ -127,7 +145,7 @@ impl Job {
         {
             return self.confirm(stored, &response, requested, responded).await;
         }
-        if status.is_server_error() {
+        if status.is_server_error() && (self.has_better(responded) || self.audience(&response, responded).is_err()) {
             let _ = self.lead.send(Lead::Answer(response, "a server error is not stored"));
             return self.fetch.head(Head::ServerError(status));
         }
@@ -137,7 +155,6 @@ impl Job {
         if status == StatusCode::OK && !self.verdict.fits(response.headers()) {
             self.verdict = Verdict::none();
         }
-        let nature = self.verdict.nature;
         if status.is_redirection() && self.follow() != Follow::Never {
             return self.hand_over(response, "a redirect to a package is not stored");
         }
@@ -148,7 +165,7 @@ impl Job {
         if self.verdict.secret && explicit_lifetime(response.headers(), responded).is_none() {
             return self.hand_over(response, "it is a token without a lifetime of its own");
         }
-        let audience = match audience(&self.request, status, response.headers(), nature, responded) {
+        let audience = match self.audience(&response, responded) {
             Ok(audience) => audience,
             Err(why) => return self.hand_over(response, why),
         };
@@ -168,6 +185,11 @@ impl Job {
         }
     }
 
+    /// For whom an answer may be stored.
+    fn audience(&self, response: &Response<Body>, now: SystemTime) -> Result<Audience, &'static str> {
+        audience(&self.request, response.status(), response.headers(), self.verdict.nature, now)
+    }
+
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
     fn why(&self) -> &'static str {
         match &self.stored {
@@ -181,32 +203,6 @@ impl Job {
     fn hand_over(self, response: Response<Body>, why: &'static str) {
         let _ = self.lead.send(Lead::Answer(response, why));
         self.fetch.head(Head::Unshared);
-    }
-
-    /// Upstream's 304 (RFC 9111 section 4.3.4).
-    async fn confirm(&self, mut entry: Entry, fresh: &Response<Body>, requested: SystemTime, responded: SystemTime) {
-        let fields = shape::to_store(fresh.headers().clone(), self.verdict.nature);
-        let merged = condition::merge(&entry.draft.headers, &fields);
-        let allowed = audience(&self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
-        if allowed.is_ok() {
-            entry.draft.headers = merged;
-        }
-        entry.draft.requested = requested;
-        entry.draft.responded = responded;
-        if self.borrowed {
-            let draft = entry.draft.clone();
-            let entry = self.confirm_borrowed(entry, draft).await;
-            return self.fetch.head(Head::Confirmed(Arc::new(entry)));
-        }
-        if let Some(shelf) = &self.inner.shelf
-            && let Err(error) = shelf.refresh(entry.clone()).await
-        {
-            self.inner.warn(&error);
-        }
-        if let Some(format) = self.verdict.learns {
-            self.inner.promises_confirmed(&entry, format).await;
-        }
-        self.fetch.head(Head::Confirmed(Arc::new(entry)));
     }
 
     async fn store(
@@ -242,6 +238,7 @@ impl Job {
             part: None,
             provenance: Provenance { source: self.from.take(), ..self.inner.provenance(&self.context, &self.verdict) },
         };
+        let keeps = self.stored.as_ref().is_none_or(|entry| entry.draft.part.is_some());
         let asked = self.upstream_head().2;
         let follow = self.follow();
         let (sender, tail) = mpsc::channel(2);
@@ -253,7 +250,6 @@ impl Job {
             total,
             file: writer.file(),
             at: (requested, responded),
-            stale: self.stored.is_some(),
             why,
         })));
         let again = Again {
@@ -272,6 +268,8 @@ impl Job {
             uri: self.uri,
             follow,
             total,
+            prefix: self.prefix,
+            keeps,
             held,
             learns,
             draft,
@@ -290,11 +288,15 @@ pub(super) struct Transfer {
     follow: Follow,
     /// The fields of the request to upstream.
     asked: HeaderMap,
-    total: Option<u64>,
+    pub total: Option<u64>,
+    /// Bytes of the body that come out of the store.
+    prefix: u64,
+    /// Whether a part of it is better than what is stored.
+    pub keeps: bool,
     /// Whether the last byte is kept back until the body is known to be right.
     held: bool,
     learns: Option<Format>,
-    draft: Draft,
+    pub draft: Draft,
     pub again: Again,
 }
 
@@ -302,7 +304,14 @@ impl Transfer {
     async fn run(self, writer: BlobWriter, body: Body, tail: mpsc::Sender<io::Result<Bytes>>) {
         match self.copy(writer, body).await {
             Ok(writer) => self.finish(writer).await,
-            Err(Broken::Upstream(why)) => self.broken(&why),
+            Err(Broken::Upstream(why, None)) => self.broken(&why),
+            Err(Broken::Upstream(why, Some(writer))) => {
+                // Whoever reads it learns of the break once the part can be found.
+                if self.keep(*writer).await {
+                    self.fetch.end(End::Broken(format!("{why} (what arrived is kept, to be completed)").into()));
+                }
+                self.broken(&why);
+            }
             Err(Broken::Store(error, written, unwritten, rest)) => {
                 self.inner.warn(&error);
                 // The tail begins here: nothing is held back any more.
@@ -331,7 +340,10 @@ impl Transfer {
                 body = rest;
                 continue;
             }
-            let (batch, last) = gathered.map_err(|error| Broken::Upstream(error.to_string()))?;
+            let (batch, last) = match gathered {
+                Ok(gathered) => gathered,
+                Err(error) => return Err(Broken::Upstream(error.to_string(), Some(writer.into()))),
+            };
             // The end is looked at in a round of its own, so that a body too short can be resumed.
             ended = last && (batch.is_empty() || self.total.is_none());
             if batch.is_empty() {
@@ -341,26 +353,28 @@ impl Transfer {
                 body = empty();
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
-            self.context.flow.update(|flow| flow.bytes_upstream += bytes as u64);
+            let new = (writer.size() + bytes as u64).saturating_sub(self.prefix).min(bytes as u64);
+            self.context.flow.update(|flow| flow.bytes_upstream += new);
             let written = writer.size();
             let writing = tokio::task::spawn_blocking(move || {
                 let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
                 (writer, result, batch)
             });
-            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string()))?;
+            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string(), None))?;
             writer = back;
             if let Err(error) = result {
                 let rest = if ended { empty() } else { body };
                 return Err(Broken::Store(error, written, batch, rest));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
-                return Err(Broken::Upstream("upstream sent more than it announced".to_owned()));
+                return Err(Broken::Upstream("upstream sent more than it announced".to_owned(), None));
             }
             self.fetch.available(writer.size() - u64::from(self.held));
         }
         match self.total {
             Some(total) if total != writer.size() => {
-                Err(Broken::Upstream(format!("upstream sent {} of {total} bytes", writer.size())))
+                let why = format!("upstream sent {} of {total} bytes", writer.size());
+                Err(Broken::Upstream(why, Some(writer.into())))
             }
             _ => Ok(writer),
         }
@@ -402,7 +416,13 @@ impl Transfer {
         fetch.available(writer.size());
         fetch.end(End::Whole);
         let Some(shelf) = &inner.shelf else { return };
+        let key = draft.key;
+        if fetch.is_outdated() {
+            return;
+        }
         match shelf.commit(writer, draft, inner.run()).await {
+            // It may have become so meanwhile.
+            Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
             Ok(entry) => {
                 if let Some(reading) = reading {
                     reading.begin(entry);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
@@ -47,8 +48,6 @@ pub(super) struct SharedHead {
     pub file: Arc<File>,
     /// When it was asked for, and when it arrived.
     pub at: (SystemTime, SystemTime),
-    /// Whether something stale was stored before.
-    pub stale: bool,
     /// Why it is fetched.
     pub why: &'static str,
 }
@@ -68,11 +67,22 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Fetch {
     state: watch::Sender<Progress>,
+    /// Set when what is being fetched has changed at the origin.
+    outdated: AtomicBool,
 }
 
 impl Fetch {
     pub(super) fn new() -> Self {
-        Self { state: watch::Sender::new(Progress::default()) }
+        Self { state: watch::Sender::new(Progress::default()), outdated: AtomicBool::new(false) }
+    }
+
+    /// Notes that the object has changed since it was asked for.
+    pub(super) fn outdate(&self) {
+        self.outdated.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Progress> {

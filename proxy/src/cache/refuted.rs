@@ -6,11 +6,11 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 
-use super::Key;
 use super::fetch::{Job, Transfer, content_length};
 use super::key::hash16;
 use super::progress::{Fetch, Head};
 use super::promises::Known;
+use super::{Key, Leading};
 use crate::body::Body;
 use crate::flow::Class;
 use crate::origin::{Phase, UpstreamError};
@@ -77,10 +77,16 @@ impl Transfer {
             return;
         }
         let fetch = Arc::new(Fetch::new());
-        if let Some(shared) =
-            inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).values_mut().find(|one| Arc::ptr_eq(one, &old))
+        let mut leading = Leading { inner: inner.clone(), key: None, fetch: fetch.clone() };
+        if let Some((joined, shared)) = inner
+            .fetches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter_mut()
+            .find(|(_, one)| Arc::ptr_eq(one, &old))
         {
             *shared = fetch.clone();
+            leading.key = Some(*joined);
         }
         let (lead, _) = oneshot::channel();
         let Again { key, request, verdict, known, .. } = again;
@@ -98,8 +104,10 @@ impl Transfer {
             borrowed: false,
             stored: None,
             from: None,
+            prefix: 0,
             lead,
         };
         Box::pin(job.run()).await;
+        drop(leading);
     }
 }

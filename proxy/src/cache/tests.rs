@@ -4,6 +4,7 @@ mod damage;
 mod fake_origin;
 mod faults;
 mod joining;
+mod parts;
 mod promises;
 mod serving;
 mod users;

@@ -186,7 +186,9 @@ fn basis(nature: Nature, headers: &HeaderMap, lifetime: u64) -> &'static str {
 /// What would come of a GET without fields of its own, in a run that has not asked for it yet.
 fn next(variants: &[Variant], details: &[Detail]) -> Next {
     let plain = HeaderMap::new();
-    let chosen = variants.iter().position(|variant| vary::selects(&plain, &variant.entry.draft.vary));
+    let chosen = variants
+        .iter()
+        .position(|variant| vary::selects(&plain, &variant.entry.draft.vary, &variant.entry.draft.headers));
     let fetched = |variant, why: &str| Next {
         variant,
         outcome: "MISS",

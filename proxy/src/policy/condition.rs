@@ -1,12 +1,25 @@
 //! Conditional requests, both directions (RFC 9110 section 13, RFC 9111 section 4.3).
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::freshness::date;
+
+/// Fields that say something of the bytes stored.
+const OF_THE_BODY: [HeaderName; 9] = [
+    CONTENT_LENGTH,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    TRANSFER_ENCODING,
+    ETAG,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
 
 /// Whether the client's condition is met by what it has, so that 304 is the answer (RFC 9110 section 13.2.2).
 pub fn not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
@@ -70,11 +83,10 @@ pub fn resume_from(request: &mut HeaderMap, head: &HeaderMap, from: u64) -> bool
 }
 
 /// The stored fields after a 304 (RFC 9111 section 3.2): its fields replace those of the same name, but for those
-/// that describe the stored body.
+/// that describe the stored body, its tag among them: what was confirmed is what has the tag that was asked about.
 pub fn merge(stored: &HeaderMap, fresh: &HeaderMap) -> HeaderMap {
     let mut merged = stored.clone();
-    let kept = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, TRANSFER_ENCODING];
-    for name in fresh.keys().filter(|name| !kept.contains(name)) {
+    for name in fresh.keys().filter(|name| !OF_THE_BODY.contains(name)) {
         merged.remove(name);
         for value in fresh.get_all(name) {
             merged.append(name.clone(), value.clone());
@@ -85,6 +97,20 @@ pub fn merge(stored: &HeaderMap, fresh: &HeaderMap) -> HeaderMap {
         merged.remove(http::header::AGE);
     }
     merged
+}
+
+/// Whether a part of an object has the validators of another, a strong one among them (RFC 9111 section 3.4).
+pub fn same_validators(stored: &HeaderMap, part: &HeaderMap) -> bool {
+    let same = |name: HeaderName| part.get(&name).is_none_or(|value| stored.get(&name) == Some(value));
+    same(ETAG) && same(LAST_MODIFIED) && resume_from(&mut HeaderMap::new(), stored, 1)
+}
+
+/// Whether the answer to a HEAD is about the object stored, of `size` bytes (RFC 9111 section 4.3.5): what it says of
+/// validators and length is the same.
+pub fn same_object(stored: &HeaderMap, size: u64, head: &HeaderMap) -> bool {
+    let same = |name: HeaderName| head.get(&name).is_none_or(|value| stored.get(&name) == Some(value));
+    let length = head.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    same(ETAG) && same(LAST_MODIFIED) && same(CONTENT_ENCODING) && length.is_none_or(|length| length == size)
 }
 
 fn weak(tag: &str) -> &str {
@@ -114,8 +140,6 @@ fn tags(line: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -151,11 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn head_is_about_the_same() {
+        let stored = map(&[("etag", "\"a\""), ("last-modified", "x")]);
+        for (head, expected) in [
+            (&[][..], true),
+            (&[("etag", "\"a\""), ("content-length", "5")], true),
+            (&[("etag", "\"b\"")], false),
+            (&[("last-modified", "y")], false),
+            (&[("content-length", "6")], false),
+            (&[("content-encoding", "gzip"), ("etag", "\"a\"")], false),
+        ] {
+            assert_eq!(same_object(&stored, 5, &map(head)), expected, "{head:?}");
+        }
+    }
+
+    #[test]
     fn a_304_does_not_change_the_body() {
         let merged = merge(
-            &map(&[("content-length", "5"), ("x-a", "1"), ("age", "9")]),
-            &map(&[("content-length", "0"), ("x-a", "2"), ("x-b", "3")]),
+            &map(&[("content-length", "5"), ("etag", "\"a\""), ("content-type", "a/b"), ("x-a", "1"), ("age", "9")]),
+            &map(&[("content-length", "0"), ("etag", "\"b\""), ("content-type", "c/d"), ("x-a", "2"), ("x-b", "3")]),
         );
-        assert_eq!(merged, map(&[("content-length", "5"), ("x-a", "2"), ("x-b", "3")]));
+        let kept = [("content-length", "5"), ("etag", "\"a\""), ("content-type", "c/d"), ("x-a", "2"), ("x-b", "3")];
+        assert_eq!(merged, map(&kept));
     }
 }

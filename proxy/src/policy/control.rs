@@ -33,8 +33,10 @@ pub struct CacheControl {
     pub max_stale: Option<u64>,
     /// How fresh the client wants it to remain, in seconds.
     pub min_fresh: Option<u64>,
-    /// How stale it may be served when upstream fails, in seconds (RFC 5861).
+    /// How stale it may be served when upstream fails, in seconds (RFC 5861 section 4).
     pub stale_if_error: Option<u64>,
+    /// How stale it may be served while upstream is asked, in seconds (RFC 5861 section 3).
+    pub stale_while_revalidate: Option<u64>,
 }
 
 impl CacheControl {
@@ -78,6 +80,7 @@ impl CacheControl {
             "s-maxage" => seconds(&mut self.s_maxage),
             "min-fresh" => seconds(&mut self.min_fresh),
             "stale-if-error" => seconds(&mut self.stale_if_error),
+            "stale-while-revalidate" => seconds(&mut self.stale_while_revalidate),
             "max-stale" => {
                 self.max_stale.get_or_insert(argument.map_or(FOREVER, |text| self::seconds(text).unwrap_or(0)));
             }

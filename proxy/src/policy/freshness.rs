@@ -7,10 +7,11 @@ use http::{HeaderMap, HeaderName};
 
 use super::condition::has_validator;
 use super::control::{CacheControl, FOREVER, seconds};
+use super::surrogate::Surrogate;
 use crate::rules::Nature;
 
-/// Statuses whose freshness may be guessed, of those this cache stores without an explicit lifetime.
-pub const HEURISTIC_STATUSES: [u16; 2] = [200, 203];
+/// Statuses whose freshness may be guessed (RFC 9110 section 15.1).
+pub const HEURISTIC_STATUSES: [u16; 12] = [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501];
 
 /// Longest guess: a day.
 const LONGEST_GUESS: u64 = 24 * 3600;
@@ -35,6 +36,8 @@ pub struct Stored<'a> {
 pub enum Judgement {
     /// Yes, for the reason given.
     Use(&'static str),
+    /// Yes, stale as it is, while upstream is asked behind the client's back (RFC 5861 section 3).
+    UseAndAsk(&'static str),
     /// Upstream must be asked first, for the reason given.
     Ask(&'static str),
 }
@@ -44,25 +47,32 @@ pub fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
 }
 
-/// The explicit lifetime in seconds (section 4.2.1): `s-maxage`, `max-age`, `Expires`.
+/// The explicit lifetime in seconds (section 4.2.1): `s-maxage`, `max-age`, `Expires`, and what is said to surrogates.
 pub fn explicit_lifetime(headers: &HeaderMap, responded: SystemTime) -> Option<u64> {
-    let control = CacheControl::parse(headers);
-    if let Some(lifetime) = control.s_maxage.or(control.max_age) {
-        return Some(lifetime);
-    }
-    // An unreadable Expires means "already expired" (section 5.3).
-    headers.get(EXPIRES)?;
-    let expires = date(headers, &EXPIRES);
-    let from = date(headers, &DATE).unwrap_or(responded);
-    Some(expires.and_then(|expires| expires.duration_since(from).ok()).map_or(0, |left| left.as_secs().min(FOREVER)))
+    explicit(headers, &CacheControl::parse(headers), responded)
 }
 
-/// The lifetime in seconds, explicit or guessed (section 4.2.2: a tenth of the age it had).
+fn explicit(headers: &HeaderMap, control: &CacheControl, responded: SystemTime) -> Option<u64> {
+    let own = control.s_maxage.or(control.max_age).or_else(|| {
+        // An unreadable Expires means "already expired" (section 5.3).
+        headers.get(EXPIRES)?;
+        let from = date(headers, &DATE).unwrap_or(responded);
+        let left = date(headers, &EXPIRES).and_then(|expires| expires.duration_since(from).ok());
+        Some(left.map_or(0, |left| left.as_secs().min(FOREVER)))
+    });
+    Surrogate::parse(headers).lifetime(own)
+}
+
+/// The lifetime in seconds, explicit or guessed.
 pub fn lifetime(stored: &Stored<'_>) -> u64 {
-    if let Some(explicit) = explicit_lifetime(stored.headers, stored.responded) {
-        return explicit;
-    }
-    if matches!(stored.nature, Nature::Mutable | Nature::Lasting) || !HEURISTIC_STATUSES.contains(&stored.status) {
+    let control = CacheControl::parse(stored.headers);
+    explicit(stored.headers, &control, stored.responded).unwrap_or_else(|| guessed(stored, &control))
+}
+
+/// A tenth of the age that the object had (section 4.2.2), where its status, or `public`, allows to guess.
+fn guessed(stored: &Stored<'_>, control: &CacheControl) -> u64 {
+    let may = HEURISTIC_STATUSES.contains(&stored.status) || control.public;
+    if matches!(stored.nature, Nature::Mutable | Nature::Lasting) || !may {
         return 0;
     }
     let from = date(stored.headers, &DATE).unwrap_or(stored.responded);
@@ -71,7 +81,8 @@ pub fn lifetime(stored: &Stored<'_>) -> u64 {
         .map_or(0, |age| (age.as_secs() / 10).min(LONGEST_GUESS))
 }
 
-/// The current age in seconds (section 4.2.3).
+/// The current age in seconds (section 4.2.3). Of several values of `Age` the first counts, and one that is not a number
+/// counts for nothing (section 5.1).
 pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
     let since =
         |later: SystemTime, earlier: SystemTime| later.duration_since(earlier).unwrap_or(Duration::ZERO).as_secs();
@@ -85,7 +96,7 @@ pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
 /// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
     let response = CacheControl::parse(stored.headers);
-    let explicit = explicit_lifetime(stored.headers, stored.responded).is_some() || response.no_cache;
+    let has_explicit = || explicit(stored.headers, &response, stored.responded).is_some() || response.no_cache;
     match stored.nature {
         Nature::Immutable => return Judgement::Use("its digest is known"),
         // Within one run a build sees one state of each package and index, and upstream is asked once.
@@ -93,7 +104,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
             return Judgement::Use("confirmed in this run");
         }
         // To ask would mean to fetch it again, every run.
-        Nature::Lasting if !explicit && !has_validator(stored.headers) => {
+        Nature::Lasting if !has_validator(stored.headers) && !has_explicit() => {
             return Judgement::Use("nothing to revalidate it by");
         }
         Nature::Mutable if !request.no_cache && run.is_some_and(|run| stored.responded >= run) => {
@@ -108,7 +119,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
         return Judgement::Ask("stored with no-cache");
     }
     let age = current_age(stored, now);
-    let lifetime = lifetime(stored);
+    let lifetime = explicit(stored.headers, &response, stored.responded).unwrap_or_else(|| guessed(stored, &response));
     if request.max_age.is_some_and(|limit| age > limit || (limit == 0)) {
         return Judgement::Ask("older than the client's max-age");
     }
@@ -118,10 +129,23 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
     if age < lifetime {
         return Judgement::Use("fresh");
     }
-    if !forbids_stale(&response) && request.max_stale.is_some_and(|limit| age - lifetime <= limit) {
-        return Judgement::Use("stale within the client's max-stale");
+    stale(&response, request, age - lifetime).unwrap_or(Judgement::Ask(if lifetime == 0 {
+        "no lifetime given"
+    } else {
+        "its lifetime is over"
+    }))
+}
+
+/// Whether what has been stale for `over` seconds may be used all the same (sections 4.2.4 and 5.2.1.2).
+fn stale(response: &CacheControl, request: &CacheControl, over: u64) -> Option<Judgement> {
+    if forbids_stale(response) {
+        return None;
     }
-    Judgement::Ask(if lifetime == 0 { "no lifetime given" } else { "its lifetime is over" })
+    if request.max_stale.is_some_and(|limit| over <= limit) {
+        return Some(Judgement::Use("stale within the client's max-stale"));
+    }
+    let asked_behind = response.stale_while_revalidate.is_some_and(|limit| over <= limit);
+    asked_behind.then_some(Judgement::UseAndAsk("stale within its stale-while-revalidate"))
 }
 
 /// Whether a stored response may answer though upstream cannot be asked (section 4.2.4). `reached` tells an upstream
@@ -131,7 +155,8 @@ pub fn may_serve_stale(stored: &Stored<'_>, request: &CacheControl, now: SystemT
         return true;
     }
     let response = CacheControl::parse(stored.headers);
-    if forbids_stale(&response) {
+    // An old error is no better than a new one.
+    if forbids_stale(&response) || stored.status >= 500 {
         return false;
     }
     if !reached {

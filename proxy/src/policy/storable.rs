@@ -2,17 +2,25 @@
 
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, LAST_MODIFIED, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::control::CacheControl;
-use super::freshness::{HEURISTIC_STATUSES, explicit_lifetime};
+use super::freshness::{HEURISTIC_STATUSES, date, explicit_lifetime};
+use super::surrogate::Surrogate;
 use super::vary;
 use crate::cache::key::carries_signature;
 use crate::rules::Nature;
 
 /// Most bytes of header fields that are stored.
 const MAX_HEADERS: usize = 64 * 1024;
+
+/// Statuses whose requirements on caches are met here (section 5.2.2.3).
+const UNDERSTOOD: [u16; 21] =
+    [200, 203, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 403, 404, 405, 410, 414, 451, 500, 501, 503];
+
+/// Statuses that are stored of packages and indexes.
+const PACKAGE_STATUSES: [u16; 13] = [200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 404, 405, 410];
 
 /// `Ok` when the response may be stored and shared, else why not.
 pub fn storable(
@@ -28,8 +36,14 @@ pub fn storable(
     if *method != Method::GET {
         return Err("only answers to GET are stored");
     }
-    status_allows(status, response, explicit)?;
-    if control.no_store {
+    status_allows(status, response, nature, explicit, control.public)?;
+    if control.must_understand && !UNDERSTOOD.contains(&status.as_u16()) {
+        return Err("the answer says must-understand, and its status is not understood");
+    }
+    let surrogate = Surrogate::parse(response);
+    // Sections 5.2.2.3 and 5.2.2.5; what is said to this cache by name stands above.
+    let addressed = surrogate.addressed && surrogate.max_age.is_some();
+    if surrogate.no_store || (control.no_store && !control.must_understand && !addressed) {
         return Err("the answer says no-store");
     }
     if CacheControl::parse(request).no_store {
@@ -47,8 +61,9 @@ pub fn storable(
         if request.contains_key(COOKIE) {
             return Err("the request carries a cookie");
         }
-        if response.contains_key(SET_COOKIE) {
-            return Err("the answer sets a cookie");
+        // Section 7.3: an origin that gives a lifetime has thought of it.
+        if response.contains_key(SET_COOKIE) && !explicit {
+            return Err("the answer sets a cookie, and has no explicit lifetime");
         }
     }
     if vary::names(response).is_none() {
@@ -61,22 +76,31 @@ pub fn storable(
     Ok(())
 }
 
-fn status_allows(status: StatusCode, response: &HeaderMap, explicit: bool) -> Result<(), &'static str> {
-    match status.as_u16() {
+/// Section 3: a final status that has a lifetime, explicit or guessed. Of packages and indexes, no failure is stored.
+fn status_allows(
+    status: StatusCode,
+    response: &HeaderMap,
+    nature: Nature,
+    explicit: bool,
+    public: bool,
+) -> Result<(), &'static str> {
+    if status.is_redirection() {
+        let location = response.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        if location.is_some_and(|location| carries_signature(&location)) {
+            return Err("it redirects to a signed URL, which expires");
+        }
+    }
+    let code = status.as_u16();
+    let guessable = date(response, &LAST_MODIFIED).is_some() && (HEURISTIC_STATUSES.contains(&code) || public);
+    match code {
         206 => Err("a part is not stored"),
         304 => Err("a 304 is not stored"),
-        code if HEURISTIC_STATUSES.contains(&code) => Ok(()),
-        301 | 302 | 307 | 308 => {
-            let location = response.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-            match location {
-                Some(location) if carries_signature(&location) => Err("it redirects to a signed URL, which expires"),
-                Some(_) if explicit => Ok(()),
-                _ => Err("a redirect without an explicit lifetime"),
-            }
-        }
-        204 | 300 | 404 | 405 | 410 | 414 if explicit => Ok(()),
-        code if (200..300).contains(&code) && explicit => Ok(()),
-        _ => Err("its status is not stored"),
+        // Without a lifetime they can still be confirmed, or be lasting by their path.
+        200 | 203 => Ok(()),
+        _ if nature != Nature::Plain && !PACKAGE_STATUSES.contains(&code) => Err("its status is not stored"),
+        _ if explicit || guessable => Ok(()),
+        _ if status.is_redirection() => Err("a redirect without an explicit lifetime"),
+        _ => Err("its status is not stored without an explicit lifetime"),
     }
 }
 
@@ -116,12 +140,44 @@ mod tests {
             (304, false, false),
             (404, false, true),
             (410, false, true),
-            (500, false, false),
-            (503, false, false),
-            (403, false, false),
+            (500, false, true),
+            (503, false, true),
+            (403, false, true),
+            (599, false, true),
         ] {
             assert_eq!(check(status, &[], &[]), bare, "{status}");
             assert_eq!(check(status, &[], &[("cache-control", "max-age=60")]), explicit, "{status} with max-age");
+        }
+        for (status, expected) in [(200, true), (404, true), (403, false), (500, false), (503, false)] {
+            let minute = [("cache-control", "max-age=60")];
+            assert_eq!(with(status, &[], &minute, Nature::Mutable), expected, "{status} of an index");
+        }
+        let modified = ("last-modified", "Tue, 14 Nov 2023 22:13:20 GMT");
+        for (status, expected) in [(404, true), (204, true), (501, true), (403, false), (503, false)] {
+            assert_eq!(check(status, &[], &[modified]), expected, "{status} with Last-Modified");
+        }
+        assert!(check(599, &[], &[modified, ("cache-control", "public")]));
+    }
+
+    #[test]
+    fn must_understand_and_no_store() {
+        for (status, control, expected) in [
+            (200, "no-store", false),
+            (200, "no-store, must-understand", true),
+            (599, "max-age=60, must-understand", false),
+            (599, "max-age=60", true),
+        ] {
+            assert_eq!(check(status, &[], &[("cache-control", control)]), expected, "{status} {control}");
+        }
+        for (control, surrogate, expected) in [
+            ("max-age=60", "no-store", false),
+            ("max-age=60", "no-store;other", true),
+            ("no-store", "max-age=60", false),
+            ("no-store", "max-age=60;larder", true),
+            ("private", "max-age=60;larder", false),
+        ] {
+            let fields = [("cache-control", control), ("surrogate-control", surrogate)];
+            assert_eq!(check(200, &[], &fields), expected, "{control} {surrogate}");
         }
     }
 
@@ -148,6 +204,7 @@ mod tests {
         }
         assert!(!check(200, &[("cookie", "a=b")], &[]));
         assert!(!check(200, &[], &[("set-cookie", "a=b")]));
+        assert!(check(200, &[], &[("set-cookie", "a=b"), ("cache-control", "max-age=60")]));
         assert!(with(200, &[], &[("set-cookie", "a=b")], Nature::Immutable));
         assert!(!check(200, &[("cache-control", "no-store")], &[]));
         assert!(!check(200, &[], &[("vary", "accept"), ("vary", "a, *")]));

@@ -122,6 +122,11 @@ impl BlobWriter {
         self.promised = Some((Context::new(promised.algorithm), promised));
     }
 
+    /// Demands nothing of the digest any more.
+    pub fn release(&mut self) {
+        self.promised = None;
+    }
+
     /// The file, for readers; what has been written can be read from it.
     pub fn file(&self) -> Arc<File> {
         self.file.clone()

@@ -86,6 +86,65 @@ fn old_of(seconds: u64) -> HeaderMap {
 }
 
 #[test]
+fn ages_as_they_are_written() {
+    for (fields, expected) in [
+        (&["abc"][..], 0),
+        (&["-7200"], 0),
+        (&["7200.0"], 0),
+        (&["0, 7200"], 0),
+        (&["7200, 0"], 7200),
+        (&["7200", "0"], 7200),
+        (&["0", "7200"], 0),
+        (&["99999999999999999999"], FOREVER),
+    ] {
+        let headers = map(&fields.iter().map(|value| ("age", (*value).to_owned())).collect::<Vec<_>>());
+        assert_eq!(current_age(&stored(&headers, Nature::Plain), at(0)), expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn guesses_by_status() {
+    let fields = |control: &str| map(&[("last-modified", http(UNIX_EPOCH)), ("cache-control", control.to_owned())]);
+    for (status, control, expected) in [
+        (200, "", LONGEST_GUESS),
+        (404, "", LONGEST_GUESS),
+        (501, "", LONGEST_GUESS),
+        (201, "", 0),
+        (302, "", 0),
+        (403, "", 0),
+        (503, "", 0),
+        (599, "", 0),
+        (599, "public", LONGEST_GUESS),
+    ] {
+        let headers = fields(control);
+        let stored = Stored { status, ..stored(&headers, Nature::Plain) };
+        assert_eq!(lifetime(&stored), expected, "{status} {control}");
+    }
+}
+
+#[test]
+fn stale_while_it_is_asked_for() {
+    for (response, request, seconds, expected) in [
+        ("max-age=1, stale-while-revalidate=10", "", 11, "behind"),
+        ("max-age=1, stale-while-revalidate=10", "", 12, "ask"),
+        ("max-age=1, stale-while-revalidate=10", "max-age=5", 6, "ask"),
+        ("max-age=1, stale-while-revalidate=10", "max-stale=10", 11, "use"),
+        ("max-age=1, stale-while-revalidate=10, must-revalidate", "", 2, "ask"),
+        ("s-maxage=1, stale-while-revalidate=10", "", 2, "ask"),
+        ("no-cache, stale-while-revalidate=10", "", 2, "ask"),
+    ] {
+        let headers = map(&[("cache-control", response.to_owned())]);
+        let request = CacheControl::parse(&map(&[("cache-control", request.to_owned())]));
+        let found = match judge(&stored(&headers, Nature::Plain), &request, at(seconds), None) {
+            Judgement::Use(_) => "use",
+            Judgement::UseAndAsk(_) => "behind",
+            Judgement::Ask(_) => "ask",
+        };
+        assert_eq!(found, expected, "{response} at {seconds}");
+    }
+}
+
+#[test]
 fn rules_go_before_headers() {
     let gone = map(&[("cache-control", "max-age=0, no-cache".into())]);
     assert!(uses(&gone, Nature::Immutable, "no-cache, max-age=0", 1_000_000, None));

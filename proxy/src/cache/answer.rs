@@ -1,0 +1,187 @@
+//! Answers made of what is stored, or arriving.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::AGE;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::exchange::Exchange;
+use super::fetch::Lead;
+use super::file_body::FileBody;
+use super::progress::{Progress, SharedHead};
+use super::report::{CACHE_STATUS, CacheStatus};
+use super::shape::{Payload, Shape, shape};
+use super::shelf::{Content, is_damage};
+use super::stored::{suffices, total};
+use crate::body::{Body, chain, empty, full};
+use crate::flow::Outcome;
+use crate::origin::{Phase, UpstreamError};
+use crate::policy::freshness::{current_age, lifetime, may_serve_stale};
+use crate::store::{Entry, Touch};
+
+impl Exchange {
+    /// An answer whose body is still arriving. `mine` is there for who began the fetch.
+    pub(super) async fn arriving(
+        &self,
+        head: &Arc<SharedHead>,
+        progress: watch::Receiver<Progress>,
+        mine: Option<oneshot::Receiver<Lead>>,
+    ) -> Response<Body> {
+        let leading = mine.is_some();
+        let tail = tail(mine).await;
+        let Shape { status, mut headers, payload } =
+            shape(&self.method, &self.headers, head.status, &head.headers, head.total);
+        let counter = if leading {
+            self.outcome(Outcome::Miss, format!("fetched: {}", head.why), None);
+            None
+        } else {
+            self.outcome(Outcome::Coalesced, "joined a fetch under way".to_owned(), None);
+            Some(self.context.flow.clone())
+        };
+        let said = CacheStatus::forwarded(self.forward).answered(head.status);
+        let said = CacheStatus { stored: leading.then_some(true), collapsed: !leading, ..said };
+        said.append_to(&mut headers);
+        let body = match payload {
+            Payload::None => empty(),
+            Payload::Bytes(from, to) => {
+                FileBody::arriving(head.file.clone(), (from, to), progress, tail, counter).boxed()
+            }
+            Payload::Multipart(parts) => {
+                let part = |from, to| {
+                    let range = (from, Some(to));
+                    FileBody::arriving(head.file.clone(), range, progress.clone(), None, counter.clone()).boxed()
+                };
+                chain(parts.into_bodies(part))
+            }
+        };
+        respond(status, headers, body)
+    }
+
+    /// What upstream has confirmed; `None` when the body turned out damaged, and was forgotten.
+    pub(super) async fn serve_confirmed(&self, entry: &Entry, leading: bool) -> Option<Response<Body>> {
+        let said = CacheStatus::forwarded(self.forward).answered(StatusCode::NOT_MODIFIED);
+        if leading {
+            return self.serve(entry, Outcome::Revalidated, "upstream confirmed it".to_owned(), said).await;
+        }
+        let said = CacheStatus { collapsed: true, ..said };
+        self.serve(entry, Outcome::Coalesced, "confirmed for another request".to_owned(), said).await
+    }
+
+    /// An answer out of the store; `None` when the body turned out damaged, and was forgotten.
+    pub(super) async fn serve(
+        &self,
+        entry: &Entry,
+        outcome: Outcome,
+        why: String,
+        said: CacheStatus,
+    ) -> Option<Response<Body>> {
+        let content = self.content(entry).await?;
+        let code = StatusCode::from_u16(entry.draft.status).unwrap_or(StatusCode::OK);
+        let Shape { status, mut headers, payload } =
+            shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
+        let judged = self.stored(entry);
+        let age = current_age(&judged, self.inner.now());
+        headers.insert(AGE, HeaderValue::from(age));
+        let left = i64::try_from(lifetime(&judged)).unwrap_or(0) - i64::try_from(age).unwrap_or(0);
+        CacheStatus { ttl: Some(left), ..said }.append_to(&mut headers);
+        let flow = &self.context.flow;
+        if entry.draft.part.is_none() {
+            flow.update(|flow| flow.digest = Some(entry.digest.to_string()));
+        }
+        self.outcome(outcome, why, Some(entry.id));
+        let part = |from, to| self.bytes(entry, &content, from, to);
+        let body = match payload {
+            Payload::None => empty(),
+            Payload::Bytes(from, to) => part(from, to.unwrap_or_else(|| total(entry))),
+            Payload::Multipart(parts) => chain(parts.into_bodies(part)),
+        };
+        Some(respond(status, headers, body))
+    }
+
+    async fn content(&self, entry: &Entry) -> Option<Content> {
+        let store = self.inner.shelf.as_ref()?;
+        match store.content(entry).await {
+            Ok(content) => Some(content),
+            Err(error) if !is_damage(&error) => {
+                self.inner.warn(&error);
+                None
+            }
+            Err(error) => {
+                self.context.flow.update(|flow| flow.damaged = true);
+                tracing::warn!(url = entry.draft.url, %error, "a stored body was damaged or missing, and is fetched again");
+                if let Err(error) = store.forget(entry.digest).await {
+                    self.inner.warn(&error);
+                }
+                None
+            }
+        }
+    }
+
+    /// Bytes of the object, of which the entry holds these.
+    fn bytes(&self, entry: &Entry, content: &Content, from: u64, to: u64) -> Body {
+        let base = entry.draft.part.map_or(0, |part| part.from);
+        let (from, to) = (from.saturating_sub(base), to.saturating_sub(base));
+        let flow = &self.context.flow;
+        match content {
+            Content::Memory(bytes) => {
+                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+                let bytes = bytes.slice(index(from)..index(to));
+                flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
+                full(bytes)
+            }
+            Content::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
+        }
+    }
+
+    /// What is stored, when upstream failed to answer and it may be served stale; else the failure.
+    pub(super) async fn failed(&self, error: &UpstreamError, entry: Option<&Entry>) -> Response<Body> {
+        if error.phase != Phase::Denied
+            && let Some(entry) = entry.filter(|entry| self.may_be_stale(entry, false))
+        {
+            let why = format!("upstream failed ({error}), so what is stored was served");
+            let said = CacheStatus::forwarded(self.forward).detail("upstream-failed");
+            if let Some(mut response) = self.serve(entry, Outcome::Stale, why, said).await {
+                crate::error::admit(response.headers_mut(), error);
+                return response;
+            }
+        }
+        self.inner.upstream_failed(error, &self.context, Some(self.key.hash), self.forward)
+    }
+
+    /// What is stored, where it is better than upstream's server error.
+    pub(super) async fn stale_instead(&self, status: StatusCode, entry: Option<&Entry>) -> Option<Response<Body>> {
+        let entry = entry.filter(|entry| self.may_be_stale(entry, true))?;
+        let why = format!("upstream answered {status}, so what is stored was served");
+        let said = CacheStatus::forwarded(self.forward).answered(status);
+        self.serve(entry, Outcome::Stale, why, said).await
+    }
+
+    fn may_be_stale(&self, entry: &Entry, reached: bool) -> bool {
+        suffices(entry, &self.method, &self.headers)
+            && may_serve_stale(&self.stored(entry), &self.control, self.now, reached)
+    }
+
+    pub(super) fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
+        self.context.flow.outcome(outcome, why.clone());
+        self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
+    }
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    debug_assert!(headers.contains_key(CACHE_STATUS), "every answer says how it came about");
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+async fn tail(mine: Option<oneshot::Receiver<Lead>>) -> Option<mpsc::Receiver<io::Result<Bytes>>> {
+    match mine?.await {
+        Ok(Lead::Tail(tail)) => Some(tail),
+        _ => None,
+    }
+}
