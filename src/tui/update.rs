@@ -59,6 +59,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
         Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Stop => vec![Effect::Stop],
         Msg::Continued => vec![Effect::Retake],
         Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),

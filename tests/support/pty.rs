@@ -164,6 +164,14 @@ impl Pty {
         }
     }
 
+    /// Gives the terminal another size, and does not wait for anything to be drawn. What the test sees keeps its size:
+    /// the last size given has to be that again.
+    #[track_caller]
+    pub fn resize_at_once(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(self.master.as_ref().expect("the terminal is there"), size).unwrap();
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> (u16, u16) {
         self.size

@@ -4,12 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::stop::{Whom, stop};
 use crate::engine::control::Control;
 use crate::error::{Error, Result, chain};
 use crate::output::terminal::Terminal;
@@ -53,20 +51,9 @@ fn hand_over<T>(app: &mut App, work: impl FnOnce(&Outside) -> T) -> io::Result<T
     Ok(done)
 }
 
-/// How long the process group may take to stop. In one that nobody would bring back, stopping is ignored.
-const STOPPING: Duration = Duration::from_millis(300);
-
-/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
-pub(super) fn suspend(app: &mut App) -> io::Result<()> {
-    hand_over(app, |outside| {
-        outside.runtime.block_on(async {
-            let mut continued = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
-            kill(Pid::from_raw(0), Signal::SIGTSTP)?;
-            // This thread may run on for a moment, and must not take the terminal in it.
-            let _ = tokio::time::timeout(STOPPING, continued.recv()).await;
-            Ok(())
-        })
-    })?
+/// Stops, with the terminal as it was before the UI; goes on when the person brings Larder back.
+pub(super) fn suspend(app: &mut App, whom: Whom) -> io::Result<()> {
+    hand_over(app, |outside| outside.runtime.block_on(stop(whom)))?
 }
 
 /// Opens a shell in the guest of the build that waits with a question, until it ends.
