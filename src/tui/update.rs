@@ -37,6 +37,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
+            state.heard = state.now;
             let mut effects = log::grown(state);
             effects.extend(proxy::grown(state));
             effects
@@ -232,6 +233,7 @@ fn resized(state: &mut State) -> Vec<Effect> {
 
 fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     let begins = matches!(event.kind, EventKind::RunStarted { .. });
+    state.heard = state.now;
     state.run.apply(event);
     if begins {
         state.interrupts = 0;

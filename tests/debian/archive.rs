@@ -17,6 +17,9 @@ use sha2::{Digest as _, Sha256};
 /// A package: name, further fields, and the size of the one file it holds.
 pub(crate) type Made<'a> = (&'a str, &'a str, usize);
 
+/// Programs of a package: paths and contents.
+pub(crate) type Programs = Vec<(&'static str, Vec<u8>)>;
+
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// Files by path, and where they are served.
@@ -29,11 +32,16 @@ pub(crate) struct Archive {
 impl Archive {
     /// An archive of one suite, `test`. `head` is put into its Release.
     pub(crate) fn new(packages: &[Made<'_>], head: &str) -> Self {
+        Self::with(packages, head, &|_| Vec::new())
+    }
+
+    /// One whose packages also hold the programs that `programs` names and gives for each.
+    pub(crate) fn with(packages: &[Made<'_>], head: &str, programs: &dyn Fn(&str) -> Programs) -> Self {
         let mut files = BTreeMap::new();
         let mut list = String::new();
         for (name, fields, size) in packages {
             let control = format!("Package: {name}\nVersion: 1\nArchitecture: amd64\n{fields}Description: test\n");
-            let deb = deb(name, &control, *size);
+            let deb = deb(name, &control, *size, &programs(name));
             let path = format!("pool/{name}_1_amd64.deb");
             writeln!(list, "{control}Filename: {path}\nSize: {}\nSHA256: {}\n", deb.len(), digest(&deb)).unwrap();
             files.insert(path, deb);
@@ -61,7 +69,16 @@ impl Archive {
     }
 
     pub(crate) fn remove(&self, path: &str) {
-        self.files.lock().unwrap().remove(path).expect(path);
+        let _ = self.take(path);
+    }
+
+    /// Removes a file, and returns it.
+    pub(crate) fn take(&self, path: &str) -> Vec<u8> {
+        self.files.lock().unwrap().remove(path).expect(path)
+    }
+
+    pub(crate) fn put(&self, path: &str, content: Vec<u8>) {
+        self.files.lock().unwrap().insert(path.to_owned(), content);
     }
 }
 
@@ -84,11 +101,14 @@ fn sign(key: &SignedSecretKey, text: &str) -> Vec<u8> {
     signed.unwrap().to_armored_bytes(ArmorOptions::default()).unwrap()
 }
 
-fn deb(name: &str, control: &str, size: usize) -> Vec<u8> {
+fn deb(name: &str, control: &str, size: usize, programs: &Programs) -> Vec<u8> {
+    let (shared, content) = (format!("./usr/share/{name}"), vec![0; size]);
+    let mut data = vec![(shared, &content[..], 0o644)];
+    data.extend(programs.iter().map(|(path, content)| (format!("./{path}"), &content[..], 0o755)));
     let parts = [
         ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", packed("./control", control.as_bytes())),
-        ("data.tar.gz", packed(&format!("./usr/share/{name}"), &vec![0; size])),
+        ("control.tar.gz", packed(&[("./control".to_owned(), control.as_bytes(), 0o644)])),
+        ("data.tar.gz", packed(&data)),
     ];
     let mut deb = b"!<arch>\n".to_vec();
     for (name, content) in parts {
@@ -99,12 +119,14 @@ fn deb(name: &str, control: &str, size: usize) -> Vec<u8> {
     deb
 }
 
-fn packed(path: &str, content: &[u8]) -> Vec<u8> {
+fn packed(files: &[(String, &[u8], u32)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
-    header.set_size(content.len() as u64);
-    tar.append_data(&mut header, path, content).unwrap();
+    for (path, content, mode) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(*mode);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, *content).unwrap();
+    }
     tar.into_inner().unwrap().finish().unwrap()
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use super::stop::{Whom, stop};
 use crate::engine::control::Control;
 use crate::error::{Error, Result, chain};
+use crate::event::question::Question;
+use crate::guest::stop::{Whom, stop};
 use crate::output::terminal::Terminal;
 use crate::output::terminal::guest_shell::{self, Banner, Surroundings};
 use crate::output::terminal::program::Program;
@@ -69,9 +70,10 @@ pub(super) fn shell(app: &mut App, question: u64) -> io::Result<()> {
 fn sit_at(outside: &Outside, question: u64) -> Result<i32> {
     let gone = || Error::new("the question has been answered already, or its deadline has passed");
     let control = outside.run().ok_or_else(gone)?.control;
+    // While somebody attends to it, it has no deadline.
+    let asked = control.questions().into_iter().find(|asked| asked.id == question).ok_or_else(gone)?;
     let _attending = control.attend(question);
     let guest = control.guest(question).ok_or_else(|| Error::new("the guest of this question is gone"))?;
-    let asked = control.questions().into_iter().find(|asked| asked.id == question).ok_or_else(gone)?;
     let surroundings = Surroundings::of(&outside.places.env);
     outside.runtime.block_on(async {
         let terminal = Terminal::open()?;
@@ -100,6 +102,11 @@ async fn end_with(control: &Control, question: u64, cancel: &CancellationToken) 
 /// Opens a file in the person's editor or pager, until it is closed.
 pub(super) fn open(app: &mut App, program: Program, file: &Path) -> io::Result<()> {
     let closed = hand_over(app, |outside| {
+        // Whoever edits the script of a step that failed is at work on its question.
+        let _attending = outside.run().and_then(|run| {
+            let asks = |question: &Question| question.scripts.iter().any(|script| script.path == file);
+            run.control.attend(run.control.questions().into_iter().find(asks)?.id)
+        });
         let host = outside.host.clone().ok_or_else(|| Error::new("programs cannot be started from here"))?;
         outside.runtime.block_on(program.open(file, &outside.places.env, host.as_ref()))
     })?;

@@ -3,10 +3,10 @@
 use std::io::{self, Write as _};
 use std::thread;
 
-use super::stop::Whom;
 use super::{App, clipboard, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
+use crate::guest::stop::Whom;
 use crate::output::terminal::program::Program;
 use crate::tui::effect::{BuildRequest, Done, Effect, Steer};
 use crate::tui::keymap::{Command, global};

@@ -117,9 +117,8 @@ fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
 
 fn parse(bytes: &[u8]) -> Parsed {
     match *bytes {
-        [ESC] => Parsed::More,
+        [ESC] | [ESC, b'O'] => Parsed::More,
         [ESC, b'[', ..] => sequence(bytes),
-        [ESC, b'O'] => Parsed::More,
         [ESC, b'O', last, ..] => found(named(last).map(|code| key(code, KeyModifiers::NONE)), 3),
         // The second may begin something of its own.
         [ESC, ESC, ..] => Parsed::Event(key(KeyCode::Esc, KeyModifiers::NONE), 1),
@@ -172,7 +171,6 @@ fn character(bytes: &[u8]) -> Parsed {
 fn sequence(bytes: &[u8]) -> Parsed {
     // The console's function keys, and the mouse of old terminals, do not follow the standard.
     match *bytes {
-        [_, _, b'['] => return Parsed::More,
         [_, _, b'[', last, ..] => {
             let number = last.checked_sub(b'A').filter(|place| *place < 5);
             return found(number.map(|place| key(KeyCode::F(place + 1), KeyModifiers::NONE)), 4);
@@ -181,7 +179,7 @@ fn sequence(bytes: &[u8]) -> Parsed {
             let [button, column, row] = [button, column, row].map(|byte| u16::from(byte.saturating_sub(32)));
             return found(mouse(button, column, row, false), 6);
         }
-        [_, _, b'M', ..] => return Parsed::More,
+        [_, _, b'['] | [_, _, b'M', ..] => return Parsed::More,
         _ => {}
     }
     let last = bytes.iter().enumerate().skip(2).find(|(_, byte)| !(0x20..=0x3f).contains(*byte));
