@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use larder_proxy::cache::Mode;
 use larder_proxy::error::ProxyError;
 use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
+use larder_proxy::inspect::Target;
 use larder_proxy::origin::BoxFuture;
 use larder_proxy::proxy::Proxy;
 use uuid::Uuid;
@@ -144,5 +146,21 @@ impl Transport for InProcess {
         request: http::Request<larder_proxy::body::Body>,
     ) -> BoxFuture<'_, http::Response<larder_proxy::body::Body>> {
         Box::pin(self.proxy.request(request, &self.client))
+    }
+
+    fn forget<'a>(&'a self, url: &'a url::Url) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let cache = self.proxy.cache();
+            // Without a server to ask, what is stored is better than nothing.
+            let target = Target::parse(url.as_str(), false).filter(|_| cache.mode() == Mode::Cache);
+            let Some(target) = target else { return false };
+            match cache.remove(target).await {
+                Ok(dropped) => dropped.removed.entries > 0,
+                Err(error) => {
+                    tracing::warn!(%error, url = url.as_str(), "what is stored cannot be removed");
+                    false
+                }
+            }
+        })
     }
 }

@@ -20,7 +20,7 @@ use url::Url;
 use super::checksum::{Checksum, ChecksumSpec, find_in_sums};
 use super::error::DownloadError;
 use super::response::{content_length, content_range, reason, shown, validator};
-use super::sink::Sink;
+use super::sink::{Sink, set_readable};
 
 /// Redirects followed for one download, as curl and browsers do within a factor of two.
 const MAX_REDIRECTS: usize = 10;
@@ -39,6 +39,13 @@ const MAX_SUMS: u64 = 4 * 1024 * 1024;
 pub trait Transport: Send + Sync {
     /// Sends `request`, whose URI is absolute, and returns the response's head with its body to come.
     fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
+
+    /// Has whatever stores answers on the way forget what it has of this URL, so that its server is asked the next time. Says
+    /// whether there was something to forget.
+    fn forget<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
+        let _ = url;
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// Told of a download's progress: URL as shown, bytes so far, bytes in all if known.
@@ -143,7 +150,18 @@ impl Downloader {
         self.get_to_file_within(url, path, checksum, u64::MAX).await
     }
 
+    /// Has the next download of this URL reach its server, whatever is stored: what came is not what it should be.
+    pub async fn forget(&self, url: &str) -> bool {
+        match parse(url) {
+            Ok(url) => self.transport.forget(&url).await,
+            Err(_) => false,
+        }
+    }
+
     /// As [`Downloader::get_to_file`], and fails when there are more than `limit` bytes.
+    ///
+    /// Where what is stored does not agree with the checksum, its server is asked once more: it may have had something wrong, and
+    /// be mended. What has just come from there is kept: it may be the checksum that is wrong.
     pub async fn get_to_file_within(
         &self,
         url: &str,
@@ -152,24 +170,45 @@ impl Downloader {
         limit: u64,
     ) -> Result<Download, DownloadError> {
         let url = parse(url)?;
-        let cannot_write = |source| DownloadError::File { action: "write", path: path.to_owned(), source };
+        match self.try_to_file(&url, path, checksum, limit).await {
+            Err((error, Some(stored))) => {
+                if !self.transport.forget(&stored).await {
+                    return Err(error);
+                }
+                self.try_to_file(&url, path, checksum, limit).await.map_err(|(error, _)| error)
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
+    /// With an error, the URL of what was stored and did not agree with the checksum.
+    async fn try_to_file(
+        &self,
+        url: &Url,
+        path: &Path,
+        checksum: Option<&Checksum>,
+        limit: u64,
+    ) -> Result<Download, (DownloadError, Option<Url>)> {
+        let cannot_write = |source| (DownloadError::File { action: "write", path: path.to_owned(), source }, None);
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = tempfile::NamedTempFile::new_in(folder).map_err(cannot_write)?;
         let (file, temporary) = temporary.into_parts();
         let sink = Sink::new(file, checksum.map(|c| c.algorithm));
-        let filled = self.fill(&url, &sink, checksum.is_some(), limit).await;
+        let filled = self.fill(url, &sink, checksum.is_some(), limit).await;
         // A failed write ends the filling too, and is the better reason.
         let digests = sink.finish().await.map_err(cannot_write)?;
-        let (final_url, bytes, outcome) = filled?;
+        let (final_url, bytes, outcome) = filled.map_err(|error| (error, None))?;
         if let Some(checksum) = checksum {
             let actual = digests.asked.as_deref().unwrap_or(&digests.sha256);
             if !checksum.matches(actual) {
-                return Err(DownloadError::Checksum {
+                let error = DownloadError::Checksum {
                     url: shown(&final_url),
                     algorithm: checksum.algorithm,
                     expected: checksum.to_hex(),
                     actual: hex::encode(actual),
-                });
+                };
+                let stored = matches!(outcome, Some(Outcome::Hit | Outcome::Revalidated | Outcome::Stale));
+                return Err((error, stored.then_some(final_url)));
             }
         }
         set_readable(&digests.file).map_err(cannot_write)?;
@@ -455,10 +494,4 @@ fn names_of(url: &str) -> Vec<String> {
     let raw = path.rsplit('/').next().unwrap_or_default().to_owned();
     let decoded = String::from_utf8_lossy(&percent_decode(&raw)).into_owned();
     if decoded == raw { vec![raw] } else { vec![decoded, raw] }
-}
-
-/// Gives a finished file the mode of ordinary files: temporary ones are for their owner alone.
-fn set_readable(file: &std::fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }

@@ -20,11 +20,17 @@ use super::*;
 struct Script {
     answers: Mutex<VecDeque<Response<Body>>>,
     seen: Mutex<Vec<Request<()>>>,
+    /// Answers that are stored and can be forgotten, by URL.
+    stored: Mutex<Vec<String>>,
 }
 
 impl Script {
     fn new(answers: impl IntoIterator<Item = Response<Body>>) -> Arc<Self> {
-        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default() })
+        Arc::new(Self {
+            answers: Mutex::new(answers.into_iter().collect()),
+            seen: Mutex::default(),
+            stored: Mutex::default(),
+        })
     }
 
     fn header(&self, request: usize, name: &str) -> Option<String> {
@@ -38,6 +44,13 @@ impl Transport for Script {
         self.seen.lock().unwrap().push(request.map(|_| ()));
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(async { answer.expect("no more requests were expected") })
+    }
+
+    fn forget<'a>(&'a self, url: &'a url::Url) -> BoxFuture<'a, bool> {
+        let mut stored = self.stored.lock().unwrap();
+        let before = stored.len();
+        stored.retain(|one| one != url.as_str());
+        Box::pin(std::future::ready(stored.len() < before))
     }
 }
 
@@ -104,6 +117,31 @@ async fn a_short_body_is_no_success() {
     let error = to_file(&script, None).await.unwrap_err();
     assert!(matches!(error, DownloadError::Body { received: 4, .. }), "{error}");
     assert_eq!(script.header(1, "range"), None, "without a validator there is nothing to resume by");
+}
+
+#[tokio::test]
+async fn what_is_stored_and_wrong_is_fetched_once_more() {
+    let hit = |text| {
+        let mut response = ok(text);
+        response.extensions_mut().insert(larder_proxy::flow::Outcome::Hit);
+        response
+    };
+    let checksum = digest("hello");
+    let script = Script::new([hit("hullo"), ok("hello")]);
+    script.stored.lock().unwrap().push("http://example.org/a/file".to_owned());
+    assert_eq!(to_file(&script, Some(&checksum)).await.unwrap(), "hello");
+    assert_eq!(script.seen.lock().unwrap().len(), 2);
+    // Nothing can be forgotten where it is pinned, or offline.
+    let script = Script::new([hit("hullo")]);
+    assert!(matches!(to_file(&script, Some(&checksum)).await, Err(DownloadError::Checksum { .. })));
+    // Neither is what has just come: it may be the checksum that is wrong. Once more, and no oftener.
+    let script = Script::new([ok("hullo")]);
+    script.stored.lock().unwrap().push("http://example.org/a/file".to_owned());
+    assert!(matches!(to_file(&script, Some(&checksum)).await, Err(DownloadError::Checksum { .. })));
+    assert_eq!(script.stored.lock().unwrap().len(), 1);
+    let script = Script::new([hit("hullo"), hit("hullo")]);
+    script.stored.lock().unwrap().push("http://example.org/a/file".to_owned());
+    assert!(matches!(to_file(&script, Some(&checksum)).await, Err(DownloadError::Checksum { .. })));
 }
 
 #[tokio::test]

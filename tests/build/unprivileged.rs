@@ -498,9 +498,9 @@ fn a_user_who_stops_larder_from_outside_gets_the_terminal_back() {
     let shell = pty.pid().as_raw_nonzero();
     let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
     let job = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
-    let job = job.and_then(rustix::process::Pid::from_raw).expect("the shell has a job");
+    let job = job.and_then(Pid::from_raw).expect("the shell has a job");
     for _ in 0..2 {
-        rustix::process::kill_process(job, rustix::process::Signal::TSTP).unwrap();
+        kill_process(job, Signal::TSTP).unwrap();
         pty.wait_for("Stopped");
         assert!(!pty.is_alternate(), "the terminal is given back first");
         pty.keys("echo still $((40 + 2)); fg\r");

@@ -78,12 +78,14 @@ fn each_phase_that_failed_is_tried_again_and_the_image_is_whole() {
     fs::write(larder.dir().join("keyring.gpg"), &archive.keyring).unwrap();
     larder.write("t.pkr.hcl", &TEMPLATE.replace("MIRROR", &archive.url));
     let release = archive.take("dists/test/InRelease");
+    let altered = String::from_utf8(release.clone()).unwrap().replace("Codename: test", "Codename: evil");
     archive.alter("base_1_amd64.deb", |content| *content.last_mut().unwrap() ^= 1);
     let pty = start(&larder);
     asked(&pty, 1, "bootstrap: resolve", "test");
-    // Once more without anything mended: the question comes again.
+    // What is wrong in another way asks again, and is not what the cache answers with from then on.
+    archive.put("dists/test/InRelease", altered.into_bytes());
     pty.keys("r\n");
-    asked(&pty, 2, "bootstrap: resolve", "attempt 2");
+    asked(&pty, 2, "bootstrap: resolve", "signature");
     archive.put("dists/test/InRelease", release);
     pty.keys("r\n");
     asked(&pty, 3, "bootstrap: fetch and unpack", "base_1_amd64.deb");
