@@ -148,13 +148,15 @@ impl Transport for InProcess {
         Box::pin(self.proxy.request(request, &self.client))
     }
 
-    fn forget<'a>(&'a self, url: &'a url::Url) -> BoxFuture<'a, bool> {
+    fn forget<'a>(&'a self, url: &'a url::Url, before: SystemTime) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             let cache = self.proxy.cache();
             // Without a server to ask, what is stored is better than nothing.
             let target = Target::parse(url.as_str(), false).filter(|_| cache.mode() == Mode::Cache);
-            let Some(target) = target else { return false };
-            match cache.remove(target).await {
+            let Some((target, store)) = target.zip(cache.store()) else { return false };
+            let found = store.find(&target).unwrap_or_default();
+            let old = found.into_iter().filter(|entry| entry.draft.responded < before);
+            match cache.remove(Target::Ids(old.map(|entry| entry.id).collect())).await {
                 Ok(dropped) => dropped.removed.entries > 0,
                 Err(error) => {
                     tracing::warn!(%error, url = url.as_str(), "what is stored cannot be removed");

@@ -3,13 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, IF_RANGE, LOCATION, RANGE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, IF_RANGE, LOCATION, RANGE, USER_AGENT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use larder_proxy::body::{self, Body};
@@ -40,10 +39,10 @@ pub trait Transport: Send + Sync {
     /// Sends `request`, whose URI is absolute, and returns the response's head with its body to come.
     fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
 
-    /// Has whatever stores answers on the way forget what it has of this URL, so that its server is asked the next time. Says
-    /// whether there was something to forget.
-    fn forget<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, bool> {
-        let _ = url;
+    /// Has whatever stores answers on the way forget what it has had of this URL since `before` and earlier, so that its
+    /// server is asked the next time. Says whether there was such.
+    fn forget<'a>(&'a self, url: &'a Url, before: SystemTime) -> BoxFuture<'a, bool> {
+        let _ = (url, before);
         Box::pin(std::future::ready(false))
     }
 }
@@ -56,6 +55,8 @@ pub type ProgressHook = Arc<dyn Fn(&str, u64, Option<u64>) + Send + Sync>;
 pub struct Downloader {
     transport: Arc<dyn Transport>,
     progress: Option<ProgressHook>,
+    /// Whether servers are to be asked whatever is stored.
+    fresh: bool,
     cancel: CancellationToken,
 }
 
@@ -107,13 +108,20 @@ impl From<DownloadError> for Broken {
 impl Downloader {
     /// A downloader that reports to nobody and cannot be cancelled.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, progress: None, cancel: CancellationToken::new() }
+        Self { transport, progress: None, fresh: false, cancel: CancellationToken::new() }
     }
 
     /// Reports progress to `hook`.
     #[must_use]
     pub fn with_progress(mut self, hook: ProgressHook) -> Self {
         self.progress = Some(hook);
+        self
+    }
+
+    /// Has servers asked, though what is stored of an index would do (RFC 9111 section 5.2.1.4).
+    #[must_use]
+    pub fn asking_servers(mut self) -> Self {
+        self.fresh = true;
         self
     }
 
@@ -150,18 +158,10 @@ impl Downloader {
         self.get_to_file_within(url, path, checksum, u64::MAX).await
     }
 
-    /// Has the next download of this URL reach its server, whatever is stored: what came is not what it should be.
-    pub async fn forget(&self, url: &str) -> bool {
-        match parse(url) {
-            Ok(url) => self.transport.forget(&url).await,
-            Err(_) => false,
-        }
-    }
-
     /// As [`Downloader::get_to_file`], and fails when there are more than `limit` bytes.
     ///
-    /// Where what is stored does not agree with the checksum, its server is asked once more: it may have had something wrong, and
-    /// be mended. What has just come from there is kept: it may be the checksum that is wrong.
+    /// What is stored and does not agree with the checksum is fetched once more. What has just come is kept: it may be the
+    /// checksum that is wrong.
     pub async fn get_to_file_within(
         &self,
         url: &str,
@@ -170,9 +170,10 @@ impl Downloader {
         limit: u64,
     ) -> Result<Download, DownloadError> {
         let url = parse(url)?;
+        let began = SystemTime::now();
         match self.try_to_file(&url, path, checksum, limit).await {
-            Err((error, Some(stored))) => {
-                if !self.transport.forget(&stored).await {
+            Err((error, Some(from))) => {
+                if !self.transport.forget(&from, began).await {
                     return Err(error);
                 }
                 self.try_to_file(&url, path, checksum, limit).await.map_err(|(error, _)| error)
@@ -181,7 +182,7 @@ impl Downloader {
         }
     }
 
-    /// With an error, the URL of what was stored and did not agree with the checksum.
+    /// With an error, the URL of what is not as the checksum says.
     async fn try_to_file(
         &self,
         url: &Url,
@@ -207,8 +208,7 @@ impl Downloader {
                     expected: checksum.to_hex(),
                     actual: hex::encode(actual),
                 };
-                let stored = matches!(outcome, Some(Outcome::Hit | Outcome::Revalidated | Outcome::Stale));
-                return Err((error, stored.then_some(final_url)));
+                return Err((error, Some(final_url)));
             }
         }
         set_readable(&digests.file).map_err(cannot_write)?;
@@ -378,7 +378,10 @@ impl Downloader {
         let mut at = url.clone();
         let mut credentials = take_credentials(&mut at);
         for _ in 0..=MAX_REDIRECTS {
-            let request = build_request(&at, credentials.as_ref(), resume)?;
+            let mut request = build_request(&at, credentials.as_ref(), resume)?;
+            if self.fresh {
+                request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            }
             let response = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(DownloadError::Cancelled { url: shown(url) }),

@@ -301,6 +301,10 @@ impl Pty {
         let deadline = Instant::now() + LIMIT;
         loop {
             if let Ok(status) = fs::read_to_string(self.status_path()) {
+                if self.slave.is_some() {
+                    // What it wrote last may still be on its way through the reading thread.
+                    self.settle();
+                }
                 return status.trim().parse().unwrap();
             }
             assert!(Instant::now() < deadline, "the program does not end; there is:\n{}", self.screen());
@@ -314,7 +318,6 @@ impl Pty {
     pub fn assert_restored(&self) {
         let master = self.master.as_ref().expect("the terminal is there");
         assert_eq!(attributes(master), self.before, "the terminal's settings");
-        // What the program wrote last may still be on its way through the reading thread.
         self.settle();
         let state = self.seen.lock();
         let screen = state.terminal.screen();

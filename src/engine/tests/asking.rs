@@ -199,7 +199,7 @@ async fn cleaning_up_undoes_and_keeping_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn while_somebody_is_at_work_on_a_question_its_deadline_is_suspended() {
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     let mut fixture = asking();
     let provisioner = fixture.provisioner(Some(1));
     fixture.build("b", None).provisioners.push(provisioner);

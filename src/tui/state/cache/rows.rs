@@ -168,6 +168,6 @@ fn find<'a>(folder: &'a Folder, prefix: &str) -> Option<&'a Folder> {
     if folder.prefix == prefix {
         return Some(folder);
     }
-    let inner = folder.folders.iter().filter(|inner| prefix.starts_with(&*inner.prefix));
-    inner.filter_map(|inner| find(inner, prefix)).next()
+    let mut inner = folder.folders.iter().filter(|inner| prefix.starts_with(&*inner.prefix));
+    inner.find_map(|inner| find(inner, prefix))
 }
