@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use larder_proxy::cache::Mode;
 use larder_proxy::error::ProxyError;
 use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
-use larder_proxy::inspect::Target;
 use larder_proxy::origin::BoxFuture;
 use larder_proxy::proxy::Proxy;
 use uuid::Uuid;
@@ -146,23 +144,5 @@ impl Transport for InProcess {
         request: http::Request<larder_proxy::body::Body>,
     ) -> BoxFuture<'_, http::Response<larder_proxy::body::Body>> {
         Box::pin(self.proxy.request(request, &self.client))
-    }
-
-    fn forget<'a>(&'a self, url: &'a url::Url, before: SystemTime) -> BoxFuture<'a, bool> {
-        Box::pin(async move {
-            let cache = self.proxy.cache();
-            // Without a server to ask, what is stored is better than nothing.
-            let target = Target::parse(url.as_str(), false).filter(|_| cache.mode() == Mode::Cache);
-            let Some((target, store)) = target.zip(cache.store()) else { return false };
-            let found = store.find(&target).unwrap_or_default();
-            let old = found.into_iter().filter(|entry| entry.draft.responded < before);
-            match cache.remove(Target::Ids(old.map(|entry| entry.id).collect())).await {
-                Ok(dropped) => dropped.removed.entries > 0,
-                Err(error) => {
-                    tracing::warn!(%error, url = url.as_str(), "what is stored cannot be removed");
-                    false
-                }
-            }
-        })
     }
 }

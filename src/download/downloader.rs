@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, IF_RANGE, LOCATION, RANGE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, IF_RANGE, LOCATION, RANGE, USER_AGENT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use larder_proxy::body::{self, Body};
@@ -19,7 +20,7 @@ use url::Url;
 use super::checksum::{Checksum, ChecksumSpec, find_in_sums};
 use super::error::DownloadError;
 use super::response::{content_length, content_range, reason, shown, validator};
-use super::sink::{Sink, set_readable};
+use super::sink::Sink;
 
 /// Redirects followed for one download, as curl and browsers do within a factor of two.
 const MAX_REDIRECTS: usize = 10;
@@ -38,13 +39,6 @@ const MAX_SUMS: u64 = 4 * 1024 * 1024;
 pub trait Transport: Send + Sync {
     /// Sends `request`, whose URI is absolute, and returns the response's head with its body to come.
     fn request(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
-
-    /// Has whatever stores answers on the way forget what it has had of this URL since `before` and earlier, so that its
-    /// server is asked the next time. Says whether there was such.
-    fn forget<'a>(&'a self, url: &'a Url, before: SystemTime) -> BoxFuture<'a, bool> {
-        let _ = (url, before);
-        Box::pin(std::future::ready(false))
-    }
 }
 
 /// Told of a download's progress: URL as shown, bytes so far, bytes in all if known.
@@ -55,8 +49,6 @@ pub type ProgressHook = Arc<dyn Fn(&str, u64, Option<u64>) + Send + Sync>;
 pub struct Downloader {
     transport: Arc<dyn Transport>,
     progress: Option<ProgressHook>,
-    /// Whether servers are to be asked whatever is stored.
-    fresh: bool,
     cancel: CancellationToken,
 }
 
@@ -108,20 +100,13 @@ impl From<DownloadError> for Broken {
 impl Downloader {
     /// A downloader that reports to nobody and cannot be cancelled.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, progress: None, fresh: false, cancel: CancellationToken::new() }
+        Self { transport, progress: None, cancel: CancellationToken::new() }
     }
 
     /// Reports progress to `hook`.
     #[must_use]
     pub fn with_progress(mut self, hook: ProgressHook) -> Self {
         self.progress = Some(hook);
-        self
-    }
-
-    /// Has servers asked, though what is stored of an index would do (RFC 9111 section 5.2.1.4).
-    #[must_use]
-    pub fn asking_servers(mut self) -> Self {
-        self.fresh = true;
         self
     }
 
@@ -159,9 +144,6 @@ impl Downloader {
     }
 
     /// As [`Downloader::get_to_file`], and fails when there are more than `limit` bytes.
-    ///
-    /// What is stored and does not agree with the checksum is fetched once more. What has just come is kept: it may be the
-    /// checksum that is wrong.
     pub async fn get_to_file_within(
         &self,
         url: &str,
@@ -170,45 +152,24 @@ impl Downloader {
         limit: u64,
     ) -> Result<Download, DownloadError> {
         let url = parse(url)?;
-        let began = SystemTime::now();
-        match self.try_to_file(&url, path, checksum, limit).await {
-            Err((error, Some(from))) => {
-                if !self.transport.forget(&from, began).await {
-                    return Err(error);
-                }
-                self.try_to_file(&url, path, checksum, limit).await.map_err(|(error, _)| error)
-            }
-            other => other.map_err(|(error, _)| error),
-        }
-    }
-
-    /// With an error, the URL of what is not as the checksum says.
-    async fn try_to_file(
-        &self,
-        url: &Url,
-        path: &Path,
-        checksum: Option<&Checksum>,
-        limit: u64,
-    ) -> Result<Download, (DownloadError, Option<Url>)> {
-        let cannot_write = |source| (DownloadError::File { action: "write", path: path.to_owned(), source }, None);
+        let cannot_write = |source| DownloadError::File { action: "write", path: path.to_owned(), source };
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = tempfile::NamedTempFile::new_in(folder).map_err(cannot_write)?;
         let (file, temporary) = temporary.into_parts();
         let sink = Sink::new(file, checksum.map(|c| c.algorithm));
-        let filled = self.fill(url, &sink, checksum.is_some(), limit).await;
+        let filled = self.fill(&url, &sink, checksum.is_some(), limit).await;
         // A failed write ends the filling too, and is the better reason.
         let digests = sink.finish().await.map_err(cannot_write)?;
-        let (final_url, bytes, outcome) = filled.map_err(|error| (error, None))?;
+        let (final_url, bytes, outcome) = filled?;
         if let Some(checksum) = checksum {
             let actual = digests.asked.as_deref().unwrap_or(&digests.sha256);
             if !checksum.matches(actual) {
-                let error = DownloadError::Checksum {
+                return Err(DownloadError::Checksum {
                     url: shown(&final_url),
                     algorithm: checksum.algorithm,
                     expected: checksum.to_hex(),
                     actual: hex::encode(actual),
-                };
-                return Err((error, Some(final_url)));
+                });
             }
         }
         set_readable(&digests.file).map_err(cannot_write)?;
@@ -378,10 +339,7 @@ impl Downloader {
         let mut at = url.clone();
         let mut credentials = take_credentials(&mut at);
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = build_request(&at, credentials.as_ref(), resume)?;
-            if self.fresh {
-                request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            }
+            let request = build_request(&at, credentials.as_ref(), resume)?;
             let response = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(DownloadError::Cancelled { url: shown(url) }),
@@ -497,4 +455,10 @@ fn names_of(url: &str) -> Vec<String> {
     let raw = path.rsplit('/').next().unwrap_or_default().to_owned();
     let decoded = String::from_utf8_lossy(&percent_decode(&raw)).into_owned();
     if decoded == raw { vec![raw] } else { vec![decoded, raw] }
+}
+
+/// Gives a finished file the mode of ordinary files: temporary ones are for their owner alone.
+fn set_readable(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }

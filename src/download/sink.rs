@@ -79,9 +79,3 @@ fn write_all(mut file: File, asked: Option<Algorithm>, mut receiver: mpsc::Recei
     file.flush()?;
     Ok(Digests { sha256: sha256.finalize().into(), asked: other.map(|hasher| hasher.finalize().into_vec()), file })
 }
-
-/// Gives a finished file the mode of ordinary files: temporary ones are for their owner alone.
-pub(super) fn set_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -21,17 +20,11 @@ use super::*;
 struct Script {
     answers: Mutex<VecDeque<Response<Body>>>,
     seen: Mutex<Vec<Request<()>>>,
-    /// Answers that are stored and can be forgotten, by URL.
-    stored: Mutex<Vec<String>>,
 }
 
 impl Script {
     fn new(answers: impl IntoIterator<Item = Response<Body>>) -> Arc<Self> {
-        Arc::new(Self {
-            answers: Mutex::new(answers.into_iter().collect()),
-            seen: Mutex::default(),
-            stored: Mutex::default(),
-        })
+        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default() })
     }
 
     fn header(&self, request: usize, name: &str) -> Option<String> {
@@ -45,13 +38,6 @@ impl Transport for Script {
         self.seen.lock().unwrap().push(request.map(|_| ()));
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(async { answer.expect("no more requests were expected") })
-    }
-
-    fn forget<'a>(&'a self, url: &'a url::Url, _: SystemTime) -> BoxFuture<'a, bool> {
-        let mut stored = self.stored.lock().unwrap();
-        let before = stored.len();
-        stored.retain(|one| one != url.as_str());
-        Box::pin(std::future::ready(stored.len() < before))
     }
 }
 
@@ -118,22 +104,6 @@ async fn a_short_body_is_no_success() {
     let error = to_file(&script, None).await.unwrap_err();
     assert!(matches!(error, DownloadError::Body { received: 4, .. }), "{error}");
     assert_eq!(script.header(1, "range"), None, "without a validator there is nothing to resume by");
-}
-
-#[tokio::test]
-async fn what_is_stored_and_wrong_is_fetched_once_more() {
-    let checksum = digest("hello");
-    let script = Script::new([ok("hullo"), ok("hello")]);
-    script.stored.lock().unwrap().push("http://example.org/a/file".to_owned());
-    assert_eq!(to_file(&script, Some(&checksum)).await.unwrap(), "hello");
-    assert_eq!(script.seen.lock().unwrap().len(), 2);
-    // Nothing can be forgotten where it is pinned, or offline.
-    let script = Script::new([ok("hullo")]);
-    assert!(matches!(to_file(&script, Some(&checksum)).await, Err(DownloadError::Checksum { .. })));
-    // Once more, and no oftener.
-    let script = Script::new([ok("hullo"), ok("hullo")]);
-    script.stored.lock().unwrap().push("http://example.org/a/file".to_owned());
-    assert!(matches!(to_file(&script, Some(&checksum)).await, Err(DownloadError::Checksum { .. })));
 }
 
 #[tokio::test]

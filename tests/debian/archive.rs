@@ -17,9 +17,6 @@ use sha2::{Digest as _, Sha256};
 /// A package: name, further fields, and the size of the one file it holds.
 pub(crate) type Made<'a> = (&'a str, &'a str, usize);
 
-/// Programs of a package: paths and contents.
-pub(crate) type Programs = Vec<(&'static str, Vec<u8>)>;
-
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// Files by path, and where they are served.
@@ -32,16 +29,11 @@ pub(crate) struct Archive {
 impl Archive {
     /// An archive of one suite, `test`. `head` is put into its Release.
     pub(crate) fn new(packages: &[Made<'_>], head: &str) -> Self {
-        Self::with(packages, head, &|_| Vec::new())
-    }
-
-    /// One whose packages also hold the programs that `programs` names and gives for each.
-    pub(crate) fn with(packages: &[Made<'_>], head: &str, programs: &dyn Fn(&str) -> Programs) -> Self {
         let mut files = BTreeMap::new();
         let mut list = String::new();
         for (name, fields, size) in packages {
             let control = format!("Package: {name}\nVersion: 1\nArchitecture: amd64\n{fields}Description: test\n");
-            let deb = deb(name, &control, *size, &programs(name));
+            let deb = deb(name, &control, *size);
             let path = format!("pool/{name}_1_amd64.deb");
             writeln!(list, "{control}Filename: {path}\nSize: {}\nSHA256: {}\n", deb.len(), digest(&deb)).unwrap();
             files.insert(path, deb);
@@ -101,10 +93,9 @@ fn sign(key: &SignedSecretKey, text: &str) -> Vec<u8> {
     signed.unwrap().to_armored_bytes(ArmorOptions::default()).unwrap()
 }
 
-fn deb(name: &str, control: &str, size: usize, programs: &Programs) -> Vec<u8> {
+fn deb(name: &str, control: &str, size: usize) -> Vec<u8> {
     let (shared, content) = (format!("./usr/share/{name}"), vec![0; size]);
-    let mut data = vec![(shared, &content[..], 0o644)];
-    data.extend(programs.iter().map(|(path, content)| (format!("./{path}"), &content[..], 0o755)));
+    let data = [(shared, &content[..], 0o644)];
     let parts = [
         ("debian-binary", b"2.0\n".to_vec()),
         ("control.tar.gz", packed(&[("./control".to_owned(), control.as_bytes(), 0o644)])),

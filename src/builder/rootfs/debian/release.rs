@@ -38,30 +38,10 @@ impl Release {
     pub(super) async fn fetch(spec: &DebianSpec, downloader: &Downloader, now: Timestamp) -> Result<Self> {
         let certificates = Certificates::read(&spec.keyrings)?;
         let base = format!("{}dists/{}/", spec.mirror, spec.suite);
-        let mut reached = false;
-        let release = Self::read(&certificates, &base, spec, (downloader, &mut reached), now).await;
-        if release.is_ok() || !reached {
-            return release;
-        }
-        // Within a run the cache answers for an index as it did before. What is wrong with it may be mended by now.
-        let downloader = downloader.clone().asking_servers();
-        Self::read(&certificates, &base, spec, (&downloader, &mut reached), now).await
-    }
-
-    /// Says in `reached` whether there was an answer that could be right.
-    async fn read(
-        certificates: &Certificates,
-        base: &str,
-        spec: &DebianSpec,
-        (downloader, reached): (&Downloader, &mut bool),
-        now: Timestamp,
-    ) -> Result<Self> {
         let url = format!("{base}InRelease");
-        let answer = downloader.get_bytes(&url, MAX_RELEASE).await;
-        *reached = answer.is_ok();
-        let text = match answer {
+        let text = match downloader.get_bytes(&url, MAX_RELEASE).await {
             Ok(fetched) => certificates.verify_clearsigned(&fetched.bytes, &url, now)?.0,
-            Err(error) if is_absent(&error) => fetch_detached(certificates, base, spec, downloader, now).await?,
+            Err(error) if is_absent(&error) => fetch_detached(&certificates, &base, spec, downloader, now).await?,
             Err(error) => return Err(unreachable(error, spec)),
         };
         let (release, date, valid_until) = parse(&text, &url)?;
