@@ -254,6 +254,16 @@ pub enum EventKind {
         /// What is asked.
         question: Box<Question>,
     },
+    /// The deadline of a question is another now.
+    Deadline {
+        /// Number of the question.
+        id: u64,
+        /// The deadline: RFC 3339, in UTC. Absent while somebody is at work on the question, in a shell or an editor: it is
+        /// suspended. When they have ended, the time begins anew.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
+        deadline: Option<jiff::Timestamp>,
+    },
     /// A question was answered, or answers itself.
     Answered {
         /// Number of the question.
@@ -280,6 +290,9 @@ pub enum EventKind {
         /// In what it was not made as its template says, by answers to questions; absent if in nothing.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         marks: Vec<Mark>,
+        /// The exit code that Larder would end with if this were its only build: 0, 1, or 5 for a trace of the proxy. That
+        /// an offline run missed something (4) is told by its flows.
+        exit_code: u8,
     },
     /// The run ended. Always the last event.
     RunFinished {

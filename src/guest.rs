@@ -24,6 +24,7 @@ pub mod record;
 pub mod reexec;
 pub mod root;
 pub mod rooted;
+pub mod stop;
 pub mod tools;
 pub mod trace;
 pub mod trust;

@@ -15,5 +15,9 @@ mod archive;
 mod faults;
 #[path = "debian/parity.rs"]
 mod parity;
+#[path = "support/pty.rs"]
+mod pty;
+#[path = "debian/retry.rs"]
+mod retry;
 #[path = "support/larder.rs"]
 mod support;

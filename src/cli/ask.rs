@@ -33,6 +33,7 @@ use text::Around;
 enum Told {
     Log(Arc<str>, PathBuf),
     Asked(Question),
+    Postponed(u64, Option<jiff::Timestamp>),
     Answered(u64),
 }
 
@@ -44,6 +45,7 @@ impl Renderer for Ears {
         let told = match (&event.kind, &event.build) {
             (EventKind::BuildStarted { log, .. }, Some(build)) => Told::Log(build.clone(), log.clone()),
             (EventKind::Question { question }, _) => Told::Asked((**question).clone()),
+            (EventKind::Deadline { id, deadline }, _) => Told::Postponed(*id, *deadline),
             (EventKind::Answered { id, .. }, _) => Told::Answered(*id),
             _ => return Ok(()),
         };
@@ -116,6 +118,7 @@ impl Prompts {
             match told {
                 Some(Told::Log(build, path)) => drop(self.logs.insert(build, path)),
                 Some(Told::Asked(question)) => self.waiting.push_back(question),
+                Some(Told::Postponed(id, deadline)) => self.postpone(id, deadline),
                 Some(Told::Answered(id)) => self.waiting.retain(|question| question.id != id),
                 None => return,
             }
@@ -155,7 +158,14 @@ impl Prompts {
                 }
                 self.waiting.push_back(question);
             }
+            Told::Postponed(id, deadline) => self.postpone(id, deadline),
             Told::Answered(id) => self.waiting.retain(|question| question.id != id),
+        }
+    }
+
+    fn postpone(&mut self, id: u64, deadline: Option<jiff::Timestamp>) {
+        if let Some(question) = self.waiting.iter_mut().find(|question| question.id == id) {
+            question.deadline = deadline;
         }
     }
 

@@ -32,7 +32,7 @@ use crate::engine::ui::BuildUi;
 use crate::error::{Context as _, Error, Exit, Result, chain};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
-use crate::event::{Ending, EventKind, Events, Mark, bus};
+use crate::event::{EventKind, Events, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
@@ -136,7 +136,7 @@ pub(super) async fn build(
         .await
         .context(|| "the output was given up".to_owned())?
         .map_err(|_| Error::new("the output ended early"))?;
-    result.map(|outcomes| (exit_code(&outcomes, &summary), summary))
+    result.map(|_| (summary.exit(), summary))
 }
 
 fn shown(settings: &Settings, look: Look, output: Held<Stdout>) -> Box<dyn Renderer> {
@@ -360,6 +360,7 @@ fn job(
         host_env: host.environment().into_iter().chain(session.clamp.variable()).collect(),
         generated: [("PackerRunUUID".to_owned(), session.uuid.clone())].into(),
         clamp: session.clamp,
+        marks: Vec::new(),
         scratch: session.host_scratch(),
     };
     let (runs, id) = (session.dirs.runs.clone(), session.id.clone());
@@ -386,18 +387,4 @@ fn job(
         name,
     };
     Ok((job, host))
-}
-
-/// Packer's codes: 0 when all builds succeeded with all their steps, 1 otherwise; but 4 when an offline run missed something and 5 when
-/// a trace was found.
-fn exit_code(outcomes: &[BuildOutcome], summary: &Summary) -> Exit {
-    let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.ending != Ending::Succeeded).collect();
-    if failed.is_empty() {
-        let skipped = |outcome: &BuildOutcome| outcome.marks.iter().any(|mark| matches!(mark, Mark::Skipped { .. }));
-        return if outcomes.iter().any(skipped) { Exit::Failure } else { Exit::Success };
-    }
-    if summary.cancelled.is_none() && !summary.offline_misses.is_empty() {
-        return Exit::OfflineMiss;
-    }
-    failed.iter().find(|outcome| outcome.exit == Exit::Trace).map_or(Exit::Failure, |outcome| outcome.exit)
 }

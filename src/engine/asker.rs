@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::cancel::{Cancel, Cause};
 use super::component::Communicator;
-use super::control::{Control, Slot};
+use super::control::{Control, Opened, Slot};
 use crate::error::{Error, Result};
 use crate::event::question::{Answer, AnsweredBy, Choice, Question, Reason, ResumePoint, Script};
 use crate::event::{EventKind, Events};
@@ -58,22 +60,14 @@ impl Asker {
         let timeout = draft.timeout;
         let question = self.question(draft);
         let id = question.id;
-        let mut answer = self.control.open(question.clone(), communicator);
+        let Opened { mut answer, attended } = self.control.open(question.clone(), communicator);
         self.events.emit(Some(&self.build), EventKind::Question { question: Box::new(question) });
         self.set_slot(None);
-        let deadline = async {
-            let Some(limit) = timeout else { return std::future::pending().await };
-            tokio::time::sleep(limit).await;
-            // Whoever is in a shell has not gone; the time begins anew.
-            while self.control.is_attended(id) {
-                tokio::time::sleep(limit).await;
-            }
-        };
         let answered = tokio::select! {
             biased;
             answered = &mut answer => Some(answered),
             () = self.cancel.token().cancelled() => self.control.resolve(id, AnsweredBy::Cancelled),
-            () = deadline => self.control.resolve(id, AnsweredBy::Deadline),
+            () = self.deadline(id, timeout, attended) => self.control.resolve(id, AnsweredBy::Deadline),
         };
         // Whoever was first has settled it.
         let answered = match answered {
@@ -92,8 +86,30 @@ impl Asker {
         answer
     }
 
+    /// Ends at the question's deadline. Whoever is in a shell has not gone: it is suspended, and the time then begins anew.
+    async fn deadline(&self, id: u64, limit: Option<Duration>, mut attended: watch::Receiver<usize>) {
+        let Some(limit) = limit else { return std::future::pending().await };
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(limit) => return,
+                Ok(_) = attended.wait_for(|count| *count > 0) => {}
+            }
+            self.set_deadline(id, None);
+            if attended.wait_for(|count| *count == 0).await.is_err() {
+                // It has been answered.
+                return std::future::pending().await;
+            }
+            self.set_deadline(id, deadline(limit));
+        }
+    }
+
+    fn set_deadline(&self, id: u64, deadline: Option<jiff::Timestamp>) {
+        self.control.set_deadline(id, deadline);
+        self.events.emit(Some(&self.build), EventKind::Deadline { id, deadline });
+    }
+
     fn question(&self, draft: Draft) -> Question {
-        let deadline = draft.timeout.and_then(|limit| jiff::Timestamp::now().checked_add(limit).ok());
+        let deadline = draft.timeout.and_then(deadline);
         let question = Question {
             id: self.control.question_number(),
             build: self.build.clone(),
@@ -108,6 +124,10 @@ impl Asker {
         };
         self.events.redactor().question(question)
     }
+}
+
+fn deadline(limit: Duration) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::now().checked_add(limit).ok()
 }
 
 /// Holds a build until somebody says that it goes on.

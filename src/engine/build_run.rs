@@ -96,9 +96,16 @@ pub(super) async fn run_build(job: BuildJob, place: Place, options: &RunOptions,
             artifacts: artifacts.iter().map(artifact_line).collect(),
             left,
             marks: marks.clone(),
+            exit_code: exit_code(exit, &marks),
         },
     );
     BuildOutcome { name, ending, exit, marks, kept }
+}
+
+/// The exit code that a build asks for. One with a step that failed and was skipped is not what was asked for.
+fn exit_code(exit: Exit, marks: &[Mark]) -> u8 {
+    let skipped = marks.iter().any(|mark| matches!(mark, Mark::Skipped { .. }));
+    if exit == Exit::Success && skipped { Exit::Failure as u8 } else { exit as u8 }
 }
 
 fn failure(error: &Error) -> Failure {
@@ -166,7 +173,7 @@ impl BuildRun<'_> {
     }
 
     fn context(&self, cancel: CancellationToken) -> Context {
-        Context { cancel, ..self.job.context.clone() }
+        Context { cancel, marks: self.marks.clone(), ..self.job.context.clone() }
     }
 
     /// What the work of a step is given.

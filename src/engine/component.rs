@@ -15,7 +15,7 @@ use super::clamp::Clamp;
 use super::host::Host;
 use super::shell::{GuestShell, ShellSpec};
 use crate::error::{Error, Result};
-use crate::event::TraceLine;
+use crate::event::{Mark, TraceLine};
 
 /// Exit status that stands for "the connection was lost while the command ran" (Packer's sentinel).
 pub const EXIT_DISCONNECTED: i32 = 2_300_218;
@@ -139,6 +139,8 @@ pub struct Context {
     pub generated: BTreeMap<String, String>,
     /// The latest time that what is made may hold (`SOURCE_DATE_EPOCH`).
     pub clamp: Clamp,
+    /// In what the build is by now not made as its template says.
+    pub marks: Vec<Mark>,
     /// Directory for scratch files on the host, shared by the builds of the run and removed at its end.
     pub scratch: PathBuf,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cancel::{Cancel, Cause};
@@ -56,7 +56,15 @@ struct Open {
     answer: oneshot::Sender<(Answer, AnsweredBy)>,
     communicator: Option<Arc<dyn Communicator>>,
     /// How many programs somebody has open for it.
-    attended: usize,
+    attended: watch::Sender<usize>,
+}
+
+/// What who asks is told of a question that is open.
+pub(super) struct Opened {
+    /// The answer.
+    pub(super) answer: oneshot::Receiver<(Answer, AnsweredBy)>,
+    /// How many programs somebody has open for it.
+    pub(super) attended: watch::Receiver<usize>,
 }
 
 /// Somebody is at work on a question, in a shell or an editor: until this is dropped, its deadline does not hold.
@@ -69,7 +77,7 @@ pub struct Attending {
 impl Drop for Attending {
     fn drop(&mut self) {
         if let Some(open) = self.control.lock().open.get_mut(&self.id) {
-            open.attended -= 1;
+            open.attended.send_modify(|count| *count -= 1);
         }
     }
 }
@@ -227,14 +235,11 @@ impl Control {
     }
 
     /// Opens a question. `communicator` reaches the guest of the build, if there is one.
-    pub(super) fn open(
-        &self,
-        question: Question,
-        communicator: Option<Arc<dyn Communicator>>,
-    ) -> oneshot::Receiver<(Answer, AnsweredBy)> {
-        let (answer, receiver) = oneshot::channel();
-        self.lock().open.insert(question.id, Open { question, answer, communicator, attended: 0 });
-        receiver
+    pub(super) fn open(&self, question: Question, communicator: Option<Arc<dyn Communicator>>) -> Opened {
+        let (answer, answered) = oneshot::channel();
+        let (attended, attending) = watch::channel(0);
+        self.lock().open.insert(question.id, Open { question, answer, communicator, attended });
+        Opened { answer: answered, attended: attending }
     }
 
     /// The questions without an answer, the oldest first.
@@ -244,15 +249,15 @@ impl Control {
 
     /// Holds a question's deadline off while somebody is at work on it. `None` if it is no longer open.
     pub fn attend(&self, id: u64) -> Option<Attending> {
-        let mut state = self.lock();
-        state.open.get_mut(&id)?.attended += 1;
-        drop(state);
+        self.lock().open.get(&id)?.attended.send_modify(|count| *count += 1);
         Some(Attending { control: self.clone(), id })
     }
 
-    /// Whether somebody is at work on a question.
-    pub(super) fn is_attended(&self, id: u64) -> bool {
-        self.lock().open.get(&id).is_some_and(|open| open.attended > 0)
+    /// Gives a question another deadline.
+    pub(super) fn set_deadline(&self, id: u64, deadline: Option<jiff::Timestamp>) {
+        if let Some(open) = self.lock().open.get_mut(&id) {
+            open.question.deadline = deadline;
+        }
     }
 
     /// The way into the guest of the build that waits with this question.

@@ -65,6 +65,7 @@ fn not_started(events: &Events, name: Arc<str>) -> BuildOutcome {
             artifacts: Vec::new(),
             left: Vec::new(),
             marks: Vec::new(),
+            exit_code: Exit::Failure as u8,
         },
     );
     BuildOutcome { name, ending, exit: Exit::Failure, marks: Vec::new(), kept: false }

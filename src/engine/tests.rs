@@ -214,6 +214,7 @@ impl Fixture {
             host: Arc::new(NoHost),
             host_env: BTreeMap::default(),
             clamp: super::clamp::Clamp::default(),
+            marks: Vec::new(),
             generated: BTreeMap::default(),
             scratch: PathBuf::new(),
         };

@@ -111,7 +111,7 @@ impl Redactor {
                 EventKind::Scan { entries, bytes, seconds, traces, skipped }
             }
             EventKind::Question { question } => EventKind::Question { question: Box::new(self.question(*question)) },
-            EventKind::BuildFinished { ending, seconds, failure, mut artifacts, left, mut marks } => {
+            EventKind::BuildFinished { ending, seconds, failure, mut artifacts, left, mut marks, exit_code } => {
                 for artifact in &mut artifacts {
                     artifact.id = self.text(std::mem::take(&mut artifact.id));
                     artifact.description = self.text(std::mem::take(&mut artifact.description));
@@ -125,10 +125,11 @@ impl Redactor {
                     }
                 }
                 let failure = failure.map(|failure| self.failure(failure));
-                EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks }
+                EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks, exit_code }
             }
             EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Deadline { .. }
             | EventKind::Answered { .. }
             | EventKind::RunStarted { .. }
             | EventKind::BuildStarted { .. }

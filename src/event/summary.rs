@@ -8,6 +8,7 @@ use larder_proxy::stats::Totals;
 use serde::Serialize;
 
 use super::{ArtifactLine, Ending, Event, EventKind, Failure, Mark};
+use crate::error::Exit;
 
 /// A step that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,8 @@ pub struct BuildSummary {
     pub left: Vec<String>,
     /// In what it was not made as its template says.
     pub marks: Vec<Mark>,
+    /// The exit code that it asks for.
+    pub exit_code: u8,
     /// Where its log is.
     pub log: PathBuf,
 }
@@ -77,6 +80,22 @@ pub struct Summary {
 const REFUSED_KEPT: usize = 50;
 
 impl Summary {
+    /// Packer's codes: 0 when all builds succeeded with all their steps, 1 otherwise; but 4 when an offline run missed
+    /// something and 5 when a trace was found.
+    pub fn exit(&self) -> Exit {
+        let codes = || self.builds.iter().map(|(_, build)| build.exit_code);
+        let failed =
+            self.builds.iter().any(|(_, build)| build.ending.is_some_and(|ending| ending != Ending::Succeeded));
+        if failed && self.cancelled.is_none() && !self.offline_misses.is_empty() {
+            return Exit::OfflineMiss;
+        }
+        match codes().max() {
+            None | Some(0) => Exit::Success,
+            Some(_) if codes().any(|code| code == Exit::Trace as u8) => Exit::Trace,
+            Some(_) => Exit::Failure,
+        }
+    }
+
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
@@ -88,7 +107,7 @@ impl Summary {
                 let (name, ending, seconds, attempt) = (name.to_string(), *ending, *seconds, *attempt);
                 build.steps.push(StepSummary { name, ending, seconds, attempt });
             }),
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks } => {
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks, exit_code } => {
                 self.with(event, |build| {
                     build.ending = Some(*ending);
                     build.seconds = *seconds;
@@ -96,6 +115,7 @@ impl Summary {
                     build.artifacts.clone_from(artifacts);
                     build.left.clone_from(left);
                     build.marks.clone_from(marks);
+                    build.exit_code = *exit_code;
                 });
             }
             EventKind::Flow { flow } => self.flow(flow),
@@ -105,6 +125,7 @@ impl Summary {
             }
             EventKind::StepStarted { .. }
             | EventKind::Question { .. }
+            | EventKind::Deadline { .. }
             | EventKind::Answered { .. }
             | EventKind::Message { .. }
             | EventKind::Stdout { .. }

@@ -1,7 +1,7 @@
 //! The system calls of guests that neither `rustix` nor `nix` wraps safely.
 #![expect(
     unsafe_code,
-    reason = "fork, _exit, seccomp and landlock have no safe wrapper; this module is all there is of them"
+    reason = "fork, _exit, sigaction, seccomp and landlock have no safe wrapper; this module is all there is of them"
 )]
 
 use std::io;
@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
-use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid};
 
 /// Runs `child` in a forked process, which ends with the status it returns. Only for processes with one thread, where
@@ -36,6 +36,40 @@ pub(super) fn reset_signals() -> io::Result<()> {
         }
     }
     Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+}
+
+/// SIGTSTP has the effect it has without a handler, until this is dropped. Where it was ignored it stays so.
+pub(super) struct DefaultStop {
+    before: SigAction,
+    ignored: bool,
+}
+
+impl DefaultStop {
+    pub(super) fn set() -> io::Result<Self> {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the default effect runs no code of this process.
+        let before = unsafe { sigaction(Signal::SIGTSTP, &default) }?;
+        let set = Self { before, ignored: matches!(before.handler(), SigHandler::SigIgn) };
+        if set.ignored {
+            set.put_back();
+        }
+        Ok(set)
+    }
+
+    pub(super) fn is_ignored(&self) -> bool {
+        self.ignored
+    }
+
+    fn put_back(&self) {
+        // SAFETY: what is put back is what was there before, and could run then.
+        let _ = unsafe { sigaction(Signal::SIGTSTP, &self.before) };
+    }
+}
+
+impl Drop for DefaultStop {
+    fn drop(&mut self) {
+        self.put_back();
+    }
 }
 
 /// Closes every descriptor but the standard three: what Larder itself was given by whoever started it.

@@ -52,6 +52,8 @@ pub struct Recorder {
     /// Questions without an answer: the build, the step, and why they are asked.
     questions: BTreeMap<u64, (Arc<str>, usize, String)>,
     endings: Vec<Ending>,
+    /// Whether the run has ended, and not only its recording.
+    ended: bool,
 }
 
 impl Recorder {
@@ -64,6 +66,7 @@ impl Recorder {
             downloads: BTreeMap::new(),
             questions: BTreeMap::new(),
             endings: Vec::new(),
+            ended: false,
         }
     }
 
@@ -115,6 +118,7 @@ impl Recorder {
                 });
             }
             EventKind::RunFinished { seconds, cancelled, .. } => {
+                self.ended = true;
                 self.send_downloads(None);
                 let worst = [Ending::Failed, Ending::Cancelled].into_iter().find(|one| self.endings.contains(one));
                 let ending = if cancelled.is_some() { Ending::Cancelled } else { worst.unwrap_or(Ending::Succeeded) };
@@ -157,12 +161,13 @@ impl Recorder {
                 let (step, attempt, seconds, ending) = (*index, *attempt, *seconds, *ending);
                 self.send(Change::StepFinished { build, step, attempt, seconds, ending });
             }
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, .. } => {
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, marks, exit_code, .. } => {
                 self.send_downloads(Some(&build));
                 self.endings.push(*ending);
                 let failure = failure.as_ref().map(|failure| failure.message.clone());
-                let (seconds, ending, artifacts) = (*seconds, *ending, artifacts.clone());
-                self.send(Change::BuildFinished { build, seconds, ending, failure, artifacts });
+                let (seconds, ending, exit_code) = (*seconds, *ending, *exit_code);
+                let (artifacts, marks) = (artifacts.clone(), marks.clone());
+                self.send(Change::BuildFinished { build, seconds, ending, failure, artifacts, marks, exit_code });
             }
             _ => {}
         }
@@ -182,7 +187,10 @@ impl Renderer for Recorder {
     }
 
     /// Waits until all is written.
-    fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+        if self.ended {
+            self.send(Change::RunExited { exit_code: summary.exit() as u8 });
+        }
         self.changes = None;
         if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
             tracing::warn!("the history of this run is not complete: its writer ended early");

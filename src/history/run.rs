@@ -7,7 +7,7 @@ use larder_proxy::flow::Class;
 use larder_proxy::stats::{Sums, Totals};
 use serde::Serialize;
 
-use crate::event::Ending;
+use crate::event::{Ending, Mark};
 
 /// A run of `larder build`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,6 +32,8 @@ pub struct Run {
     pub ending: Option<Ending>,
     /// Why it was cancelled.
     pub cancelled: Option<String>,
+    /// The exit code of `larder build`; none as with `seconds`, and if an older Larder recorded it.
+    pub exit_code: Option<u8>,
     /// Its builds, in the order of the plan.
     pub builds: Vec<Build>,
 }
@@ -53,6 +55,10 @@ pub struct Build {
     pub ending: Option<Ending>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// The exit code that it asked for, as in the event `build-finished`.
+    pub exit_code: Option<u8>,
+    /// In what it was not made as its template says, by answers to questions.
+    pub marks: Vec<Mark>,
     /// Its steps, in the order begun; one that was begun again is there again.
     pub steps: Vec<Step>,
     /// What it downloaded between steps.

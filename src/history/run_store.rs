@@ -67,9 +67,10 @@ impl RunStore {
         let uri = format!("file:{}?immutable=1", encoded.collect::<String>());
         let connection = Connection::open_with_flags(uri, flags).context(|| cannot("read", path))?;
         let found = schema::version(&connection).context(|| cannot("read", path))?;
-        if found != schema::VERSION {
+        if !(1..=schema::VERSION).contains(&found) {
             return Err(newer(path, found));
         }
+        schema::show_as_this(&connection, found).context(|| cannot("read", path))?;
         Ok(Self { path: path.to_owned(), connection })
     }
 

@@ -9,12 +9,15 @@ use super::recorder::{Recorder, Recording};
 use crate::event::question::{Answer, AnsweredBy, Choice, Question, Reason};
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
-use crate::event::{ArtifactLine, Ending, EventKind, EventReceiver, Events, Failure, bus};
+use crate::event::{ArtifactLine, Ending, EventKind, EventReceiver, Events, Failure, Mark, bus};
 use crate::output::renderer::Renderer as _;
 
 /// A run that is told step by step.
 pub(crate) struct Script {
     recorder: Recorder,
+    summary: Summary,
+    /// Whether builds end marked: with a step that was skipped, and one whose script was edited.
+    marked: bool,
     events: Events,
     receiver: EventReceiver,
 }
@@ -44,13 +47,19 @@ pub(crate) fn flow(build: &str, step: &str, outcome: Outcome, bytes: u64) -> Flo
 impl Script {
     pub(crate) fn new(recording: Recording) -> Self {
         let (events, receiver) = bus::stream(Redactor::default());
-        Self { recorder: Recorder::new(recording), events, receiver }
+        Self { recorder: Recorder::new(recording), summary: Summary::default(), marked: false, events, receiver }
+    }
+
+    pub(crate) fn marked(&mut self) -> &mut Self {
+        self.marked = true;
+        self
     }
 
     pub(crate) fn emit(&mut self, build: Option<&str>, kind: EventKind) -> &mut Self {
         let build: Option<Arc<str>> = build.map(Into::into);
         self.events.emit(build.as_ref(), kind);
         let event = self.receiver.next_blocking().unwrap();
+        self.summary.apply(&event);
         self.recorder.event(&event).unwrap();
         self
     }
@@ -130,9 +139,14 @@ impl Script {
             files: vec!["out/a.tar".into()],
         };
         let artifacts = if ending == Ending::Succeeded { vec![artifact] } else { Vec::new() };
+        let skipped = Mark::Skipped { step_index: 1, step: "shell".into() };
+        let (script, path) = ("a.sh".to_owned(), "/logs/a.sh".into());
+        let edited = Mark::Edited { step_index: 2, step: "shell (b)".into(), script, path };
+        let marks = if self.marked { vec![skipped, edited] } else { Vec::new() };
+        let exit_code = u8::from(ending != Ending::Succeeded || self.marked);
         self.emit(
             Some(build),
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left: Vec::new(), marks: Vec::new() },
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left: Vec::new(), marks, exit_code },
         )
     }
 
@@ -145,7 +159,7 @@ impl Script {
 
     /// The stream ends, also where the run did not.
     pub(crate) fn finish(&mut self) {
-        self.recorder.finish(&Summary::default()).unwrap();
+        self.recorder.finish(&self.summary).unwrap();
     }
 }
 

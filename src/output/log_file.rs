@@ -150,6 +150,7 @@ fn write_event(file: &mut impl Write, event: &Event) -> io::Result<()> {
             failure.iter().try_for_each(|failure| lines(Mark::Warning, &failure.message))
         }
         EventKind::Progress { .. }
+        | EventKind::Deadline { .. }
         | EventKind::Scan { .. }
         | EventKind::RunStarted { .. }
         | EventKind::RunFinished { .. } => Ok(()),

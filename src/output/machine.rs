@@ -140,6 +140,7 @@ impl<W: Write + Send> Renderer for Machine<W> {
             | EventKind::StepFinished { .. }
             | EventKind::Flow { .. }
             | EventKind::Progress { .. }
+            | EventKind::Deadline { .. }
             | EventKind::Scan { .. } => Ok(()),
         }
     }

@@ -149,6 +149,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
             EventKind::BuildStarted { .. }
             | EventKind::StepFinished { .. }
             | EventKind::Flow { .. }
+            | EventKind::Deadline { .. }
             | EventKind::Scan { .. }
             | EventKind::RunFinished { .. } => Ok(()),
         }

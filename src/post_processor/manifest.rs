@@ -76,6 +76,10 @@ struct Build {
     artifact_id: String,
     packer_run_uuid: String,
     custom_data: Option<BTreeMap<String, String>>,
+    /// In what the build was not made as its template says, as in the event `build-finished`. Not of Packer's; absent where
+    /// there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -126,6 +130,7 @@ impl Manifest {
             artifact_id: input.id.clone(),
             packer_run_uuid: context.run_uuid.clone(),
             custom_data: (!config.custom_data.is_empty()).then(|| config.custom_data.clone()),
+            marks: context.marks.iter().map(|mark| serde_json::json!(mark)).collect(),
         }
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn context(scratch: &Path) -> (Context, Arc<Heard>) {
         host: Arc::new(crate::communicator::local::Here),
         host_env: BTreeMap::new(),
         clamp: crate::engine::clamp::Clamp::default(),
+        marks: Vec::new(),
         generated: BTreeMap::new(),
         scratch: scratch.to_owned(),
     };

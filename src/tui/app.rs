@@ -4,6 +4,7 @@ mod aside;
 pub mod clipboard;
 mod hand_over;
 mod perform;
+mod stop;
 
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -146,7 +147,7 @@ fn keep_panics() {
     });
 }
 
-/// Tells of new sizes of the terminal, and of going on after having been stopped.
+/// Tells of new sizes of the terminal, of being asked to stop, and of going on after that.
 fn watch_signals(outside: &Outside, messages: &Sender<Msg>) {
     let _guard = outside.runtime.enter();
     if let Ok(mut resized) = signal(SignalKind::window_change()) {
@@ -166,6 +167,7 @@ fn watch_signals(outside: &Outside, messages: &Sender<Msg>) {
             .runtime
             .spawn(async move { while continued.recv().await.is_some() && messages.send(Msg::Continued).is_ok() {} });
     }
+    stop::watch(&outside.runtime, messages.clone());
 }
 
 fn run(state: State, parts: Parts) -> Leave {

@@ -23,8 +23,10 @@ pub enum Effect {
     Leave(Leave),
     /// Clear the screen and draw it anew.
     Redraw,
-    /// Stop the process until it is continued.
+    /// Stop everything in the foreground until it is continued.
     Suspend,
+    /// Stop this process until it is continued: somebody has asked it to.
+    Stop,
     /// Ring the bell.
     Bell,
     /// Put text on the clipboard, by whatever way there is.

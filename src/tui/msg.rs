@@ -33,6 +33,8 @@ pub enum Msg {
     Leave,
     /// The terminal is gone.
     Lost,
+    /// Somebody outside has asked the process to stop (SIGTSTP).
+    Stop,
     /// The process was stopped, and goes on.
     Continued,
     /// This text could be put on the clipboard by none of the machine's programs.

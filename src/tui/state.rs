@@ -134,6 +134,8 @@ pub struct State {
     pub pending_since: jiff::Timestamp,
     /// The run, as its events told it.
     pub run: RunModel,
+    /// When it was last heard of: an event, or a line in a log.
+    pub heard: jiff::Timestamp,
     /// The Builds screen.
     pub builds: builds::State,
     /// The Log screen.
@@ -197,7 +199,8 @@ impl State {
             (Screen::Log, Room::Tiny | Room::Compact) => &[Pane::Log],
             (Screen::Log, _) => &[Pane::Log, Pane::Steps],
             (_, Room::Tiny | Room::Compact | Room::Normal) => &[Pane::List, Pane::Log],
-            (_, Room::Wide | Room::Dashboard) => &[Pane::List, Pane::Steps, Pane::Log],
+            (_, Room::Wide) => &[Pane::List, Pane::Steps, Pane::Log],
+            (_, Room::Dashboard) => &Pane::ALL,
         }
     }
 
@@ -229,10 +232,25 @@ impl State {
         self.give(panes[(at + if back { panes.len() - 1 } else { 1 }) % panes.len()]);
     }
 
-    /// The screen whose keys hold: those of the Log screen also where the log has them on the Builds screen.
+    /// Where one is among the messages of the Builds screen, the newest first: what came since has moved what was selected
+    /// down, but for who is at the newest.
+    pub fn message_place(&self) -> list::Place {
+        let (mut place, known) = self.builds.messages;
+        let count = self.run.messages.len();
+        if place.selected > 0 {
+            let new = count.saturating_sub(known);
+            (place.selected, place.top) = (place.selected + new, place.top + new);
+        }
+        place.fit(count, usize::from(layout::builds::message_rows(self).height));
+        place
+    }
+
+    /// The screen whose keys hold: those of the Log and of the Proxy screen also where their panes have them on the Builds
+    /// screen.
     pub fn focus(&self) -> Screen {
         match (self.screen, self.pane()) {
             (Screen::Builds, Pane::Steps | Pane::Log) => Screen::Log,
+            (Screen::Builds, Pane::Proxy) => Screen::Proxy,
             (screen, _) => screen,
         }
     }

@@ -101,6 +101,7 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
             artifacts: Vec::new(),
             left: Vec::new(),
             marks: Vec::new(),
+            exit_code: 1,
         },
     );
     build(22, builds[1], EventKind::Warning { text: "no checksum: the base is not verified".to_owned() });
@@ -120,6 +121,7 @@ pub(in crate::tui) fn sample(size: (u16, u16)) -> State {
             artifacts: Vec::new(),
             left: Vec::new(),
             marks: Vec::new(),
+            exit_code: 0,
         },
     );
     state

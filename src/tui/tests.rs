@@ -1,4 +1,5 @@
 mod builds;
+mod figures;
 mod log;
 mod templates;
 

@@ -37,6 +37,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Event(event) => happened(state, &event),
         Msg::Live(live) => {
             state.run.live = live;
+            state.heard = state.now;
             let mut effects = log::grown(state);
             effects.extend(proxy::grown(state));
             effects
@@ -59,6 +60,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::RunEnded(exit) => run_ended(state, exit),
         Msg::Leave => vec![Effect::Leave(super::effect::Leave::Quit)],
         Msg::Lost => vec![Effect::Leave(super::effect::Leave::Plain)],
+        Msg::Stop => vec![Effect::Stop],
         Msg::Continued => vec![Effect::Retake],
         Msg::Uncopied(text) => vec![Effect::CopyByTerminal(text)],
         Msg::Returned => shown(state),
@@ -231,6 +233,7 @@ fn resized(state: &mut State) -> Vec<Effect> {
 
 fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     let begins = matches!(event.kind, EventKind::RunStarted { .. });
+    state.heard = state.now;
     state.run.apply(event);
     if begins {
         state.interrupts = 0;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::busybox;
-use crate::host::assert_nothing_left;
+use crate::host::{assert_nothing_left, with_mounts};
 use crate::plain_origin::{Origin, head};
 use crate::pty::Pty;
 use crate::support::{Larder, Run, is_root};
@@ -106,6 +106,46 @@ fn going_back_discards_what_was_written_since() {
     // One layer of each, of its last attempt.
     assert_eq!(ran(&larder), "a\nedited\n");
     drop(pty);
+    assert_nothing_left(&larder);
+}
+
+/// Overlays lie on no overlay, so the state directory is one.
+const ON_AN_OVERLAY: &str = "mkdir lower upper work
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay \"$LARDER_STATE_DIR\"";
+
+#[test]
+fn going_back_discards_what_was_written_since_also_where_copies_stand_for_overlays() {
+    if !is_root() {
+        return;
+    }
+    let larder = larder();
+    // What a provisioner takes away is there again, too.
+    let takes = template("base").replace("\"echo b >> /ran\"", "\"cat /etc/group >> /ran\", \"rm /etc/group\"");
+    larder.write("t.pkr.hcl", &takes);
+    fs::create_dir(larder.state()).unwrap();
+    let command = with_mounts(&larder, ON_AN_OVERLAY, &["build", "--ui=plain", "-on-error=ask", "t.pkr.hcl"]);
+    let pty = Pty::start(&command, 180, 100);
+    asked(&pty, 1);
+    assert!(pty.screen().contains("overlay mounts are refused here"), "{}", pty.screen());
+    // From the first provisioner, and then the second one afresh.
+    for (count, step) in [(2, 3), (3, 4)] {
+        pty.keys(&format!("R {step}\n"));
+        asked(&pty, count);
+    }
+    pty.keys("s\n");
+    pty.wait_for("shell in the guest");
+    pty.keys("test -e /etc/group || echo >/go; cp /etc/passwd /etc/group; echo made-$((40 + 2)); exit\n");
+    pty.wait_for("made-42");
+    pty.wait_until("the prompt again", |screen| screen.trim_end().ends_with("retry succeeds)?"));
+    pty.keys("r\n");
+    assert_eq!(pty.end(), 0, "{}", pty.screen());
+    assert_eq!(ran(&larder), "a\nroot:x:0:\nroot:x:0:0:root:/root:/bin/sh\n");
+    assert!(!larder.dir().join("image/etc/group").exists());
+    drop(pty);
+    for name in ["runs", "scratch"] {
+        let left = fs::read_dir(larder.dir().join("upper").join(name)).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "left in {name}");
+    }
     assert_nothing_left(&larder);
 }
 

@@ -476,3 +476,44 @@ fn a_user_is_asked_and_edits_as_the_user() {
     drop(pty);
     assert_nothing_left(&user.larder);
 }
+
+/// The process that the shell knows is not the one that has the terminal.
+#[test]
+fn a_user_who_stops_larder_from_outside_gets_the_terminal_back() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    let block = "  provisioner \"shell\" {\n    inline = [\"false\"]\n  }\n}\n";
+    let source = "source \"rootfs\" \"t\" {\n  base   = \"base.tar\"\n  output = \"t.tar\"\n}\n";
+    user.write("t.pkr.hcl", &format!("{source}build {{\n  sources = [\"source.rootfs.t\"]\n{block}"));
+    let shell = ["sh", "-c", "'exec bash --norc --noprofile -i'"];
+    let mut command = user.command_with((RANGE, RANGE), &shell, &[]);
+    command.env("PS1", "prompt# ").env("LANG", "C.UTF-8").env_remove("CI");
+    let pty = crate::pty::Pty::start(&command, 80, 24);
+    pty.wait_for("prompt#");
+    pty.keys(&format!("{} build --ui=tui t.pkr.hcl\r", user.program.display()));
+    pty.wait_alternate(true);
+    pty.wait_for("asks");
+    let shell = pty.pid().as_raw_nonzero();
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let job = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+    let job = job.and_then(Pid::from_raw).expect("the shell has a job");
+    for _ in 0..2 {
+        kill_process(job, Signal::TSTP).unwrap();
+        pty.wait_for("Stopped");
+        assert!(!pty.is_alternate(), "the terminal is given back first");
+        pty.keys("echo still $((40 + 2)); fg\r");
+        pty.wait_written("still 42");
+        pty.wait_alternate(true);
+        pty.wait_for("rootfs.t");
+    }
+    pty.keys("\x03");
+    pty.wait_alternate(false);
+    pty.wait_until("the shell's prompt", |screen| screen.trim_end().ends_with("prompt#"));
+    pty.keys("exit\r");
+    pty.end();
+    pty.assert_restored();
+    drop(pty);
+    assert_nothing_left(&user.larder);
+}

@@ -61,7 +61,16 @@ impl Archive {
     }
 
     pub(crate) fn remove(&self, path: &str) {
-        self.files.lock().unwrap().remove(path).expect(path);
+        let _ = self.take(path);
+    }
+
+    /// Removes a file, and returns it.
+    pub(crate) fn take(&self, path: &str) -> Vec<u8> {
+        self.files.lock().unwrap().remove(path).expect(path)
+    }
+
+    pub(crate) fn put(&self, path: &str, content: Vec<u8>) {
+        self.files.lock().unwrap().insert(path.to_owned(), content);
     }
 }
 
@@ -85,10 +94,12 @@ fn sign(key: &SignedSecretKey, text: &str) -> Vec<u8> {
 }
 
 fn deb(name: &str, control: &str, size: usize) -> Vec<u8> {
+    let (shared, content) = (format!("./usr/share/{name}"), vec![0; size]);
+    let data = [(shared, &content[..], 0o644)];
     let parts = [
         ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", packed("./control", control.as_bytes())),
-        ("data.tar.gz", packed(&format!("./usr/share/{name}"), &vec![0; size])),
+        ("control.tar.gz", packed(&[("./control".to_owned(), control.as_bytes(), 0o644)])),
+        ("data.tar.gz", packed(&data)),
     ];
     let mut deb = b"!<arch>\n".to_vec();
     for (name, content) in parts {
@@ -99,12 +110,14 @@ fn deb(name: &str, control: &str, size: usize) -> Vec<u8> {
     deb
 }
 
-fn packed(path: &str, content: &[u8]) -> Vec<u8> {
+fn packed(files: &[(String, &[u8], u32)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
-    header.set_size(content.len() as u64);
-    tar.append_data(&mut header, path, content).unwrap();
+    for (path, content, mode) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(*mode);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, *content).unwrap();
+    }
     tar.into_inner().unwrap().finish().unwrap()
 }
 

@@ -164,6 +164,14 @@ impl Pty {
         }
     }
 
+    /// Gives the terminal another size, and does not wait for anything to be drawn. What the test sees keeps its size:
+    /// the last size given has to be that again.
+    #[track_caller]
+    pub fn resize_at_once(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(self.master.as_ref().expect("the terminal is there"), size).unwrap();
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> (u16, u16) {
         self.size
@@ -293,6 +301,10 @@ impl Pty {
         let deadline = Instant::now() + LIMIT;
         loop {
             if let Ok(status) = fs::read_to_string(self.status_path()) {
+                if self.slave.is_some() {
+                    // What it wrote last may still be on its way through the reading thread.
+                    self.settle();
+                }
                 return status.trim().parse().unwrap();
             }
             assert!(Instant::now() < deadline, "the program does not end; there is:\n{}", self.screen());
@@ -306,7 +318,6 @@ impl Pty {
     pub fn assert_restored(&self) {
         let master = self.master.as_ref().expect("the terminal is there");
         assert_eq!(attributes(master), self.before, "the terminal's settings");
-        // What the program wrote last may still be on its way through the reading thread.
         self.settle();
         let state = self.seen.lock();
         let screen = state.terminal.screen();

@@ -11,6 +11,7 @@ mod pty;
 #[path = "../support/larder.rs"]
 mod support;
 
+mod keys;
 mod plain;
 mod restored;
 mod shell;

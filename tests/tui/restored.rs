@@ -1,6 +1,6 @@
 //! However the UI ends, the terminal is as it was.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::pty::Pty;
 use crate::support::Larder;
@@ -122,28 +122,53 @@ fn where_the_terminal_is_gone_the_run_ends_and_nothing_stays() {
     assert_eq!(pty.end(), 1);
 }
 
+/// A shell with jobs, in which a build has been begun in the UI.
+fn building_in_a_shell(larder: &Larder) -> Pty {
+    larder.write("waits.pkr.hcl", crate::WAITS);
+    let command = at_hand(larder, &[]);
+    let program = command.get_program().to_owned();
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "prompt# ");
+    bash.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bash.current_dir(larder.dir());
+    let pty = Pty::start(&bash, 80, 24);
+    pty.wait_for("prompt#");
+    pty.keys(&format!("{} build -on-error=cleanup waits.pkr.hcl\r", program.to_str().unwrap()));
+    crate::has_begun(larder, &pty);
+    pty
+}
+
+/// Lets the build end well, and leaves the UI and the shell.
+fn ends_well(larder: &Larder, pty: &Pty) {
+    larder.write("go", "0");
+    // Somebody has pressed a key, so it stays.
+    pty.wait_for("ended with exit code 0");
+    pty.keys("q");
+    pty.wait_alternate(false);
+    leaves_the_shell(pty);
+}
+
+fn leaves_the_shell(pty: &Pty) {
+    // What is typed before that may still be the UI's.
+    pty.wait_until("the shell's prompt", |screen| screen.trim_end().ends_with("prompt#"));
+    pty.keys("echo status $?; exit\r");
+    pty.wait_for("status 0");
+    assert_eq!(pty.end(), 0);
+    pty.assert_restored();
+}
+
+/// The shell's job.
+fn job(pty: &Pty) -> Pid {
+    let shell = pty.pid().as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let first = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+    Pid::from_raw(first.expect("the shell has a job")).unwrap()
+}
+
 #[test]
 fn stopped_and_continued_the_ui_is_back() {
     let larder = Larder::new();
-    larder.write("waits.pkr.hcl", crate::WAITS);
-    let mut shell = at_hand(&larder, &[]);
-    let program = shell.get_program().to_owned();
-    // A shell with jobs.
-    shell = {
-        let mut bash = std::process::Command::new("bash");
-        bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "prompt# ");
-        for (name, value) in shell.get_envs() {
-            if let Some(value) = value {
-                bash.env(name, value);
-            }
-        }
-        bash.current_dir(larder.dir());
-        bash
-    };
-    let pty = Pty::start(&shell, 80, 24);
-    pty.wait_for("prompt#");
-    pty.keys(&format!("{} build waits.pkr.hcl\r", program.to_str().unwrap()));
-    crate::has_begun(&larder, &pty);
+    let pty = building_in_a_shell(&larder);
     pty.keys("\x1a");
     // Builds stop with it, which is said the first time.
     pty.wait_for("Stop Larder?");
@@ -153,15 +178,53 @@ fn stopped_and_continued_the_ui_is_back() {
     pty.keys("fg\r");
     pty.wait_alternate(true);
     pty.wait_for("waits.pkr.hcl");
-    larder.write("go", "0");
-    // Somebody has pressed a key, so it stays.
-    pty.wait_for("ended with exit code 0");
+    ends_well(&larder, &pty);
+}
+
+#[test]
+fn stopped_from_outside_the_terminal_is_given_back_until_it_goes_on() {
+    let larder = Larder::new();
+    let pty = building_in_a_shell(&larder);
+    for _ in 0..2 {
+        rustix::process::kill_process(job(&pty), Signal::TSTP).unwrap();
+        pty.wait_for("Stopped");
+        pty.wait_alternate(false);
+        pty.keys("echo still $((40 + 2)); fg\r");
+        pty.wait_written("still 42");
+        pty.wait_alternate(true);
+        pty.wait_for("null.waits");
+    }
+    pty.keys("?");
+    pty.wait_for("Help");
+    pty.keys_alone("\x1b");
+    ends_well(&larder, &pty);
+}
+
+#[test]
+fn after_the_ui_was_left_for_plain_lines_the_terminal_can_still_stop_the_build() {
+    let larder = Larder::new();
+    let pty = building_in_a_shell(&larder);
     pty.keys("q");
+    pty.wait_for("go on as plain lines");
+    pty.keys("l");
     pty.wait_alternate(false);
-    // What is typed before that may still be the UI's.
-    pty.wait_until("the shell's prompt", |screen| screen.trim_end().ends_with("prompt#"));
-    pty.keys("echo status $?; exit\r");
-    pty.wait_for("status 0");
+    pty.keys("\x1a");
+    pty.wait_for("Stopped");
+    pty.keys("fg\r");
+    larder.write("go", "0");
+    pty.wait_for("succeeded");
+    leaves_the_shell(&pty);
+}
+
+#[test]
+fn where_nobody_would_bring_it_back_it_does_not_stop() {
+    let larder = Larder::new();
+    let pty = building(&larder);
+    pty.signal(Signal::TSTP);
+    pty.wait_alternate(false);
+    pty.wait_alternate(true);
+    pty.wait_for("null.waits");
+    larder.write("go", "0");
     assert_eq!(pty.end(), 0);
     pty.assert_restored();
 }

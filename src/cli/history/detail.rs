@@ -21,6 +21,7 @@ pub(super) fn show(run: &Run, state: &str, order: StepOrder, console: &Console) 
         ("began", began(run.started)),
         ("took", took(run.seconds)),
         ("ended", ended),
+        ("exit code", run.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string())),
         ("net", run.net.clone()),
         ("larder", run.version.clone()),
     ];
@@ -55,6 +56,9 @@ fn show_build(build: &Build, order: StepOrder, console: &Console) -> Result<()> 
     for answer in &build.answers {
         let text = format!("  step {}: {}: {} ({})", answer.step + 1, answer.question, answer.answer, answer.by);
         console.line(&printable(&text))?;
+    }
+    for mark in &build.marks {
+        console.line(&printable(&format!("  marked: {mark}")))?;
     }
     for artifact in &build.artifacts {
         console.line(&format!("  artifact: {}", printable(&artifact.description)))?;

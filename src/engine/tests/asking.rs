@@ -198,6 +198,43 @@ async fn cleaning_up_undoes_and_keeping_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_somebody_is_at_work_on_a_question_its_deadline_is_suspended() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let mut fixture = asking();
+    let provisioner = fixture.provisioner(Some(1));
+    fixture.build("b", None).provisioners.push(provisioner);
+    let control = fixture.control.clone();
+    let attending = tokio::spawn(async move {
+        let question = next_question(&control).await;
+        let deadline = || control.questions()[0].deadline;
+        assert_eq!(deadline(), question.deadline);
+        tokio::time::sleep(29 * MINUTE).await;
+        let attending = control.attend(question.id).unwrap();
+        // Two at once: a shell, and an editor.
+        let other = control.attend(question.id).unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(deadline(), None);
+        drop(other);
+        tokio::time::sleep(119 * MINUTE).await;
+        assert_eq!(deadline(), None);
+        drop(attending);
+        tokio::time::sleep(MINUTE).await;
+        assert!(deadline().is_some());
+    });
+    let began = tokio::time::Instant::now();
+    let (_, _, events) = told(fixture).await;
+    attending.await.unwrap();
+    let minutes = began.elapsed().as_secs() / 60;
+    assert_eq!(minutes, 29 + 120 + 30, "the time begins anew when the last of them has ended");
+    assert_eq!(answered(&events), [(Answer::Cleanup, AnsweredBy::Deadline)]);
+    let told = events.iter().filter_map(|event| match event.kind {
+        EventKind::Deadline { deadline, .. } => Some(deadline.is_some()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_answered_is_cleaned_up_at_the_deadline() {
     let mut fixture = asking();
     let provisioner = fixture.provisioner(Some(1));

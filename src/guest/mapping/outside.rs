@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use rustix::io::FdFlags;
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process, kill_process_group};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use super::{Ids, Made, Mapped, MappingSpec, Notice, Request, watched};
 use crate::error::{Context as _, Error, Result};
 use crate::guest::host::cause::{Facts, Kind};
+use crate::guest::stop::{self, Whom};
 use crate::guest::{channel, exit_code, foreground, reexec};
 
 /// What is being done, at the start of errors.
@@ -38,12 +39,14 @@ async fn supervise(spec: &MappingSpec, ids: &Ids) -> Result<i32> {
         Ok(started) => started,
         Err(error) => return Err(asked.explain(error).await),
     };
+    let mut stopped = stop::asked().context(|| "cannot watch for signals".to_owned())?;
     let agent = Arc::new(Agent { socket: watched(socket)?, running: Mutex::default() });
     let mut open = true;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context(|| "cannot wait for the build".to_owned())?,
             signal = asked.next() => agent.tell(Notice::Signal { number: signal.as_raw_value() }).await,
+            () = next(&mut stopped) => stop_both(&child).await,
             request = agent.receive(), if open => match request {
                 Ok(Some((request, descriptors))) => agent.handle(request, descriptors).await,
                 Ok(None) | Err(_) => open = false,
@@ -56,6 +59,36 @@ async fn supervise(spec: &MappingSpec, ids: &Ids) -> Result<i32> {
     let error =
         if Asked::KINDS.iter().any(|kind| kind.as_raw_value() == number) { asked.explain(error).await } else { error };
     Err(error.hint("`larder cleanup` removes what it left behind"))
+}
+
+/// How long the process inside may take to give the terminal back.
+const GIVING_BACK: Duration = Duration::from_secs(3);
+
+async fn next(signals: &mut Option<Signals>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Stops, as somebody has asked this process to, but not before the one inside, which may have the terminal: whoever waits for
+/// this process takes it when this process stops.
+async fn stop_both(child: &Child) {
+    let inside = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    let Some(inside) = inside else { return };
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let is_stopped = || rustix::process::waitid(WaitId::Pid(inside), options).is_ok_and(|status| status.is_some());
+    let _ = kill_process(inside, Signal::TSTP);
+    let given_back = async {
+        while !is_stopped() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // One that does not stop has its reasons: nobody would bring it back.
+    if tokio::time::timeout(GIVING_BACK, given_back).await.is_ok() {
+        let _ = stop::stop(Whom::Oneself).await;
+        let _ = kill_process(inside, Signal::CONT);
+    }
 }
 
 /// The signals by which a user wants Larder to end.

@@ -9,7 +9,7 @@ use rusqlite::{Row, params};
 
 use super::{RunStore, number};
 use crate::error::{Context as _, Error, Result};
-use crate::event::Ending;
+use crate::event::{Ending, Mark};
 use crate::history::estimate::{Past, Sample};
 use crate::history::run::{Answered, Artifact, Build, Downloads, Run, Step};
 
@@ -17,7 +17,7 @@ use crate::history::run::{Answered, Artifact, Build, Downloads, Run, Step};
 const SAMPLES: usize = 10;
 
 const RUN: &str =
-    "SELECT id, uuid, started, seconds, template, template_digest, net, version, ending, cancelled FROM run";
+    "SELECT id, uuid, started, seconds, template, template_digest, net, version, ending, cancelled, exit_code FROM run";
 
 impl RunStore {
     /// The last `count` runs, the newest first; with `template`, of templates whose path contains it.
@@ -59,7 +59,7 @@ impl RunStore {
     fn filled(&self, mut run: Run) -> rusqlite::Result<Run> {
         let mut downloads = self.downloads(&run.id)?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, builder_type, log, started, seconds, ending, failure FROM build WHERE run = ?1 ORDER BY place",
+            "SELECT name, builder_type, log, started, seconds, ending, failure, exit_code FROM build WHERE run = ?1 ORDER BY place",
         )?;
         run.builds = statement.query_map([&run.id], build)?.collect::<Result<_, _>>()?;
         for build in &mut run.builds {
@@ -75,6 +75,7 @@ impl RunStore {
             build.between = downloads.remove(&(build.name.clone(), -1)).unwrap_or_default();
             build.artifacts = self.artifacts(&run.id, &build.name)?;
             build.answers = self.answers(&run.id, &build.name)?;
+            build.marks = self.marks(&run.id, &build.name)?;
         }
         Ok(run)
     }
@@ -144,6 +145,22 @@ impl RunStore {
         rows.collect()
     }
 
+    fn marks(&self, run: &str, build: &str) -> rusqlite::Result<Vec<Mark>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT kind, step, name, script, path FROM mark WHERE run = ?1 AND build = ?2 ORDER BY place",
+        )?;
+        let rows = statement.query_map([run, build], |row| {
+            let (step_index, step) = (place(row, 1)?, row.get::<_, String>(2)?.into());
+            if row.get::<_, String>(0)? == "skipped" {
+                return Ok(Mark::Skipped { step_index, step });
+            }
+            let path: Option<String> = row.get(4)?;
+            let script = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+            Ok(Mark::Edited { step_index, step, script, path: path.unwrap_or_default().into() })
+        })?;
+        rows.collect()
+    }
+
     /// What estimates of the build of this template can be made of: its last successes.
     pub fn past(&self, template: &str, build: &str) -> Result<Past> {
         let read = || -> rusqlite::Result<Past> {
@@ -185,6 +202,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         version: row.get(7)?,
         ending: ending(row, 8)?,
         cancelled: row.get(9)?,
+        exit_code: row.get(10)?,
         builds: Vec::new(),
     })
 }
@@ -199,6 +217,8 @@ fn build(row: &Row<'_>) -> rusqlite::Result<Build> {
         seconds: row.get(4)?,
         ending: ending(row, 5)?,
         failure: row.get(6)?,
+        exit_code: row.get(7)?,
+        marks: Vec::new(),
         steps: Vec::new(),
         between: Downloads::default(),
         artifacts: Vec::new(),

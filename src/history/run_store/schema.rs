@@ -4,7 +4,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// What is done to a database of each version to make it the next: the first makes it from nothing. None is ever
 /// changed once released; what is new is added as a further one.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
     uuid TEXT NOT NULL,
@@ -80,14 +81,45 @@ CREATE TABLE answer (
     by TEXT NOT NULL,
     PRIMARY KEY (run, build, question)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+ALTER TABLE run ADD COLUMN exit_code INTEGER;
+ALTER TABLE build ADD COLUMN exit_code INTEGER;
+CREATE TABLE mark (
+    run TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    build TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    script TEXT,
+    path TEXT,
+    PRIMARY KEY (run, build, place)
+) STRICT, WITHOUT ROWID;
+",
+];
+
+/// What shows a database of each version as one of the next, where it cannot be written: views and empty tables that the
+/// connection alone has, and that come before those of the file.
+const SHOWN_AS_NEXT: [&str; 1] = ["
+CREATE TEMP VIEW run AS SELECT *, NULL AS exit_code FROM main.run;
+CREATE TEMP VIEW build AS SELECT *, NULL AS exit_code FROM main.build;
+CREATE TEMP TABLE mark (run, build, place, kind, step, name, script, path);
 "];
 
 /// The version this Larder writes: how many [`MIGRATIONS`] there are.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// The version of a database.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Shows a database of an older version, `found`, as one of this version, without writing it.
+pub(super) fn show_as_this(connection: &Connection, found: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let older = usize::try_from(found - 1).unwrap_or(0);
+    SHOWN_AS_NEXT.iter().skip(older).try_for_each(|next| connection.execute_batch(next))
 }
 
 /// Brings a database to this version. Returns the version found; a newer one is left as it is.

@@ -51,6 +51,63 @@ fn a_run_is_read_as_it_was_told() {
 }
 
 #[test]
+fn marks_and_exit_codes_are_kept() {
+    let state = tempfile::tempdir().unwrap();
+    Script::new(recording(state.path(), 0))
+        .marked()
+        .start(ID, &["a"])
+        .build("a")
+        .built("a", 1.0, Ending::Succeeded)
+        .end(1.0, None);
+    let mut script = Script::new(recording(state.path(), 0));
+    script.start(&id(1), &["a"]).build("a").built("a", 1.0, Ending::Succeeded).end(1.0, None);
+    let store = RunStore::open(state.path()).unwrap();
+    let run = store.run(ID).unwrap();
+    assert_eq!((run.ending, run.exit_code, run.builds[0].exit_code), (Some(Ending::Succeeded), Some(1), Some(1)));
+    let marks: Vec<String> = run.builds[0].marks.iter().map(ToString::to_string).collect();
+    let expected =
+        ["step 2 [shell] failed and was skipped", "step 3 [shell (b)] ran an edited copy of a.sh: /logs/a.sh"];
+    assert_eq!(marks, expected);
+    let run = store.run(&id(1)).unwrap();
+    assert_eq!((run.exit_code, run.builds[0].exit_code, run.builds[0].marks.len()), (Some(0), Some(0), 0));
+}
+
+/// A database as the first version of the schema has it.
+fn of_version_1(state: &std::path::Path) {
+    simple(recording(state, 0), ID, [1.0, 1.0]);
+    let database = Connection::open(super::file(state)).unwrap();
+    database
+        .execute_batch(
+            "ALTER TABLE run DROP COLUMN exit_code; ALTER TABLE build DROP COLUMN exit_code; DROP TABLE mark;
+             PRAGMA user_version = 1; PRAGMA journal_mode = DELETE;",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_record_of_an_older_version_is_read_and_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    of_version_1(state.path());
+    simple(recording(state.path(), 0), &id(1), [1.0, 1.0]);
+    let store = RunStore::open(state.path()).unwrap();
+    assert_eq!((store.run(ID).unwrap().exit_code, store.run(&id(1)).unwrap().exit_code), (None, Some(0)));
+    assert_eq!(schema::version(&store.connection).unwrap(), schema::VERSION);
+}
+
+#[test]
+fn a_record_of_an_older_version_that_cannot_be_written_is_read() {
+    let state = tempfile::tempdir().unwrap();
+    of_version_1(state.path());
+    let store = RunStore::open_as_is(&super::file(state.path())).unwrap();
+    let run = store.run("last").unwrap();
+    assert_eq!((run.id.as_str(), run.exit_code, run.builds[0].marks.len()), (ID, None, 0));
+    assert_eq!(run.builds[0].steps.len(), 2);
+    assert_eq!(store.runs(None, 9).unwrap().len(), 1);
+    drop(store);
+    assert_eq!(schema::version(&Connection::open(super::file(state.path())).unwrap()).unwrap(), 1);
+}
+
+#[test]
 fn a_run_that_was_killed_has_no_ending_and_what_was_done() {
     let state = tempfile::tempdir().unwrap();
     let mut script = Script::new(recording(state.path(), 0));

@@ -9,7 +9,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::{RunStore, number};
 use crate::error::{Context as _, Result};
-use crate::event::{ArtifactLine, Ending};
+use crate::event::{ArtifactLine, Ending, Mark};
 
 /// Something to write down of a run. Each can be written again.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +89,10 @@ pub enum Change {
         failure: Option<String>,
         /// What it made.
         artifacts: Vec<ArtifactLine>,
+        /// In what it was not made as its template says.
+        marks: Vec<Mark>,
+        /// The exit code that it asks for.
+        exit_code: u8,
     },
     /// A question was answered.
     Answered {
@@ -106,6 +110,11 @@ pub enum Change {
         answer: String,
         /// Who gave it.
         by: String,
+    },
+    /// Larder ends with this code.
+    RunExited {
+        /// The code.
+        exit_code: u8,
     },
     /// The run ended.
     RunFinished {
@@ -171,11 +180,14 @@ fn apply(to: &Transaction<'_>, run: &str, change: &Change) -> rusqlite::Result<(
                 download(to, run, build, *step, class.as_str(), sums)?;
             }
         }
-        Change::BuildFinished { build, seconds, ending, failure, artifacts } => {
+        Change::BuildFinished { build, seconds, ending, failure, artifacts, marks, exit_code } => {
             to.execute(
-                "UPDATE build SET seconds = ?3, ending = ?4, failure = ?5 WHERE run = ?1 AND name = ?2",
-                params![run, build, seconds, ending.as_str(), failure],
+                "UPDATE build SET seconds = ?3, ending = ?4, failure = ?5, exit_code = ?6 WHERE run = ?1 AND name = ?2",
+                params![run, build, seconds, ending.as_str(), failure, exit_code],
             )?;
+            for (place, mark) in marks.iter().enumerate() {
+                insert_mark(to, run, build, place, mark)?;
+            }
             for (place, artifact) in artifacts.iter().enumerate() {
                 insert_artifact(to, run, build, place, artifact)?;
             }
@@ -185,6 +197,9 @@ fn apply(to: &Transaction<'_>, run: &str, change: &Change) -> rusqlite::Result<(
                 "INSERT OR REPLACE INTO answer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![run, build, question.cast_signed(), number(*step), time.as_millisecond(), reason, answer, by],
             )?;
+        }
+        Change::RunExited { exit_code } => {
+            to.execute("UPDATE run SET exit_code = ?2 WHERE id = ?1", params![run, exit_code])?;
         }
         Change::RunFinished { seconds, ending, cancelled } => {
             to.execute(
@@ -223,6 +238,19 @@ fn download(
             count(sums.bytes_cache),
             count(sums.bytes_upstream),
         ],
+    )?;
+    Ok(())
+}
+
+fn insert_mark(to: &Transaction<'_>, run: &str, build: &str, place: usize, mark: &Mark) -> rusqlite::Result<()> {
+    let (kind, step_index, step, edited) = match mark {
+        Mark::Skipped { step_index, step } => ("skipped", step_index, step, None),
+        Mark::Edited { step_index, step, script, path } => ("edited", step_index, step, Some((script, path))),
+    };
+    let (script, path) = edited.map(|(script, path)| (script, path.to_string_lossy())).unzip();
+    to.execute(
+        "INSERT OR REPLACE INTO mark VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![run, build, number(place), kind, number(*step_index), step, script, path],
     )?;
     Ok(())
 }

@@ -54,6 +54,8 @@ pub struct Banner {
     pub reason: String,
     /// The last lines of the step.
     pub lines: Vec<String>,
+    /// Whether the question has a deadline, which does not pass meanwhile.
+    pub deadline: bool,
 }
 
 impl Banner {
@@ -63,7 +65,8 @@ impl Banner {
             Reason::Failed { failure, lines, .. } => (failure.message.clone(), lines.clone()),
             Reason::Pause { note } => (note.clone(), Vec::new()),
         };
-        Self { build: question.build.to_string(), step: question.step.to_string(), reason, lines }
+        let deadline = question.deadline.is_some();
+        Self { deadline, build: question.build.to_string(), step: question.step.to_string(), reason, lines }
     }
 
     /// The text, for a terminal in raw mode.
@@ -78,6 +81,9 @@ impl Banner {
             text.extend(lines.iter().map(|line| format!("    | {line}")));
         }
         text.push("    Changes stay in the guest. `exit` (or Ctrl-D) comes back to the question.".to_owned());
+        if self.deadline {
+            text.push("    Its time-out waits until then, and begins anew.".to_owned());
+        }
         let mut shown: String = text.iter().map(|line| printable(line) + "\r\n").collect();
         shown.push_str("\r\n");
         shown
@@ -259,6 +265,7 @@ mod tests {
     #[test]
     fn a_banner_says_where_one_is_and_lets_no_log_line_speak_to_the_terminal() {
         let banner = Banner {
+            deadline: true,
             build: "rootfs.debian".to_owned(),
             step: "provision shell 2/3".to_owned(),
             reason: "script exited with status 100".to_owned(),
@@ -269,7 +276,8 @@ mod tests {
             text.starts_with("==> rootfs.debian: shell in the guest, at step \"provision shell 2/3\"\r\n"),
             "{text}"
         );
-        assert!(text.contains("status 100") && text.contains("`exit`"));
+        assert!(text.contains("status 100") && text.contains("`exit`") && text.contains("time-out waits"));
+        assert!(!Banner { deadline: false, ..banner.clone() }.text().contains("time-out"));
         assert!(!text.contains("line 9") && text.contains("| line 10\r\n") && text.contains("| line 29\r\n"));
         assert!(!text.contains('\x1b') && text.matches('\n').count() == text.matches("\r\n").count());
     }

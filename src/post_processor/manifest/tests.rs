@@ -75,6 +75,30 @@ async fn builds_are_added_across_runs() {
     assert_eq!(left.len(), 1, "neither the lock nor a temporary file is left");
 }
 
+#[tokio::test]
+async fn a_build_that_is_not_as_its_template_says_is_marked_and_stays_so() {
+    use crate::event::Mark;
+    let dir = tempfile::tempdir().unwrap();
+    let (mut context, _) = context(dir.path());
+    let output = dir.path().join("m.json");
+    let options = || vec![("output", output.to_str().unwrap().into())];
+    context.marks = vec![
+        Mark::Skipped { step_index: 1, step: "shell".into() },
+        Mark::Edited { step_index: 2, step: "shell (b)".into(), script: "b.sh".into(), path: "/logs/b.sh".into() },
+    ];
+    for marks in [context.marks.clone(), Vec::new()] {
+        context.marks = marks;
+        let _ = prepare(&TYPE, options()).post_process(&context, &Artifact::default()).await.unwrap();
+    }
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
+    let expected = serde_json::json!([
+        { "kind": "skipped", "step_index": 1, "step": "shell" },
+        { "kind": "edited", "step_index": 2, "step": "shell (b)", "script": "b.sh", "path": "/logs/b.sh" },
+    ]);
+    assert_eq!(manifest["builds"][0]["marks"], expected, "also once another build is added");
+    assert_eq!(manifest["builds"][1].get("marks"), None);
+}
+
 #[test]
 fn builds_that_end_together_are_all_kept() {
     let dir = tempfile::tempdir().unwrap();

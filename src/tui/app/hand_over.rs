@@ -4,14 +4,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::engine::control::Control;
 use crate::error::{Error, Result, chain};
+use crate::event::question::Question;
+use crate::guest::stop::{Whom, stop};
 use crate::output::terminal::Terminal;
 use crate::output::terminal::guest_shell::{self, Banner, Surroundings};
 use crate::output::terminal::program::Program;
@@ -53,20 +52,9 @@ fn hand_over<T>(app: &mut App, work: impl FnOnce(&Outside) -> T) -> io::Result<T
     Ok(done)
 }
 
-/// How long the process group may take to stop. In one that nobody would bring back, stopping is ignored.
-const STOPPING: Duration = Duration::from_millis(300);
-
-/// Stops the process group, as the terminal does at Ctrl-Z; goes on when the person brings it back.
-pub(super) fn suspend(app: &mut App) -> io::Result<()> {
-    hand_over(app, |outside| {
-        outside.runtime.block_on(async {
-            let mut continued = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
-            kill(Pid::from_raw(0), Signal::SIGTSTP)?;
-            // This thread may run on for a moment, and must not take the terminal in it.
-            let _ = tokio::time::timeout(STOPPING, continued.recv()).await;
-            Ok(())
-        })
-    })?
+/// Stops, with the terminal as it was before the UI; goes on when the person brings Larder back.
+pub(super) fn suspend(app: &mut App, whom: Whom) -> io::Result<()> {
+    hand_over(app, |outside| outside.runtime.block_on(stop(whom)))?
 }
 
 /// Opens a shell in the guest of the build that waits with a question, until it ends.
@@ -82,9 +70,10 @@ pub(super) fn shell(app: &mut App, question: u64) -> io::Result<()> {
 fn sit_at(outside: &Outside, question: u64) -> Result<i32> {
     let gone = || Error::new("the question has been answered already, or its deadline has passed");
     let control = outside.run().ok_or_else(gone)?.control;
+    // While somebody attends to it, it has no deadline.
+    let asked = control.questions().into_iter().find(|asked| asked.id == question).ok_or_else(gone)?;
     let _attending = control.attend(question);
     let guest = control.guest(question).ok_or_else(|| Error::new("the guest of this question is gone"))?;
-    let asked = control.questions().into_iter().find(|asked| asked.id == question).ok_or_else(gone)?;
     let surroundings = Surroundings::of(&outside.places.env);
     outside.runtime.block_on(async {
         let terminal = Terminal::open()?;
@@ -113,6 +102,11 @@ async fn end_with(control: &Control, question: u64, cancel: &CancellationToken) 
 /// Opens a file in the person's editor or pager, until it is closed.
 pub(super) fn open(app: &mut App, program: Program, file: &Path) -> io::Result<()> {
     let closed = hand_over(app, |outside| {
+        // Whoever edits the script of a step that failed is at work on its question.
+        let _attending = outside.run().and_then(|run| {
+            let asks = |question: &Question| question.scripts.iter().any(|script| script.path == file);
+            run.control.attend(run.control.questions().into_iter().find(asks)?.id)
+        });
         let host = outside.host.clone().ok_or_else(|| Error::new("programs cannot be started from here"))?;
         outside.runtime.block_on(program.open(file, &outside.places.env, host.as_ref()))
     })?;

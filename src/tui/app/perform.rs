@@ -6,6 +6,7 @@ use std::thread;
 use super::{App, clipboard, hand_over};
 use crate::engine::cancel::Cause;
 use crate::error::chain;
+use crate::guest::stop::Whom;
 use crate::output::terminal::program::Program;
 use crate::tui::effect::{BuildRequest, Done, Effect, Steer};
 use crate::tui::keymap::{Command, global};
@@ -17,7 +18,8 @@ pub(super) fn perform(app: &mut App, effect: Effect) -> io::Result<()> {
         Effect::Leave(leave) => app.left = Some(leave),
         Effect::Redraw => app.screen = terminal::screen()?,
         Effect::Retake => hand_over::retake(app)?,
-        Effect::Suspend => hand_over::suspend(app)?,
+        Effect::Suspend => hand_over::suspend(app, Whom::Group)?,
+        Effect::Stop => hand_over::suspend(app, Whom::Oneself)?,
         Effect::Bell => write(app, b"\x07")?,
         Effect::Copy(text) => app.parts.clipboard.copy(text, &app.parts.outside.places.env, &app.parts.sender),
         Effect::CopyByTerminal(text) => copy_by_terminal(app, &text)?,

@@ -113,6 +113,13 @@ pub(in crate::tui) fn list_rows(state: &State) -> Rect {
     within_panel(parts(state).list, state.size)
 }
 
+/// The rows of messages that are seen: above them is the oldest question, if one is open.
+pub(in crate::tui) fn message_rows(state: &State) -> Rect {
+    let inner = within_panel(parts(state).messages, state.size);
+    let asked = u16::from(!state.run.questions.is_empty()).min(inner.height);
+    Rect { y: inner.y + asked, height: inner.height - asked, ..inner }
+}
+
 /// The rows of the steps.
 pub(in crate::tui) fn step_rows(state: &State) -> Rect {
     within_panel(parts(state).steps, state.size)

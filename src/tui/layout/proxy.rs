@@ -3,8 +3,8 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{Room, frame, room, within_panel};
-use crate::tui::state::State;
 use crate::tui::state::proxy::Pane;
+use crate::tui::state::{Screen, State};
 
 /// The panes of the screen; an empty one is not shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +48,15 @@ pub(in crate::tui) fn parts(state: &State) -> Parts {
     Parts { list, detail, totals }
 }
 
+/// The requests within the pane of the Builds screen: below them are two lines of sums.
+pub(in crate::tui) const fn dashboard(pane: Rect) -> Rect {
+    Rect { height: pane.height.saturating_sub(2), ..pane }
+}
+
 /// The rows of the list: the line with the names of the columns is not one.
 pub(in crate::tui) fn rows(state: &State) -> Rect {
-    let list = within_panel(parts(state).list, state.size);
+    let list =
+        if state.screen == Screen::Builds { dashboard(super::builds::parts(state).proxy) } else { parts(state).list };
+    let list = within_panel(list, state.size);
     Rect { y: list.y + list.height.min(1), height: list.height.saturating_sub(1), ..list }
 }

@@ -76,6 +76,8 @@ pub struct State {
     pub place: Place,
     /// What they are sorted by.
     pub sort: Sort,
+    /// Where one is among the messages, the newest first, and how many there were then.
+    pub messages: (Place, usize),
     /// What is shown; everything if it is empty.
     pub filter: String,
     /// Whether the filter is heeded.

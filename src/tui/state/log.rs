@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::builds::Pane;
 use super::list::Place;
+use super::steps::StepRow;
 use crate::tui::effect::log::{Goto, Look, Seen};
 
 /// A log that is shown.
@@ -119,6 +120,8 @@ pub struct State {
     pub shown: Option<Shown>,
     /// Whether it is that of an earlier run, and not of the selected build.
     pub earlier: bool,
+    /// The steps of that, as they were recorded.
+    pub earlier_steps: Vec<StepRow>,
     /// Where one is in it.
     pub view: View,
     /// Where one was in the others.

@@ -1,6 +1,6 @@
 //! A run, as its events told it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -218,6 +218,8 @@ pub struct RunModel {
     pub builds: Vec<Build>,
     /// Questions that wait, the oldest first.
     pub questions: Vec<Question>,
+    /// Those of them whose deadline is suspended: somebody is at work on them.
+    pub suspended: BTreeSet<u64>,
     /// Messages, the oldest first.
     pub messages: VecDeque<Message>,
     /// Flows that ended, the oldest first.
@@ -257,8 +259,20 @@ impl RunModel {
         self.questions.push(question);
     }
 
+    /// The deadline of a question is another; none while it is suspended.
+    fn postponed(&mut self, id: u64, deadline: Option<Timestamp>) {
+        match deadline {
+            Some(_) => self.suspended.remove(&id),
+            None => self.suspended.insert(id),
+        };
+        if let Some(question) = self.questions.iter_mut().find(|question| question.id == id) {
+            question.deadline = deadline;
+        }
+    }
+
     /// A question is no longer open.
     pub fn answered(&mut self, id: u64, build: Option<&str>) {
+        self.suspended.remove(&id);
         self.questions.retain(|question| question.id != id);
         let waits = |build: &str| self.questions.iter().any(|question| &*question.build == build);
         if let Some(build) = build.filter(|build| !waits(build)) {
@@ -311,6 +325,7 @@ impl RunModel {
                 self.cancelled.clone_from(cancelled);
             }
             EventKind::Question { question } => self.asked((**question).clone()),
+            EventKind::Deadline { id, deadline } => self.postponed(*id, *deadline),
             EventKind::Answered { id, .. } => self.answered(*id, event.build.as_deref()),
             EventKind::Flow { flow } => self.flow(flow, event.step_index),
             EventKind::Warning { text } => self.note(event.time, Severity::Warning, event.build.clone(), text.clone()),
@@ -356,7 +371,7 @@ impl RunModel {
             EventKind::Progress { what, done, total } => {
                 build.progress = Some(Progress { what: what.clone(), done: *done, total: *total });
             }
-            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks } => {
+            EventKind::BuildFinished { ending, seconds, failure, artifacts, left, marks, .. } => {
                 build.condition = (*ending).into();
                 build.seconds = Some(*seconds);
                 build.progress = None;

@@ -36,6 +36,7 @@ impl State {
     pub fn step_rows(&self) -> Vec<StepRow> {
         match self.shown_build() {
             Some(build) => self.rows_of(build),
+            None if self.log.earlier && !self.log.earlier_steps.is_empty() => self.log.earlier_steps.clone(),
             None => self.log.seen.steps.iter().map(|step| named(step.index, &step.name)).collect(),
         }
     }
@@ -68,6 +69,26 @@ impl State {
     }
 }
 
+impl StepRow {
+    /// A step as it was recorded, of a run that is under way or not.
+    pub fn recorded(step: &crate::history::run::Step, live: bool) -> Self {
+        let sums = step.downloads.all();
+        Self {
+            number: step.index + 1,
+            name: with_attempt(&step.name, step.attempt),
+            condition: super::history::standing(step.ending, live).0,
+            seconds: step.seconds,
+            left: None,
+            requests: (sums.requests, sums.hits + sums.revalidated + sums.stale),
+            bytes: (sums.bytes_cache, sums.bytes_upstream),
+        }
+    }
+}
+
+fn with_attempt(name: &str, attempt: u32) -> String {
+    if attempt > 1 { format!("{name} (attempt {attempt})") } else { name.to_owned() }
+}
+
 fn named(index: usize, name: &str) -> StepRow {
     StepRow {
         number: index + 1,
@@ -83,11 +104,7 @@ fn named(index: usize, name: &str) -> StepRow {
 fn begun(step: &Step, elapsed: f64, left: Option<f64>) -> StepRow {
     StepRow {
         number: step.index + 1,
-        name: if step.attempt > 1 {
-            format!("{} (attempt {})", step.name, step.attempt)
-        } else {
-            step.name.to_string()
-        },
+        name: with_attempt(&step.name, step.attempt),
         condition: step.condition,
         seconds: Some(elapsed),
         left,

@@ -116,6 +116,7 @@ fn kind_of(kind: u8, build: usize) -> EventKind {
             artifacts: Vec::new(),
             left: vec!["/a".to_owned()],
             marks: Vec::new(),
+            exit_code: 1,
         },
         _ => EventKind::RunStarted {
             schema: 1,

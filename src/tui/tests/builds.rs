@@ -1,6 +1,7 @@
 //! The Builds screen.
 
 use insta::assert_snapshot;
+use larder_proxy::flow::Outcome;
 
 use super::log::Reading;
 use crate::event::question::{Answer, AnsweredBy};
@@ -8,7 +9,10 @@ use crate::event::{ArtifactLine, Ending, EventKind};
 use crate::history::estimate::{Past, Sample};
 use crate::tui::effect::{BuildRequest, Effect, Steer};
 use crate::tui::msg::Msg;
+use crate::tui::state::builds::Pane;
 use crate::tui::state::overlay::Overlay;
+use crate::tui::state::proxy::Pane as ProxyPane;
+use crate::tui::state::proxy::testing::{end, flow};
 use crate::tui::state::{Screen, State};
 use crate::tui::testing::{SIZES, feed, press, question, render, sample, state, type_text};
 use crate::tui::update::update;
@@ -54,6 +58,7 @@ fn ended(size: (u16, u16)) -> Reading {
             artifacts: artifacts.into_iter().collect(),
             left: Vec::new(),
             marks: Vec::new(),
+            exit_code: u8::from(ending != Ending::Succeeded),
         };
         let effects = feed(&mut reading.state, 40, Some(build), kind);
         reading.settle(effects);
@@ -210,4 +215,104 @@ fn answered_builds_go_on() {
     let answered = EventKind::Answered { id: 1, answer: Answer::Retry, by: AnsweredBy::Person };
     let _ = feed(&mut reading.state, 31, Some("rootfs.ubuntu-24.04"), answered);
     assert!(!asks(&reading.state));
+}
+
+/// The dashboard, with some requests and messages.
+fn dashboard() -> State {
+    let mut state = sample((160, 48));
+    for id in 1..=40 {
+        end(&mut state, flow(id, Outcome::Hit, &format!("http://deb.example.org/pool/{id}.deb"), 1000));
+    }
+    state
+}
+
+#[test]
+fn on_the_dashboard_the_proxy_gets_the_keys() {
+    let mut state = dashboard();
+    let _ = press(&mut state, "Tab Tab Tab");
+    assert_eq!((state.pane(), state.focus()), (Pane::Proxy, Screen::Proxy));
+    let selected = |state: &State| state.proxy.place.selected;
+    assert_eq!(selected(&state), 39, "it is followed");
+    let seen = |state: &State, number: usize| render(state).contains(&format!("/{number}.deb"));
+    assert!(seen(&state, 40), "{}", render(&state));
+    let _ = press(&mut state, "k k");
+    assert_eq!((selected(&state), state.proxy.follow), (37, false));
+    let _ = press(&mut state, "g g");
+    assert!(seen(&state, 1) && !seen(&state, 40), "it scrolls by its own height:\n{}", render(&state));
+    assert_eq!(state.builds.place.selected, 0, "builds are left alone");
+    let _ = press(&mut state, "/");
+    let _ = type_text(&mut state, "/17.deb");
+    let _ = press(&mut state, "Enter");
+    assert_eq!(selected(&state), 16);
+    let _ = press(&mut state, "Enter");
+    assert_eq!((state.screen, state.proxy.pane), (Screen::Proxy, ProxyPane::Detail), "Enter shows the request");
+    let _ = press(&mut state, "1 Esc");
+    assert_eq!((state.screen, state.pane()), (Screen::Builds, Pane::List), "Esc goes back to the builds");
+    let _ = press(&mut state, "Shift-Tab Shift-Tab");
+    assert_eq!(state.pane(), Pane::Proxy);
+    // Where there is less room the list has no pane.
+    state.size = (100, 30).into();
+    assert_eq!((state.pane(), state.focus()), (Pane::List, Screen::Builds));
+}
+
+#[test]
+fn on_the_dashboard_messages_get_the_keys() {
+    let mut state = dashboard();
+    let warn = |state: &mut State, text: &str| {
+        let _ = feed(state, 29, Some("rootfs.alpine"), EventKind::Warning { text: text.to_owned() });
+    };
+    for number in 0..20 {
+        warn(&mut state, &format!("warning-{number}"));
+    }
+    let _ = press(&mut state, "Shift-Tab");
+    assert_eq!((state.pane(), state.focus()), (Pane::Messages, Screen::Builds));
+    let copied = |state: &mut State| match &press(state, "y")[..] {
+        [Effect::Copy(text)] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(copied(&mut state).ends_with("warning-19"), "the newest is first");
+    let _ = press(&mut state, "j j");
+    assert!(copied(&mut state).ends_with("warning-17"));
+    warn(&mut state, "another");
+    assert!(copied(&mut state).ends_with("warning-17"), "what is selected stays so");
+    for _ in 0..15 {
+        let _ = press(&mut state, "j");
+    }
+    assert!(copied(&mut state).ends_with("warning-2"));
+    assert!(render(&state).contains("warning-2 "), "{}", render(&state));
+    let _ = press(&mut state, "Enter");
+    assert_eq!(state.screen, Screen::Log);
+    assert_eq!(state.builds.selected().map(|name| &**name), Some("rootfs.alpine"));
+}
+
+#[test]
+fn the_smallest_terminal_has_the_last_line_of_the_log() {
+    let mut reading = running((40, 10));
+    let live = reading.state.run.live.clone();
+    let effects = update(&mut reading.state, Msg::Live(live));
+    reading.settle(effects);
+    let last = reading.state.log.seen.rows.last().unwrap().text();
+    let lines = |reading: &Reading| render(&reading.state).lines().map(str::to_owned).collect::<Vec<_>>();
+    let shown = lines(&reading);
+    assert!(shown[8].contains(&last[..20]), "above the keys: {shown:#?}");
+    assert!(shown[9].contains("stream") && shown[9].contains("quit"), "{shown:#?}");
+    reading.state.size = (40, 2).into();
+    assert!(lines(&reading)[0].contains("rootfs."), "with one line, how a build stands");
+}
+
+#[test]
+fn a_bar_turns_while_nothing_is_said_and_not_where_nothing_is_to_move() {
+    let mut state = sample((80, 24));
+    let at = |state: &mut State, seconds: i64| {
+        let _ = update(state, Msg::Tick(crate::tui::testing::noon() + jiff::SignedDuration::from_secs(seconds)));
+        render(state).lines().nth(23).unwrap()[..4].to_owned()
+    };
+    assert_eq!(at(&mut state, 28), "| 5 ", "it was heard of a second ago");
+    let turned = [at(&mut state, 40), at(&mut state, 41), at(&mut state, 42), at(&mut state, 43)];
+    assert_eq!(turned, ["| | ", "| / ", "| - ", "| \\ "]);
+    let live = state.run.live.clone();
+    let _ = update(&mut state, Msg::Live(live));
+    assert_eq!(at(&mut state, 44), "| 5 ");
+    state.look.animation = false;
+    assert_eq!(at(&mut state, 60), "| 5 ");
 }

@@ -401,6 +401,7 @@ fn record(state: &std::path::Path, template: &std::path::Path, seconds: f64) {
             artifacts: Vec::new(),
             left: Vec::new(),
             marks: Vec::new(),
+            exit_code: 0,
         },
         EventKind::RunFinished { seconds, cancelled: None, totals: larder_proxy::stats::Totals::default() },
     ];

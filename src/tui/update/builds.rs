@@ -13,8 +13,9 @@ use crate::tui::keymap::builds::Action;
 use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::layout::builds as layout;
+use crate::tui::state::builds::Pane;
 use crate::tui::state::overlay::{BarKind, Confirm, ConfirmOption, Overlay};
-use crate::tui::state::run::{Build, Condition};
+use crate::tui::state::run::{Build, Condition, Message};
 use crate::tui::state::{Screen, State};
 
 /// Titles above the rows.
@@ -144,6 +145,15 @@ fn selected(state: &State) -> Option<&Build> {
 
 pub(super) fn global(state: &mut State, action: Global) -> Option<Vec<Effect>> {
     match action {
+        Global::Open if state.pane() == Pane::Messages => Some(to_message(state)),
+        Global::Back if state.pane() == Pane::Messages && !state.zoomed => {
+            state.give(Pane::List);
+            Some(Vec::new())
+        }
+        Global::Copy if state.pane() == Pane::Messages => {
+            let text = message(state).map(super::overlay::message_line);
+            Some(text.map(Effect::Copy).into_iter().collect())
+        }
         Global::Open => Some(if state.builds.rows.is_empty() { Vec::new() } else { global::show(state, Screen::Log) }),
         Global::NextPane | Global::PreviousPane => {
             state.next_pane(action == Global::PreviousPane);
@@ -172,7 +182,35 @@ fn in_a_line(build: &Build, now: jiff::Timestamp) -> String {
     format!("{}\t{}\t{step}\t{elapsed}", build.name, build.condition.as_str())
 }
 
+/// The selected message.
+fn message(state: &State) -> Option<&Message> {
+    state.run.messages.iter().rev().nth(state.message_place().selected)
+}
+
+/// Goes to the log of the build that a message is about.
+fn to_message(state: &mut State) -> Vec<Effect> {
+    match message(state).map(|message| message.build.clone()) {
+        Some(Some(build)) => global::show_log(state, &build),
+        Some(None) => {
+            state.notice("This message is about no build");
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Moves among the messages.
+pub(super) fn messages_moved(state: &mut State, motion: Motion) {
+    let (mut place, count) = (state.message_place(), state.run.messages.len());
+    place.go(motion, count, usize::from(layout::message_rows(state).height));
+    state.builds.messages = (place, count);
+}
+
 pub(super) fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
+    if state.pane() == Pane::Messages {
+        messages_moved(state, motion);
+        return Vec::new();
+    }
     let count = state.builds.rows.len();
     let page = usize::from(layout::list_rows(state).height.saturating_sub(HEADER));
     state.builds.place.go(motion, count, page);

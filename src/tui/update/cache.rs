@@ -232,13 +232,32 @@ fn load(state: &mut State) -> Vec<Effect> {
 
 /// Makes the rows anew; what was selected stays so.
 fn refresh(state: &mut State) {
-    let selected = state.cache.selected().map(Row::key);
+    let selected = state.cache.selected().cloned();
     let above = state.cache.place.selected - state.cache.place.top.min(state.cache.place.selected);
     state.cache.rows = tree::build(&state.cache);
-    if let Some(at) = selected.and_then(|key| state.cache.rows.iter().position(|row| row.key() == key)) {
+    if let Some(at) = selected.and_then(|one| state.cache.rows.iter().position(|row| row.is(&one))) {
         state.cache.place.selected = at;
         state.cache.place.top = at.saturating_sub(above);
     }
+    let (count, page) = (state.cache.rows.len(), page(state));
+    state.cache.place.fit(count, page);
+}
+
+/// The entries of a folder have come. They come one folder after another, so that all rows are not made anew for each.
+fn listed(state: &mut State, prefix: &str) {
+    let Some((old, new)) = tree::arrived(&state.cache, prefix) else { return };
+    let place = state.cache.place.selected;
+    let selected = if old.contains(&place) {
+        let same = state.cache.selected().and_then(|one| new.iter().position(|row| row.is(one)));
+        same.map_or(place.min(old.start + new.len()), |at| old.start + at)
+    } else if place >= old.end {
+        place + new.len() - old.len()
+    } else {
+        place
+    };
+    state.cache.rows.splice(old, new);
+    state.cache.place.top = (state.cache.place.top + selected).saturating_sub(place);
+    state.cache.place.selected = selected;
     let (count, page) = (state.cache.rows.len(), page(state));
     state.cache.place.fit(count, page);
 }
@@ -265,8 +284,8 @@ pub(super) fn done(state: &mut State, done: Done) -> Vec<Effect> {
             Vec::new()
         }
         Done::Entries(prefix, found) => {
-            state.cache.entries.insert(prefix, found);
-            refresh(state);
+            state.cache.entries.insert(prefix.clone(), found);
+            listed(state, &prefix);
             Vec::new()
         }
         Done::Explained(explanation) => {

@@ -23,7 +23,7 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Mark => act::mark(state),
         Action::Diff => act::diff(state),
-        Action::Log => act::log(state),
+        Action::Log => act::page(state),
         Action::Sort => act::sort(state),
         Action::Reload => read(),
     }

@@ -13,6 +13,7 @@ use crate::tui::layout::builds as layout;
 use crate::tui::state::builds::Pane;
 use crate::tui::state::log::Shown;
 use crate::tui::state::overlay::BarKind;
+use crate::tui::state::steps::StepRow;
 use crate::tui::state::{Screen, State};
 
 pub(super) use going::action;
@@ -66,13 +67,17 @@ pub(super) fn shown(state: &mut State) -> Vec<Effect> {
     select(state)
 }
 
-/// Shows the log of an earlier run; Esc goes back to where they are listed.
-#[expect(dead_code, reason = "the History screen is not there yet")]
-pub(super) fn open_earlier(state: &mut State, shown: Shown) -> Vec<Effect> {
+/// Shows the log of an earlier run, with its steps as they were recorded, at the step in this place if one is asked for; Esc
+/// goes back to where runs are listed.
+pub(super) fn open_earlier(state: &mut State, shown: Shown, steps: Vec<StepRow>, at: Option<usize>) -> Vec<Effect> {
     state.screen = Screen::Log;
     state.zoomed = false;
-    state.log.earlier = true;
-    looking::show(state, shown)
+    (state.log.earlier, state.log.earlier_steps) = (true, steps);
+    let mut effects = looking::show(state, shown);
+    if let Some(step) = at {
+        effects.extend(going::to_step_at(state, step));
+    }
+    effects
 }
 
 /// Something happened in the run; the model has taken it in.

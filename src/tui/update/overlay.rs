@@ -10,7 +10,7 @@ mod tests;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, MouseEvent, MouseEventKind};
 use tui_input::backend::crossterm::EventHandler as _;
 
-pub(super) use messages::opened as messages;
+pub(super) use messages::{line as message_line, opened as messages};
 
 use super::global;
 use crate::tui::effect::Effect;

@@ -13,6 +13,8 @@ use crate::tui::keymap::global::Action as Global;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::keymap::proxy::Action;
 use crate::tui::layout::proxy::{parts, rows};
+use crate::tui::layout::{Room, room};
+use crate::tui::state::builds::Pane as Builds;
 use crate::tui::state::overlay::{Bar, BarKind};
 use crate::tui::state::proxy::filter::Filter;
 use crate::tui::state::proxy::rows::{Item, Row, item};
@@ -53,7 +55,22 @@ pub(super) fn action(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 pub(super) fn global(state: &mut State, action: Global) -> Option<Vec<Effect>> {
+    let pane_of_builds = state.screen == Screen::Builds;
     match action {
+        // From the pane of the Builds screen: Enter goes to the Proxy screen, Esc back to the builds.
+        Global::NextPane | Global::PreviousPane if pane_of_builds => {
+            state.next_pane(action == Global::PreviousPane);
+            Some(Vec::new())
+        }
+        Global::Back if pane_of_builds && !state.zoomed => {
+            state.give(Builds::List);
+            Some(Vec::new())
+        }
+        Global::Open if pane_of_builds && matches!(state.proxy.selected(), Some(Row::Ended(_) | Row::UnderWay(_))) => {
+            let mut effects = super::global::show(state, Screen::Proxy);
+            effects.extend(pane(state, Pane::Detail));
+            Some(effects)
+        }
         Global::Open => Some(open(state)),
         Global::NextPane | Global::PreviousPane => {
             let next = if state.proxy.pane == Pane::List { Pane::Detail } else { Pane::List };
@@ -108,7 +125,7 @@ fn explain(state: &State) -> Vec<Effect> {
 }
 
 pub(super) fn moved(state: &mut State, motion: Motion) -> Vec<Effect> {
-    if state.proxy.pane == Pane::Detail {
+    if state.proxy.pane == Pane::Detail && state.screen == Screen::Proxy {
         let page = usize::from(parts(state).detail.height);
         state.proxy.scrolled = match motion {
             Motion::Left | Motion::Right => state.proxy.scrolled,
@@ -158,7 +175,8 @@ fn fold(state: &mut State, fold: bool) -> Vec<Effect> {
 
 pub(super) fn moused(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     const WHEEL: usize = 3;
-    let (list, detail) = (rows(state), parts(state).detail);
+    let detail = if state.screen == Screen::Proxy { parts(state).detail } else { ratatui::layout::Rect::default() };
+    let list = rows(state);
     let within = |area: ratatui::layout::Rect| area.contains((mouse.column, mouse.row).into());
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) if within(list) => {
@@ -240,9 +258,18 @@ pub(super) fn happened(state: &mut State, event: &Event) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Whether the list is on the screen.
+fn is_seen(state: &State) -> bool {
+    match state.screen {
+        Screen::Proxy => true,
+        Screen::Builds => room(state.size) == Room::Dashboard,
+        _ => false,
+    }
+}
+
 /// Traffic has gone on.
 pub(super) fn grown(state: &mut State) -> Vec<Effect> {
-    if state.screen != Screen::Proxy {
+    if !is_seen(state) {
         return Vec::new();
     }
     if state.proxy.stale && !state.proxy.frozen {
@@ -259,7 +286,7 @@ pub(super) fn ticked(state: &mut State) -> Vec<Effect> {
     let sums = state.run.live.totals.all;
     let under_way: u64 = state.proxy.in_flight.iter().map(|request| request.flow.bytes_sent).sum();
     state.proxy.rates.second(sums.requests, sums.bytes_sent + under_way);
-    if state.proxy.stale && !state.proxy.frozen && state.screen == Screen::Proxy {
+    if state.proxy.stale && !state.proxy.frozen && is_seen(state) {
         refresh(state);
     }
     look(state)

@@ -89,9 +89,20 @@ pub(super) fn status(state: &State, area: Rect, buffer: &mut Buffer) {
     } else if !state.pending.is_empty() {
         line.push(&format!(" {} ...", keymap::key::show(&state.pending)), Style::new());
     } else {
-        line.push(&format!(" {}", run(state)), theme.style(Role::Dim));
+        line.push(&format!(" {}{}", turning(state), run(state)), theme.style(Role::Dim));
     }
     put(buffer, area, &line, state.look.symbols);
+}
+
+/// A bar that turns once a second while builds run and say nothing: that nothing is seen to happen is so, and the UI is alive.
+fn turning(state: &State) -> &'static str {
+    const QUIET: i64 = 3;
+    let now = state.now.as_second();
+    let quiet = state.run.is_live() && now - state.heard.as_second() >= QUIET;
+    if !quiet || !state.look.animation {
+        return "";
+    }
+    ["| ", "/ ", "- ", "\\ "][usize::try_from(now.rem_euclid(4)).unwrap_or(0)]
 }
 
 fn run(state: &State) -> String {

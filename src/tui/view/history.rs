@@ -100,6 +100,7 @@ fn summary(state: &State, kept: &Kept) -> [Line; 3] {
         ("net", run.net.clone()),
         ("larder", run.version.clone()),
     ];
+    times.extend(run.exit_code.map(|code| ("exit code", code.to_string())));
     times.extend(cancelled);
     [facts(&[("template", run.template.clone())], theme), facts(&times, theme), facts(&downloaded, theme)]
 }

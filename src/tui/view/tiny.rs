@@ -18,9 +18,27 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) {
     let mut lines = builds(state);
     // What still goes on matters most where not all have room.
     lines.sort_by_key(|(condition, _)| !condition.is_open());
-    for (row, (_, line)) in (Rect { height: below, ..area }).rows().zip(lines) {
+    // With one line for both, it is how builds stand that matters.
+    let last = last_line(state).filter(|_| below >= 2);
+    let above = below - u16::from(last.is_some());
+    for (row, (_, line)) in (Rect { height: above, ..area }).rows().zip(lines) {
         put(buffer, row, &line, state.look.symbols);
     }
+    if let Some(last) = last {
+        put(buffer, Rect { y: above, height: 1, ..area }, &last, state.look.symbols);
+    }
+}
+
+/// The last line of the log that is shown, where its end was read.
+fn last_line(state: &State) -> Option<Line> {
+    let seen = &state.log.seen;
+    let is_end = seen.first + seen.rows.len() >= seen.len;
+    let row = seen.rows.last().filter(|_| is_end)?;
+    let mut line = Line::of(" | ", state.look.theme.style(Role::Dim));
+    for piece in &row.pieces {
+        line.push(&piece.text, Style::new());
+    }
+    Some(line)
 }
 
 /// What was said or is asked, else the keys.

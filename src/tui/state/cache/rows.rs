@@ -1,6 +1,7 @@
 //! The rows of the tree: folders, and what is in those that are unfolded.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
 use larder_proxy::inspect::{Folder, FolderSums, Target, Variant, folder_of};
@@ -51,6 +52,16 @@ impl Row {
             Self::Folder { prefix, .. } => prefix.clone(),
             Self::Entry { variant, .. } => format!("#{}", variant.entry.id),
             Self::More { prefix, .. } => format!("more {prefix}"),
+        }
+    }
+
+    /// Whether it stands for the same as another: as their keys do, but without making them.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder { prefix: one, .. }, Self::Folder { prefix: other, .. })
+            | (Self::More { prefix: one, .. }, Self::More { prefix: other, .. }) => one == other,
+            (Self::Entry { variant: one, .. }, Self::Entry { variant: other, .. }) => one.entry.id == other.entry.id,
+            _ => false,
         }
     }
 
@@ -114,6 +125,11 @@ fn below(state: &State, folder: &Folder, depth: usize, rows: &mut Vec<Row>) {
             below(state, inner, depth + 1, rows);
         }
     }
+    entries(state, folder, depth, rows);
+}
+
+/// The entries that are right in a folder, as far as they are known.
+fn entries(state: &State, folder: &Folder, depth: usize, rows: &mut Vec<Row>) {
     if folder.own == 0 || folder.prefix.is_empty() {
         return;
     }
@@ -130,4 +146,28 @@ fn below(state: &State, folder: &Folder, depth: usize, rows: &mut Vec<Row>) {
     if count > 0 {
         rows.push(Row::More { prefix: folder.prefix.clone(), count, coming: known.is_none(), depth });
     }
+}
+
+/// The entries of an unfolded folder have come: the rows in their place, which are those that were there, and the new ones. All
+/// others stay as they are, however many there are. None where the folder is not among the rows.
+pub fn arrived(state: &State, prefix: &str) -> Option<(Range<usize>, Vec<Row>)> {
+    let is_it = |row: &Row| matches!(row, Row::Folder { prefix: one, open: true, .. } if one == prefix);
+    let at = state.rows.iter().position(is_it)?;
+    let depth = state.rows[at].depth() + 1;
+    let end =
+        state.rows[at + 1..].iter().position(|row| row.depth() < depth).map_or(state.rows.len(), |end| at + 1 + end);
+    // Its folders come first.
+    let is_own = |row: &Row| row.depth() == depth && !matches!(row, Row::Folder { .. });
+    let count = state.rows[at + 1..end].iter().rev().take_while(|row| is_own(row)).count();
+    let mut rows = Vec::new();
+    entries(state, find(state.root.as_ref()?, prefix)?, depth, &mut rows);
+    Some((end - count..end, rows))
+}
+
+fn find<'a>(folder: &'a Folder, prefix: &str) -> Option<&'a Folder> {
+    if folder.prefix == prefix {
+        return Some(folder);
+    }
+    let mut inner = folder.folders.iter().filter(|inner| prefix.starts_with(&*inner.prefix));
+    inner.find_map(|inner| find(inner, prefix))
 }

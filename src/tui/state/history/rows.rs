@@ -14,6 +14,8 @@ pub enum Row<'a> {
     Failure(&'a Build, &'a str),
     /// What was asked and answered in it.
     Answer(&'a Build, String),
+    /// In what it was not made as its template says.
+    Mark(&'a Build, String),
     /// What it made.
     Artifact(&'a Build, String),
 }
@@ -26,6 +28,7 @@ impl<'a> Row<'a> {
             | Self::Step(build, _)
             | Self::Failure(build, _)
             | Self::Answer(build, _)
+            | Self::Mark(build, _)
             | Self::Artifact(build, _) => build,
         }
     }
@@ -36,7 +39,7 @@ impl<'a> Row<'a> {
             Self::Build(build) => build.name.clone(),
             Self::Step(_, step) => step.name.clone(),
             Self::Failure(_, text) => (*text).to_owned(),
-            Self::Answer(_, text) | Self::Artifact(_, text) => text.clone(),
+            Self::Answer(_, text) | Self::Mark(_, text) | Self::Artifact(_, text) => text.clone(),
         }
     }
 }
@@ -65,6 +68,7 @@ fn of_build(build: &Build, order: Order) -> Vec<Row<'_>> {
             Row::Answer(build, format!("step {}: {}: {}", answer.step + 1, answer.question, answer.answer))
         }),
     );
+    rows.extend(build.marks.iter().map(|mark| Row::Mark(build, mark.to_string())));
     for artifact in &build.artifacts {
         let files = artifact.files.iter().map(|file| file.display().to_string());
         rows.extend(files.map(|file| Row::Artifact(build, file)));

@@ -39,6 +39,8 @@ fn step(index: usize, attempt: u32, name: &str, seconds: f64, ending: Ending, go
 
 fn build(name: &str, seconds: f64, ending: Ending, steps: Vec<Step>) -> Build {
     Build {
+        exit_code: None,
+        marks: Vec::new(),
         name: name.to_owned(),
         builder_type: Some("rootfs".to_owned()),
         log: Some(format!("/state/logs/run/{name}.log").into()),
@@ -65,6 +67,7 @@ fn run(id: &str, started: &str, template: &str, ending: Option<Ending>, builds: 
         version: "0.1.0".to_owned(),
         ending,
         cancelled: None,
+        exit_code: Some(0),
         builds,
     }
 }

@@ -77,6 +77,26 @@ fn what_comes_anew_leaves_the_person_where_they_are() {
     assert!(matches!(state.cache.rows[5], Row::More { count: 1, coming: false, .. }));
 }
 
+/// The rows that there are when entries come into those there were, and when all are made anew, are the same.
+#[test]
+fn entries_come_into_their_place_alone() {
+    let mut state = unfolded();
+    let _ = press(&mut state, "G");
+    for found in [entries()[..1].to_vec(), entries(), Vec::new()] {
+        let _ = tell(&mut state, Done::Entries(LINUX.to_owned(), found));
+        assert_eq!(state.cache.selected().unwrap().name(), "https://registry.example.org");
+        let came = format!("{:?}", state.cache.rows);
+        refresh(&mut state);
+        assert_eq!(came, format!("{:?}", state.cache.rows));
+    }
+    // A folder that was folded meanwhile has no place.
+    let _ = press(&mut state, "g g");
+    let _ = press(&mut state, "h");
+    let before = names(&state);
+    let _ = tell(&mut state, Done::Entries(LINUX.to_owned(), entries()));
+    assert_eq!(names(&state), before);
+}
+
 #[test]
 fn nothing_is_removed_without_being_asked() {
     let mut state = unfolded();

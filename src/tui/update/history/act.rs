@@ -1,11 +1,14 @@
 //! What the keys of the History screen do.
 
 use super::{extent, fit, place};
+use crate::history::run::{Build, Run};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::motion::Motion;
 use crate::tui::state::State;
 use crate::tui::state::history::{Compared, View, rows};
 use crate::tui::state::list::Place;
+use crate::tui::state::log::Shown;
+use crate::tui::state::steps::StepRow;
 
 /// Marks the selected run, or takes its mark away. Of three the first loses it.
 pub(super) fn mark(state: &mut State) -> Vec<Effect> {
@@ -52,29 +55,53 @@ pub(super) fn diff(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Opens a log in the pager: of the selected build; in the list, of the first that failed, or the first.
+/// Shows the log of the selected build: where a step is selected, from its beginning. In the list, of the first build that
+/// failed, or the first.
 pub(super) fn log(state: &mut State) -> Vec<Effect> {
-    let history = &state.history;
-    let log = match &history.view {
-        View::List => history.selected().and_then(|kept| {
-            let failed = kept.run.builds.iter().find(|build| build.failure.is_some());
-            failed.or(kept.run.builds.first())?.log.clone()
-        }),
-        View::Run => history.selected().and_then(|kept| {
-            let rows = rows::of_run(&kept.run, history.order);
-            rows.get(history.row.selected)?.build().log.clone()
-        }),
-        View::Diff(compared) => rows::of_two(compared).get(history.row.selected).and_then(|(build, _)| {
-            let name = &compared.builds[*build].name;
-            let of = |run: &crate::history::run::Run| run.builds.iter().find(|build| build.name == *name)?.log.clone();
-            of(&compared.b).or(of(&compared.a))
-        }),
-    };
-    if let Some(log) = log {
-        return vec![Effect::Page(log)];
+    let Some((run, build, step, live)) = chosen(state) else { return none(state) };
+    let Some(path) = build.log.clone() else { return none(state) };
+    let shown = Shown { title: format!("{} of {}", build.name, run.id).into(), path: Some(path) };
+    let steps = build.steps.iter().map(|step| StepRow::recorded(step, live)).collect();
+    crate::tui::update::log::open_earlier(state, shown, steps, step)
+}
+
+/// Opens that log in the pager.
+pub(super) fn page(state: &mut State) -> Vec<Effect> {
+    match chosen(state).and_then(|(_, build, ..)| build.log.clone()) {
+        Some(log) => vec![Effect::Page(log)],
+        None => none(state),
     }
+}
+
+fn none(state: &mut State) -> Vec<Effect> {
     state.notice("there is no log: the build was not begun");
     Vec::new()
+}
+
+/// The build one is at, the run it is of, the place of the step one is at, and whether the run is under way.
+fn chosen(state: &State) -> Option<(&Run, &Build, Option<usize>, bool)> {
+    let history = &state.history;
+    match &history.view {
+        View::List => {
+            let kept = history.selected()?;
+            let failed = kept.run.builds.iter().find(|build| build.failure.is_some());
+            Some((&kept.run, failed.or(kept.run.builds.first())?, None, kept.live))
+        }
+        View::Run => {
+            let kept = history.selected()?;
+            let rows = rows::of_run(&kept.run, history.order);
+            let row = rows.get(history.row.selected)?;
+            let step = if let rows::Row::Step(_, step) = row { Some(step.index) } else { None };
+            Some((&kept.run, row.build(), step, kept.live))
+        }
+        View::Diff(compared) => {
+            let (place, _) = *rows::of_two(compared).get(history.row.selected)?;
+            let name = &compared.builds[place].name;
+            let of = |run: &'_ Run| run.builds.iter().position(|build| build.name == *name && build.log.is_some());
+            let of_run = |run| of(run).map(|place| (run, &run.builds[place], None, false));
+            of_run(&compared.b).or_else(|| of_run(&compared.a))
+        }
+    }
 }
 
 /// Puts the steps of a run in another order.

@@ -62,10 +62,40 @@ fn logs_open_in_the_pager() {
     let failed = Effect::Page("/state/logs/run/rootfs.ubuntu-24.04.log".into());
     assert_eq!(press(&mut state, "o"), [failed], "of the build that failed");
     let _ = press(&mut state, "Enter");
-    assert_eq!(press(&mut state, "Enter"), [Effect::Page("/state/logs/run/rootfs.debian.log".into())]);
+    assert_eq!(press(&mut state, "o"), [Effect::Page("/state/logs/run/rootfs.debian.log".into())]);
     let _ = press(&mut state, "G");
     assert_eq!(press(&mut state, "o"), [], "it was not begun");
     assert!(state.notice.is_some());
+}
+
+#[test]
+fn logs_open_in_the_log_screen_and_esc_comes_back() {
+    use crate::tui::effect::log::{Goto, Op as Log};
+    let looked = |effects: &[Effect]| match effects {
+        [Effect::Work(Work::Log(Log::Look(look)))] => look.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut state = screen();
+    // A build, and then its first step.
+    let look = looked(&press(&mut state, "j Enter Enter"));
+    assert_eq!(look.path, std::path::Path::new("/state/logs/run/rootfs.debian.log"));
+    assert_eq!((state.screen, look.goto, look.end), (Screen::Log, None, true));
+    let steps = state.step_rows();
+    assert!(steps.iter().all(|step| step.seconds.is_some()) && !steps.is_empty(), "as recorded: {steps:?}");
+    let _ = press(&mut state, "Esc");
+    assert_eq!((state.screen, &state.history.view, selected(&state)), (Screen::History, &View::Run, "bbbbbb"));
+    state.log.under_way = None;
+    let _ = press(&mut state, "j");
+    let rows::Row::Step(_, step) = rows::of_run(&state.history.selected().unwrap().run, state.history.order)[1].clone()
+    else {
+        panic!("no step")
+    };
+    let index = step.index;
+    let _ = looked(&press(&mut state, "Enter"));
+    assert_eq!(state.log.view.goto, Some(Goto::StepAt(index)), "from where the step begins");
+    // The log of the run that goes on is another one.
+    let _ = press(&mut state, "1 2");
+    assert!(!state.log.earlier);
 }
 
 #[test]

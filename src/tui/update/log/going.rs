@@ -181,7 +181,12 @@ fn mark_line(state: &mut State) {
 pub(super) fn to_step(state: &mut State) -> Vec<Effect> {
     let Some(row) = state.step_rows().into_iter().nth(state.log.steps.selected) else { return Vec::new() };
     state.give(Pane::Log);
-    go(state, |_| Goto::StepAt(row.number - 1))
+    to_step_at(state, row.number - 1)
+}
+
+/// Goes to where the step in this place begins.
+pub(super) fn to_step_at(state: &mut State, step: usize) -> Vec<Effect> {
+    go(state, |_| Goto::StepAt(step))
 }
 
 fn edit(state: &mut State) -> Vec<Effect> {

@@ -10,7 +10,7 @@ use crate::tui::layout::builds as layout;
 use crate::tui::state::builds::Pane;
 use crate::tui::state::log::Spot;
 use crate::tui::state::{State, visual};
-use crate::tui::update::{builds, moved};
+use crate::tui::update::{builds, moved, proxy};
 use crate::tui::widget::table::Table;
 
 /// The builds, as far as where its rows are goes: below its titles.
@@ -26,7 +26,7 @@ pub(in crate::tui::update) fn moused(state: &mut State, mouse: MouseEvent) -> Ve
         MouseEventKind::ScrollDown => wheel(state, spot, Motion::Down),
         MouseEventKind::ScrollLeft => wheel(state, spot, Motion::Left),
         MouseEventKind::ScrollRight => wheel(state, spot, Motion::Right),
-        MouseEventKind::Down(MouseButton::Left) => click(state, spot),
+        MouseEventKind::Down(MouseButton::Left) => click(state, mouse, spot),
         MouseEventKind::Drag(MouseButton::Left) => {
             if let Some((_, to)) = &mut state.log.drag {
                 *to = spot;
@@ -51,11 +51,16 @@ fn wheel(state: &mut State, spot: Spot, motion: Motion) -> Vec<Effect> {
             state.give(pane);
             moved(state, motion)
         }
-        _ => Vec::new(),
+        // Where they can have the keys.
+        Some(pane @ (Pane::Proxy | Pane::Messages)) => {
+            state.give(pane);
+            if state.pane() == pane { moved(state, motion) } else { Vec::new() }
+        }
+        None => Vec::new(),
     }
 }
 
-fn click(state: &mut State, spot: Spot) -> Vec<Effect> {
+fn click(state: &mut State, mouse: MouseEvent, spot: Spot) -> Vec<Effect> {
     state.log.drag = None;
     let Some(pane) = under(state, spot) else { return Vec::new() };
     state.give(pane);
@@ -76,6 +81,16 @@ fn click(state: &mut State, spot: Spot) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Pane::Messages if state.pane() == pane => {
+            let rows = layout::message_rows(state);
+            let (mut place, count) = (state.message_place(), state.run.messages.len());
+            if let Some(row) = spot.1.checked_sub(rows.y).map(usize::from).filter(|row| place.top + row < count) {
+                place.select(place.top + row, count, usize::from(rows.height));
+                state.builds.messages = (place, count);
+            }
+            Vec::new()
+        }
+        Pane::Proxy if state.pane() == pane => proxy::moused(state, mouse),
         Pane::Steps | Pane::Proxy | Pane::Messages => Vec::new(),
     }
 }

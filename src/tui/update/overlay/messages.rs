@@ -69,7 +69,7 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
 }
 
 /// A message as copied: its time, its build, its text.
-fn line(message: &Message) -> String {
+pub(in crate::tui::update) fn line(message: &Message) -> String {
     let build = message.build.as_ref().map(|build| format!("{build}: ")).unwrap_or_default();
     format!("{} {} {build}{}", message.time.strftime("%Y-%m-%dT%H:%M:%SZ"), message.severity.as_str(), message.text)
 }

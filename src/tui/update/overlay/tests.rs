@@ -99,6 +99,7 @@ fn a_question_in_view_goes_with_its_build() {
         artifacts: Vec::new(),
         left: Vec::new(),
         marks: Vec::new(),
+        exit_code: 1,
     };
     let _ = feed(&mut state, 40, Some("rootfs.ubuntu-24.04"), ended);
     assert!(state.overlays.is_empty());

@@ -5,8 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::tui::keymap::{Command, global};
+use crate::tui::layout::proxy::dashboard;
 use crate::tui::layout::{Room, room, within_panel};
 use crate::tui::state::State;
+use crate::tui::state::builds::Pane;
 use crate::tui::state::run::{Message, Severity};
 use crate::tui::theme::Role;
 use crate::tui::view::proxy::{self, totals};
@@ -41,10 +43,10 @@ pub(super) fn proxy(state: &State, area: Rect, buffer: &mut Buffer) {
 }
 
 fn flows(state: &State, area: Rect, buffer: &mut Buffer) {
-    // Two lines of sums above the last line of the frame.
-    proxy::list(state, Rect { height: area.height - 2, ..area }, "Proxy", false, buffer);
+    let active = state.pane() == Pane::Proxy;
+    proxy::list(state, dashboard(area), "Proxy", active, buffer);
     let inner = within_panel(area, state.size);
-    let sums = Rect { y: area.bottom() - 2, height: 2, ..inner };
+    let sums = Rect { y: area.bottom().saturating_sub(2), height: area.height.min(2), ..inner };
     let lines = [totals::sums(state), totals::rates(state, usize::from(inner.width))];
     for (row, line) in sums.rows().zip(lines) {
         put(buffer, row, &line, state.look.symbols);
@@ -74,7 +76,9 @@ pub(super) fn messages(state: &State, area: Rect, buffer: &mut Buffer) {
         1 => "1 question".to_owned(),
         _ => format!("{questions} questions"),
     };
-    Panel::new("Messages").right(&right, state.look.theme.style(Role::Asking)).draw(area, &state.look, buffer);
+    let active = state.pane() == Pane::Messages;
+    let panel = Panel::new("Messages").active(active).right(&right, state.look.theme.style(Role::Asking));
+    let _ = panel.draw(area, &state.look, buffer);
     let inner = within_panel(area, state.size);
     let mut rows = inner.rows();
     if let Some(question) = state.run.questions.first()
@@ -82,8 +86,17 @@ pub(super) fn messages(state: &State, area: Rect, buffer: &mut Buffer) {
     {
         put(buffer, row, &asked(state, question), state.look.symbols);
     }
-    for (row, message) in rows.zip(state.run.messages.iter().rev()) {
-        put(buffer, row, &told(state, message, inner.width >= 100), state.look.symbols);
+    let place = state.message_place();
+    let shown = state.run.messages.iter().rev().enumerate().skip(place.top);
+    for (row, (at, message)) in rows.zip(shown) {
+        let line = told(state, message, inner.width >= 100);
+        if active && at == place.selected {
+            let style = state.look.theme.style(Role::Selected);
+            buffer.set_style(row, style);
+            put(buffer, row, &line.patched(style), state.look.symbols);
+        } else {
+            put(buffer, row, &line, state.look.symbols);
+        }
     }
 }
 

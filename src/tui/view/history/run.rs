@@ -55,6 +55,7 @@ fn note(row: &Row<'_>, theme: Theme) -> Option<Line> {
         Row::Build(_) | Row::Step(..) => None,
         Row::Failure(_, text) => note("", text, Role::Bad),
         Row::Answer(_, text) => note("", text, Role::Asking),
+        Row::Mark(_, text) => note("marked: ", text, Role::Warning),
         Row::Artifact(_, text) => note("-> ", text, Role::Text),
     }
 }
@@ -63,7 +64,7 @@ fn cells(row: &Row<'_>, live: bool, theme: Theme) -> Vec<Line> {
     match row {
         Row::Build(build) => build_cells(build, live, theme),
         Row::Step(_, step) => step_cells(step, live, theme),
-        Row::Failure(..) | Row::Answer(..) | Row::Artifact(..) => Vec::new(),
+        Row::Failure(..) | Row::Answer(..) | Row::Mark(..) | Row::Artifact(..) => Vec::new(),
     }
 }
 

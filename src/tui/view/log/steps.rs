@@ -58,7 +58,10 @@ fn first(state: &State, rows: &[StepRow], shown: usize) -> usize {
 
 /// How many steps have ended, of how many; how long the build takes, and will.
 fn summary(state: &State, rows: &[StepRow]) -> String {
-    let Some(build) = state.shown_build() else { return String::new() };
+    let Some(build) = state.shown_build() else {
+        let total: f64 = rows.iter().filter_map(|row| row.seconds).sum();
+        return if rows.is_empty() { String::new() } else { format!("{}  {}", rows.len(), clock(total)) };
+    };
     let ended = rows.iter().filter(|row| !row.condition.is_open()).count();
     // Without earlier runs nobody knows how many there will be.
     let known = state.builds.past.get(&build.name).is_some_and(|past| past.runs() > 0) || !build.condition.is_open();

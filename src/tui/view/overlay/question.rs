@@ -61,10 +61,18 @@ fn short(state: &State, question: &Question, view: &QuestionView, width: usize) 
             line.append(piece);
         }
     }
-    let left = question.deadline.map(|deadline| (deadline - state.now).total(jiff::Unit::Second).unwrap_or(0.0));
-    let left = left.map(|left| format!("in {}: {}  ", clock(left), word(question.default))).unwrap_or_default();
+    let left = match question.deadline {
+        Some(deadline) => format!("in {}: {}  ", clock(left(state, deadline)), word(question.default)),
+        None if state.run.suspended.contains(&question.id) => "time-out suspended  ".to_owned(),
+        None => String::new(),
+    };
     lines.push(text(&format!("{left}l log  Esc later")));
     lines
+}
+
+/// Seconds until a deadline.
+fn left(state: &State, deadline: jiff::Timestamp) -> f64 {
+    (deadline - state.now).total(jiff::Unit::Second).unwrap_or(0.0)
 }
 
 /// A choice in a word or two.
@@ -116,7 +124,8 @@ fn choices(state: &State, question: &Question, view: &QuestionView, width: usize
     for choice in &question.choices {
         let mut line = Line::of(&format!("   {}  ", choice.key()), theme.style(Role::Key));
         line.push(choice.describe(), Style::new());
-        if *choice == question.default && question.deadline.is_some() {
+        let suspended = state.run.suspended.contains(&question.id);
+        if *choice == question.default && (question.deadline.is_some() || suspended) {
             line.push("  [at time-out]", theme.style(Role::Dim));
         }
         lines.push(line);
@@ -132,12 +141,16 @@ fn choices(state: &State, question: &Question, view: &QuestionView, width: usize
     if let Some(script) = &view.edited {
         lines.push(text(&format!("{script} was opened for editing; r runs it as it is now.")));
     }
-    if let Some(deadline) = question.deadline {
-        let left = (deadline - state.now).total(jiff::Unit::Second).unwrap_or(0.0);
-        let default = question.default.describe();
-        let told = format!("Unanswered for {}: {default}. Other builds go on.", clock(left));
-        lines.extend(wrap(&told, width.saturating_sub(2)).iter().map(|line| text(line)));
-    }
+    let told = match question.deadline {
+        Some(deadline) => {
+            let default = question.default.describe();
+            Some(format!("Unanswered for {}: {default}. Other builds go on.", clock(left(state, deadline))))
+        }
+        None => state.run.suspended.contains(&question.id).then(|| {
+            "The time-out is suspended while somebody is in the shell or the editor, and then begins anew.".to_owned()
+        }),
+    };
+    lines.extend(told.iter().flat_map(|told| wrap(told, width.saturating_sub(2))).map(|line| text(&line)));
     let mut keys = " Choose a letter.  l the log  Esc later".to_owned();
     if state.run.questions.len() > 1 {
         keys.push_str("  [ ] the others");

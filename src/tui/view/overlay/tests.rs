@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use super::draw_all;
 use crate::tui::state::State;
 use crate::tui::symbols;
-use crate::tui::testing::{SIZES, press, question, sample, text_and_styles, type_text};
+use crate::tui::testing::{SIZES, feed, noon, press, question, sample, text_and_styles, type_text};
 
 /// What lies over the screen alone: what is below it changes for other reasons.
 fn over(state: &State) -> String {
@@ -38,6 +38,24 @@ fn a_question() {
         asking(state);
         let _ = press(state, "a");
     });
+}
+
+#[test]
+fn a_question_whose_deadline_is_suspended_says_so_and_then_counts_anew() {
+    use crate::event::EventKind;
+    for size in [(80, 24), (60, 15), (40, 10)] {
+        let mut state = sample(size);
+        asking(&mut state);
+        let _ = press(&mut state, "a");
+        let mut tell = |deadline| {
+            let _ = feed(&mut state, 40, Some("rootfs.debian"), EventKind::Deadline { id: 1, deadline });
+            over(&state)
+        };
+        let suspended = tell(None);
+        assert!(suspended.contains("suspended") && !suspended.contains("Unanswered"), "{suspended}");
+        let anew = tell(Some(noon() + jiff::SignedDuration::from_secs(40 + 20 * 60)));
+        assert!(anew.contains("20:00") && !anew.contains("suspended"), "{anew}");
+    }
 }
 
 #[test]
