@@ -16,7 +16,7 @@ struct Nginx {
 
 impl Nginx {
     /// `None` where there is no nginx.
-    async fn start(ca: &TestCa) -> Option<Self> {
+    async fn start(ca: &TestCa) -> Self {
         let dir = tempfile::Builder::new().prefix("larder-test-").tempdir().unwrap();
         let root = dir.path();
         std::fs::create_dir_all(root.join("www/up")).unwrap();
@@ -43,7 +43,7 @@ impl Nginx {
             key = key.display(),
         );
         std::fs::write(root.join("nginx.conf"), config).unwrap();
-        let child = Command::new("nginx")
+        let mut child = Command::new("nginx")
             .arg("-p")
             .arg(root)
             .arg("-c")
@@ -51,16 +51,13 @@ impl Nginx {
             .args(["-e", "stderr"])
             .stdin(Stdio::null())
             .kill_on_drop(true)
-            .spawn();
-        let Ok(mut child) = child else {
-            println!("skipped: there is no nginx here");
-            return None;
-        };
+            .spawn()
+            .expect("tests/run installs nginx");
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             assert!(child.try_wait().unwrap().is_none(), "nginx ended");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        Some(Self { dir, port, _child: child })
+        Self { dir, port, _child: child }
     }
 
     fn www(&self) -> PathBuf {
@@ -104,7 +101,7 @@ fn file(dir: &Path, name: &str, size: usize) -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_downloads_share_one_connection_on_each_side() {
     let ca = TestCa::new();
-    let Some(nginx) = Nginx::start(&ca).await else { return };
+    let nginx = Nginx::start(&ca).await;
     let mut bed = nginx.bed(&ca).await;
     for index in 0..200 {
         file(&nginx.www(), &index.to_string(), 50_000 + index);
@@ -142,7 +139,7 @@ async fn two_hundred_downloads_share_one_connection_on_each_side() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn curl_uploads_where_it_may_and_is_told_where_not() {
     let ca = TestCa::new();
-    let Some(nginx) = Nginx::start(&ca).await else { return };
+    let nginx = Nginx::start(&ca).await;
     let mut bed = nginx.bed(&ca).await;
     let size = 20 << 20;
     let body = file(nginx.dir.path(), "body", size).display().to_string();
