@@ -22,7 +22,7 @@ use examples::{
     EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
-pub use cache::{CacheChosenArgs, CachePinArgs, CacheRmArgs};
+pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
@@ -461,16 +461,6 @@ pub struct CacheGcArgs {
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-/// `larder cache explain`
-#[derive(Args, Clone, Debug)]
-pub struct CacheExplainArgs {
-    /// The URL
-    #[arg(value_name = "URL")]
-    pub url: String,
     #[command(flatten)]
     pub json: JsonArgs,
 }

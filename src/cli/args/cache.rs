@@ -1,4 +1,4 @@
-//! The arguments of `larder cache rm`, `pin` and `unpin`.
+//! The arguments of `larder cache rm`, `pin`, `unpin` and `explain`.
 
 use clap::Args;
 
@@ -34,4 +34,14 @@ pub struct CacheChosenArgs {
     /// Also all that lies below them: of `http://example.org/a` also `/a/b`, not `/ab`
     #[arg(short, long)]
     pub recursive: bool,
+}
+
+/// `larder cache explain`
+#[derive(Args, Clone, Debug)]
+pub struct CacheExplainArgs {
+    /// The URL
+    #[arg(value_name = "URL")]
+    pub url: String,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
