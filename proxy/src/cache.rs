@@ -100,6 +100,8 @@ struct Inner {
     readings: Readings,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
+    /// What was confirmed before is asked for again, in milliseconds since 1970; 0 where nothing was said.
+    anew: AtomicI64,
     /// Fetches that others may join.
     fetches: Mutex<HashMap<[u8; 16], Arc<Fetch>>>,
     tasks: TaskTracker,
@@ -131,6 +133,7 @@ impl Cache {
             readings: Readings::default(),
             shelf: store.map(Shelf::new),
             run: AtomicI64::new(0),
+            anew: AtomicI64::new(0),
             fetches: Mutex::default(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
@@ -247,6 +250,13 @@ impl Cache {
     /// Begins a run: an index that upstream confirms from now on is not asked for again until the next.
     pub fn begin_run(&self) {
         self.inner.run.store(millis(self.inner.now()), Ordering::Relaxed);
+        self.look_anew();
+    }
+
+    /// Lets upstream be asked again, within the same run, for what it has confirmed or said not to have: somebody has
+    /// mended something, and tries again.
+    pub fn look_anew(&self) {
+        self.inner.anew.store(millis(self.inner.now()), Ordering::Relaxed);
     }
 
     /// Waits for fetches still being stored. After `limit` they are cancelled, and leave nothing; a cache that has
@@ -276,6 +286,11 @@ impl Inner {
 
     fn run(&self) -> Option<SystemTime> {
         Some(self.run.load(Ordering::Relaxed)).filter(|&run| run > 0).map(from_millis)
+    }
+
+    /// Since when a confirmation counts, where there has been a run.
+    fn confirmed_since(&self) -> Option<SystemTime> {
+        Some(self.anew.load(Ordering::Relaxed)).filter(|&anew| anew > 0).map(from_millis)
     }
 
     fn provenance(&self, context: &RequestContext, verdict: &Verdict) -> Provenance {

@@ -315,6 +315,10 @@ fn options(on_error: OnErrorArg, settings: &Settings, session: &Session, attende
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error).context(|| format!("cannot look at {}", path.display())),
         }),
+        before_retry: {
+            let proxy = session.proxy.clone();
+            Arc::new(move || proxy.cache().look_anew())
+        },
         cleanup_limit: CLEANUP_LIMIT,
     }
 }

@@ -77,6 +77,9 @@ pub struct PostProcessorJob {
 /// Removes a file or directory tree of an artifact that is not kept.
 pub type Remove = Arc<dyn Fn(&Path) -> Result<()> + Send + Sync>;
 
+/// Does what a retry needs beforehand: what upstream said earlier in the run may have been mended since.
+pub type BeforeRetry = Arc<dyn Fn() + Send + Sync>;
+
 /// What holds for all builds of a run.
 #[derive(Clone)]
 pub struct RunOptions {
@@ -92,6 +95,8 @@ pub struct RunOptions {
     pub net: String,
     /// Removes artifacts that are not kept.
     pub remove: Remove,
+    /// Called before a step is tried again.
+    pub before_retry: BeforeRetry,
     /// How long a clean-up may take.
     pub cleanup_limit: Duration,
 }

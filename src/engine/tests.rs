@@ -187,6 +187,7 @@ impl Fixture {
                 removed.note(format!("remove {}", path.display()));
                 Ok(())
             }),
+            before_retry: Arc::new(|| ()),
             cleanup_limit: Duration::from_secs(5),
             attended: true,
             ask_timeout: Some(Duration::from_mins(30)),

@@ -113,7 +113,8 @@ impl Exchange {
                 return Judgement::Use("offline, and a package by its path");
             }
             // A package is asked for once a run, or once a process where there are no runs.
-            let run = if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.run() };
+            let run =
+                if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.confirmed_since() };
             judge(&stored, &self.control, self.now, run)
         } else {
             self.forward = Forward::Partial;
@@ -249,7 +250,7 @@ impl Exchange {
                 let nature = if status == 200 { self.verdict.nature } else { Nature::Plain };
                 let (requested, responded) = head.at;
                 let stored = Stored { status, headers: &head.headers, requested, responded, nature };
-                matches!(judge(&stored, &self.control, self.now, self.inner.run()), Judgement::Ask(_))
+                matches!(judge(&stored, &self.control, self.now, self.inner.confirmed_since()), Judgement::Ask(_))
             }
             (Some(_), _) => true,
         }

@@ -106,9 +106,9 @@ impl Inner {
         })
     }
 
-    /// When the run began; before the first, when the cache was made.
+    /// Since when a confirmation counts: the run's beginning, or when the cache was made.
     pub(super) fn since(&self) -> SystemTime {
-        self.run().unwrap_or(self.made)
+        self.confirmed_since().unwrap_or(self.made)
     }
 
     async fn learnt(&self, key: [u8; 16]) -> Option<Arc<Learnt>> {

@@ -153,7 +153,11 @@ impl BlobWriter {
         if let Some((context, promised)) = self.promised.take() {
             let found = hex::encode(context.finish());
             if found != promised.hex {
-                return Err(StoreError::Mismatch(format!("its digest is {found}, and {} was promised", promised.hex)));
+                return Err(StoreError::Mismatch(format!(
+                    "its {} is {found}, and {} was promised",
+                    promised.name(),
+                    promised.hex
+                )));
             }
         }
         Ok(())

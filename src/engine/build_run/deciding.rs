@@ -83,7 +83,11 @@ impl BuildRun<'_> {
             resume_from: failed.resume_from.iter().map(|(_, point)| point.clone()).collect(),
             scripts: failed.scripts,
         };
-        match self.asker.ask(draft, failed.communicator).await {
+        let answer = self.asker.ask(draft, failed.communicator).await;
+        if matches!(answer, Answer::Retry | Answer::RetryFrom { .. }) {
+            (self.options.before_retry)();
+        }
+        match answer {
             _ if self.cancel.is_cancelled() => Verdict::Fail,
             Answer::Retry => Verdict::Retry,
             Answer::RetryFrom { step_index } => {
