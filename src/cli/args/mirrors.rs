@@ -12,7 +12,7 @@ Examples:
   larder mirrors
   larder mirrors check
   larder mirrors init
-  larder mirrors init --public pypi=pypi.example.org --public debian=deb.example.org/debian/
+  larder mirrors init --public pypi=pypi.example.org
   larder mirrors init --write && larder mirrors check
 
 Exit codes: 0 all is well; 1 an error, or `check` found a mirror that does not answer.";

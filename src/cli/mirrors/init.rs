@@ -30,17 +30,11 @@ pub(super) fn run(args: &MirrorsInitArgs, settings: &Settings, env: &Env, consol
     if args.json.json {
         return console.json(&as_json(&found, written.as_ref(), file));
     }
-    match &written {
-        None if found.proposals.is_empty() => {
-            console.line("No tool here is set to a mirror, so there is nothing to propose.")?
-        }
-        None => {
-            let texts = std::iter::once(write::new_text(&names)?).chain(nameless.iter().map(|one| write::comment(one)));
-            let texts: Vec<String> = texts.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
-            console.line(&texts.join("\n\n"))?;
-        }
-        Some(done) => console.line(&told(done, &nameless, file).join("\n"))?,
-    }
+    let text = match &written {
+        None => proposed(&names, &nameless)?,
+        Some(done) => told(done, &nameless, file).join("\n"),
+    };
+    console.line(&text)?;
     for remark in &found.remarks {
         console.note(&format!("{} ({}): {}", remark.tool, remark.source, remark.text));
     }
@@ -53,6 +47,16 @@ pub(super) fn run(args: &MirrorsInitArgs, settings: &Settings, env: &Env, consol
         console.note(&format!("`larder mirrors init --write` would {word} {}", file.display()));
     }
     Ok(())
+}
+
+/// The mirror map as it would be in the settings file, and after it what lacks a public name.
+fn proposed(names: &[(String, Vec<&Proposal>)], nameless: &[&Proposal]) -> Result<String> {
+    if names.is_empty() && nameless.is_empty() {
+        return Ok("No tool here is set to a mirror, so there is nothing to propose.".to_owned());
+    }
+    let texts = std::iter::once(write::new_text(names)?).chain(nameless.iter().map(|one| write::comment(one)));
+    let texts: Vec<String> = texts.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
+    Ok(texts.join("\n\n"))
 }
 
 /// What is proposed for each public name, in the order found; a mirror that two tools name is there once.
