@@ -291,6 +291,18 @@ fn refuse_network(dir: &Path) -> Result<(), StoreError> {
     found.map_or(Ok(()), |kind| Err(StoreError::Network { path: dir.to_owned(), kind }))
 }
 
+/// Every stored URL with the rule it came under, of the cache in `dir`; none where there is no cache. Writes nothing.
+pub fn urls(dir: &Path) -> Result<Vec<(String, Option<String>)>, StoreError> {
+    let path = dir.join(FORMAT).join("index.sqlite");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let index = schema::open_to_read(&path)?;
+    let mut statement = index.prepare("SELECT url, rule FROM entry")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// The kind of network file system a directory is on, if it is on one.
 pub fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
     let found = rustix::fs::statfs(dir)?;

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::output::text::{printable, table};
 
 pub(super) use check::findings;
+pub(super) use host::public::PublicName;
 
 /// Runs a subcommand.
 pub(super) async fn run(args: &MirrorsArgs, settings: &Settings, env: &Env, console: &Console) -> Result<ExitCode> {

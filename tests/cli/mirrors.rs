@@ -30,9 +30,21 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "home/me/.config/go/env",
-        "GOPROXY=https://repo.example.net/artifactory/api/go/go|https://proxy.golang.org,direct\n",
+        "GOPROXY=https://repo.example.net/artifactory/api/go/go|https://goproxy.example.org,direct\n",
     ),
     ("etc/docker/daemon.json", r#"{"registry-mirrors": ["https://docker.example.net"]}"#),
+];
+
+const PUBLIC: [&str; 9] = [
+    "debian=deb.example.org",
+    "debian-security=deb.example.org",
+    "debian-security=security.example.org",
+    "pypi=pypi.example.org",
+    "npm=npm.example.org",
+    "cargo=index.example.org",
+    "crates=crates.example.org",
+    "go=goproxy.example.org",
+    "docker=registry.example.org",
 ];
 
 /// A user of a machine whose tools are set to mirrors; the machine's root is `machine` in the working directory.
@@ -53,7 +65,13 @@ impl Bed {
         Run::of(command.output().unwrap())
     }
 
+    /// With every public name told.
     fn init(&self, args: &[&str]) -> Run {
+        let public: Vec<&str> = PUBLIC.iter().flat_map(|name| ["--public", name]).collect();
+        self.init_knowing(&[args, &public].concat())
+    }
+
+    fn init_knowing(&self, args: &[&str]) -> Run {
         let run = self.run(&[&["mirrors", "init", "--root", "machine"], args].concat());
         let all = format!("{}{}", run.stdout, run.stderr);
         assert!(!all.contains("s3cret"), "{all}");
@@ -104,6 +122,54 @@ fn what_is_proposed_can_be_read_back() {
 }
 
 #[test]
+fn public_names_come_from_the_user_or_the_cache_or_are_left_open() {
+    let bed = Bed::new();
+    for path in
+        ["etc/apt/sources.list", "etc/apt/apt.conf.d/90proxy", "home/me/.cargo/config.toml", "home/me/.config/go/env"]
+    {
+        fs::remove_file(bed.0.dir().join("machine").join(path)).unwrap();
+    }
+    let only_npm = ["--public", "npm=npm.example.org"];
+    insta::assert_snapshot!("mirrors_init_open", bed.shown(&bed.init_knowing(&only_npm)));
+    assert!(!bed.0.cache().exists(), "no cache is made");
+    insta::assert_snapshot!(
+        "mirrors_init_open_write",
+        bed.shown(&bed.init_knowing(&[&only_npm[..], &["--write"]].concat()))
+    );
+    let json = bed.init_knowing(&["--json"]).expect(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["proposals"][0]["public"], &json["proposals"][0]["ecosystem"]),
+        (&serde_json::Value::Null, &"pypi".into())
+    );
+
+    let store = larder_proxy::store::Store::open(bed.0.cache()).unwrap();
+    for (number, url) in ["https://pypi.example.org/simple/six/", "https://example.org/x"].into_iter().enumerate() {
+        let mut writer = store.writer().unwrap();
+        writer.write(b"body").unwrap();
+        let at = std::time::UNIX_EPOCH;
+        let draft = larder_proxy::store::Draft {
+            key: [u8::try_from(number).unwrap(); 16],
+            url: url.to_owned(),
+            status: 200,
+            headers: http::HeaderMap::new(),
+            vary: Vec::new(),
+            requested: at,
+            responded: at,
+            class: larder_proxy::flow::Class::Index,
+            part: None,
+            provenance: larder_proxy::store::Provenance::default(),
+        };
+        store.commit(writer.seal().unwrap(), draft).unwrap();
+    }
+    let shown = bed.init_knowing(&[]).expect(0).stdout;
+    assert!(shown.contains("\n[[mirrors.\"pypi.example.org\"]]\n"), "{shown}");
+    assert!(shown.contains("add --public docker=HOST\n# [[mirrors.\"PUBLIC-NAME\"]]\n"), "{shown}");
+    let refused = bed.init_knowing(&["--public", "cpan=cpan.example.org"]);
+    assert!(refused.expect(1).stderr.contains("`cpan` is none of debian,"));
+}
+
+#[test]
 fn what_is_there_is_kept() {
     let bed = Bed::new();
     let before = "# mine\nnet = \"cache\" # always\n\n[cache]\nmax_size = \"20G\"\n\n[mirrors]\n# chosen by hand\n\
@@ -117,7 +183,7 @@ fn what_is_there_is_kept() {
     assert!(run.stdout.contains("Kept as they were: pypi.example.org"), "{run:?}");
     let now = bed.settings();
     assert!(now.starts_with(before.trim_end()), "{now}");
-    assert!(now.contains("[[mirrors.\"registry.npm.example.org\"]]"), "{now}");
+    assert!(now.contains("[[mirrors.\"npm.example.org\"]]"), "{now}");
     assert!(fs::symlink_metadata(bed.0.dir().join("config/larder/config.toml")).unwrap().is_symlink());
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(real.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
@@ -131,7 +197,10 @@ fn a_form_of_the_file_that_has_no_room_is_made_room_in() {
     bed.0.write(path, "mirrors = { \"pypi.example.org\" = \"https://own.example.net/\" }\nlog = \"info\"\n");
     let _ = bed.init(&["--write"]).expect(0);
     let listed = bed.run(&["config", "get", "mirrors"]).expect(0).stdout;
-    assert!(listed.contains("pypi.example.org=https://own.example.net/") && listed.contains("registry.npm.example.org="), "{listed}");
+    assert!(
+        listed.contains("pypi.example.org=https://own.example.net/") && listed.contains("npm.example.org="),
+        "{listed}"
+    );
     assert_eq!(bed.run(&["config", "get", "log"]).expect(0).stdout, "info\n");
     let broken = "mirrors = 3\n";
     bed.0.write(path, broken);

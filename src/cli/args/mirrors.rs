@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{JsonArgs, ProxyArgs};
+use crate::cli::mirrors::PublicName;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   larder mirrors
   larder mirrors check
   larder mirrors init
+  larder mirrors init --public pypi=pypi.example.org
   larder mirrors init --write && larder mirrors check
 
 Exit codes: 0 all is well; 1 an error, or `check` found a mirror that does not answer.";
@@ -51,6 +53,11 @@ pub struct MirrorsInitArgs {
     /// Add what is proposed to your settings file, and keep what is there
     #[arg(long)]
     pub write: bool,
+    /// The public name that guests ask for packages of ECOSYSTEM: debian, debian-security, ubuntu, ubuntu-security,
+    /// ubuntu-ports, pypi, npm, cargo (the index), crates, go, maven or docker; may be repeated, also for one ecosystem.
+    /// Without it, what the cache was asked for counts, where that is one name
+    #[arg(long, value_name = "ECOSYSTEM=HOST[/PATH/]")]
+    pub public: Vec<PublicName>,
     /// Read the configuration of the system below this directory instead
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub root: PathBuf,

@@ -9,7 +9,7 @@ mod go;
 mod maven;
 mod npm;
 mod pip;
-mod public;
+pub(super) mod public;
 mod registries;
 #[cfg(test)]
 mod tests;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use self::public::{Ecosystem, Names};
 use super::netrc;
 use crate::cli::Env;
 use crate::cli::settings::mirrors::{MirrorSetting, Secret};
@@ -78,8 +79,10 @@ impl Machine<'_> {
 /// A mirror that a tool is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proposal {
-    /// The public names it stands in for: hosts, or URL prefixes.
+    /// The public names it stands in for, hosts or URL prefixes: none where nothing says which.
     pub(super) public: Vec<String>,
+    /// What they have, unless the tool names them itself.
+    pub(super) ecosystem: Option<Ecosystem>,
     pub(super) mirror: MirrorSetting,
     pub(super) tool: &'static str,
     /// The file or variable, and the key in it.
@@ -99,13 +102,15 @@ pub(super) struct Remark {
 /// All that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
+    /// What has been known before.
+    names: Names,
     pub(super) proposals: Vec<Proposal>,
     pub(super) remarks: Vec<Remark>,
 }
 
 /// Looks at everything.
-pub(super) fn survey(machine: &Machine<'_>) -> Found {
-    let mut found = Found::default();
+pub(super) fn survey(machine: &Machine<'_>, names: Names) -> Found {
+    let mut found = Found { names, ..Found::default() };
     for read in [apt::read, pip::read, npm::read, cargo::read, maven::read, go::read, registries::read] {
         read(machine, &mut found);
     }
@@ -120,14 +125,31 @@ impl Found {
         self.remarks.push(Remark { tool, source: source.into(), text: text.into() });
     }
 
+    /// Notes a mirror of an ecosystem's public names.
+    fn mirror(&mut self, tool: &'static str, source: String, ecosystem: Ecosystem, url: &str) -> Option<&mut Proposal> {
+        let public = self.names.of(ecosystem);
+        let several = if public.is_empty() { self.names.candidates(ecosystem).join(", ") } else { String::new() };
+        let proposal = self.add(tool, source, public, url)?;
+        proposal.ecosystem = Some(ecosystem);
+        if !several.is_empty() {
+            proposal.notes.push(format!("the cache knows several public names: {several}"));
+        }
+        Some(proposal)
+    }
+
+    /// Notes a mirror of a name.
+    fn mirror_of(&mut self, tool: &'static str, source: String, public: String, url: &str) -> Option<&mut Proposal> {
+        self.add(tool, source, vec![public], url)
+    }
+
     /// Notes a mirror, unless it is a public name itself or no URL. A password in the URL is left out.
-    fn mirror(&mut self, tool: &'static str, source: String, public: &[&str], url: &str) -> Option<&mut Proposal> {
+    fn add(&mut self, tool: &'static str, source: String, public: Vec<String>, url: &str) -> Option<&mut Proposal> {
         let parsed = Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let Some(mut parsed) = parsed else {
             self.remark(tool, source, format!("{} is no http or https URL, and was left out", without_user(url)));
             return None;
         };
-        if parsed.host_str().is_some_and(public::is_public) {
+        if self.names.is_public(&parsed) {
             return None;
         }
         let mut notes = Vec::new();
@@ -152,8 +174,7 @@ impl Found {
             parsed.set_path(&path);
         }
         mirror.url = parsed.into();
-        let public = public.iter().map(|name| (*name).to_owned()).collect();
-        self.proposals.push(Proposal { public, mirror, tool, source, notes });
+        self.proposals.push(Proposal { public, ecosystem: None, mirror, tool, source, notes });
         self.proposals.last_mut()
     }
 }
@@ -163,6 +184,11 @@ impl Proposal {
         self.mirror.user = None;
         self.mirror.password = None;
         self.mirror.token = Some(secret);
+    }
+
+    /// What tells Larder the public name, where it is not known.
+    pub(super) fn asks_for(&self) -> Option<String> {
+        self.ecosystem.filter(|_| self.public.is_empty()).map(|one| format!("--public {}=HOST", one.word()))
     }
 
     fn has_credentials(&self) -> bool {

@@ -28,6 +28,19 @@ pub(super) fn new_text(names: &Names<'_>) -> Result<String> {
     Ok(document.to_string())
 }
 
+/// A proposal whose public name is not known, as comments.
+pub(super) fn comment(proposal: &Proposal) -> String {
+    let mut text = comments(std::iter::once(proposal));
+    if let Some(option) = proposal.asks_for() {
+        text.push_str(&format!("#   nothing says which public name this stands in for: add {option}\n"));
+    }
+    text.push_str("# [[mirrors.\"PUBLIC-NAME\"]]\n");
+    for line in long_table(&proposal.mirror).to_string().lines() {
+        text.push_str(&format!("# {line}\n"));
+    }
+    text
+}
+
 /// Adds what is missing to the file, which is replaced as a whole or not at all.
 pub(super) fn add(path: &Path, names: &Names<'_>) -> Result<Done> {
     let what = || format!("cannot add mirrors to {}", path.display());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::public::{DEBIAN, DEBIAN_SECURITY, UBUNTU, UBUNTU_PORTS, UBUNTU_SECURITY};
+use super::public::Ecosystem;
 use super::{Found, Machine, without_user};
 use crate::cli::mirrors::netrc;
 
@@ -36,23 +36,23 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
     let system = System::of(&machine.read("/etc/os-release").unwrap_or_default());
     let mut seen = Vec::new();
     for source in sources {
-        for public in system.archives(&source) {
+        for ecosystem in system.archives(&source) {
             let uri = source.uri.trim_end_matches('/').to_owned();
-            if seen.contains(&(uri.clone(), public)) {
+            if seen.contains(&(uri.clone(), ecosystem)) {
                 continue;
             }
-            seen.push((uri, public));
-            propose(machine, found, &source, public);
+            seen.push((uri, ecosystem));
+            propose(machine, found, &source, ecosystem);
         }
     }
     proxies(machine, found);
 }
 
-fn propose(machine: &Machine<'_>, found: &mut Found, source: &Source, public: &[&str]) {
+fn propose(machine: &Machine<'_>, found: &mut Found, source: &Source, ecosystem: Ecosystem) {
     if source.uri.starts_with("mirror+") || source.uri.starts_with("mirror:") {
         return found.remark(TOOL, source.place.clone(), "a list of mirrors is named there, which is not looked into");
     }
-    let known = found.mirror(TOOL, source.place.clone(), public, &source.uri);
+    let known = found.mirror(TOOL, source.place.clone(), ecosystem, &source.uri);
     if let Some(proposal) = known.filter(|proposal| !proposal.has_credentials())
         && let Some(path) = auth_file(machine, &proposal.mirror.url)
     {
@@ -78,7 +78,7 @@ impl System {
 
     /// The archives of the distribution that a source stands in for: none for a third party's, which is told by its
     /// key, its suites and its components.
-    fn archives(&self, source: &Source) -> Vec<&'static [&'static str]> {
+    fn archives(&self, source: &Source) -> Vec<Ecosystem> {
         let own_key = ["debian-archive", "ubuntu-archive"].iter().any(|name| source.signed_by.contains(name));
         if !(source.signed_by.is_empty() || own_key) || !source.components.iter().any(|name| name == "main") {
             return Vec::new();
@@ -88,7 +88,7 @@ impl System {
         let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let is_ubuntu = !path.contains("debian") && (self.is_ubuntu || path.contains("ubuntu"));
         let by_path = matches!(last, "debian" | "debian-security" | "ubuntu" | "ubuntu-ports");
-        let mut found: Vec<&'static [&'static str]> = Vec::new();
+        let mut found = Vec::new();
         for suite in &source.suites {
             let (name, pocket) = suite.split_once(['-', '/']).unwrap_or((suite, ""));
             let known = matches!(pocket, "" | "updates" | "security" | "backports" | "proposed" | "proposed-updates");
@@ -97,15 +97,15 @@ impl System {
             }
             // Before bullseye, `buster/updates` was the security archive's.
             let security = pocket == "security" || suite.ends_with("/updates");
-            let public: &[&str] = match (is_ubuntu, security) {
-                (true, _) if last == "ubuntu-ports" => &UBUNTU_PORTS,
-                (true, true) => &UBUNTU_SECURITY,
-                (true, false) => &UBUNTU,
-                (false, true) => &DEBIAN_SECURITY,
-                (false, false) => &DEBIAN,
+            let ecosystem = match (is_ubuntu, security) {
+                (true, _) if last == "ubuntu-ports" => Ecosystem::UbuntuPorts,
+                (true, true) => Ecosystem::UbuntuSecurity,
+                (true, false) => Ecosystem::Ubuntu,
+                (false, true) => Ecosystem::DebianSecurity,
+                (false, false) => Ecosystem::Debian,
             };
-            if !found.contains(&public) {
-                found.push(public);
+            if !found.contains(&ecosystem) {
+                found.push(ecosystem);
             }
         }
         found

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::public::{CRATES, CRATES_INDEX};
+use super::public::Ecosystem;
 use super::{Found, Machine, without_user};
 
 const TOOL: &str = "cargo";
@@ -57,9 +57,9 @@ fn propose(found: &mut Found, index: &str, place: String) {
         let text = format!("{} is an index in git, which cannot stand in for the sparse one", without_user(index));
         return found.remark(TOOL, place, text);
     };
-    let known = found.mirror(TOOL, place.clone(), &[CRATES_INDEX], url).map(|proposal| proposal.mirror.url.clone());
+    let known = found.mirror(TOOL, place.clone(), Ecosystem::Cargo, url).map(|proposal| proposal.mirror.url.clone());
     // A repository manager keeps crates beside its index, and says so by its own name in the index's config.json.
     if let Some(base) = known.as_deref().and_then(|url| url.strip_suffix("index/")) {
-        found.mirror(TOOL, place, &[CRATES], base);
+        found.mirror(TOOL, place, Ecosystem::Crates, base);
     }
 }

@@ -1,6 +1,8 @@
 //! Go: `GOPROXY`, of the environment or of what `go env -w` has written.
 
-use super::public::GO;
+use url::Url;
+
+use super::public::Ecosystem;
 use super::{Found, Machine};
 use crate::cli::mirrors::host::Proposal;
 use crate::cli::settings::mirrors::MirrorSetting;
@@ -16,10 +18,11 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
         match word {
             "" => {}
             "off" | "direct" => break,
-            url if url.trim_end_matches('/') == format!("https://{GO}") => {
+            url if Url::parse(url).is_ok_and(|url| found.names.is_public(&url)) => {
                 if mirrors {
                     found.proposals.push(Proposal {
-                        public: vec![GO.to_owned()],
+                        public: found.names.of(Ecosystem::Go),
+                        ecosystem: Some(Ecosystem::Go),
                         mirror: MirrorSetting::at(larder_proxy::mirror::ORIGIN),
                         tool: TOOL,
                         source: source.clone(),
@@ -28,7 +31,7 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
                 }
                 break;
             }
-            url => mirrors |= found.mirror(TOOL, source.clone(), &[GO], url).is_some(),
+            url => mirrors |= found.mirror(TOOL, source.clone(), Ecosystem::Go, url).is_some(),
         }
     }
 }

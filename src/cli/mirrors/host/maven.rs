@@ -1,6 +1,6 @@
 //! Maven: mirrors of `settings.xml`.
 
-use super::public::MAVEN;
+use super::public::Ecosystem;
 use super::{Found, Machine};
 use crate::cli::settings::mirrors::Secret;
 
@@ -22,7 +22,9 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
         if blocked || !covers_central(&of) {
             continue;
         }
-        let Some(proposal) = found.mirror(TOOL, format!("{path}, mirror {id}"), &MAVEN, &url) else { continue };
+        let Some(proposal) = found.mirror(TOOL, format!("{path}, mirror {id}"), Ecosystem::Maven, &url) else {
+            continue;
+        };
         let server = elements(&text, "server").into_iter().find(|server| element(server, "id").as_ref() == Some(&id));
         let Some(user) = server.and_then(|server| element(server, "username")) else { continue };
         let password = server.and_then(|server| element(server, "password")).unwrap_or_default();

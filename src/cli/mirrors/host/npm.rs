@@ -1,6 +1,6 @@
 //! npm: `registry`, and registries of scopes.
 
-use super::public::NPM;
+use super::public::Ecosystem;
 use super::{Found, Machine};
 use crate::cli::settings::mirrors::Secret;
 
@@ -41,7 +41,7 @@ pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
     }
     let certificate = last("cafile").map(|(_, path, _)| path.clone());
     let Some((url, source)) = registry else { return };
-    let Some(proposal) = found.mirror(TOOL, source, &[NPM], &expanded(machine, &url)) else { return };
+    let Some(proposal) = found.mirror(TOOL, source, Ecosystem::Npm, &expanded(machine, &url)) else { return };
     proposal.mirror.ca_files.extend(certificate.map(Into::into));
     if proposal.has_credentials() {
         return;

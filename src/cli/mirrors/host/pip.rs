@@ -1,6 +1,6 @@
 //! pip and uv: where the Python Package Index is.
 
-use super::public::PYPI;
+use super::public::Ecosystem;
 use super::{Found, Machine};
 
 pub(super) fn read(machine: &Machine<'_>, found: &mut Found) {
@@ -70,12 +70,13 @@ fn uv(machine: &Machine<'_>, found: &mut Found) {
 /// The index is below `/simple/`; files are beside it, by relative links, so the whole is mapped.
 fn propose(found: &mut Found, tool: &'static str, url: &str, source: String, certificate: Option<String>) {
     let url = url.trim().trim_end_matches('/');
-    let prefix = format!("{PYPI}/simple/");
-    let (public, url) = match url.strip_suffix("/simple") {
-        Some(base) => (PYPI, format!("{base}/")),
-        None => (prefix.as_str(), url.to_owned()),
-    };
-    if let Some(proposal) = found.mirror(tool, source, &[public], &url) {
+    let (base, whole) = url.strip_suffix("/simple").map_or((url, false), |base| (base, true));
+    if let Some(proposal) = found.mirror(tool, source, Ecosystem::Pypi, base) {
+        if !whole {
+            for name in &mut proposal.public {
+                *name = format!("{}/simple/", name.trim_end_matches('/'));
+            }
+        }
         proposal.mirror.ca_files.extend(certificate.map(Into::into));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::public::DOCKER;
+use super::public::Ecosystem;
 use super::{Found, Machine};
 use crate::cli::settings::mirrors::Secret;
 
@@ -27,7 +27,7 @@ fn docker(machine: &Machine<'_>, found: &mut Found) {
     let mirrors = json.get("registry-mirrors").and_then(Json::as_array);
     for url in mirrors.into_iter().flatten().filter_map(Json::as_str) {
         let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-        found.mirror("docker", format!("{path}, registry-mirrors"), &[DOCKER], &url);
+        found.mirror("docker", format!("{path}, registry-mirrors"), Ecosystem::Docker, &url);
     }
 }
 
@@ -64,7 +64,8 @@ fn containerd(machine: &Machine<'_>, found: &mut Found) {
             }
             let whole = if url.contains("://") { url.clone() } else { format!("https://{url}") };
             // Without override_path, containerd adds /v2/ itself; with it, the URL has it.
-            let Some(proposal) = found.mirror("containerd", path.clone(), &[&registry(name)], &whole) else { continue };
+            let public = found.names.registry(name);
+            let Some(proposal) = found.mirror_of("containerd", path.clone(), public, &whole) else { continue };
             let roots = match host.get("ca") {
                 Some(Value::String(file)) => vec![file.clone()],
                 Some(Value::Array(files)) => files.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -103,14 +104,14 @@ fn podman(machine: &Machine<'_>, found: &mut Found) {
             }
             let (host, below) = location.split_once('/').map_or((location.as_str(), ""), |(host, below)| (host, below));
             let public = match below {
-                "" => registry(host),
-                below => format!("{}/v2/{below}/", registry(host)),
+                "" => found.names.registry(host),
+                below => format!("{}/v2/{below}/", found.names.registry(host)),
             };
             for mirror in entry.get("mirror").and_then(Value::as_array).into_iter().flatten() {
                 let Some(at) = word(mirror, "location") else { continue };
                 let insecure = mirror.get("insecure").and_then(Value::as_bool) == Some(true);
                 let url = mirror_url(&at, insecure, !below.is_empty());
-                if let Some(proposal) = found.mirror("podman", path.clone(), &[&public], &url)
+                if let Some(proposal) = found.mirror_of("podman", path.clone(), public.clone(), &url)
                     && insecure
                 {
                     proposal.notes.push("it is marked insecure there, so it is asked without TLS".to_owned());
@@ -127,14 +128,6 @@ fn mirror_url(location: &str, insecure: bool, inside: bool) -> String {
         Some((host, below)) => format!("{scheme}://{host}/v2/{below}/"),
         None if inside => format!("{scheme}://{location}/v2/"),
         None => format!("{scheme}://{location}/"),
-    }
-}
-
-/// What is asked for images of a registry by this name.
-fn registry(name: &str) -> String {
-    match name {
-        "docker.io" | "index.docker.io" => DOCKER.to_owned(),
-        other => other.to_owned(),
     }
 }
 

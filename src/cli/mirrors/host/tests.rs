@@ -1,3 +1,5 @@
+use larder_proxy::rules::Rules;
+
 use super::*;
 
 /// A made-up machine.
@@ -20,7 +22,9 @@ impl Tree {
 
     fn found(&self) -> Found {
         let home = Some("/home/me".to_owned());
-        survey(&Machine { root: self.directory.path(), home, env: &self.env })
+        let told: Vec<_> = PUBLIC.iter().map(|text| text.parse().unwrap()).collect();
+        let names = Names::new(&told, &[], &Rules::default());
+        survey(&Machine { root: self.directory.path(), home, env: &self.env }, names)
     }
 
     /// Public names and mirrors, in order.
@@ -44,6 +48,22 @@ fn pair(public: &str, url: &str) -> (String, String) {
     (public.to_owned(), url.to_owned())
 }
 
+const PUBLIC: [&str; 13] = [
+    "debian=deb.example.org",
+    "debian-security=security.example.org",
+    "ubuntu=archive.example.org",
+    "ubuntu-security=security-archive.example.org",
+    "pypi=pypi.example.org",
+    "npm=npm.example.org",
+    "cargo=index.example.org",
+    "crates=crates.example.org",
+    "go=goproxy.example.org",
+    "maven=maven.example.org",
+    "maven=maven-too.example.org",
+    "docker=registry-1.docker.example.org",
+    "ubuntu-ports=ports.example.org",
+];
+
 const BOOKWORM: (&str, &str) = ("/etc/os-release", "ID=debian\nVERSION_CODENAME=bookworm\n");
 
 #[test]
@@ -51,14 +71,15 @@ fn nothing_set_proposes_nothing() {
     let tree = Tree::new(
         &[
             BOOKWORM,
-            ("/etc/apt/sources.list", "deb http://deb.debian.example.org/debian bookworm main\n"),
+            ("/etc/apt/sources.list", "deb http://deb.example.org/debian bookworm main\n"),
             ("/etc/pip.conf", "[global]\nindex-url = https://pypi.example.org/simple\n"),
-            ("/home/me/.npmrc", "registry=https://registry.npm.example.org/\n"),
+            ("/home/me/.npmrc", "registry=https://npm.example.org/\n"),
             ("/etc/docker/daemon.json", "{}"),
         ],
-        &[("GOPROXY", "https://proxy.golang.org,direct")],
+        &[("GOPROXY", "https://goproxy.example.org,direct")],
     );
-    assert_eq!(tree.found(), Found::default());
+    let found = tree.found();
+    assert!(found.proposals.is_empty() && found.remarks.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -85,8 +106,8 @@ fn apt_in_both_forms() {
         ],
         &[],
     );
-    let http = "deb.debian.example.org/debian/";
-    let security = "security.debian.example.org/debian-security/";
+    let http = "deb.example.org/debian/";
+    let security = "security.example.org/debian-security/";
     let pairs: Vec<_> = tree.pairs().into_iter().filter(|(public, _)| public == http || public == security).collect();
     assert_eq!(
         pairs,
@@ -119,7 +140,7 @@ fn ubuntu_has_its_own_names_and_auth_conf_is_referred_to() {
         &[],
     );
     let publics: Vec<_> = tree.pairs().into_iter().map(|(public, _)| public).collect();
-    assert_eq!(publics, ["archive.ubuntu.example.org/ubuntu/", "security.ubuntu.com/ubuntu/",]);
+    assert_eq!(publics, ["archive.example.org/ubuntu/", "security-archive.example.org/ubuntu/",]);
     let found = tree.found();
     assert_eq!(found.proposals[0].mirror.netrc_file.as_deref(), Some(Path::new("/etc/apt/auth.conf.d/m.conf")));
 }
@@ -163,7 +184,7 @@ fn npm_with_tokens_of_each_kind() {
         let tree = Tree::new(&[("/home/me/.npmrc", &text)], &[]);
         let only = tree.only();
         assert_eq!((&only.mirror.token, only.mirror.user.as_deref()), (&token, user), "{lines}");
-        assert_eq!(only.public, ["registry.npm.example.org"]);
+        assert_eq!(only.public, ["npm.example.org"]);
         let shown = format!("{:?}", tree.found());
         assert!(!shown.contains("s3cret") && !shown.contains("czNj") && shown.contains("@corp is at"), "{shown}");
     }
@@ -178,8 +199,8 @@ fn cargo_with_crates_beside_the_index() {
     assert_eq!(
         tree.pairs(),
         [
-            pair("index.crates.example.org", "https://r.example.net/artifactory/api/cargo/crates/index/"),
-            pair("crates.io", "https://r.example.net/artifactory/api/cargo/crates/"),
+            pair("index.example.org", "https://r.example.net/artifactory/api/cargo/crates/index/"),
+            pair("crates.example.org", "https://r.example.net/artifactory/api/cargo/crates/"),
         ]
     );
     let shown = format!("{:?}", tree.found());
@@ -213,9 +234,9 @@ fn maven_go_and_their_secrets() {
     );
     assert!(!format!("{only:?}").contains("s3cret"));
 
-    let list = "https://a.example.net|https://b.example.net/api/go/go,https://proxy.golang.org,direct";
+    let list = "https://a.example.net|https://b.example.net/api/go/go,https://goproxy.example.org,direct";
     let tree = Tree::new(&[("/home/me/.config/go/env", &format!("GOPROXY={list}\n"))], &[]);
-    let go = "proxy.golang.org";
+    let go = "goproxy.example.org";
     assert_eq!(
         tree.pairs(),
         [pair(go, "https://a.example.net/"), pair(go, "https://b.example.net/api/go/go/"), pair(go, "origin")]
@@ -234,7 +255,7 @@ fn registries_of_docker_containerd_and_podman() {
         ],
         &[],
     );
-    let hub = "registry-1.docker.io";
+    let hub = "registry-1.docker.example.org";
     assert_eq!(tree.pairs(), [pair(hub, "https://one.example.net/"), pair(hub, "https://two.example.net:5000/")]);
     let found = tree.found();
     assert_eq!(found.proposals[0].mirror.password, Some(Secret::Env("MIRROR_PASSWORD_REGISTRY".into())));
@@ -242,21 +263,21 @@ fn registries_of_docker_containerd_and_podman() {
     assert_eq!(found.proposals[1].mirror.ca_files, roots);
     assert!(!format!("{found:?}").contains("dTpz"));
 
-    let hosts = "server = \"https://registry-1.docker.io\"\n[host.\"https://z.example.net\"]\ncapabilities = [\"pull\"]\nca = \"z.pem\"\n\
+    let hosts = "server = \"https://registry-1.docker.example.org\"\n[host.\"https://z.example.net\"]\ncapabilities = [\"pull\"]\nca = \"z.pem\"\n\
                  [host.\"https://a.example.net/v2/hub\"]\noverride_path = true\n[host.\"https://push.example.net\"]\ncapabilities = [\"push\"]\n";
-    let tree = Tree::new(&[("/etc/containerd/certs.d/docker.io/hosts.toml", hosts)], &[]);
+    let tree = Tree::new(&[("/etc/containerd/certs.d/docker.example.org/hosts.toml", hosts)], &[]);
     assert_eq!(tree.pairs(), [pair(hub, "https://z.example.net/"), pair(hub, "https://a.example.net/v2/hub/")]);
-    let roots = [PathBuf::from("/etc/containerd/certs.d/docker.io/z.pem")];
+    let roots = [PathBuf::from("/etc/containerd/certs.d/docker.example.org/z.pem")];
     assert_eq!(tree.found().proposals[0].mirror.ca_files, roots);
 
-    let conf = "[[registry]]\nprefix = \"docker.io/library\"\nlocation = \"docker.io/library\"\n[[registry.mirror]]\nlocation = \"m.example.net/hub/library\"\n\
+    let conf = "[[registry]]\nprefix = \"docker.example.org/library\"\nlocation = \"docker.example.org/library\"\n[[registry.mirror]]\nlocation = \"m.example.net/hub/library\"\n\
                 [[registry]]\nlocation = \"quay.example.org\"\n[[registry.mirror]]\nlocation = \"localhost:5000\"\ninsecure = true\n\
                 [[registry]]\nprefix = \"*.example.org\"\n";
     let tree = Tree::new(&[("/etc/containers/registries.conf", conf)], &[]);
     assert_eq!(
         tree.pairs(),
         [
-            pair("registry-1.docker.io/v2/library/", "https://m.example.net/v2/hub/library/"),
+            pair("registry-1.docker.example.org/v2/library/", "https://m.example.net/v2/hub/library/"),
             pair("quay.example.org", "http://localhost:5000/"),
         ]
     );
@@ -285,4 +306,33 @@ fn files_that_are_not_text_or_not_whole_are_no_trouble() {
         let found = Tree::new(&files, &[("GOPROXY", text), ("PIP_INDEX_URL", text)]).found();
         assert!(found.proposals.is_empty(), "{text:?}: {found:?}");
     }
+}
+
+#[test]
+fn what_nothing_names_is_left_open() {
+    let tree = Tree::new(
+        &[("/etc/pip.conf", "[global]\nindex-url = https://r.example.net/simple/\n")],
+        &[("NPM_CONFIG_REGISTRY", "https://r.example.net/npm/")],
+    );
+    let found = |told: &[&str], cached: &[&str]| {
+        let told: Vec<_> = told.iter().map(|text| text.parse().unwrap()).collect();
+        let urls: Vec<_> = cached.iter().map(|url| ((*url).to_owned(), None)).collect();
+        let machine = Machine { root: tree.directory.path(), home: None, env: &tree.env };
+        let found = survey(&machine, Names::new(&told, &urls, &Rules::default()));
+        found.proposals.into_iter().map(|one| (one.asks_for(), one.public, one.notes)).collect::<Vec<_>>()
+    };
+    let asks = |word: &str| Some(format!("--public {word}=HOST"));
+    let npm = (asks("npm"), Vec::new(), Vec::new());
+    assert_eq!(found(&[], &[]), [(asks("pypi"), Vec::new(), Vec::new()), npm.clone()]);
+    let one = ["https://a.example.org/simple/six/"];
+    assert_eq!(found(&[], &one)[0], (None, vec!["a.example.org".to_owned()], Vec::new()));
+    // A private index that guests ask directly must not be given what is in a mirror of the public one.
+    let two = [one[0], "https://r.example.net/simple/six/"];
+    let several = "the cache knows several public names: a.example.org, r.example.net".to_owned();
+    assert_eq!(found(&[], &two), [(asks("pypi"), Vec::new(), vec![several]), npm.clone()]);
+    let told = found(&["pypi=b.example.org", "pypi=c.example.org/x/"], &two);
+    assert_eq!(told[0].1, ["b.example.org", "c.example.org/x/"]);
+    // A public name is no mirror.
+    assert_eq!(found(&["pypi=r.example.net/pypi/"], &[]), []);
+    assert_eq!(found(&[], &two[1..]), []);
 }
