@@ -48,16 +48,16 @@ fn what_a_full_cache_cannot_hold_is_passed_on_whole() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_named() {
+fn a_cache_that_cannot_be_written_is_done_without_and_named() {
     if !is_root() {
         return;
     }
     let larder = Larder::new();
     fs::create_dir_all(larder.cache()).unwrap();
     let before = "mount -t tmpfs -o ro none \"$LARDER_CACHE_DIR\"";
-    let run = Run::of(with_mounts(&larder, before, &["exec", "--", "touch", "ran"]).output().unwrap()).expect(1);
+    let run = Run::of(with_mounts(&larder, before, &["exec", "--", "touch", "ran"]).output().unwrap()).expect(0);
     assert!(run.stderr.contains(larder.cache().to_str().unwrap()), "{run:?}");
     assert!(run.stderr.contains("Read-only file system"), "{run:?}");
     assert!(run.stderr.contains("hint:"), "{run:?}");
-    assert!(!larder.dir().join("ran").exists());
+    assert!(larder.dir().join("ran").exists());
 }

@@ -138,7 +138,7 @@ fn altered_package_list() {
     }
     let archive = Archive::new(PACKAGES, "");
     archive.alter("by-hash", |content| content[0] ^= 1);
-    fails(&Case::of(&archive), &["by-hash", "digest"]);
+    fails(&Case::of(&archive), &["by-hash", "sha256"]);
 }
 
 #[test]

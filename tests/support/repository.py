@@ -7,6 +7,7 @@
 import base64
 import gzip
 import hashlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,8 +18,12 @@ version = (sys.argv[2:] or ["1.0"])[0]
 
 
 def write(path, content):
+    earlier = path.stat().st_mtime if path.exists() else None
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if earlier is not None:
+        # Validators are made of times in seconds: two states of one second would be one to anybody who asks.
+        os.utime(path, (earlier + 10, earlier + 10))
 
 
 def apt():
