@@ -328,6 +328,11 @@ impl Inner {
         }
     }
 
+    /// The fetch under way for a key, for who only looks on.
+    fn under_way(&self, key: &[u8; 16]) -> Option<watch::Receiver<Progress>> {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(|fetch| fetch.subscribe())
+    }
+
     /// A fetch that nobody can join.
     fn alone(self: &Arc<Self>) -> Leading {
         Leading { inner: self.clone(), key: None, fetch: Arc::new(Fetch::new()) }

@@ -192,6 +192,11 @@ impl Exchange {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
+        if joined != Some(self.key.hash)
+            && let Some(response) = self.being_put_in_place().await
+        {
+            return response;
+        }
         let Some(joined) = joined else {
             let alone = self.inner.alone();
             return self.fetch(alone, stored).await;
@@ -217,6 +222,18 @@ impl Exchange {
         }
         let alone = self.inner.alone();
         self.fetch(alone, stored).await
+    }
+
+    /// The answer of a fetch without credentials that is whole, and only on its way into the index.
+    async fn being_put_in_place(&mut self) -> Option<Response<Body>> {
+        let progress = self.inner.under_way(&self.key.hash)?;
+        if !matches!(progress.borrow().end, Some(End::Whole)) {
+            return None;
+        }
+        ended(progress).await;
+        let entry = self.lookup().await.ok()??;
+        let Judgement::Use(why) = self.judge(&entry) else { return None };
+        self.serve(&entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
     }
 
     /// What is the same for requests that may have one answer: URL and credentials. With a cookie each is on its own.
