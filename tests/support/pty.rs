@@ -200,6 +200,15 @@ impl Pty {
         self.seen.lock().terminal.screen().alternate_screen()
     }
 
+    /// Waits until keys make signals again, which a program in raw mode has turned off.
+    #[track_caller]
+    pub fn wait_signals(&self) {
+        let master = self.master.as_ref().expect("the terminal is there");
+        let modes = || rustix::termios::tcgetattr(master).unwrap().local_modes;
+        let made = self.try_wait_until(LIMIT, |_| modes().contains(rustix::termios::LocalModes::ISIG));
+        made.expect("keys make signals");
+    }
+
     /// Waits until the alternate screen is on, or off.
     #[track_caller]
     pub fn wait_alternate(&self, on: bool) {

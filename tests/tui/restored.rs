@@ -208,6 +208,7 @@ fn after_the_ui_was_left_for_plain_lines_the_terminal_can_still_stop_the_build()
     pty.wait_for("go on as plain lines");
     pty.keys("l");
     pty.wait_alternate(false);
+    pty.wait_signals();
     pty.keys("\x1a");
     pty.wait_for("Stopped");
     pty.keys("fg\r");
