@@ -81,11 +81,6 @@ fn work(store: &Store, number: u64) {
 
 #[test]
 fn the_power_may_go_at_any_moment() {
-    let found = Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
-    if !found {
-        println!("skipped: needs strace");
-        return;
-    }
     let (dir, cuts) = (TempDir::new().unwrap(), count_of("LARDER_TEST_CUTS", 30));
     let (path, trace) = (dir.path().join("cache"), dir.path().join("trace"));
     fs::create_dir(&path).unwrap();
@@ -96,7 +91,7 @@ fn the_power_may_go_at_any_moment() {
         .args(["--exact", "store::tests::power::works_for_a_while", "--ignored"])
         .env(WORKS_IN, &path)
         .output()
-        .unwrap();
+        .expect("tests/run installs strace");
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
     let calls = calls(&fs::read_to_string(&trace).unwrap());
