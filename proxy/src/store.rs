@@ -8,6 +8,7 @@ mod damage;
 mod entry;
 mod headers;
 mod index;
+mod parts;
 mod promise;
 mod rebuild;
 mod recover;

@@ -21,6 +21,9 @@ pub struct Keep {
     pub max_age: Option<Duration>,
     /// Least bytes that are to stay free on the file system.
     pub min_free: Option<u64>,
+    /// Largest object that is fetched whole when a range of it is asked for; `None` for 256 MiB. It is never more than
+    /// an eighth of the cache's limit and half of what is free.
+    pub whole_for_range: Option<u64>,
 }
 
 /// The limits, and when they were last looked at.
@@ -38,7 +41,7 @@ impl Room {
         change(&mut self.keep.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn keep(&self) -> Keep {
+    pub(super) fn keep(&self) -> Keep {
         *self.keep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

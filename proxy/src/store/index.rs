@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 
 use super::blob::SealedBlob;
 use super::damage::{self, Damage};
-use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers, seal};
+use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers, parts, seal};
 use crate::cache::key::hash16;
 use crate::flow::Class;
 
 /// Variants kept for one URL.
 const MAX_VARIANTS: i64 = 16;
+/// Parts of objects kept for one URL.
+const MAX_PARTS: i64 = 64;
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
 
@@ -86,6 +88,7 @@ impl Store {
         let blob_id = insert_blob(&transaction, blob.digest(), blob.size(), millis(draft.responded))?;
         let (id, replaced) = insert_entry(&transaction, draft, blob_id, blob.digest(), blob.size())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
+        unused.extend(parts::remove_superseded(&transaction, id, draft, blob.size())?);
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
@@ -229,7 +232,7 @@ pub(super) fn insert_entry(
     size: u64,
 ) -> rusqlite::Result<(i64, Option<i64>)> {
     let vary = encode_vary(&draft.vary);
-    let variant = hash16(vary.as_bytes());
+    let variant = variant(&vary, draft.part);
     let old = transaction
         .prepare_cached("SELECT blob FROM entry WHERE key = ?1 AND variant = ?2")?
         .query_row(params![&draft.key[..], &variant[..]], |row| row.get(0))
@@ -285,17 +288,28 @@ pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
-pub(super) fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
-    let count: i64 = transaction
-        .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1 AND pinned = 0")?
-        .query_row([&key[..]], |row| row.get(0))?;
-    if count <= MAX_VARIANTS {
-        return Ok(Vec::new());
+/// What tells the entries of one URL apart: what they vary on, and where a part begins.
+fn variant(vary: &str, part: Option<Part>) -> [u8; 16] {
+    match part.filter(|part| part.from > 0) {
+        None => hash16(vary.as_bytes()),
+        Some(part) => hash16(format!("{vary}\0{}", part.from).as_bytes()),
     }
-    let excess = format!("FROM entry WHERE key = ?1 AND pinned = 0 ORDER BY responded LIMIT {}", count - MAX_VARIANTS);
-    let blobs = ids(transaction, &format!("SELECT blob {excess}"), key)?;
-    transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
+}
+
+/// Removes the oldest variants and the oldest parts beyond their limits, but for pinned ones; returns the blobs they
+/// named.
+pub(super) fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+    let mut blobs = Vec::new();
+    for (what, limit) in [("part_from IS NULL", MAX_VARIANTS), ("part_from IS NOT NULL", MAX_PARTS)] {
+        let those = format!("FROM entry WHERE key = ?1 AND pinned = 0 AND {what}");
+        let count: i64 =
+            transaction.prepare_cached(&format!("SELECT count(*) {those}"))?.query_row([&key[..]], |row| row.get(0))?;
+        if count > limit {
+            let excess = format!("{those} ORDER BY responded LIMIT {}", count - limit);
+            blobs.extend(ids(transaction, &format!("SELECT blob {excess}"), key)?);
+            transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
+        }
+    }
     Ok(blobs)
 }
 
