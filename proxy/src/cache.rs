@@ -26,6 +26,7 @@ mod report;
 mod room;
 mod shape;
 mod shelf;
+mod spill;
 mod stored;
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-use http::Response;
 use http::header::{IF_RANGE, RANGE};
+use http::{Response, StatusCode};
 use lru::LruCache;
 
 use super::exchange::{Exchange, Followed, ended};
 use super::key::hash16;
+use super::progress::SharedHead;
 use super::report::CacheStatus;
 use super::{Inner, Joined};
 use crate::body::Body;
@@ -23,6 +24,9 @@ pub(super) const SANE: u64 = 256 * 1024 * 1024;
 /// The share of the cache that an object may take for the sake of a range, and the share of what is free on its disk.
 const OF_CACHE: u64 = 8;
 const OF_DISK: u64 = 2;
+
+/// How far ahead of what has arrived a range may begin that waits for it.
+const AHEAD: u64 = 16 * 1024 * 1024;
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 
@@ -86,6 +90,22 @@ impl Exchange {
                 None => false,
             },
             None => self.large || self.inner.is_large(known.or_else(|| self.inner.noted_size(&self.key.hash))),
+        }
+    }
+
+    /// Whether the request is for one range of what an entry is a part of, so that the parts there are may be of use.
+    pub(super) fn is_one_range_of(&self, entry: &Entry) -> bool {
+        matches!(range::wanted(&self.headers, super::stored::total(entry)), range::Wanted::Part(..))
+    }
+
+    /// Whether a range is short, and would have to be waited for until much else has arrived: few clients do.
+    pub(super) fn is_far(&self, head: &SharedHead, available: u64) -> bool {
+        let Some(total) = head.total.filter(|_| head.status == StatusCode::OK && head.base == 0) else { return false };
+        match range::wanted(&self.headers, total) {
+            range::Wanted::Part(from, to) => {
+                to - from <= AHEAD && from > available + AHEAD && condition::range_allowed(&self.headers, &head.headers)
+            }
+            _ => false,
         }
     }
 

@@ -349,6 +349,7 @@ impl Exchange {
 
     fn job(&self, leading: &Leading, stored: Option<Entry>, lead: oneshot::Sender<Lead>) -> Job {
         let alone = self.wants_alone(stored.as_ref());
+        let stored = stored.filter(|entry| !alone || self.is_one_range_of(entry));
         Job {
             inner: self.inner.clone(),
             fetch: leading.fetch.clone(),
@@ -407,6 +408,10 @@ impl Exchange {
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await
             }
             Some(Head::Failed(error)) => self.failed(&error, stored).await,
+            Some(Head::Shared(head)) if self.is_far(&head, progress.borrow().available) => {
+                let why = "a short range far behind what has arrived of the whole";
+                self.inner.pass(self.request(), self.context.clone(), Outcome::Miss, why).await
+            }
             Some(Head::Shared(head)) if leading || self.selects(&head.vary, &head.headers) => {
                 self.arriving(&head, progress, mine).await
             }

@@ -6,6 +6,7 @@ mod faults;
 mod joining;
 mod parts;
 mod promises;
+mod ranges;
 mod serving;
 mod users;
 

@@ -23,12 +23,12 @@ pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.st
     entry.part_from, entry.part_total, entry.run, entry.build, entry.step, entry.route, entry.source, entry.rule, entry.seal";
 
 impl Store {
-    /// The stored responses of a URL, the newest first.
+    /// The stored responses of a URL, the newest first; of one moment those that are for fewer requests.
     pub fn lookup(&self, key: &[u8; 16]) -> Result<Vec<Entry>, StoreError> {
         let index = self.read_index();
         let mut statement = index.prepare_cached(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
-             WHERE entry.key = ?1 ORDER BY entry.responded DESC"
+             WHERE entry.key = ?1 ORDER BY entry.responded DESC, length(entry.vary) DESC, entry.id DESC"
         ))?;
         let rows = statement.query_map([&key[..]], |row| Ok(intact(row)))?;
         let found: Vec<Option<Entry>> = rows.collect::<Result<_, _>>()?;
