@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::aside::redirected;
 use super::exchange::Exchange;
 use super::fetch::Lead;
 use super::file_body::FileBody;
@@ -19,10 +20,13 @@ use super::shape::{Payload, Shape, shape};
 use super::shelf::{Content, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty};
-use crate::flow::Outcome;
+use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
 use crate::store::{Entry, Touch};
+
+/// Why a part cannot be given again.
+pub(super) const PART: &str = "only a part of it was fetched";
 
 /// Bytes of an object that are held, and where.
 type Held = (Span, Content);
@@ -47,6 +51,14 @@ impl Exchange {
             self.outcome(Outcome::Coalesced, "joined a fetch under way".to_owned(), None);
             Some(self.context.flow.clone())
         };
+        let mut answered = Answered::of(head.status.as_u16(), &head.headers, &head.vary, self.verdict.nature);
+        answered.location = redirected(&self.key.url, &head.headers);
+        self.context.flow.update(|flow| {
+            flow.authorized |= is_bound(&head.vary);
+            // A short body may be whole by now.
+            answered.size = flow.answer.take().and_then(|whole| whole.size).or(head.total);
+            flow.answer = Some(Box::new(answered));
+        });
         let said = CacheStatus::forwarded(self.forward).answered(head.status);
         let said = CacheStatus { stored: leading.then_some(true), collapsed: !leading, ..said };
         said.append_to(&mut headers);
@@ -94,9 +106,11 @@ impl Exchange {
         headers.insert(AGE, HeaderValue::from(age));
         CacheStatus { ttl: time_left(&judged, age), ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
-        if entry.draft.part.is_none() {
-            flow.update(|flow| flow.digest = Some(entry.digest.to_string()));
-        }
+        flow.update(|flow| {
+            flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
+            flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
+            flow.answer = Some(Box::new(self.kept(entry)));
+        });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(&held, from, to);
         let body = match payload {
@@ -128,6 +142,25 @@ impl Exchange {
             }
         }
         Some(held)
+    }
+
+    /// A stored answer as it can be given again.
+    fn kept(&self, entry: &Entry) -> Answered {
+        let draft = &entry.draft;
+        let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, self.verdict.nature);
+        answered.size = Some(total(entry));
+        answered.lost = draft.part.map(|_| PART.to_owned());
+        answered.location = redirected(&draft.url, &draft.headers);
+        answered
+    }
+
+    /// Notes an answer that is not stored, unless it was set aside.
+    pub(super) fn lost(&self, response: &Response<Body>, why: &str) {
+        let mut answered = Answered::of(response.status().as_u16(), response.headers(), &[], self.verdict.nature);
+        answered.lost = Some(format!("it was not kept: {why}"));
+        self.context.flow.update(|flow| {
+            flow.answer.get_or_insert_with(|| Box::new(answered));
+        });
     }
 
     async fn content(&self, entry: &Entry) -> Option<Content> {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::borrow::{Audience, audience};
 use super::follow::{self, Arrived, Follow};
 use super::learn::Reading;
-use super::part::Span;
+use super::part::{Span, as_whole};
 use super::progress::{End, Fetch, Head, SharedHead};
 use super::promises::Known;
 use super::refuted::Again;
@@ -174,9 +174,11 @@ impl Job {
             }
         }
         if status.is_redirection() && self.follow() != Follow::Never {
+            let response = self.set_aside(response).await;
             return self.hand_over(response, "a redirect to a package is not stored");
         }
         if status == StatusCode::NOT_FOUND && matches!(self.verdict.class, Class::Index | Class::Package) {
+            let response = self.set_aside(response).await;
             let response = self.note_absence(response, responded).await;
             return self.hand_over(response, "upstream does not have it");
         }
@@ -193,7 +195,10 @@ impl Job {
                     "a part that is not the one asked for, or that nobody could tell later what it belongs to",
                 );
             }
-            Err(why) => return self.hand_over(response, why),
+            Err(why) => {
+                let response = self.set_aside(response).await;
+                return self.hand_over(response, why);
+            }
         };
         let bound = audience == Audience::Bearer;
         let Some(vary) = self.inner.credentials.fields(&self.request, response.headers(), bound) else {
@@ -426,7 +431,13 @@ impl Transfer {
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
-        self.context.flow.update(|flow| flow.digest = Some(writer.digest().to_string()));
+        let part = self.draft.part;
+        self.context.flow.update(|flow| {
+            flow.digest = part.is_none().then(|| writer.digest().to_string());
+            let answer = flow.answer.get_or_insert_default();
+            answer.size = Some(part.map_or(writer.size(), |part| part.total));
+            answer.lost = part.map(|_| super::answer::PART.to_owned());
+        });
         let Self { inner, fetch, context, draft, learns, again, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.
@@ -474,15 +485,6 @@ async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
         }
     }
     Ok((batch, false))
-}
-
-/// A part with the head that the whole would have.
-fn as_whole(mut response: Response<Body>) -> Response<Body> {
-    *response.status_mut() = StatusCode::OK;
-    for name in [CONTENT_RANGE, CONTENT_LENGTH] {
-        response.headers_mut().remove(name);
-    }
-    response
 }
 
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -259,6 +259,15 @@ impl Job {
     }
 }
 
+/// A part with the head that the whole would have.
+pub(super) fn as_whole(mut response: Response<Body>) -> Response<Body> {
+    *response.status_mut() = StatusCode::OK;
+    for name in [CONTENT_RANGE, CONTENT_LENGTH] {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
 fn missing(piece: &Piece) -> Option<Span> {
     match piece {
         Piece::Missing(span) => Some(*span),
