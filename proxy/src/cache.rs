@@ -60,7 +60,7 @@ use self::progress::{Fetch, Progress};
 use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
-pub use self::room::Keep;
+pub use self::room::{Keep, WHOLE_FOR_RANGE};
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::current::Current;

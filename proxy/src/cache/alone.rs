@@ -11,6 +11,7 @@ use super::exchange::{Exchange, Followed, ended};
 use super::key::hash16;
 use super::progress::SharedHead;
 use super::report::CacheStatus;
+use super::room::WHOLE_FOR_RANGE;
 use super::{Inner, Joined};
 use crate::body::Body;
 use crate::flow::Outcome;
@@ -18,9 +19,6 @@ use crate::policy::freshness::Judgement;
 use crate::policy::{condition, range};
 use crate::store::Entry;
 
-/// Largest object that a range of it fetches whole, where nothing else is set. At 100 Mbit/s it takes twenty seconds,
-/// about as long as clients wait for the first byte of a range at its end.
-pub(super) const SANE: u64 = 256 * 1024 * 1024;
 /// The share of the cache that an object may take for the sake of a range, and the share of what is free on its disk.
 const OF_CACHE: u64 = 8;
 const OF_DISK: u64 = 2;
@@ -48,7 +46,7 @@ impl Inner {
     pub(super) fn is_large(&self, size: Option<u64>) -> bool {
         let Some(shelf) = &self.shelf else { return false };
         let keep = shelf.room().keep();
-        let sane = keep.whole_for_range.unwrap_or(SANE).min(keep.max_bytes.unwrap_or(u64::MAX) / OF_CACHE);
+        let sane = keep.whole_for_range.unwrap_or(WHOLE_FOR_RANGE).min(keep.max_bytes.unwrap_or(u64::MAX) / OF_CACHE);
         size.is_some_and(|size| size > sane || shelf.store().free_bytes().is_ok_and(|free| size > free / OF_DISK))
     }
 

@@ -32,7 +32,7 @@ impl Store {
         let Some((blob, size)) = blob else { return Ok(None) };
         let (id, replaced) = insert_entry(&transaction, &draft, blob, *digest, size.cast_unsigned())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob).collect();
-        unused.extend(remove_superseded(&transaction, id, &draft, size.cast_unsigned())?);
+        unused.extend(remove_superseded(&transaction, (id, blob), &draft, size.cast_unsigned())?);
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;

@@ -88,7 +88,7 @@ impl Store {
         let blob_id = insert_blob(&transaction, blob.digest(), blob.size(), millis(draft.responded))?;
         let (id, replaced) = insert_entry(&transaction, draft, blob_id, blob.digest(), blob.size())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
-        unused.extend(parts::remove_superseded(&transaction, id, draft, blob.size())?);
+        unused.extend(parts::remove_superseded(&transaction, (id, blob_id), draft, blob.size())?);
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
@@ -290,7 +290,7 @@ pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<(
 
 /// What tells the entries of one URL apart: what they vary on, and where a part begins.
 fn variant(vary: &str, part: Option<Part>) -> [u8; 16] {
-    match part.filter(|part| part.from > 0) {
+    match part {
         None => hash16(vary.as_bytes()),
         Some(part) => hash16(format!("{vary}\0{}", part.from).as_bytes()),
     }

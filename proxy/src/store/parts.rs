@@ -18,11 +18,11 @@ fn supersedes(draft: &Draft, size: u64, old: &Entry) -> bool {
     }
 }
 
-/// Removes what a new entry makes superfluous, and returns the blobs that were named. Whether one of them was pinned goes
-/// over to the new one.
+/// Removes what a new entry makes superfluous, or itself where it is a part of what is there whole, and returns the blobs
+/// that were named. Whether one of them was pinned goes over to the new one.
 pub(super) fn remove_superseded(
     transaction: &Transaction<'_>,
-    id: i64,
+    (id, blob): (i64, i64),
     draft: &Draft,
     size: u64,
 ) -> rusqlite::Result<Vec<i64>> {
@@ -38,14 +38,22 @@ pub(super) fn remove_superseded(
     );
     let mut statement = transaction.prepare(&sql)?;
     let mut rows = statement.query(params![&draft.key[..], id, encode_vary(&draft.vary)])?;
-    let mut gone = Vec::new();
+    let (mut gone, mut covered) = (Vec::new(), false);
     while let Some(row) = rows.next()? {
         // A damaged row is left to those who count them.
-        if let Some(old) = intact(row).filter(|old| supersedes(draft, size, old)) {
+        let Some(old) = intact(row) else { continue };
+        let same = condition::same_state(&draft.headers, &old.draft.headers);
+        covered |= draft.part.is_some() && old.draft.part.is_none() && same;
+        if supersedes(draft, size, &old) {
             gone.push((old.id, old.pinned, row.get::<_, i64>(23)?));
         }
     }
     drop(rows);
+    if covered {
+        // The whole has come meanwhile.
+        transaction.execute("DELETE FROM entry WHERE id = ?1", [id])?;
+        return Ok(vec![blob]);
+    }
     for (old, pinned, _) in &gone {
         transaction.execute("DELETE FROM entry WHERE id = ?1", [old])?;
         if *pinned {

@@ -229,7 +229,7 @@ async fn what_is_not_the_range_asked_for_is_not_stored() {
         .with("content-length", "999")
         .with("etag", "\"1\"");
     let ignored = whole("\"1\"");
-    for (reply, status) in [(other, 206), (long, 206), (ignored, 200), (Reply::new(404, "gone"), 404)] {
+    for (reply, status) in [(other, 206), (long, 206), (ignored, 200), (Reply::new(500, "broken"), 500)] {
         let bed = bed();
         bed.origin.reply(IMAGE, whole("\"1\""));
         bed.origin.reply(IMAGE, reply);
@@ -296,6 +296,32 @@ async fn who_wants_the_whole_does_not_suffer_from_who_wants_a_range() {
     assert!(answer.body == Ok(object()) && ranged.body == Ok(object().slice(..10)));
     bed.settle().await;
     assert_eq!(held(&bed), [(0, TOTAL as u64)]);
+}
+
+#[tokio::test]
+async fn a_part_that_comes_after_the_whole_is_not_kept() {
+    let bed = bed();
+    first(&bed, 400_000, 500_000).await;
+    let (reply, sender) = part(0, 10, "\"1\"").drip();
+    bed.origin.reply(IMAGE, reply);
+    let late = bed.call("GET", IMAGE, &[("range", "bytes=0-9")]).await;
+    for (from, to) in [(0, 400_000), (500_000, TOTAL)] {
+        bed.origin.reply(IMAGE, part(from, to, "\"1\""));
+    }
+    let answer = read(bed.call("GET", IMAGE, &[]).await).await;
+    assert!(answer.body == Ok(object()));
+    let whole_is_stored = async {
+        while held(&bed) != [(0, TOTAL as u64)] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), whole_is_stored).await.unwrap();
+    sender.send(Ok(object().slice(..10))).await.unwrap();
+    drop(sender);
+    assert!(read(late).await.body == Ok(object().slice(..10)));
+    bed.settle().await;
+    assert_eq!(held(&bed), [(0, TOTAL as u64)]);
+    bed.assert_sound();
 }
 
 #[tokio::test]
