@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
+pub use self::credential::is_credential;
 use self::credential::Credentials;
 use self::exchange::Exchange;
 use self::fetch::Job;
@@ -55,6 +56,7 @@ use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
+pub(crate) use self::shape::to_store;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::flow::{FlowRecorder, Outcome};
