@@ -7,6 +7,7 @@ use crate::error::ConfigError;
 use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
+use crate::upstream::anonymize::Anonymize;
 use crate::upstream::route::UpstreamProxy;
 
 /// Settings of a [`crate::proxy::Proxy`].
@@ -22,6 +23,8 @@ pub struct Config {
     pub mode: crate::cache::Mode,
     /// Proxies of the user's own network, and the hosts reached without them.
     pub upstream_proxy: UpstreamProxy,
+    /// Whether requests upstream are made to tell less of who asks, and how.
+    pub anonymize: Option<Anonymize>,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
     /// Names and URL prefixes fetched from elsewhere.
@@ -49,6 +52,7 @@ impl Config {
             ca_dir: ca_dir.into(),
             mode: crate::cache::Mode::Cache,
             upstream_proxy: UpstreamProxy::default(),
+            anonymize: None,
             extra_roots: Vec::new(),
             mirrors: Vec::new(),
             rules: Vec::new(),

@@ -96,6 +96,7 @@ impl Net {
         protocols: Option<&HeaderValue>,
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        self.anonymize(&mut parts.headers);
         let stream = plan.way.connector.http1(plan.tls, &plan.host, plan.port).await?;
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
             let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);

@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::anonymize::Anonymize;
 use super::connector::{Connector, Io};
 use super::dial::Dialer;
 use super::failure::{Again, ClientError, again, failure};
 use super::first_contact::FirstContact;
 use super::idle_body::IdleBody;
+use super::observe::{Event, note};
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, UpstreamProxy, target};
 use super::tls::OriginTls;
@@ -28,6 +30,7 @@ use crate::hop_by_hop;
 use crate::mirror::MirrorMap;
 use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
+use crate::redact;
 
 /// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -48,6 +51,7 @@ pub(super) struct Net {
     /// For registries among the mirrors.
     pub(super) tokens: Tokens,
     proxy: Arc<UpstreamProxy>,
+    anonymize: Option<Anonymize>,
     pub(super) timeouts: Timeouts,
 }
 
@@ -88,7 +92,8 @@ impl NetworkOrigin {
             guarded,
         };
         let (guarded, trusted) = (Way::new(connector(true)), Way::new(connector(false)));
-        let net = Net { guarded, trusted, mirrors, tokens: Tokens::default(), proxy, timeouts: config.timeouts };
+        let (anonymize, timeouts) = (config.anonymize.clone(), config.timeouts);
+        let net = Net { guarded, trusted, mirrors, tokens: Tokens::default(), proxy, anonymize, timeouts };
         Self { net: Arc::new(net) }
     }
 
@@ -142,6 +147,7 @@ impl Net {
         let plan = self.plan(&parts.uri, guarded, flow)?;
         let upload = Upload::new(body, parts.headers.contains_key(EXPECT), flow.clone());
         prepare(&mut parts, plan.plain_proxy());
+        self.anonymize(&mut parts.headers);
         let limit = limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
         let (error, said) = match self.attempt(&plan, &parts, &upload, limit, flow).await {
             Ok(response) => return Ok(response),
@@ -154,6 +160,13 @@ impl Net {
         }
     }
 
+    /// Takes out of a request what tells who asks, where the settings say so.
+    pub(super) fn anonymize(&self, headers: &mut HeaderMap) {
+        if let Some(anonymize) = &self.anonymize {
+            anonymize.apply(headers);
+        }
+    }
+
     /// Where a request goes, by which way.
     pub(super) fn plan<'a>(&'a self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan<'a>, UpstreamError> {
         let (host, port, tls) = target(uri).ok_or_else(|| UpstreamError {
@@ -162,6 +175,7 @@ impl Net {
             retryable: false,
         })?;
         let proxy = self.proxy.route(tls, host, port);
+        note(|| Event::Asked { url: redact::url(&uri.to_string()), way: self.way_name(tls, host, port) });
         let hop = proxy.map_or((host, port), |proxy| (proxy.host.as_str(), proxy.port));
         flow.asks(authority(hop.0, hop.1));
         let way = if guarded { &self.guarded } else { &self.trusted };
@@ -200,6 +214,7 @@ impl Net {
             (own, Some(error))
         })?;
         flow.answered(response.version(), response.status().as_u16());
+        note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
         match (response.status(), plan.plain_proxy()) {
             (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
