@@ -402,6 +402,12 @@ impl Inner {
     }
 }
 
+/// Whether a URL carries user information, or a parameter that is a secret or a signature.
+pub fn carries_secret(url: &str) -> bool {
+    let whole = url.split('#').next().unwrap_or_default();
+    crate::redact::url(url) != whole.strip_suffix('?').unwrap_or(whole)
+}
+
 enum Joined {
     Following(watch::Receiver<Progress>),
     Leading(Leading),

@@ -10,6 +10,7 @@ use larder_proxy::store::{Digest, VaryField};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, Result};
+use crate::history::record::Sha256;
 
 /// What a bundle is, in its manifest.
 pub const ARTIFACT: &str = "application/vnd.larder.bundle.v1+json";
@@ -62,7 +63,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Of a blob without annotations.
+    /// Of a blob, without annotations.
     pub(super) fn new(media_type: &str, digest: &Digest, size: u64) -> Self {
         let digest = format!("sha256:{digest}");
         Self { media_type: media_type.to_owned(), digest, size, annotations: BTreeMap::new(), artifact_type: None }
@@ -112,8 +113,8 @@ pub(super) struct Manifest {
 pub struct Answer {
     /// What the URL names.
     pub class: Class,
-    /// SHA-256 of the body, in hex.
-    pub digest: String,
+    /// SHA-256 of the body.
+    pub digest: Sha256,
     /// When it was fetched.
     pub fetched: Timestamp,
     /// Names and values; a value's characters are bytes.

@@ -96,6 +96,11 @@ impl Arrival {
         };
         Ok(Self { draft, digest, size })
     }
+
+    /// SHA-256 and bytes of its body.
+    pub fn body(&self) -> (Digest, u64) {
+        (self.digest, self.size)
+    }
 }
 
 /// What [`Staging::commit`] came to.
