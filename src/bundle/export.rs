@@ -142,6 +142,17 @@ pub fn plan(store: &Store, wanted: Wanted) -> Result<Plan> {
 }
 
 impl Plan {
+    /// The template that goes into the bundle.
+    pub fn template(&self) -> Option<&TemplateDocument> {
+        self.template.as_ref()
+    }
+
+    /// Whether something in the list of what a run offline cannot repeat is there only since the bundle lacks it.
+    pub fn lacks(&self, lack: &Incomplete) -> bool {
+        let url = lack.url.as_deref();
+        self.missing.iter().any(|missing| Some(missing.url.as_str()) == url)
+    }
+
     fn take(
         &mut self,
         store: &Store,

@@ -258,7 +258,7 @@ impl Split {
             (files..=parts::MOST).map_while(|number| fs::remove_file(parts::path(path, number)).ok()).for_each(drop);
         }
         let mut placed = Vec::new();
-        let mut place_all = || {
+        let place_all = || {
             for (number, (file, _)) in self.done.into_iter().enumerate() {
                 let path = parts::path(path, number + 1);
                 place(file, &path)?;
