@@ -202,7 +202,7 @@ impl Store {
     }
 }
 
-fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
+pub(super) fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
     let known: Option<(i64, i64)> = transaction
         .prepare_cached("SELECT id, size FROM blob WHERE digest = ?1")?
         .query_row([&digest.0[..]], |row| Ok((row.get(0)?, row.get(1).unwrap_or(0))))
@@ -232,7 +232,7 @@ pub(super) fn insert_entry(
     size: u64,
 ) -> rusqlite::Result<(i64, Option<i64>)> {
     let vary = encode_vary(&draft.vary);
-    let variant = variant(&vary, draft.part);
+    let variant = variant(&draft.vary, draft.part);
     let old = transaction
         .prepare_cached("SELECT blob FROM entry WHERE key = ?1 AND variant = ?2")?
         .query_row(params![&draft.key[..], &variant[..]], |row| row.get(0))
@@ -286,14 +286,6 @@ pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<(
         entry.pinned
     ])?;
     Ok(())
-}
-
-/// What tells the entries of one URL apart: what they vary on, and where a part begins.
-fn variant(vary: &str, part: Option<Part>) -> [u8; 16] {
-    match part {
-        None => hash16(vary.as_bytes()),
-        Some(part) => hash16(format!("{vary}\0{}", part.from).as_bytes()),
-    }
 }
 
 /// Removes the oldest variants and the oldest parts beyond their limits, but for pinned ones; returns the blobs they
@@ -432,6 +424,15 @@ fn class_named(name: &str) -> Class {
         .into_iter()
         .find(|class| class.as_str() == name)
         .unwrap_or(Class::Other)
+}
+
+/// What tells the entries of one URL apart: what they vary on, and where a part begins.
+pub(super) fn variant(vary: &[VaryField], part: Option<Part>) -> [u8; 16] {
+    let vary = encode_vary(vary);
+    match part {
+        None => hash16(vary.as_bytes()),
+        Some(part) => hash16(format!("{vary}\0{}", part.from).as_bytes()),
+    }
 }
 
 pub(super) fn encode_vary(vary: &[VaryField]) -> String {
