@@ -453,11 +453,10 @@ impl Transfer {
             // It may have become so meanwhile.
             Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
             Ok(entry) if entry.draft.part.is_some() => inner.join_parts(entry, again.known),
-            Ok(entry) => {
-                if let Some(reading) = reading {
-                    reading.begin(entry);
-                }
-            }
+            Ok(entry) => match reading {
+                Some(reading) => reading.begin(entry),
+                None => inner.config_arrived(&entry.draft.url),
+            },
             Err(error) => inner.warn(&error),
         }
     }
