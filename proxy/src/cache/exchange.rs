@@ -205,6 +205,9 @@ impl Exchange {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
+        if let Some(response) = self.parts_in_place(&mut stored).await {
+            return response;
+        }
         if self.wants_alone(stored.as_ref()) {
             return self.fetch_alone(stored).await;
         }

@@ -284,6 +284,7 @@ impl Job {
             vary: draft.vary.clone(),
             total: part.map_or(total, |part| Some(part.total)),
             base: part.map_or(0, |part| part.from),
+            part: part.is_some(),
             file: writer.file(),
             at: (requested, responded),
             why,
@@ -426,6 +427,7 @@ impl Transfer {
         match writer.check() {
             Err(StoreError::Mismatch(why)) => {
                 tracing::warn!(url = self.draft.url, why, "refused a body that is not the one promised");
+                self.forget_parts().await;
                 return self.refuted(&why).await;
             }
             Err(error) => return self.broken(&error.to_string()),

@@ -279,11 +279,11 @@ fn an_index_of_version_1_is_taken_over() {
 #[test]
 fn which_failures_cost_the_cache_and_not_the_build() {
     use rusqlite::ffi;
-    let of_system = |errno: rustix::io::Errno| {
-        StoreError::io("write", Path::new("x"), io::Error::from_raw_os_error(errno.raw_os_error()))
-    };
-    let of_index = |code| StoreError::Index(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
     use rustix::io::Errno;
+    let of_system =
+        |errno: Errno| StoreError::io("write", Path::new("x"), io::Error::from_raw_os_error(errno.raw_os_error()));
+    let of_index = |code| StoreError::Index(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+
     for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS, Errno::MFILE, Errno::NFILE] {
         assert!(of_system(errno).is_passing(), "{errno}");
     }

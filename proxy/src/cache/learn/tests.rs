@@ -333,10 +333,12 @@ proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         for format in FORMATS {
-            for magic in [&b""[..], &[0x1f, 0x8b, 8], b"\xfd7zXZ\0", &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9"] {
+            for magic in [&b""[..], &[0x1f, 0x8b, 8], b"\xfd7zXZ\0", &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9", &[0x5d, 0, 0]] {
                 let whole = [magic, &bytes].concat();
                 let source = "https://example.org/repodata/info/x";
-                let _ = read(format, &whole[..], source, Some("https://e.org/{crate}"), &mut |_| {});
+                for coding in [None, Some("br")] {
+                    let _ = read(format, &whole[..], coding, source, Some("https://e.org/{crate}"), &mut |_| {});
+                }
             }
         }
     }
@@ -347,7 +349,7 @@ proptest! {
         source in "https?://[a-z.]{1,8}(:80)?/[a-zé%/]{0,20}(dists/|repodata/|info/)?[a-z.]{0,6}",
     ) {
         for format in FORMATS {
-            let _ = read(format, text.as_bytes(), &source, Some(&source), &mut |claim| {
+            let _ = read(format, text.as_bytes(), None, &source, Some(&source), &mut |claim| {
                 let _ = place::key_of(&claim.url);
                 let _ = is_admissible(&Rules::default(), Format::Pypi, &source, &claim.url);
             });
