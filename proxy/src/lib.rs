@@ -22,6 +22,7 @@ pub mod listener;
 mod max_forwards;
 pub mod mirror;
 pub mod origin;
+pub mod pac;
 pub mod policy;
 mod prefixed;
 pub mod proxy;
