@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WebPkiServerVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +14,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::observe::{Event, note};
+use super::witness::Witness;
 use crate::mirror::MirrorMap;
 use crate::origin::{Phase, UpstreamError};
 
@@ -62,7 +65,10 @@ impl OriginTls {
         let connector = TlsConnector::from(self.config(host, port).await?);
         let protocols = alpn.iter().map(|name| name.to_vec()).collect();
         match timeout(self.handshake_timeout, connector.with_alpn(protocols).connect(name, stream)).await {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(stream)) => {
+                tell(host, stream.get_ref().1);
+                Ok(stream)
+            }
             Ok(Err(error)) => Err(fail(phase_of(&error), explain(&error), false)),
             Err(_) => Err(fail(
                 Phase::ConnectTimeout,
@@ -85,6 +91,16 @@ impl OriginTls {
         let config = made.await.map_err(|message| UpstreamError { phase: Phase::Tls, message, retryable: false })?;
         Ok(config.clone())
     }
+}
+
+/// Tells who looks on what was agreed.
+fn tell(host: &str, connection: &ClientConnection) {
+    note(|| Event::Tls {
+        host: host.to_owned(),
+        version: connection.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default(),
+        cipher: connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
+        alpn: connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+    });
 }
 
 fn client_config(extra_roots: &[PathBuf]) -> Result<ClientConfig, String> {
@@ -110,10 +126,14 @@ fn client_config(extra_roots: &[PathBuf]) -> Result<ClientConfig, String> {
             .to_owned());
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| error.to_string())?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Witness(verifier)))
         .with_no_client_auth();
     Ok(config)
 }
