@@ -85,7 +85,7 @@ pub enum Failure {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PacError {
     /// The script could not be had.
-    #[error("the PAC script {place} cannot be read: {reason}")]
+    #[error("the PAC script {place} cannot be used: {reason}; correct upstream_pac, or what it names")]
     Source {
         /// Its file or URL, without a password.
         place: String,

@@ -15,6 +15,11 @@ pub trait Host: Send + Sync + 'static {
     /// The addresses of this machine, the one that most traffic leaves from first.
     fn addresses(&self) -> Vec<IpAddr>;
 
+    /// The domain this machine is in, for WPAD.
+    fn domain(&self) -> Option<String> {
+        None
+    }
+
     /// The time, in the local zone.
     fn now(&self) -> Zoned;
 }
@@ -63,9 +68,23 @@ impl Host for System {
         found
     }
 
+    fn domain(&self) -> Option<String> {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let of_name = || name.split_once('.').map(|(_, domain)| domain.to_owned());
+        let settings = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let of_resolver = || settings.lines().find_map(search_domain);
+        of_name().or_else(of_resolver).filter(|domain| !domain.is_empty())
+    }
+
     fn now(&self) -> Zoned {
         Zoned::now()
     }
+}
+
+/// The domain that a line of resolv.conf(5) names: `domain X`, or the first of `search X Y`.
+fn search_domain(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    matches!(words.next()?, "domain" | "search").then(|| words.next().unwrap_or_default().trim_matches('.').to_owned())
 }
 
 fn source_towards(place: IpAddr) -> Option<IpAddr> {
