@@ -52,6 +52,19 @@ pub enum Source {
     Flag(String),
 }
 
+impl Source {
+    /// How near it is to the user; the nearer wins.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::User(_) => 1,
+            Self::Project(_) => 2,
+            Self::Env(_) => 3,
+            Self::Flag(_) => 4,
+        }
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -111,6 +124,10 @@ pub struct Settings {
     pub net: Sourced<Net>,
     /// Proxy to reach origins through, as a URL. It may hold a password: not to be shown.
     pub upstream_proxy: Sourced<Option<String>>,
+    /// Script that says which proxy to take: a path, a URL (which may hold a password), or `wpad`.
+    pub upstream_pac: Sourced<Option<String>>,
+    /// Whether to go without a proxy where that script gives no route.
+    pub upstream_pac_direct: Sourced<bool>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
     /// Whether requests upstream are made to tell less of who asks.
@@ -380,6 +397,8 @@ impl Layers {
             state_dir: self.get("state_dir", base.state.clone(), path),
             net: self.get("net", Net::Cache, |value| if value.text() == "offline" { Net::Offline } else { Net::Cache }),
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
+            upstream_pac: self.get("upstream_pac", None, |value| Some(text(value)).filter(|place| !place.is_empty())),
+            upstream_pac_direct: self.get("upstream_pac_failure", false, |value| value.text() == "direct"),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self
