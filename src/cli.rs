@@ -266,6 +266,7 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     flags.extend(args.net.map(|net| ("net", word(&net))));
     flags.extend(args.upstream_proxy.clone().map(|url| ("upstream_proxy", url)));
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
+    flags.extend(args.anonymize.then(|| ("anonymize", "true".to_owned())));
     if !args.ca_file.is_empty() {
         let files = args.ca_file.iter().map(|path| path_text(path)).collect::<Result<Vec<_>>>()?;
         flags.push(("ca_files", files.join(":")));

@@ -7,6 +7,7 @@ use crate::error::ConfigError;
 use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
+use crate::upstream::anonymize::Anonymize;
 use crate::upstream::host_tls::HostTls;
 use crate::upstream::route::Upstream;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub mode: crate::cache::Mode,
     /// Proxies of the user's own network, and the hosts reached without them.
     pub upstream: Upstream,
+    /// Whether requests upstream are made to tell less of who asks, and how.
+    pub anonymize: Option<Anonymize>,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
     /// TLS with single hosts: client certificates and pinned keys. The first that covers a host holds.
@@ -52,6 +55,7 @@ impl Config {
             ca_dir: ca_dir.into(),
             mode: crate::cache::Mode::Cache,
             upstream: Upstream::default(),
+            anonymize: None,
             extra_roots: Vec::new(),
             host_tls: Vec::new(),
             mirrors: Vec::new(),

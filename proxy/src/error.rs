@@ -56,6 +56,9 @@ pub enum ConfigError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A `User-Agent` of the user's choice.
+    #[error("`{0}` cannot be sent as User-Agent: it may hold printable ASCII only")]
+    UserAgent(String),
     /// Credentials for a mirror. They are not repeated.
     #[error("the credentials cannot be used: {reason}")]
     Credentials {

@@ -1,7 +1,9 @@
 //! The way to the origin: mirror, route, guard, dial, TLS, exchange.
 
 pub(crate) mod alone;
+pub mod anonymize;
 mod asking;
+pub mod certificates;
 pub(crate) mod choice;
 pub mod client;
 pub(crate) mod connector;
@@ -13,6 +15,7 @@ pub mod host_tls;
 pub(crate) mod idle_body;
 pub(crate) mod mirrored;
 pub mod no_proxy;
+pub mod observe;
 mod origin_stream;
 pub(crate) mod proxy_connect;
 pub(crate) mod proxy_url;
@@ -21,7 +24,7 @@ pub mod route;
 mod socks;
 mod standing;
 pub(crate) mod tls;
-pub mod trace;
 mod upload;
 mod verify;
 mod ways;
+mod witness;

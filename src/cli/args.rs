@@ -96,6 +96,9 @@ pub struct ProxyArgs {
     /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,
+    /// Tell nothing upstream of who asks: no Via, Referer or cookies, and names are resolved by the proxy upstream
+    #[arg(long)]
+    pub anonymize: bool,
     /// Trust these certificates (PEM) upstream, beside the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub ca_file: Vec<PathBuf>,

@@ -6,6 +6,7 @@ use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
 use larder_proxy::rules::{Rules, UserRule};
+use larder_proxy::upstream::anonymize::Anonymize;
 use larder_proxy::upstream::route::Upstream;
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +29,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         Net::Offline => Mode::Offline,
     };
     config.upstream = upstream(settings, env)?;
+    config.anonymize = anonymize(settings)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);
@@ -47,6 +49,13 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         config.tunnel.push(pattern);
     }
     Ok(config)
+}
+
+fn anonymize(settings: &Settings) -> Result<Option<Anonymize>> {
+    let agent = &settings.anonymize_user_agent;
+    let made = Anonymize::new(agent.value.as_deref())
+        .context(|| format!("cannot use anonymize_user_agent ({})", agent.source))?;
+    Ok(Some(made).filter(|_| settings.anonymize.value))
 }
 
 fn user_rules(settings: &Settings) -> Result<Vec<UserRule>> {

@@ -113,6 +113,10 @@ pub struct Settings {
     pub upstream_proxy: Sourced<Option<String>>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
+    /// Whether requests upstream are made to tell less of who asks.
+    pub anonymize: Sourced<bool>,
+    /// The User-Agent that they then have; `None` for the client's own.
+    pub anonymize_user_agent: Sourced<Option<String>>,
     /// Files of CA certificates trusted of origins, besides the system's.
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
@@ -377,6 +381,9 @@ impl Layers {
             net: self.get("net", Net::Cache, |value| if value.text() == "offline" { Net::Offline } else { Net::Cache }),
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
+            anonymize: self.get("anonymize", false, |value| value.text() == "true"),
+            anonymize_user_agent: self
+                .get("anonymize_user_agent", None, |value| Some(text(value)).filter(|agent| !agent.is_empty())),
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),

@@ -112,6 +112,7 @@ impl Net {
         protocols: Option<&HeaderValue>,
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        self.anonymize(&mut parts.headers);
         let Opened { target, stream, .. } = opened;
         let peer = target.url();
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
@@ -155,8 +156,7 @@ impl super::connector::Connector {
         if !target.tls {
             return Ok(stream);
         }
-        let hops = self.route.hops.len();
-        Ok(Box::new(self.tls(hops, &target.host, target.port, stream, &[b"http/1.1"]).await?))
+        Ok(Box::new(self.reach.tls.handshake(&target.host, target.port, stream, &[b"http/1.1"]).await?))
     }
 }
 

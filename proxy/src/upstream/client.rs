@@ -9,17 +9,18 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::anonymize::Anonymize;
 use super::asking::{Asking, Label};
-use super::connector::{Connector, Io, Reach};
+use super::connector::{Io, Reach};
 use super::course::Purpose;
 use super::dial::Dialer;
 use super::failure::{Failed, failure};
 use super::idle_body::IdleBody;
+use super::observe::{Event, note};
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, Route, Target, Upstream};
 use super::standing::Standings;
 use super::tls::OriginTls;
-use super::trace::Trace;
 use super::upload::{Reading, Upload};
 use super::ways::{Way, Ways};
 use crate::body::Body;
@@ -43,6 +44,7 @@ pub(super) struct Net {
     pub(super) mirrors: MirrorMap,
     /// For registries among the mirrors.
     pub(super) tokens: Tokens,
+    anonymize: Option<Anonymize>,
     pub(super) timeouts: Timeouts,
 }
 
@@ -60,6 +62,7 @@ impl NetworkOrigin {
             upstream: config.upstream.clone(),
             mirrors,
             tokens: Tokens::default(),
+            anonymize: config.anonymize.clone(),
             timeouts: config.timeouts,
         };
         Self { net: Arc::new(net) }
@@ -79,13 +82,6 @@ impl NetworkOrigin {
     /// The ways to a target, in the order of the settings.
     pub async fn candidates(&self, target: &Target) -> Result<Vec<Route>, UpstreamError> {
         self.net.upstream.candidates(target).await
-    }
-
-    /// Makes a connection to a target by a route as for a request, tells of each step, and gives it up. An `http` URL
-    /// by an HTTP proxy ends there: it is the proxy that goes on.
-    pub async fn try_out(&self, target: &Target, route: &Route, trace: Arc<dyn Trace>) -> Result<(), UpstreamError> {
-        let connector = self.net.ways.connector(route, false);
-        Connector { trace: Some(trace), ..connector }.try_out(target).await
     }
 
     /// The public URI of one that lies at a mirror; see [`MirrorMap::public`].
@@ -113,6 +109,13 @@ impl NetworkOrigin {
 }
 
 impl Net {
+    /// Takes out of a request what tells who asks, where the settings say so.
+    pub(super) fn anonymize(&self, headers: &mut HeaderMap) {
+        if let Some(anonymize) = &self.anonymize {
+            anonymize.apply(headers);
+        }
+    }
+
     /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
     pub(super) async fn attempt(
         &self,
@@ -148,6 +151,7 @@ impl Net {
             (own, Some(error))
         })?;
         flow.answered(response.version(), response.status().as_u16());
+        note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
         match (response.status(), plan.plain_proxy()) {
             (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {

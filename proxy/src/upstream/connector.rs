@@ -11,9 +11,7 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 
-use super::client::authority;
 use super::dial::Dialer;
 use super::origin_stream::OriginStream;
 use super::proxy_connect;
@@ -21,7 +19,6 @@ use super::route::{ProxyKind, ProxyUrl, Route, Target};
 use super::socks::{self, Destination};
 use super::standing::{Part, Standings};
 use super::tls::OriginTls;
-use super::trace::{Step, Trace, What};
 use crate::mirror::health::Failure;
 use crate::origin::{Phase, UpstreamError};
 
@@ -53,7 +50,6 @@ pub(crate) struct Connector {
     pub(super) reach: Arc<Reach>,
     pub(super) route: Arc<Route>,
     pub(super) guarded: bool,
-    pub(super) trace: Option<Arc<dyn Trace>>,
 }
 
 /// How far to go.
@@ -115,10 +111,10 @@ impl Connector {
     ) -> Result<Box<dyn Io>, UpstreamError> {
         let hops = &self.route.hops;
         let Some(first) = hops.first() else {
-            return Ok(Box::new(self.dial(host, port, self.guarded).await?));
+            return Ok(Box::new(self.reach.dialer.dial(host, port, self.guarded).await?));
         };
         // The user's configuration names the proxy, so the guard has no say in its address, except that it is not us.
-        let dialled = self.dial(&first.host, first.port, false).await.map_err(|error| UpstreamError {
+        let dialled = self.reach.dialer.dial(&first.host, first.port, false).await.map_err(|error| UpstreamError {
             message: format!("the upstream proxy {first} cannot be reached: {}", error.message),
             ..error
         })?;
@@ -126,7 +122,7 @@ impl Connector {
         for (index, hop) in hops.iter().enumerate() {
             stage.store(index * 2, Ordering::Relaxed);
             if hop.kind == ProxyKind::Https {
-                let opened = self.tls(index, &hop.host, hop.port, stream, &PROXY_ALPN).await;
+                let opened = self.reach.tls.handshake(&hop.host, hop.port, stream, &PROXY_ALPN).await;
                 stream = Box::new(opened.map_err(|error| UpstreamError {
                     message: format!("the upstream proxy {hop} cannot be used: {}", error.message),
                     ..error
@@ -134,50 +130,30 @@ impl Connector {
             }
             stage.store(index * 2 + 1, Ordering::Relaxed);
             stream = match hops.get(index + 1) {
-                Some(next) => self.through(index, stream, &next.host, next.port, false).await?,
+                Some(next) => self.through(hop, stream, &next.host, next.port, false).await?,
                 None if until == Until::LastProxy => stream,
-                None => self.through(index, stream, host, port, self.guarded).await?,
+                None => self.through(hop, stream, host, port, self.guarded).await?,
             };
         }
         Ok(stream)
     }
 
-    async fn dial(&self, host: &str, port: u16, guarded: bool) -> Result<tokio::net::TcpStream, UpstreamError> {
-        let begin = Instant::now();
-        let dialled = self.reach.dialer.dial(host, port, guarded).await;
-        let address = dialled.as_ref().ok().and_then(|stream| stream.peer_addr().ok());
-        self.tell(0, begin, &dialled, || What::Dial { host: host.to_owned(), port, address });
-        dialled
-    }
-
     /// Asks a proxy for a connection to `host:port`.
     async fn through(
         &self,
-        index: usize,
+        proxy: &ProxyUrl,
         mut stream: Box<dyn Io>,
         host: &str,
         port: u16,
         guarded: bool,
     ) -> Result<Box<dyn Io>, UpstreamError> {
-        let proxy = &self.route.hops[index];
         let limit = self.reach.dialer.connect_timeout * 3;
-        let begin = Instant::now();
-        let mut address = None;
-        let opened: Result<Box<dyn Io>, UpstreamError> = if proxy.kind.is_http() {
-            proxy_connect::connect(stream, proxy, host, port, limit).await.map(|stream| Box::new(stream) as Box<dyn Io>)
-        } else {
-            match self.destination(proxy, host, port, guarded).await {
-                Ok(to) => {
-                    if let Destination::Address(found) = to {
-                        address = Some(std::net::SocketAddr::new(found, port));
-                    }
-                    socks::connect(&mut stream, proxy, &to, port, limit).await.map(|()| stream)
-                }
-                Err(error) => Err(error),
-            }
-        };
-        self.tell(index, begin, &opened, || What::Tunnel { to: authority(host, port), address });
-        opened
+        if proxy.kind.is_http() {
+            return Ok(Box::new(proxy_connect::connect(stream, proxy, host, port, limit).await?));
+        }
+        let to = self.destination(proxy, host, port, guarded).await?;
+        socks::connect(&mut stream, proxy, &to, port, limit).await?;
+        Ok(stream)
     }
 
     /// What a SOCKS proxy is told: the name where it finds the address itself, and may. What is found here goes by
@@ -199,31 +175,6 @@ impl Connector {
         // Any proxy has IPv4, and not every one IPv6.
         let best = found.iter().find(|address| address.is_ipv4()).or(found.first());
         Ok(best.map_or_else(|| Destination::Name(host.to_owned()), |best| Destination::Address(best.ip())))
-    }
-
-    /// Shakes hands with an origin, or with the proxy of this number.
-    pub(super) async fn tls(
-        &self,
-        index: usize,
-        host: &str,
-        port: u16,
-        stream: Box<dyn Io>,
-        alpn: &[&[u8]],
-    ) -> Result<TlsStream<Box<dyn Io>>, UpstreamError> {
-        if self.trace.is_none() {
-            return self.reach.tls.handshake(host, port, stream, alpn).await;
-        }
-        let begin = Instant::now();
-        let (seen, shaken) = self.reach.tls.watched(host, port, stream, alpn).await;
-        self.tell(index, begin, &shaken, || What::Tls(seen));
-        shaken
-    }
-
-    fn tell<T>(&self, hop: usize, begin: Instant, outcome: &Result<T, UpstreamError>, what: impl FnOnce() -> What) {
-        if let Some(trace) = &self.trace {
-            let outcome = outcome.as_ref().map(drop).map_err(|error| error.message.clone());
-            trace.step(Step { hop, what: what(), took: begin.elapsed(), outcome });
-        }
     }
 
     /// The error where a way is not open in time.
@@ -272,7 +223,7 @@ impl Connector {
             return Ok(OriginStream { io: self.open(host, port, until).await?, h2: false, proxied });
         }
         let stream = self.tunnel(host, port).await?;
-        let stream = self.tls(self.route.hops.len(), host, port, stream, &ALPN).await?;
+        let stream = self.reach.tls.handshake(host, port, stream, &ALPN).await?;
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(OriginStream { io: Box::new(stream), h2, proxied: false })
     }

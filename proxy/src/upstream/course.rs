@@ -17,6 +17,7 @@ use super::asking::{Asking, Taken};
 use super::client::{Net, Plan, authority, prepare};
 use super::connector::{HURRY, Io};
 use super::failure::{Again, Failed, again};
+use super::observe::{Event, note};
 use super::route::{ProxyUrl, Route, Target};
 use super::standing::Part;
 use super::upload::Upload;
@@ -26,6 +27,7 @@ use crate::identity::Identity;
 use crate::in_flight::Flows;
 use crate::mirror::health::Failure;
 use crate::origin::{Phase, UpstreamError};
+use crate::redact;
 
 /// What a connection is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ struct Tried {
 
 impl Tried {
     fn pass_over(&mut self, route: &Route, error: UpstreamError) {
+        note(|| Event::WayFailed { way: route.to_string(), why: error.message.clone() });
         self.passed.push(format!("{route}: {}", error.message));
         self.error.get_or_insert(error);
     }
@@ -91,11 +94,13 @@ impl Net {
         let is_repeatable = body.is_end_stream() && parts.method.is_safe();
         let upload = Upload::new(body, parts.headers.contains_key(EXPECT), asking.flow.clone());
         prepare(&mut parts);
+        self.anonymize(&mut parts.headers);
         let mut tried = Tried::default();
         let last = routes.len().saturating_sub(1);
         for (index, route) in routes.into_iter().enumerate() {
             let hurry = (index < last).then_some(self.timeouts.patience);
             asking.goes(&target, &route, &tried.passed);
+            note(|| Event::Asked { url: redact::url(&target.url()), way: route.to_string() });
             let plan = self.plan(&target, &route, asking.guarded);
             match self.by(&plan, &parts, &upload, asking, hurry.map(|hurry| (hurry, is_repeatable))).await {
                 Ok(answer) if hurry.is_some() && is_repeatable && is_of_gateway(&plan, &answer) => {

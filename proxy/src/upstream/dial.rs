@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::observe::{Event, note};
 use crate::guard::{Guard, loose_ipv4};
 use crate::origin::{Phase, UpstreamError};
 
@@ -36,6 +37,7 @@ impl Dialer {
         guarded: bool,
     ) -> Result<Vec<SocketAddr>, UpstreamError> {
         let addresses = self.resolve(host, port).await?;
+        note(|| Event::Resolved { host: host.to_owned(), addresses: addresses.clone() });
         let mut refused = None;
         let mut allowed = Vec::new();
         for address in addresses {
@@ -95,6 +97,7 @@ impl Dialer {
                 Ok(Ok(stream)) => {
                     // Without it, small requests wait for the peer's delayed acknowledgement.
                     let _ = stream.set_nodelay(true);
+                    note(|| Event::Connected { host: host.to_owned(), address: *address, failed: causes.clone() });
                     return Ok(stream);
                 }
                 Ok(Err(error)) => {

@@ -161,6 +161,7 @@ impl Net {
         let route = label(mapped, passed).name(&taken.way, &taken.passed);
         context.flow.update(|flow| {
             flow.route = route;
+            flow.authorized |= mapped.target.credentials.is_some();
             flow.upstream_status = Some(response.status().as_u16());
         });
         let response = self.receive(response, mapped.uri.to_string());

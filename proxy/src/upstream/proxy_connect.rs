@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::observe::{Event, note};
 use super::route::ProxyUrl;
 use crate::origin::{Phase, UpstreamError};
 use crate::prefixed::Prefixed;
@@ -59,6 +60,12 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     };
     let head = buffer.split_to(end);
     let head = String::from_utf8_lossy(&head);
+    note(|| Event::Proxy {
+        proxy: proxy.to_string(),
+        asked: format!("CONNECT {authority}"),
+        answer: printable(head.lines().next().unwrap_or_default()),
+        scheme: proxy.login.as_ref().map(|_| "Basic".to_owned()),
+    });
     match status(&head) {
         Some(200..=299) => Ok(Prefixed::new(buffer.freeze(), stream)),
         Some(407) => Err(UpstreamError {

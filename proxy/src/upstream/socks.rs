@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::observe::{Event, note};
 use super::proxy_url::{Login, ProxyKind, ProxyUrl};
 use crate::origin::{Phase, UpstreamError};
 
@@ -48,7 +49,14 @@ pub(super) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     let late = || Err(Failure::of_proxy(format!("did not answer within {} s", limit.as_secs())));
-    timeout(limit, asked).await.unwrap_or_else(|_| late()).map_err(|failure| UpstreamError {
+    let answer = timeout(limit, asked).await.unwrap_or_else(|_| late());
+    note(|| Event::Proxy {
+        proxy: proxy.to_string(),
+        asked: format!("a connection to {} port {port}", shown(to)),
+        answer: answer.as_ref().map_or_else(|failure| failure.what.clone(), |()| "granted".to_owned()),
+        scheme: proxy.login.as_ref().map(|_| "user and password".to_owned()),
+    });
+    answer.map_err(|failure| UpstreamError {
         phase: failure.phase,
         message: format!("the upstream proxy {proxy} {} (asked for {} port {port})", failure.what, shown(to)),
         retryable: true,
@@ -255,7 +263,8 @@ mod tests {
                 assert_eq!(read, asked);
                 // One byte at a time: a reply may come in pieces.
                 for byte in answer {
-                    server.write_all(&[byte]).await.unwrap();
+                    // It may have read enough.
+                    let _ = server.write_all(&[byte]).await;
                     tokio::task::yield_now().await;
                 }
             }

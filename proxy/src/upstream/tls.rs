@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,8 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::host_tls::HostTls;
-use super::trace::Handshake;
-use super::verify::{Seen, Verify};
+use super::observe::{Event, note};
+use super::verify::Verify;
+use super::witness::Witness;
 use crate::mirror::MirrorMap;
 use crate::origin::{Phase, UpstreamError};
 
@@ -67,43 +69,8 @@ impl OriginTls {
         stream: T,
         alpn: &[&[u8]],
     ) -> Result<TlsStream<T>, UpstreamError> {
-        let config = self.config(host, port).await.map_err(unusable)?;
-        self.with(config, host, stream, alpn).await
-    }
-
-    /// The same for whoever wants to know what the peer shows.
-    pub(crate) async fn watched<T: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        host: &str,
-        port: u16,
-        stream: T,
-        alpn: &[&[u8]],
-    ) -> (Handshake, Result<TlsStream<T>, UpstreamError>) {
-        let mut told = Handshake { name: host.to_owned(), ..Handshake::default() };
-        let seen = Seen::default();
-        let config = match self.make(self.indices(host, port), Some(seen.clone())).await {
-            Ok(config) => Arc::new(config),
-            Err(message) => return (told, Err(unusable(message))),
-        };
-        let stream = self.with(config, host, stream, alpn).await;
-        told.certificates = seen.take();
-        if let Ok(stream) = &stream {
-            let (_, session) = stream.get_ref();
-            let suite = session.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
-            let version = session.protocol_version().map(|version| format!("{version:?}").replace("v1_", "v1."));
-            told.protocol = version.zip(suite).map(|(version, suite)| format!("{version} {suite}"));
-            told.alpn = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
-        }
-        (told, stream)
-    }
-
-    async fn with<T: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        config: Arc<ClientConfig>,
-        host: &str,
-        stream: T,
-        alpn: &[&[u8]],
-    ) -> Result<TlsStream<T>, UpstreamError> {
+        let config = self.config(host, port).await;
+        let config = config.map_err(|message| UpstreamError { phase: Phase::Tls, message, retryable: false })?;
         let fail = |phase, cause: String, retryable| UpstreamError {
             phase,
             message: format!("no TLS connection to {host}: {cause}"),
@@ -114,7 +81,10 @@ impl OriginTls {
         let protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let connecting = TlsConnector::from(config).with_alpn(protocols).connect(name, stream);
         match timeout(self.handshake_timeout, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(stream)) => {
+                tell(host, stream.get_ref().1);
+                Ok(stream)
+            }
             Ok(Err(error)) => Err(fail(phase_of(&error), explain(&error), false)),
             Err(_) => Err(fail(
                 Phase::ConnectTimeout,
@@ -138,13 +108,13 @@ impl OriginTls {
         if let Some(config) = known() {
             return Ok(config);
         }
-        let config = Arc::new(self.make(indices, None).await?);
+        let config = Arc::new(self.make(indices).await?);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         // Another may have been quicker; its sessions are the ones to resume.
         Ok(made.entry(indices).or_insert(config).clone())
     }
 
-    async fn make(&self, (roots, own): (usize, Option<usize>), seen: Option<Seen>) -> Result<ClientConfig, String> {
+    async fn make(&self, (roots, own): (usize, Option<usize>)) -> Result<ClientConfig, String> {
         let roots = &self.roots[roots];
         let store = roots.store.get_or_try_init(|| async {
             let files = roots.files.clone();
@@ -152,12 +122,18 @@ impl OriginTls {
         });
         let store = store.await?.clone();
         let own = own.map(|index| self.hosts[index].clone());
-        blocking(move || client_config(store, own.as_ref(), seen)).await
+        blocking(move || client_config(store, own.as_ref())).await
     }
 }
 
-fn unusable(message: String) -> UpstreamError {
-    UpstreamError { phase: Phase::Tls, message, retryable: false }
+/// Tells who looks on what was agreed.
+fn tell(host: &str, connection: &ClientConnection) {
+    note(|| Event::Tls {
+        host: host.to_owned(),
+        version: connection.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default(),
+        cipher: connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
+        alpn: connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+    });
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
@@ -189,19 +165,17 @@ fn read_roots(files: &[PathBuf]) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-fn client_config(roots: Arc<RootCertStore>, own: Option<&HostTls>, seen: Option<Seen>) -> Result<ClientConfig, String> {
+fn client_config(roots: Arc<RootCertStore>, own: Option<&HostTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+    let inner = inner.map_err(|error| error.to_string())?;
     let pins = own.map(|own| own.pins.clone()).unwrap_or_default();
-    let builder = if pins.is_empty() && seen.is_none() {
-        builder.with_root_certificates(roots)
-    } else {
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-        let inner = inner.map_err(|error| error.to_string())?;
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Verify { inner, pins, seen }))
-    };
+    let verifier: Arc<dyn ServerCertVerifier> = if pins.is_empty() { inner } else { Arc::new(Verify { inner, pins }) };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Witness(verifier)));
     match own.and_then(|own| own.identity.as_ref()) {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => {

@@ -1,7 +1,7 @@
-//! The check of a peer's certificate where more than its chain and name counts.
+//! The check of a peer's certificate where its key counts, too.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,23 +10,12 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::host_tls::Pin;
 
-/// What a peer has shown.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen(Arc<Mutex<Vec<CertificateDer<'static>>>>);
-
-impl Seen {
-    pub(super) fn take(&self) -> Vec<CertificateDer<'static>> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Checks chain and name as ever, then the key; and notes what it is shown.
+/// Checks chain and name as ever, then the key.
 #[derive(Debug)]
 pub(super) struct Verify {
     pub(super) inner: Arc<WebPkiServerVerifier>,
-    /// Keys of which the peer's must be one; none for any.
+    /// Keys of which the peer's must be one.
     pub(super) pins: Vec<Pin>,
-    pub(super) seen: Option<Seen>,
 }
 
 #[derive(Debug)]
@@ -58,13 +47,9 @@ impl ServerCertVerifier for Verify {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(seen) = &self.seen {
-            let all = std::iter::once(end_entity).chain(intermediates).map(|one| one.clone().into_owned());
-            *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = all.collect();
-        }
         let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now)?;
         let shown = Pin::of(end_entity);
-        if self.pins.is_empty() || shown.is_some_and(|shown| self.pins.contains(&shown)) {
+        if shown.is_some_and(|shown| self.pins.contains(&shown)) {
             return Ok(verified);
         }
         let wrong = WrongKey { pins: self.pins.len(), shown };
@@ -91,5 +76,9 @@ impl ServerCertVerifier for Verify {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[rustls::DistinguishedName]> {
+        self.inner.root_hint_subjects()
     }
 }

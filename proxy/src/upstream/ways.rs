@@ -47,7 +47,7 @@ impl Ways {
 
     /// Makes connections that belong to no pool.
     pub(super) fn connector(&self, route: &Route, guarded: bool) -> Connector {
-        Connector { reach: self.reach.clone(), route: Arc::new(route.clone()), guarded, trace: None }
+        Connector { reach: self.reach.clone(), route: Arc::new(route.clone()), guarded }
     }
 
     /// How the ways do.

@@ -58,6 +58,13 @@ pub static KEYS: &[Key] = &[
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
     key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
+    key(
+        "anonymize",
+        Kind::Switch,
+        false,
+        "Whether requests upstream tell nothing of who asks: no Via, Forwarded, X-Forwarded-For, Referer or cookies, and no name is resolved here that a proxy upstream can resolve",
+    ),
+    key("anonymize_user_agent", Kind::Text, false, "With `anonymize`: the User-Agent that every request has"),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
     key(

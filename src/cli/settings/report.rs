@@ -19,6 +19,8 @@ impl Settings {
                 (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
             }
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
+            "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
+            "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
             "rules" => (json!(self.rules.value), &self.rules.source),
