@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
 use self::credential::Credentials;
-pub(crate) use self::credential::is_sensitive as is_credential;
+pub use self::credential::is_credential;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
@@ -57,6 +57,7 @@ use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
+pub(crate) use self::shape::to_store;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::current::Current;
@@ -408,6 +409,12 @@ impl Inner {
             tracing::warn!(%error, "the cache failed; downloads go on without it");
         }
     }
+}
+
+/// Whether a URL carries user information, or a parameter that is a secret or a signature.
+pub fn carries_secret(url: &str) -> bool {
+    let whole = url.split('#').next().unwrap_or_default();
+    crate::redact::url(url) != whole.strip_suffix('?').unwrap_or(whole)
 }
 
 enum Joined {
