@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod estimate;
 pub mod log_store;
+pub mod record;
 pub mod recorder;
 pub mod run;
 pub mod run_store;
