@@ -33,7 +33,7 @@ pub(super) use told::Told;
 use trouble::Trouble;
 
 /// How long a question may take altogether.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// The longest wait for a connection, and for the head of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
 

@@ -65,9 +65,7 @@ async fn ask(config: &Config, url: &str, settings: &Settings, env: &Env) -> (Fin
     let told = Told::of(&uri, &look, settings, env).await;
     let finding = match &told.failed {
         None => Finding::ok(ROUTE, told.summary()),
-        Some(failed) => {
-            failed.next.iter().fold(Finding::problem(ROUTE, failed.why.clone()), |finding, next| finding.remedy(next))
-        }
+        Some(failed) => failed.next.iter().fold(Finding::problem(ROUTE, failed.why.clone()), Finding::remedy),
     };
     (finding, told.date)
 }

@@ -59,13 +59,16 @@ fn hanging(lead: &str, text: &str, width: usize, lines: &mut Vec<String>) {
 
 fn one(step: &Step, width: usize, lines: &mut Vec<String>) {
     let time = format!("{:.1} ms", step.milliseconds);
-    let name = if step.works { step.step } else { "FAILED" };
-    let lead = format!("  {name:<11} {time:>8} ");
-    if step.step != "certificate" {
-        return hanging(&lead, &printable(&step.found), width, lines);
+    let lead = format!("  {:<11} {time:>8} ", step.kind);
+    let found = match (step.works, step.found.as_str()) {
+        (true, found) => found.to_owned(),
+        (false, "") => "FAILED".to_owned(),
+        (false, found) => format!("FAILED: {found}"),
+    };
+    if step.kind != "certificate" {
+        return hanging(&lead, &printable(&found), width, lines);
     }
-    let trust = if step.works { "trusted" } else { step.found.as_str() };
-    hanging(&lead, trust, width, lines);
+    hanging(&lead, if step.works { "trusted" } else { &found }, width, lines);
     for certificate in &step.certificates {
         let until = jiff::Timestamp::from_second(certificate.not_after).unwrap_or_default();
         let text = format!("{}, until {}, by {}", certificate.subject, until.strftime("%Y-%m-%d"), certificate.issuer);

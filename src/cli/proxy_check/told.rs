@@ -49,11 +49,33 @@ pub(super) struct Asked {
     pub(super) steps: Vec<Step>,
 }
 
+impl Asked {
+    /// Notes the step that failed, unless the peer's own answer is already the failure.
+    fn fail(&mut self, step: &'static str, host: &str, took: Duration) {
+        if self.steps.last().is_some_and(|last| !last.works) {
+            return;
+        }
+        let before: f64 = self.steps.iter().map(|step| step.milliseconds).sum();
+        let milliseconds = ((milliseconds(took) - before) * 10.0).round().max(0.0) / 10.0;
+        let (host, found) = (host.to_owned(), String::new());
+        self.steps.push(Step {
+            kind: step,
+            host,
+            works: false,
+            milliseconds,
+            found,
+            certificates: Vec::new(),
+            root: None,
+        });
+    }
+}
+
 /// Something that happened on the way.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
     /// `resolve`, `connect`, `tls`, `certificate`, `proxy`, `answer` or `way`.
-    pub(super) step: &'static str,
+    #[serde(rename = "step")]
+    pub(super) kind: &'static str,
     /// With whom, as far as that is known.
     pub(super) host: String,
     /// Whether it went well.
@@ -89,21 +111,24 @@ impl Told {
     /// Puts together what was seen of a request for `uri`.
     pub(in crate::cli) async fn of(uri: &Uri, look: &Look, settings: &Settings, env: &Env) -> Self {
         let roots = roots(settings).await;
-        let asked = asked(uri, look, &roots, settings, env);
+        let mut asked = asked(uri, look, &roots, settings, env);
         let failed = look.answer.as_ref().err().map(|error| {
             let rule = target(uri).map_or(Rule::Nothing, |(host, port, tls)| rule::of(settings, env, tls, host, port));
             let trouble = Trouble::of(error, &asked, &rule);
             let (step, host) = trouble::place(error, uri, &asked);
+            if let Some(last) = asked.last_mut() {
+                last.fail(step, &host, look.took);
+            }
             let (why, next) = trouble.words(&error.message, uri, settings, &asked);
             Failed { step, host, cause: trouble.name(), why, next }
         });
-        let certificates = asked.iter().flat_map(|asked| &asked.steps).filter_map(|step| step.root.as_ref());
+        let root = asked.iter().flat_map(|asked| &asked.steps).rev().find_map(|step| step.root.as_ref());
         Self {
             url: uri.to_string(),
             works: failed.is_none(),
             status: look.answer.as_ref().ok().map(|(status, _)| *status),
             milliseconds: milliseconds(look.took),
-            inspected_by: certificates.last().filter(|root| root.is_private()).map(|root| root.name().to_owned()),
+            inspected_by: root.filter(|root| root.is_private()).map(|root| root.name().to_owned()),
             failed,
             date: look.answer.as_ref().ok().and_then(|(_, headers)| date(headers)),
             asked,
@@ -159,8 +184,8 @@ fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) 
 }
 
 fn step(milliseconds: f64, event: &Event, roots: &Roots) -> Step {
-    let plain = |step, host: &str, works, found| Step {
-        step,
+    let plain = |kind, host: &str, works, found| Step {
+        kind,
         host: host.to_owned(),
         works,
         milliseconds,
@@ -196,7 +221,9 @@ fn step(milliseconds: f64, event: &Event, roots: &Roots) -> Step {
             let works = answer.split(' ').nth(1).is_none_or(|status| status.starts_with('2'));
             plain("proxy", proxy, works, format!("{asked}: {answer}{}", scheme.unwrap_or_default()))
         }
-        Event::Answer { status, version } => plain("answer", "", true, format!("status {status}, {version}")),
+        Event::Answer { status, version } => {
+            plain("answer", "", true, format!("status {status}, {}", version.replace("/2.0", "/2")))
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl Trouble {
             error.phase,
             Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout | Phase::Timeout
         );
-        let untrusted = asked.iter().flat_map(|asked| &asked.steps).filter(|step| step.step == "certificate").last();
+        let untrusted = asked.iter().flat_map(|asked| &asked.steps).rfind(|step| step.kind == "certificate");
         match (error.phase, rule) {
             (Phase::ProxyAnswered(407), _) => Self::of_407(&error.message),
             (Phase::ProxyAnswered(status), _) => Self::ProxyRefuses(status),
@@ -148,8 +148,8 @@ impl Trouble {
             Self::NoWay => (
                 same,
                 vec![
-                    format!("{check} --upstream-proxy http://HOST:PORT   # if your network has a proxy"),
-                    keep("upstream_proxy = \"http://HOST:PORT\"".to_owned()),
+                    format!("{check} --upstream-proxy http://HOST:PORT"),
+                    keep("upstream_proxy = \"http://HOST:PORT\", if your network has a proxy".to_owned()),
                 ],
             ),
             Self::MissingRoot(issuer) => (
@@ -158,12 +158,13 @@ impl Trouble {
                      the way opens TLS (TLS inspection), and its root is missing"
                 ),
                 vec![
-                    format!("{check} --ca-file FILE   # the root certificate of your network, in PEM form"),
+                    format!("{check} --ca-file FILE"),
+                    "FILE holds the root certificate of your network, in PEM form: ask whoever runs it".to_owned(),
                     keep("ca_files = [\"FILE\"]".to_owned()),
                 ],
             ),
             Self::Certificate => (same, vec!["look at the certificates above, and at this machine's clock".to_owned()]),
-            Self::Other => (same, vec![format!("larder build --net offline works from the cache alone meanwhile")]),
+            Self::Other => (same, vec!["larder build --net offline works from the cache alone meanwhile".to_owned()]),
         }
     }
 }
@@ -181,7 +182,7 @@ fn rule_of(asked: &[Asked]) -> &str {
 /// The last host a connection was made to, at the last URL asked.
 fn connected(asked: &[Asked]) -> Option<&str> {
     let steps = &asked.last()?.steps;
-    steps.iter().rfind(|step| step.step == "connect").map(|step| step.host.as_str())
+    steps.iter().rfind(|step| step.kind == "connect").map(|step| step.host.as_str())
 }
 
 /// The step that failed, and with whom.
