@@ -52,8 +52,8 @@ fn question(config: &Config) -> Option<String> {
     if let Some(spec) = host {
         return Some(format!("{}/dists/{}/InRelease", spec.mirror.as_str().trim_end_matches('/'), spec.suite));
     }
-    let proxy = config.upstream_proxy.http.as_ref().or(config.upstream_proxy.https.as_ref())?;
-    Some(format!("{proxy}/"))
+    let proxies = config.upstream.proxies();
+    Some(format!("http://{}/", proxies.first()?.authority()))
 }
 
 async fn ask(config: &Config, url: &str, settings: &Settings, env: &Env) -> (Finding, Option<SystemTime>) {
