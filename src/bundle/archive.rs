@@ -151,8 +151,11 @@ impl<R: Read> Read for ArchiveReader<R> {
 
 fn entry(header: &[u8; BLOCK]) -> Result<(Name, u64), BundleError> {
     let sum = octal(&header[148..156]);
-    let expected: u64 =
-        header.iter().enumerate().map(|(at, &byte)| u64::from(if (148..156).contains(&at) { b' ' } else { byte })).sum();
+    let expected: u64 = header
+        .iter()
+        .enumerate()
+        .map(|(at, &byte)| u64::from(if (148..156).contains(&at) { b' ' } else { byte }))
+        .sum();
     if sum != Some(expected) {
         return Err(BundleError::malformed("it is not a tar archive, or a header of it is damaged"));
     }

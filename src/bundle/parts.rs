@@ -67,8 +67,7 @@ impl Parts {
         if sum != Some(parsed.size) || parsed.parts.is_empty() || parsed.parts.len() > MOST {
             return Err(not_a_list("its sizes and numbers do not agree"));
         }
-        let mut parts =
-            Self { whole, list: parsed.parts, at: 0, file: None, hasher: Sha256::new(), left: 0 };
+        let mut parts = Self { whole, list: parsed.parts, at: 0, file: None, hasher: Sha256::new(), left: 0 };
         parts.look()?;
         Ok(parts)
     }

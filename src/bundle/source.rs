@@ -102,11 +102,8 @@ impl<'a> Source<'a> {
             let whole: Box<dyn Read + 'a> = Box::new(io::Cursor::new(first).take(count as u64).chain(file));
             let input = BufReader::with_capacity(256 * 1024, Watched { input: whole, watch });
             // Any frame: one to be skipped gets its own refusal.
-            let stream = if is_zstd(first) {
-                Stream::Packed(Frame::new(input, "the bundle")?)
-            } else {
-                Stream::Plain(input)
-            };
+            let stream =
+                if is_zstd(first) { Stream::Packed(Frame::new(input, "the bundle")?) } else { Stream::Plain(input) };
             Form::Archive(Some(ArchiveReader::new(stream)))
         };
         Ok(Self { form, seen: BTreeSet::new() })

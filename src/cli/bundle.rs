@@ -67,11 +67,7 @@ fn limits(args: &BundleLimitArgs) -> Result<Limits> {
         Some(text) => size(text, "--max-size")?,
         None => default.total,
     };
-    Ok(Limits {
-        total,
-        count: args.max_count.unwrap_or(default.count),
-        ratio: args.max_ratio.unwrap_or(default.ratio),
-    })
+    Ok(Limits { total, count: args.max_count.unwrap_or(default.count), ratio: args.max_ratio.unwrap_or(default.ratio) })
 }
 
 fn size(text: &str, option: &str) -> Result<u64> {
@@ -147,8 +143,9 @@ async fn taken_in(
     interruptible(move |cancel| {
         let progress = Progress::new("Read");
         let store = open(&cache)?;
-        let outcome = import::import(&file, &store, taking, in_place, watch(limits, cancel, &|done| progress.show(done, None)))
-            .map_err(|error| failed("import", &file, error))?;
+        let outcome =
+            import::import(&file, &store, taking, in_place, watch(limits, cancel, &|done| progress.show(done, None)))
+                .map_err(|error| failed("import", &file, error))?;
         store.settle().context(|| "cannot make the cache's index durable".to_owned())?;
         Ok(outcome)
     })
@@ -194,7 +191,8 @@ async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console
         console.note("They are pinned: no limit of the cache removes them. `larder cache unpin` takes the pin out.");
     }
     if !contents.record.complete {
-        console.note("The bundle does not hold everything its runs fetched; `larder bundle inspect` lists what it lacks.");
+        console
+            .note("The bundle does not hold everything its runs fetched; `larder bundle inspect` lists what it lacks.");
     }
     Ok(())
 }

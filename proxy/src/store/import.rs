@@ -51,6 +51,8 @@ pub struct ArrivalParts {
     pub fetched: SystemTime,
     /// Kind of content.
     pub class: Class,
+    /// Whether it is for runs offline only, as redirects are, and that something is not there; see [`Key::aside`].
+    pub aside: bool,
     /// SHA-256 of the body.
     pub digest: Digest,
     /// Bytes of the body.
@@ -62,7 +64,7 @@ pub struct ArrivalParts {
 impl Arrival {
     /// An answer to a GET; why not, where the cache could not have stored such a one.
     pub fn new(parts: ArrivalParts) -> Result<Self, &'static str> {
-        let ArrivalParts { url, status, headers, vary, fetched, class, digest, size, provenance } = parts;
+        let ArrivalParts { url, status, headers, vary, fetched, class, aside, digest, size, provenance } = parts;
         let key = url.parse::<Uri>().ok().and_then(|uri| Key::of(&uri)).ok_or("not an absolute http or https URL")?;
         if key.url != url {
             return Err("not the URL in its canonical form");
@@ -83,7 +85,7 @@ impl Arrival {
         // Times beyond today would make it younger than anything fetched later.
         let fetched = fetched.min(SystemTime::now());
         let draft = Draft {
-            key: key.hash,
+            key: if aside { key.aside() } else { key.hash },
             url,
             status,
             headers,
@@ -353,9 +355,7 @@ fn enter(
     let blob = insert_blob(transaction, *digest, *size, millis(now))?;
     let (id, replaced) = insert_entry(transaction, draft, blob, *digest, *size)?;
     // As if it had been used just now: else the first to make room would begin with it.
-    transaction
-        .prepare_cached("UPDATE entry SET last_used = ?2 WHERE id = ?1")?
-        .execute(params![id, millis(now)])?;
+    transaction.prepare_cached("UPDATE entry SET last_used = ?2 WHERE id = ?1")?.execute(params![id, millis(now)])?;
     if taking.pinned {
         pin(id)?;
     }

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::progress::Progress;
 use super::{interruptible, open, size};
 use crate::bundle::document::TemplateDocument;
-use crate::bundle::export::{self, Exported, Lacking, Plan, Telling, Wanted};
+use crate::bundle::export::{self, Exported, Telling};
+use crate::bundle::gather::{self, Lacking, Plan, Wanted};
 use crate::bundle::output::Output;
 use crate::cli::Env;
 use crate::cli::args::{BundleExportArgs, TemplateArgs};
@@ -35,7 +36,7 @@ pub(super) async fn run(args: &BundleExportArgs, settings: &Settings, env: &Env,
     let mtime = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?.seconds().unwrap_or(0).into();
     let (wanted, secrets) = wanted(args, settings, env, console)?;
     let store = open(&settings.cache_dir.value)?;
-    let plan = export::plan(&store, wanted)?;
+    let plan = gather::plan(&store, wanted)?;
     tell(&plan, args, console)?;
     keeps_secrets(&plan, &secrets)?;
     let (path, force) = (args.output.clone(), args.force);
@@ -144,8 +145,10 @@ fn keeps_secrets(plan: &Plan, secrets: &[String]) -> Result<()> {
     let holds = |text: &str| redactor.text(text.to_owned()) != text;
     for (name, text) in plan.template().into_iter().flat_map(|template| &template.files) {
         if holds(text) {
-            return Err(Error::new(format!("{name} holds the value of a sensitive variable, and would go into the bundle"))
-                .hint("give the value by -var, a file of variables or the environment, not in the template"));
+            return Err(Error::new(format!(
+                "{name} holds the value of a sensitive variable, and would go into the bundle"
+            ))
+            .hint("give the value by -var, a file of variables or the environment, not in the template"));
         }
     }
     for (name, value) in plan.template().into_iter().flat_map(|template| &template.variables) {
@@ -155,9 +158,12 @@ fn keeps_secrets(plan: &Plan, secrets: &[String]) -> Result<()> {
         }
     }
     let entry = plan.record.entries.iter().find(|entry| {
-        holds(&entry.url) || entry.headers.values().any(|value| holds(value)) || entry.location.iter().any(|to| holds(to))
+        holds(&entry.url)
+            || entry.headers.values().any(|value| holds(value))
+            || entry.location.iter().any(|to| holds(to))
     });
-    let answer = plan.answers.iter().find(|answer| holds(&answer.url) || answer.headers.iter().any(|(_, value)| holds(value)));
+    let answer =
+        plan.answers.iter().find(|answer| holds(&answer.url) || answer.headers.iter().any(|(_, value)| holds(value)));
     if let Some(url) = entry.map(|entry| &entry.url).or(answer.map(|answer| &answer.url)) {
         let shown = printable(&redactor.text(url.clone()));
         return Err(Error::new(format!("the URL or head of {shown} holds the value of a sensitive variable"))
@@ -193,7 +199,10 @@ fn tell(plan: &Plan, args: &BundleExportArgs, console: &Console) -> Result<()> {
     if !of_run.is_empty() && plan.missing.is_empty() {
         for lack in of_run.iter().take(SHOWN) {
             let url = lack.url.as_deref().map(|url| format!("{url}: ")).unwrap_or_default();
-            console.warning(&format!("a run offline cannot repeat all of it: {}", printable(&format!("{url}{}", lack.why))));
+            console.warning(&format!(
+                "a run offline cannot repeat all of it: {}",
+                printable(&format!("{url}{}", lack.why))
+            ));
         }
     }
     if plan.missing.is_empty() {

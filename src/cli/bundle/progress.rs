@@ -18,7 +18,12 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
-        Self { what, last: Cell::new(Some(Instant::now())), terminal: io::stderr().is_terminal(), shown: Cell::new(false) }
+        Self {
+            what,
+            last: Cell::new(Some(Instant::now())),
+            terminal: io::stderr().is_terminal(),
+            shown: Cell::new(false),
+        }
     }
 
     pub(super) fn show(&self, done: u64, total: Option<u64>) {

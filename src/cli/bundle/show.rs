@@ -112,7 +112,9 @@ fn lines(contents: &Contents, console: &Console) -> Result<()> {
         ("host", sums(contents, host)),
     ] {
         let mut rows = vec![vec![title.to_owned(), "answers".to_owned(), "bytes".to_owned()]];
-        rows.extend(sums.into_iter().map(|(name, sum)| vec![printable(&name), sum.answers.to_string(), bytes(sum.bytes)]));
+        rows.extend(
+            sums.into_iter().map(|(name, sum)| vec![printable(&name), sum.answers.to_string(), bytes(sum.bytes)]),
+        );
         console.line("")?;
         table(&rows, &[1, 2]).iter().try_for_each(|line| console.line(line))?;
     }
