@@ -85,8 +85,14 @@ impl Descriptor {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Index {
     pub schema_version: u32,
+    /// May be missing.
+    #[serde(default = "index_type")]
     pub media_type: String,
     pub manifests: Vec<Descriptor>,
+}
+
+fn index_type() -> String {
+    INDEX.to_owned()
 }
 
 impl Index {
