@@ -22,6 +22,7 @@ mod mirrors;
 mod new;
 mod proxy_config;
 mod ps;
+mod record;
 mod serve;
 mod session;
 pub mod settings;

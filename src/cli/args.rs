@@ -25,7 +25,7 @@ use examples::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
-pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
 pub use ps::{CleanupArgs, PsArgs};

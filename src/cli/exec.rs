@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::Env;
 use super::args::ExecArgs;
 use super::console::Console;
+use super::record;
 use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Context as _, Error, Result, chain};
@@ -23,6 +24,8 @@ use crate::guest::exec::{ExecSpec, run as run_command};
 use crate::guest::network::{Network, raise_loopback};
 use crate::guest::record::Record;
 use crate::guest::tools;
+use crate::history::record::Egress;
+use crate::history::record::keeper::Keeper;
 use crate::output::report;
 
 /// The files that tools of the host are pointed to, removed when dropped.
@@ -111,11 +114,13 @@ struct Downloads {
     totals: Mutex<Totals>,
     refused: Mutex<Vec<String>>,
     missed_offline: AtomicBool,
+    keeper: Keeper,
 }
 
 impl FlowSink for Downloads {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&flow);
+        self.keeper.flow(&flow);
         self.missed_offline.fetch_or(flow.offline_miss, Ordering::Relaxed);
         if matches!(flow.outcome, Outcome::Denied | Outcome::Error) {
             let line = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
@@ -137,8 +142,16 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
     session.proxy.cache().begin_run();
-    let status = in_cage(command, &session, settings, console).await;
+    let mut egress = Egress::Enforced;
+    let status = in_cage(command, &session, settings, console, &mut egress).await;
     session.drain().await;
+    let cut_short = match &status {
+        Ok(0) => Vec::new(),
+        Ok(code) => vec![format!("the command ended with {code}")],
+        Err(error) => vec![format!("the command could not be run: {error}")],
+    };
+    let id = session.id.clone();
+    record::write(&downloads.keeper, record::about(settings, &id, egress, None, cut_short), settings, console);
     session.finish()?;
     if !args.quiet {
         let totals = downloads.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -149,13 +162,21 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
             console.note("hint: run it once without `--net offline` where there is a network, on this cache");
         }
         console.note(report::totals_table(&totals).trim_end());
+        console.note(&format!("What it fetched: larder history record {id}"));
     }
     status
 }
 
-async fn in_cage(argv: Vec<String>, session: &Session, settings: &Settings, console: &Console) -> Result<i32> {
+async fn in_cage(
+    argv: Vec<String>,
+    session: &Session,
+    settings: &Settings,
+    console: &Console,
+    egress: &mut Egress,
+) -> Result<i32> {
     let network = Network::of(settings.egress.value, &session.proxy, Client::guest("exec")).await?;
     if let Some(why) = network.why_observed() {
+        *egress = Egress::Observed;
         console.warning(&format!(
             "Egress is observed: the command has this machine's network, and is led to the proxy by settings that a \
              program may ignore; {why}"
