@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod flow_record;
+pub mod missing;
 pub mod question;
 pub mod redact;
 #[cfg(test)]
