@@ -7,6 +7,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod bundle;
 mod cache;
 mod config;
 mod diff;
@@ -14,6 +15,7 @@ mod examples;
 mod history;
 mod mirrors;
 mod new;
+mod plan;
 mod ps;
 mod shipped;
 
@@ -22,12 +24,17 @@ use examples::{
     EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use bundle::{
+    BundleCommand, BundleExportArgs, BundleImportArgs, BundleInspectArgs, BundleLimitArgs, BundleServeArgs,
+    BundleVerifyArgs,
+};
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use plan::PlanArgs;
 pub use ps::{CleanupArgs, PsArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -184,6 +191,9 @@ pub enum Command {
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
+    /// Show what a build would fetch, and what of it the cache has
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(PlanArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
@@ -202,6 +212,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
+    /// Carry what builds fetched to a machine without a network
+    #[command(subcommand, after_help = bundle::EXAMPLES)]
+    Bundle(BundleCommand),
     /// List mirrors, check them, and propose some from what this machine's tools are set to
     #[command(after_help = mirrors::EXAMPLES)]
     Mirrors(MirrorsArgs),
@@ -300,6 +313,9 @@ pub struct BuildArgs {
     /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
+    /// Offline, go on after a miss where that brings further ones to light, and list all of them at the end
+    #[arg(long)]
+    pub keep_going: bool,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,

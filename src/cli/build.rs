@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
 use super::console::Console;
+use super::holdings::Holdings;
+use super::missing::{self, Misses};
 use super::record;
 use super::session::Session;
 use super::settings::{Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, history, ui};
+use super::{Env, ask, components, doctor, exec, history, proxy_config, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -32,6 +34,7 @@ use crate::engine::on_error::OnError;
 use crate::engine::run::run as run_jobs;
 use crate::engine::ui::BuildUi;
 use crate::error::{Context as _, Error, Exit, Result, chain};
+use crate::event::missing::Missing;
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{EventKind, Events, bus};
@@ -176,12 +179,14 @@ struct Flows {
     events: Events,
     totals: std::sync::Mutex<Totals>,
     keeper: Keeper,
+    misses: Misses,
 }
 
 impl FlowSink for Flows {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&flow);
         self.keeper.flow(&flow);
+        self.misses.flow(&flow);
         let build = flow.identity.build.clone();
         self.events.emit(Some(&build), EventKind::Flow { flow: Box::new(flow) });
     }
@@ -208,7 +213,12 @@ async fn run_builds(
     let &Surrounding { args, settings, env, ready, started, at_once, attended } = surrounding;
     let began = Instant::now();
     let keeper = Keeper::new(events.redactor().clone());
-    let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default(), keeper });
+    let flows = Arc::new(Flows {
+        events: events.clone(),
+        totals: std::sync::Mutex::default(),
+        keeper,
+        misses: Misses::default(),
+    });
     let what = format!("build {}", args.template.template.display());
     let session = Session::open(settings, env, &what, flows.clone()).await?;
     if let Some(pid) = outside.pid {
@@ -274,12 +284,40 @@ async fn run_builds(
     kept(record::cut_short(&outcomes, cancel.cause().as_ref()));
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
-    events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
+    let missing = missing(&flows.misses, surrounding, &session, events).await;
+    let seconds = began.elapsed().as_secs_f64();
+    events.emit(None, EventKind::RunFinished { seconds, cancelled, totals, missing: missing.map(Box::new) });
     let left = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
     if let (Err(error), false) = (session.finish(), left) {
         console.error(&error);
     }
     outcomes
+}
+
+/// What was missed, with what comes near; with `--keep-going` also what an earlier run has fetched and this one lacks.
+async fn missing(
+    misses: &Misses,
+    surrounding: &Surrounding<'_>,
+    session: &Session,
+    events: &Events,
+) -> Option<Missing> {
+    let &Surrounding { args, settings, ready, .. } = surrounding;
+    let template = history::recording(settings, &args.template.template, ready).template;
+    let store = session.proxy.cache().store();
+    let recorded = if args.keep_going && misses.any() {
+        let holdings = Holdings::new(store.clone(), proxy_config::rules(settings).ok()?);
+        let builds: Vec<&str> = ready.plan.builds.iter().map(|build| build.id.as_str()).collect();
+        missing::last_record(&settings.state_dir.value, &template, Some(&session.id))
+            .map(|record| (record.run.clone(), missing::lacking(&record, &builds, &holdings)))
+    } else {
+        None
+    };
+    let way = missing::Way {
+        again: super::plan::build_again(&args.template.template),
+        export: "last",
+        list: &session.dirs.logs.join(&session.id).join("missing.txt"),
+    };
+    tokio::task::block_in_place(|| misses.table(store.as_ref(), recorded, &way, events.redactor()))
 }
 
 fn tell_cancel(console: &Console, cause: &str) {
@@ -360,6 +398,7 @@ fn job(
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
         egress: settings.egress.value,
+        keep_going: args.keep_going,
         observed: observed.clone(),
         allow_trace: args.allow_trace.clone(),
         host_address,

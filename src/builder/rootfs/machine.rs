@@ -44,6 +44,8 @@ pub struct Services {
     pub host_bundle: Arc<Vec<u8>>,
     /// What is asked of guests' networks.
     pub egress: Egress,
+    /// Whether something that cannot be fetched leaves the rest to be tried.
+    pub keep_going: bool,
     /// Set where a guest's network turns out to be held by settings alone.
     pub observed: Arc<AtomicBool>,
     /// Paths in the image (globs) whose traces are accepted.
