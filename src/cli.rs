@@ -16,14 +16,18 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod history;
+mod holdings;
 mod inspect;
 mod man;
 mod mapped;
 mod mirrors;
+mod missing;
 mod new;
+mod plan;
 mod proxy_check;
 mod proxy_config;
 mod ps;
+mod record;
 mod serve;
 mod session;
 pub mod settings;
@@ -168,6 +172,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Plan(args) => {
+            runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
@@ -244,6 +251,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             };
             proxy_flags(proxy, &mut flags)?;
         }
+        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));

@@ -165,6 +165,7 @@ impl Cache {
             flow.class = verdict.class;
             flow.rule = verdict.rule.to_string();
             flow.key = crate::redact::url(&key.url);
+            flow.key_is_cut = flow.key != key.url;
         });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;

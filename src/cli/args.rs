@@ -15,6 +15,7 @@ mod examples;
 mod history;
 mod mirrors;
 mod new;
+mod plan;
 mod proxy;
 mod ps;
 mod shipped;
@@ -31,9 +32,10 @@ pub use bundle::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
-pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use plan::PlanArgs;
 pub use proxy::{ProxyCheckArgs, ProxyCommand};
 pub use ps::{CleanupArgs, PsArgs};
 pub use shipped::{CompletionArgs, ManArgs};
@@ -194,6 +196,9 @@ pub enum Command {
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
+    /// Show what a build would fetch, and what of it the cache has
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(PlanArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
@@ -313,6 +318,9 @@ pub struct BuildArgs {
     /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
+    /// Offline, go on after a miss where that brings further ones to light, and list all of them at the end
+    #[arg(long)]
+    pub keep_going: bool,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,

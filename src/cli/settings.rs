@@ -95,6 +95,16 @@ pub enum Net {
     Offline,
 }
 
+impl Net {
+    /// The word of the option.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Offline => "offline",
+        }
+    }
+}
+
 /// How to show what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ui {
