@@ -22,7 +22,7 @@ mod mirrors;
 mod new;
 mod proxy_config;
 mod ps;
-mod serve;
+pub mod serve;
 mod session;
 pub mod settings;
 mod signals;
@@ -37,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
+use args::{Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ServeArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -170,7 +170,10 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
-        Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Proxy(args) => {
+            let reread = || self::settings(cli, call.inside.as_ref(), env);
+            runtime()?.block_on(serve::run(args, settings, &reread, env, console)).map(done)
+        }
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
@@ -230,7 +233,10 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
-        Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Proxy(args) => {
+            proxy_flags(&args.proxy, &mut flags)?;
+            service_flags(args, &mut flags)?;
+        }
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
@@ -276,6 +282,17 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     }
     if !args.tunnel.is_empty() {
         flags.push(("tunnel", args.tunnel.join(",")));
+    }
+    Ok(())
+}
+
+fn service_flags(args: &ServeArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
+    for (name, list) in [("proxy.listen", &args.listen), ("proxy.clients", &args.client), ("proxy.admin", &args.admin)]
+    {
+        flags.extend((!list.is_empty()).then(|| (name, list.join(","))));
+    }
+    for (name, path) in [("proxy.users_file", &args.users_file), ("proxy.access_log", &args.access_log)] {
+        flags.extend(path.as_deref().map(|path| path_text(path).map(|text| (name, text))).transpose()?);
     }
     Ok(())
 }
