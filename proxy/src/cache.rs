@@ -5,6 +5,7 @@
 
 mod absent;
 mod answer;
+mod aside;
 mod borrow;
 mod confirm;
 mod credential;
@@ -44,6 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
 use self::credential::Credentials;
+pub use self::credential::is_credential;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
@@ -55,6 +57,7 @@ use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
+pub(crate) use self::shape::to_store;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::current::Current;
@@ -163,7 +166,9 @@ impl Cache {
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
         let verdict = self.inner.rules.get().classify(request.uri().path(), Some(request.headers()));
+        let authorized = request.headers().keys().any(is_credential);
         context.flow.update(|flow| {
+            flow.authorized |= authorized;
             flow.class = verdict.class;
             flow.rule = verdict.rule.to_string();
             flow.key = crate::redact::url(&key.url);
@@ -325,7 +330,7 @@ impl Inner {
             run: self.run(),
             build: Some(identity.build.to_string()),
             step: identity.step.map(|step| step.to_string()),
-            route: Some(context.flow.route()).filter(|route| !route.is_empty()),
+            route: Provenance::way(context.flow.route(), context.flow.is_authorized()),
             source: None,
             rule: Some(verdict.rule.to_string()),
         }
@@ -427,6 +432,12 @@ impl Inner {
     }
 }
 
+/// Whether a URL carries user information, or a parameter that is a secret or a signature.
+pub fn carries_secret(url: &str) -> bool {
+    let whole = url.split('#').next().unwrap_or_default();
+    crate::redact::url(url) != whole.strip_suffix('?').unwrap_or(whole)
+}
+
 enum Joined {
     Following(watch::Receiver<Progress>),
     Leading(Leading),
@@ -480,10 +491,10 @@ fn invalidated(method: &Method, uri: &Uri, response: &Response<Body>) -> Vec<Key
     keys
 }
 
-/// The answer to what is not stored, offline.
+/// The answer to what is not stored, offline. Tools ask again after a 5xx, and elsewhere after a 404; not after a 403.
 fn offline_miss(url: &str) -> Response<Body> {
-    let text = format!("{url} is not in Larder's cache, and Larder is offline");
-    let mut response = report::message(StatusCode::FORBIDDEN, text);
-    CacheStatus::default().detail("offline").append_to(response.headers_mut());
+    let text = format!("{} is not in Larder's cache, and Larder is offline", crate::redact::url(url));
+    let mut response = crate::error::answer(StatusCode::FORBIDDEN, "http_request_denied", &text);
+    CacheStatus::forwarded(Forward::Miss).detail("offline").append_to(response.headers_mut());
     response
 }

@@ -8,7 +8,7 @@ use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
 use crate::upstream::anonymize::Anonymize;
-use crate::upstream::route::UpstreamProxy;
+use crate::upstream::route::Upstream;
 
 /// Settings of a [`crate::proxy::Proxy`].
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Config {
     /// Whether upstream may be asked.
     pub mode: crate::cache::Mode,
     /// Proxies of the user's own network, and the hosts reached without them.
-    pub upstream_proxy: UpstreamProxy,
+    pub upstream: Upstream,
     /// Whether requests upstream are made to tell less of who asks, and how.
     pub anonymize: Option<Anonymize>,
     /// PEM files with roots trusted beside the system's.
@@ -51,7 +51,7 @@ impl Config {
             cache_keep: crate::cache::Keep::default(),
             ca_dir: ca_dir.into(),
             mode: crate::cache::Mode::Cache,
-            upstream_proxy: UpstreamProxy::default(),
+            upstream: Upstream::default(),
             anonymize: None,
             extra_roots: Vec::new(),
             mirrors: Vec::new(),

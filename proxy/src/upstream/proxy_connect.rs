@@ -37,7 +37,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Prefixed<T>, UpstreamError> {
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-    if let Some(value) = &proxy.authorization {
+    if let Some(value) = proxy.basic() {
         request.extend_from_slice(b"Proxy-Authorization: ");
         request.extend_from_slice(value.as_bytes());
         request.extend_from_slice(b"\r\n");
@@ -64,7 +64,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         proxy: proxy.to_string(),
         asked: format!("CONNECT {authority}"),
         answer: printable(head.lines().next().unwrap_or_default()),
-        scheme: proxy.authorization.as_ref().map(|_| "Basic".to_owned()),
+        scheme: proxy.login.as_ref().map(|_| "Basic".to_owned()),
     });
     match status(&head) {
         Some(200..=299) => Ok(Prefixed::new(buffer.freeze(), stream)),
@@ -96,7 +96,7 @@ fn unauthorized(proxy: &ProxyUrl, head: &str) -> String {
 /// As [`unauthorized`], from the schemes the proxy offers.
 pub(crate) fn unauthorized_message(proxy: &ProxyUrl, schemes: &[String]) -> String {
     let offered = if schemes.is_empty() { "no scheme".to_owned() } else { schemes.join(", ") };
-    let next = match (&proxy.authorization, schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"))) {
+    let next = match (&proxy.login, schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"))) {
         (_, false) if !schemes.is_empty() => "Larder can answer Basic only; ask for another proxy",
         (None, _) => "put user and password into its URL: http://user:password@host:port",
         (Some(_), _) => "the user name or password in its URL is wrong (special characters must be percent-encoded)",

@@ -40,6 +40,8 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
         rule: "apt pool".to_owned(),
         key: url.to_owned(),
         damaged: false,
+        authorized: false,
+        answer: None,
     }
 }
 
