@@ -38,7 +38,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ServeArgs, Ui};
+use args::{
+    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -171,10 +173,14 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
-        Command::Proxy(args) => {
-            let reread = || self::settings(cli, call.inside.as_ref(), env);
-            runtime()?.block_on(serve::run(args, settings, &reread, env, console)).map(done)
-        }
+        Command::Proxy(args) => match &args.command {
+            Some(ProxyCommand::Passwd(args)) => serve::passwd::run(args, console).map(done),
+            Some(ProxyCommand::Unit(args)) => serve::unit::run(args, &settings, console).map(done),
+            None => {
+                let reread = || self::settings(cli, call.inside.as_ref(), env);
+                runtime()?.block_on(serve::run(&args.serve, settings, &reread, env, console)).map(done)
+            }
+        },
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
         Command::Bundle(command) => runtime()?.block_on(bundle::run(command, &settings, env, console)).map(done),
@@ -236,15 +242,18 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
         Command::Proxy(args) => {
-            proxy_flags(&args.proxy, &mut flags)?;
-            service_flags(args, &mut flags)?;
+            proxy_flags(&args.serve.proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
         }
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
             look_flags(&args.look, &mut flags);
         }
-        Command::Bundle(BundleCommand::Serve(args)) => proxy_flags(&args.serve.proxy, &mut flags)?,
+        Command::Bundle(BundleCommand::Serve(args)) => {
+            proxy_flags(&args.serve.proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Mirrors(args) => {
             if let Some(MirrorsCommand::Check(args)) = &args.command {

@@ -15,6 +15,7 @@ mod examples;
 mod history;
 mod mirrors;
 mod new;
+mod proxy;
 mod ps;
 mod serve;
 mod shipped;
@@ -34,8 +35,9 @@ pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use proxy::{ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
-pub use serve::ServeArgs;
+pub use serve::{ProxyServerArgs, ServeArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -205,7 +207,7 @@ pub enum Command {
     Exec(ExecArgs),
     /// Serve the proxy to other tools
     #[command(after_help = serve::EXAMPLES)]
-    Proxy(ServeArgs),
+    Proxy(ProxyServerArgs),
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),

@@ -8,8 +8,10 @@ mod health;
 mod log;
 mod metrics;
 mod notify;
+pub(super) mod passwd;
 mod rules;
 mod signals;
+pub(super) mod unit;
 mod usage;
 
 use std::io::{self, IsTerminal as _};

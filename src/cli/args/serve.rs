@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ProxyArgs;
+use super::{ProxyArgs, ProxyCommand};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +14,16 @@ Examples:
 SIGTERM lets requests finish, SIGHUP reads the settings anew, SIGUSR1 opens the access log anew.";
 
 /// `larder proxy`
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ProxyServerArgs {
+    #[command(subcommand)]
+    pub command: Option<ProxyCommand>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What is served, and to whom.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Listen on ADDRESS:PORT (port 0 takes a free one) or unix:PATH; may be repeated [default: 127.0.0.1:3142]

@@ -34,6 +34,7 @@ const LIFETIME: Duration = Duration::from_mins(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const PEM: &str = "application/x-pem-file";
 const JSON: &str = "application/json";
 
 /// Serves on a socket for as long as the runtime lasts.
@@ -117,8 +118,9 @@ fn answer<B>(request: &Request<B>, service: &Service) -> Response<Full<Bytes>> {
             with(status, JSON, serde_json::to_string(&health).unwrap_or_default() + "\n")
         }
         "/livez" => plain(StatusCode::OK, "ok"),
-        "/" => plain(StatusCode::OK, "/metrics, /healthz, /readyz, /livez"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /livez"),
+        "/ca.pem" => with(StatusCode::OK, PEM, service.proxy.ca_certificate_pem().to_owned()),
+        "/" => plain(StatusCode::OK, "/metrics, /healthz, /readyz, /livez, /ca.pem"),
+        _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz, /livez and /ca.pem"),
     }
 }
 
