@@ -21,6 +21,7 @@ mod man;
 mod mapped;
 mod mirrors;
 mod new;
+mod proxy_check;
 mod proxy_config;
 mod ps;
 pub mod serve;
@@ -31,6 +32,7 @@ mod template;
 mod ui;
 mod validate;
 mod version;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -174,6 +176,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
         Command::Proxy(args) => match &args.command {
+            Some(ProxyCommand::Check(args)) => runtime()?.block_on(proxy_check::run(args, &settings, env, console)),
             Some(ProxyCommand::Passwd(args)) => serve::passwd::run(args, console).map(done),
             Some(ProxyCommand::Unit(args)) => serve::unit::run(args, &settings, console).map(done),
             None => {
@@ -242,7 +245,11 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
         Command::Proxy(args) => {
-            proxy_flags(&args.serve.proxy, &mut flags)?;
+            let proxy = match &args.command {
+                Some(ProxyCommand::Check(check)) => &check.proxy,
+                _ => &args.serve.proxy,
+            };
+            proxy_flags(proxy, &mut flags)?;
             service_flags(&args.serve, &mut flags)?;
         }
         Command::Ui(args) => {
@@ -283,6 +290,7 @@ fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Resul
 fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
     flags.extend(args.net.map(|net| ("net", word(&net))));
     flags.extend(args.upstream_proxy.clone().map(|url| ("upstream_proxy", url)));
+    flags.extend(args.upstream_pac.clone().map(|place| ("upstream_pac", place)));
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     flags.extend(args.anonymize.then(|| ("anonymize", "true".to_owned())));
     if !args.ca_file.is_empty() {

@@ -35,7 +35,7 @@ pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
-pub use proxy::{ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
+pub use proxy::{ProxyCheckArgs, ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
 pub use serve::{ProxyServerArgs, ServeArgs};
 pub use shipped::{CompletionArgs, ManArgs};
@@ -102,6 +102,9 @@ pub struct ProxyArgs {
     /// Send requests through this proxy, http://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
+    /// Let this script say which proxy to take (a PAC file: path, URL, or wpad)
+    #[arg(long, value_name = "PAC")]
+    pub upstream_pac: Option<String>,
     /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,

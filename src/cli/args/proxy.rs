@@ -4,6 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{JsonArgs, ProxyArgs};
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  larder proxy check https://example.org/
+  larder proxy check https://example.org/ --upstream-proxy http://proxy.example.net:3128
+  larder proxy check --json https://example.org/ | jq .[].failed
+
+Exit codes: 0 every URL was answered; 1 one was not, or an error.";
+
 const PASSWD_EXAMPLES: &str = "\
 Examples:
   larder proxy passwd /etc/larder/users ci
@@ -20,12 +30,27 @@ Examples:
 /// What to do instead of serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ProxyCommand {
+    /// Show the way to a URL hop by hop, as Larder takes it, and where it fails
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(ProxyCheckArgs),
     /// Add a user to a file of users, set a password anew, or take a user out
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd(ProxyPasswdArgs),
     /// Print a unit of systemd that runs the proxy in a sandbox
     #[command(after_help = UNIT_EXAMPLES)]
     Unit(ProxyUnitArgs),
+}
+
+/// `larder proxy check`
+#[derive(Args, Clone, Debug)]
+pub struct ProxyCheckArgs {
+    /// What to ask for; a name alone stands for `https://NAME/`
+    #[arg(value_name = "URL", required = true)]
+    pub urls: Vec<String>,
+    #[command(flatten)]
+    pub json: JsonArgs,
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
 }
 
 /// `larder proxy passwd`
