@@ -16,6 +16,7 @@ mod file;
 mod key;
 pub mod mirrors;
 pub mod report;
+pub mod service;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -178,6 +179,8 @@ pub struct Settings {
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
     pub tui: tui::Tui,
+    /// What `larder proxy` listens on, and who may use it.
+    pub service: service::Service,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -458,6 +461,7 @@ impl Layers {
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),
+            service: service::Service::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };
