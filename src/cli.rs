@@ -21,6 +21,7 @@ mod mapped;
 mod mirrors;
 mod new;
 mod proxy_config;
+mod proxy_login;
 mod ps;
 mod serve;
 mod session;

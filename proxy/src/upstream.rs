@@ -2,6 +2,7 @@
 
 pub(crate) mod alone;
 pub mod anonymize;
+pub mod auth;
 pub mod certificates;
 pub mod client;
 pub(crate) mod connector;

@@ -160,6 +160,7 @@ fn every_key_is_shown() {
             Kind::Size => "7G",
             Kind::Duration => "1m",
             Kind::Mirrors => "from.example.org=http://to.example.org",
+            Kind::ProxyLogins => "proxy.example.org:3128=jane:PASSWORD",
             Kind::Map => "/path=immutable",
             Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
         };
