@@ -5,6 +5,7 @@
 
 mod absent;
 mod answer;
+mod aside;
 mod borrow;
 mod confirm;
 mod credential;
@@ -44,6 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
 use self::credential::Credentials;
+pub(crate) use self::credential::is_sensitive as is_credential;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
@@ -149,7 +151,9 @@ impl Cache {
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
         let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
+        let authorized = request.headers().keys().any(is_credential);
         context.flow.update(|flow| {
+            flow.authorized |= authorized;
             flow.class = verdict.class;
             flow.rule = verdict.rule.to_string();
             flow.key = crate::redact::url(&key.url);
@@ -299,7 +303,7 @@ impl Inner {
             run: self.run(),
             build: Some(identity.build.to_string()),
             step: identity.step.map(|step| step.to_string()),
-            route: Some(context.flow.route()).filter(|route| !route.is_empty()),
+            route: Provenance::way(context.flow.route(), context.flow.is_authorized()),
             source: None,
             rule: Some(verdict.rule.to_string()),
         }
@@ -453,10 +457,10 @@ fn invalidated(method: &Method, uri: &Uri, response: &Response<Body>) -> Vec<Key
     keys
 }
 
-/// The answer to what is not stored, offline.
+/// The answer to what is not stored, offline. Tools ask again after a 5xx, and elsewhere after a 404; not after a 403.
 fn offline_miss(url: &str) -> Response<Body> {
-    let text = format!("{url} is not in Larder's cache, and Larder is offline");
-    let mut response = report::message(StatusCode::FORBIDDEN, text);
-    CacheStatus::default().detail("offline").append_to(response.headers_mut());
+    let text = format!("{} is not in Larder's cache, and Larder is offline", crate::redact::url(url));
+    let mut response = crate::error::answer(StatusCode::FORBIDDEN, "http_request_denied", &text);
+    CacheStatus::forwarded(Forward::Miss).detail("offline").append_to(response.headers_mut());
     response
 }

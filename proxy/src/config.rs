@@ -8,7 +8,8 @@ use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
 use crate::upstream::anonymize::Anonymize;
-use crate::upstream::route::UpstreamProxy;
+use crate::upstream::auth::{ProxyLogin, Secrets};
+use crate::upstream::route::Upstream;
 
 /// Settings of a [`crate::proxy::Proxy`].
 #[derive(Clone, Debug)]
@@ -22,9 +23,13 @@ pub struct Config {
     /// Whether upstream may be asked.
     pub mode: crate::cache::Mode,
     /// Proxies of the user's own network, and the hosts reached without them.
-    pub upstream_proxy: UpstreamProxy,
+    pub upstream: Upstream,
     /// Whether requests upstream are made to tell less of who asks, and how.
     pub anonymize: Option<Anonymize>,
+    /// Who Larder is to which of those proxies, where their URLs do not say.
+    pub proxy_logins: Vec<ProxyLogin>,
+    /// Is told every password that is read for them.
+    pub secrets: Secrets,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
     /// Names and URL prefixes fetched from elsewhere.
@@ -51,8 +56,10 @@ impl Config {
             cache_keep: crate::cache::Keep::default(),
             ca_dir: ca_dir.into(),
             mode: crate::cache::Mode::Cache,
-            upstream_proxy: UpstreamProxy::default(),
+            upstream: Upstream::default(),
             anonymize: None,
+            proxy_logins: Vec::new(),
+            secrets: Secrets::default(),
             extra_roots: Vec::new(),
             mirrors: Vec::new(),
             rules: Vec::new(),

@@ -3,6 +3,8 @@
 //! A [`FlowRecorder`] is made when a request arrives, filled in by the layers it passes, and turned into one
 //! [`Flow`] when the answer's last byte has left (or the client went away).
 
+mod answered;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Version;
 use serde::{Deserialize, Serialize};
 
+pub use self::answered::Answered;
+pub(crate) use self::answered::is_bound;
 use crate::identity::Identity;
 use crate::in_flight::{Flows, InFlight};
 
@@ -144,6 +148,13 @@ pub struct Flow {
     /// Whether what was stored turned out damaged.
     #[serde(default)]
     pub damaged: bool,
+    /// Whether credentials went with the request, the client's or those that the settings have for a mirror, or went when
+    /// what is stored was fetched.
+    #[serde(default)]
+    pub authorized: bool,
+    /// The answer as it can be given again; none where there is no such.
+    #[serde(default)]
+    pub answer: Option<Box<Answered>>,
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.
@@ -210,6 +221,8 @@ impl FlowRecorder {
             rule: String::new(),
             key: String::new(),
             damaged: false,
+            authorized: false,
+            answer: None,
         };
         let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
         let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, hop: Mutex::default(), flows });
@@ -238,6 +251,11 @@ impl FlowRecorder {
     /// The way to the origin, as far as it is known.
     pub fn route(&self) -> String {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).route.clone()
+    }
+
+    /// Whether credentials went with the request.
+    pub fn is_authorized(&self) -> bool {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner).authorized
     }
 
     /// Notes how long the answer's body is going to be.

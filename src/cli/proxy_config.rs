@@ -7,11 +7,11 @@ use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
-use larder_proxy::upstream::route::UpstreamProxy;
+use larder_proxy::upstream::route::Upstream;
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
-use super::mirrors;
+use super::{mirrors, proxy_login};
 use super::settings::{Net, Settings};
 use crate::error::{Context as _, Result};
 
@@ -28,8 +28,9 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         Net::Cache => Mode::Cache,
         Net::Offline => Mode::Offline,
     };
-    config.upstream_proxy = upstream(settings, env)?;
+    config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
+    config.proxy_logins = proxy_login::load(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);
@@ -70,11 +71,11 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
     Rules::new(&user_rules(settings)?).context(|| format!("cannot use the rules ({})", settings.rules.source))
 }
 
-fn upstream(settings: &Settings, env: &Env) -> Result<UpstreamProxy> {
+fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
     match &settings.upstream_proxy.value {
-        Some(url) => UpstreamProxy::all(url, &settings.no_proxy.value.join(","))
+        Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
-        None => UpstreamProxy::from_env(|name| variable(env, name))
+        None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
 }

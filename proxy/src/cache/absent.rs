@@ -18,7 +18,8 @@ use super::fetch::{Job, content_length};
 use super::report::CacheStatus;
 use super::{report, shape};
 use crate::body::{Body, full};
-use crate::flow::{Class, Outcome};
+use crate::flow::{Answered, Class, Outcome};
+use crate::store::Digest;
 
 /// Longest time it is believed.
 const BELIEVED: Duration = Duration::from_mins(1);
@@ -88,6 +89,13 @@ impl Exchange {
                 answers.pop(&joined);
                 return None;
             }
+            let vary = self.inner.credentials.fields(&self.headers, &answer.headers, false).unwrap_or_default();
+            let mut answered = Answered::of(404, &answer.headers, &vary, self.verdict.nature);
+            answered.size = Some(answer.body.len() as u64);
+            self.context.flow.update(|flow| {
+                flow.answer = Some(Box::new(answered));
+                flow.digest = Some(Digest::of(&answer.body).to_string());
+            });
             let mut response = Response::new(full(answer.body.clone()));
             *response.headers_mut() = answer.headers.clone();
             response.headers_mut().insert(http::header::AGE, age.as_secs().into());

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::aside::redirected;
 use super::exchange::Exchange;
 use super::fetch::Lead;
 use super::file_body::FileBody;
@@ -18,7 +19,7 @@ use super::shape::{Payload, Shape, shape};
 use super::shelf::{Content, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty, full};
-use crate::flow::Outcome;
+use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, lifetime, may_serve_stale};
 use crate::store::{Entry, Touch};
@@ -42,6 +43,14 @@ impl Exchange {
             self.outcome(Outcome::Coalesced, "joined a fetch under way".to_owned(), None);
             Some(self.context.flow.clone())
         };
+        let mut answered = Answered::of(head.status.as_u16(), &head.headers, &head.vary, self.verdict.nature);
+        answered.location = redirected(&self.key.url, &head.headers);
+        self.context.flow.update(|flow| {
+            flow.authorized |= is_bound(&head.vary);
+            // A short body may be whole by now.
+            answered.size = flow.answer.take().and_then(|whole| whole.size).or(head.total);
+            flow.answer = Some(Box::new(answered));
+        });
         let said = CacheStatus::forwarded(self.forward).answered(head.status);
         let said = CacheStatus { stored: leading.then_some(true), collapsed: !leading, ..said };
         said.append_to(&mut headers);
@@ -89,9 +98,11 @@ impl Exchange {
         let left = i64::try_from(lifetime(&judged)).unwrap_or(0) - i64::try_from(age).unwrap_or(0);
         CacheStatus { ttl: Some(left), ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
-        if entry.draft.part.is_none() {
-            flow.update(|flow| flow.digest = Some(entry.digest.to_string()));
-        }
+        flow.update(|flow| {
+            flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
+            flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
+            flow.answer = Some(Box::new(self.kept(entry)));
+        });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(entry, &content, from, to);
         let body = match payload {
@@ -100,6 +111,25 @@ impl Exchange {
             Payload::Multipart(parts) => chain(parts.into_bodies(part)),
         };
         Some(respond(status, headers, body))
+    }
+
+    /// A stored answer as it can be given again.
+    fn kept(&self, entry: &Entry) -> Answered {
+        let draft = &entry.draft;
+        let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, self.verdict.nature);
+        answered.size = Some(total(entry));
+        answered.lost = draft.part.map(|_| "only a part of it was fetched".to_owned());
+        answered.location = redirected(&draft.url, &draft.headers);
+        answered
+    }
+
+    /// Notes an answer that is not stored, unless it was set aside.
+    pub(super) fn lost(&self, response: &Response<Body>, why: &str) {
+        let mut answered = Answered::of(response.status().as_u16(), response.headers(), &[], self.verdict.nature);
+        answered.lost = Some(format!("it was not kept: {why}"));
+        self.context.flow.update(|flow| {
+            flow.answer.get_or_insert_with(|| Box::new(answered));
+        });
     }
 
     async fn content(&self, entry: &Entry) -> Option<Content> {

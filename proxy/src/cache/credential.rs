@@ -17,7 +17,7 @@ use crate::store::VaryField;
 const NAME: &str = "credential.key";
 
 /// Fields whose values are nobody's business: the index holds their hashes.
-fn is_sensitive(name: &HeaderName) -> bool {
+pub(crate) fn is_sensitive(name: &HeaderName) -> bool {
     const OTHERS: [&str; 6] =
         ["x-jfrog-art-api", "x-api-key", "x-auth-token", "private-token", "job-token", "x-amz-security-token"];
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || OTHERS.contains(&name.as_str())

@@ -91,7 +91,7 @@ impl Exchange {
         Ok(found)
     }
 
-    fn selects(&self, fields: &[crate::store::VaryField], stored: &HeaderMap) -> bool {
+    pub(super) fn selects(&self, fields: &[crate::store::VaryField], stored: &HeaderMap) -> bool {
         self.inner.credentials.selects(&self.headers, fields, stored) && self.takes(stored)
     }
 
@@ -310,6 +310,12 @@ impl Exchange {
                 return response;
             }
         }
+        if let Some(response) = self.from_aside().await {
+            return response;
+        }
+        if self.control.only_if_cached {
+            return self.not_cached();
+        }
         let response = super::offline_miss(&self.key.url);
         self.outcome(Outcome::Denied, "offline, and not stored".to_owned(), None);
         self.context.flow.update(|flow| flow.offline_miss = true);
@@ -406,6 +412,7 @@ impl Exchange {
     async fn own_answer(&self, mine: Option<oneshot::Receiver<Lead>>) -> Followed {
         let Some(mine) = mine else { return Followed::Alone };
         let Ok(Lead::Answer(mut response, why)) = mine.await else { return Followed::Alone };
+        self.lost(&response, why);
         let status = CacheStatus { stored: Some(false), ..CacheStatus::forwarded(self.forward) };
         status.answered(response.status()).append_to(response.headers_mut());
         self.outcome(Outcome::Miss, format!("fetched, not stored: {why}"), None);

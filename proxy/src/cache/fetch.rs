@@ -156,9 +156,11 @@ impl Job {
             self.verdict = Verdict::none();
         }
         if status.is_redirection() && self.follow() != Follow::Never {
+            let response = self.set_aside(response).await;
             return self.hand_over(response, "a redirect to a package is not stored");
         }
         if status == StatusCode::NOT_FOUND && matches!(self.verdict.class, Class::Index | Class::Package) {
+            let response = self.set_aside(response).await;
             let response = self.note_absence(response, responded).await;
             return self.hand_over(response, "upstream does not have it");
         }
@@ -167,7 +169,10 @@ impl Job {
         }
         let audience = match self.audience(&response, responded) {
             Ok(audience) => audience,
-            Err(why) => return self.hand_over(response, why),
+            Err(why) => {
+                let response = self.set_aside(response).await;
+                return self.hand_over(response, why);
+            }
         };
         let bound = audience == Audience::Bearer;
         let Some(vary) = self.inner.credentials.fields(&self.request, response.headers(), bound) else {
@@ -408,7 +413,10 @@ impl Transfer {
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
-        self.context.flow.update(|flow| flow.digest = Some(writer.digest().to_string()));
+        self.context.flow.update(|flow| {
+            flow.digest = Some(writer.digest().to_string());
+            flow.answer.get_or_insert_default().size = Some(writer.size());
+        });
         let Self { inner, fetch, context, draft, learns, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.

@@ -17,6 +17,8 @@ pub(super) enum Forward {
     Method,
     /// Nothing is stored of the URL.
     UriMiss,
+    /// Nothing that can answer it, for one reason or another; said where it did not go on either.
+    Miss,
     /// Nothing that its fields select.
     VaryMiss,
     /// It asked for that itself.
@@ -33,6 +35,7 @@ impl Forward {
             Self::Bypass => "bypass",
             Self::Method => "method",
             Self::UriMiss => "uri-miss",
+            Self::Miss => "miss",
             Self::VaryMiss => "vary-miss",
             Self::Request => "request",
             Self::Stale => "stale",

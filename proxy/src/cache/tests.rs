@@ -4,6 +4,7 @@ mod damage;
 mod fake_origin;
 mod faults;
 mod joining;
+mod offline;
 mod parts;
 mod promises;
 mod serving;
@@ -27,7 +28,7 @@ use crate::in_flight::Flows;
 use crate::inspect::Target;
 use crate::origin::RequestContext;
 use crate::rules::Rules;
-use crate::store::Store;
+use crate::store::{Entry, Store};
 
 const DEB: &str = "http://example.org/debian/pool/main/h/hello/hello_1_amd64.deb";
 const INDEX: &str = "http://example.org/debian/dists/stable/InRelease";
@@ -140,6 +141,16 @@ impl Bed {
 
     async fn settle(&self) {
         self.cache.drain(Duration::from_secs(20)).await;
+    }
+
+    /// What is stored of a URL, for those who may ask upstream.
+    fn stored(&self, url: &str) -> Vec<Entry> {
+        self.store.lookup(&Key::of(&url.parse().unwrap()).unwrap().hash).unwrap()
+    }
+
+    /// What is kept of it for those who may not.
+    fn aside(&self, url: &str) -> Vec<Entry> {
+        self.store.lookup(&Key::of(&url.parse().unwrap()).unwrap().aside()).unwrap()
     }
 
     fn last(&self) -> Flow {

@@ -36,6 +36,24 @@ pub struct Provenance {
     pub rule: Option<String>,
 }
 
+/// What the way of an answer says that was given to credentials of the settings.
+const WITH_CREDENTIALS: &str = ", with credentials";
+
+impl Provenance {
+    /// The way taken, as it is kept.
+    pub(crate) fn way(route: String, authorized: bool) -> Option<String> {
+        if route.is_empty() {
+            return None;
+        }
+        Some(if authorized { route + WITH_CREDENTIALS } else { route })
+    }
+
+    /// Whether credentials went with the request.
+    pub fn is_authorized(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.ends_with(WITH_CREDENTIALS))
+    }
+}
+
 /// A response about to be stored.
 #[derive(Clone, Debug)]
 pub struct Draft {

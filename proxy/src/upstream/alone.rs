@@ -10,10 +10,11 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use url::Url;
 
-use super::client::{Net, NetworkOrigin, Plan, authority};
+use super::client::{Label, Net, NetworkOrigin, Plan, authority};
 use super::connector::Io;
 use super::failure::failure;
 use super::mirrored::is_as_good;
+use super::route::Target;
 use super::upload::Upload;
 use crate::body::{self, Body};
 use crate::flow::FlowRecorder;
@@ -38,9 +39,10 @@ impl NetworkOrigin {
         protocols: &HeaderValue,
         context: &RequestContext,
     ) -> Result<Switch, UpstreamError> {
-        let (request, guarded) = self.net.map_once(request, context);
+        let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, body) = request.into_parts();
-        let plan = self.net.plan(&parts.uri, guarded, &context.flow)?;
+        let plan = self.net.plan(&parts.uri, guarded, &context.flow).await?;
+        context.flow.update(|flow| flow.route = label.name(&plan.way.connector.route.to_string(), &[]));
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body, false, context.flow.clone());
         let response = self.net.alone(&plan, parts, &upload, Some(protocols), &context.flow).await?;
@@ -56,9 +58,10 @@ impl NetworkOrigin {
         request: Request<Body>,
         context: &RequestContext,
     ) -> Result<Response<Body>, UpstreamError> {
-        let (request, guarded) = self.net.map_once(request, context);
+        let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, _) = request.into_parts();
-        let plan = self.net.plan(&parts.uri, guarded, &context.flow)?;
+        let plan = self.net.plan(&parts.uri, guarded, &context.flow).await?;
+        context.flow.update(|flow| flow.route = label.name(&plan.way.connector.route.to_string(), &[]));
         parts.uri = Uri::from_static("*");
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body::empty(), false, context.flow.clone());
@@ -70,40 +73,37 @@ impl NetworkOrigin {
 impl Net {
     /// Maps the request to the first mirror that stands in for its host, where there is one; also says whether the
     /// restrictions for guests hold. What the settings hold for the mirror is for fetching, and not sent.
-    fn map_once(&self, mut request: Request<Body>, context: &RequestContext) -> (Request<Body>, bool) {
+    fn map_once(&self, mut request: Request<Body>, context: &RequestContext) -> (Request<Body>, bool, Label) {
         let mapped = self.mirrors.candidates(request.uri()).and_then(|all| all.into_iter().next());
         let own = mapped.as_ref().and_then(|mapped| Some((mapped, mapped.target.url()?)));
         let Some((mapped, own)) = own else {
-            let route = self.way_to(request.uri());
-            context.flow.update(|flow| flow.route = route);
-            return (request, context.guest);
+            return (request, context.guest, Label::default());
         };
         let public = Url::parse(&request.uri().to_string()).ok();
         if !mapped.target.client_credentials && !public.is_some_and(|public| is_as_good(&public, own)) {
             strip_client_credentials(&mut request);
         }
         *request.uri_mut() = mapped.uri.clone();
-        context.flow.update(|flow| flow.route = format!("mirror {own}"));
-        (request, false)
+        (request, false, Label { mirror: Some(own.to_string()), passed: Vec::new() })
     }
 
     /// Sends the request on a connection opened for it.
     pub(super) async fn alone(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         mut parts: Parts,
         upload: &Upload,
         protocols: Option<&HeaderValue>,
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.anonymize(&mut parts.headers);
-        let stream = plan.way.connector.http1(plan.tls, &plan.host, plan.port).await?;
+        let stream = plan.way.connector.http1(&plan.target).await?;
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
             let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
             parts.uri = Uri::try_from(target).unwrap_or_default();
         }
-        let default = if plan.tls { 443 } else { 80 };
-        let host = if plan.port == default { bracketed(&plan.host) } else { authority(&plan.host, plan.port) };
+        let Target { tls, host, port, .. } = &plan.target;
+        let host = if *port == if *tls { 443 } else { 80 } { bracketed(host) } else { authority(host, *port) };
         if let Ok(host) = HeaderValue::try_from(host) {
             parts.headers.insert(HOST, host);
         }
@@ -134,12 +134,12 @@ impl Net {
 
 impl super::connector::Connector {
     /// A connection to an origin that speaks HTTP/1.1 on it.
-    async fn http1(&self, tls: bool, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        let stream = self.tunnel(tls, host, port).await?;
-        if !tls {
+    async fn http1(&self, target: &Target) -> Result<Box<dyn Io>, UpstreamError> {
+        let stream = self.tunnel(&target.host, target.port).await?;
+        if !target.tls {
             return Ok(stream);
         }
-        Ok(Box::new(self.tls.handshake(host, port, stream, &[b"http/1.1"]).await?))
+        Ok(Box::new(self.reach.tls.handshake(&target.host, target.port, stream, &[b"http/1.1"]).await?))
     }
 }
 

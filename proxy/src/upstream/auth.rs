@@ -156,9 +156,9 @@ impl ProxyAuth {
         self.state().wanted.as_ref().is_some_and(|wanted| wanted.scheme().is_of_connection())
     }
 
-    /// Whether a request may meet with a question about who is asking.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.state().proven
+    /// Whether the proxy may yet ask who is asking, and could be told.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.login.password.is_some() && !self.state().proven
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,25 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, TE, TRAILER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::anonymize::Anonymize;
-use super::connector::{Connector, Io};
+use super::auth::Auths;
+use super::connector::{Io, Reach};
 use super::dial::Dialer;
-use super::failure::{Again, ClientError, again, failure};
-use super::first_contact::FirstContact;
+use super::failure::{Again, Failed, again, failure};
 use super::idle_body::IdleBody;
 use super::observe::{Event, note};
-use super::proxy_connect::unauthorized_message;
-use super::route::{ProxyUrl, UpstreamProxy, target};
+use super::route::{ProxyUrl, Route, Target, Upstream};
 use super::tls::OriginTls;
-use super::upload::{Reading, Sending, Upload};
+use super::upload::{Reading, Upload};
+use super::ways::{Way, Ways};
 use crate::body::Body;
 use crate::config::{Config, Timeouts};
 use crate::flow::FlowRecorder;
@@ -32,12 +30,6 @@ use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 use crate::redact;
 
-/// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
-/// The same for all streams of a connection together. Clients share it, and what a client does not read is held back
-/// here: 31 that stall leave the others room. Only unread bytes take memory, so this is also its bound.
-const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
-
 /// The real network.
 pub struct NetworkOrigin {
     pub(super) net: Arc<Net>,
@@ -45,55 +37,32 @@ pub struct NetworkOrigin {
 
 /// What the requests under way share.
 pub(super) struct Net {
-    guarded: Way,
-    trusted: Way,
+    ways: Ways,
+    upstream: Upstream,
     pub(super) mirrors: MirrorMap,
     /// For registries among the mirrors.
     pub(super) tokens: Tokens,
-    proxy: Arc<UpstreamProxy>,
     anonymize: Option<Anonymize>,
     pub(super) timeouts: Timeouts,
-}
-
-pub(super) struct Way {
-    pub(super) connector: Connector,
-    client: Client<Connector, Sending>,
-    first_contact: FirstContact,
-}
-
-impl Way {
-    fn new(connector: Connector) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(50))
-            .pool_max_idle_per_host(32)
-            .http1_max_buf_size(256 * 1024)
-            .http1_max_headers(256)
-            .http2_max_header_list_size(256 * 1024)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(20))
-            .build(connector.clone());
-        Self { connector, client, first_contact: FirstContact::new() }
-    }
 }
 
 impl NetworkOrigin {
     /// Reads nothing yet: roots are loaded by the first TLS connection.
     pub fn new(config: &Config, guard: &Arc<Guard>) -> Self {
-        let proxy = Arc::new(config.upstream_proxy.clone());
         let mirrors = MirrorMap::new(config.mirrors.clone());
-        let connector = |guarded| Connector {
+        let reach = Reach {
+            auths: Auths::new(config.proxy_logins.clone(), config.secrets.clone()),
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
-            tls: Arc::new(OriginTls::new(config.extra_roots.clone(), &mirrors, config.timeouts.connect)),
-            proxy: proxy.clone(),
-            guarded,
+            tls: OriginTls::new(config.extra_roots.clone(), &mirrors, config.timeouts.connect),
         };
-        let (guarded, trusted) = (Way::new(connector(true)), Way::new(connector(false)));
-        let (anonymize, timeouts) = (config.anonymize.clone(), config.timeouts);
-        let net = Net { guarded, trusted, mirrors, tokens: Tokens::default(), proxy, anonymize, timeouts };
+        let net = Net {
+            ways: Ways::new(Arc::new(reach)),
+            upstream: config.upstream.clone(),
+            mirrors,
+            tokens: Tokens::default(),
+            anonymize: config.anonymize.clone(),
+            timeouts: config.timeouts,
+        };
         Self { net: Arc::new(net) }
     }
 
@@ -104,9 +73,10 @@ impl NetworkOrigin {
         port: u16,
         guest: bool,
     ) -> Result<(Box<dyn Io>, String), UpstreamError> {
-        let way = if guest { &self.net.guarded } else { &self.net.trusted };
-        let stream = way.connector.tunnel(true, host, port).await?;
-        Ok((stream, self.net.way_name(true, host, port)))
+        let routes = self.net.upstream.candidates(&Target::tunnel(host, port)).await?;
+        let route = routes.into_iter().next().unwrap_or_default();
+        let stream = self.net.ways.get(&route, guest).connector.tunnel(host, port).await?;
+        Ok((stream, route.to_string()))
     }
 
     /// The public URI of one that lies at a mirror; see [`MirrorMap::public`].
@@ -122,10 +92,10 @@ impl NetworkOrigin {
         match self.net.mirrors.candidates(request.uri()) {
             Some(candidates) => self.net.by_mirrors(candidates, request, context).await,
             None => {
-                let route = self.net.way_to(request.uri());
-                context.flow.update(|flow| flow.route = route);
                 let peer = request.uri().to_string();
-                let response = self.net.send(request, context.guest, None, &context.flow).await?;
+                let label = Label::default();
+                let asking = Asking { guarded: context.guest, limit: None, flow: &context.flow, label: Some(&label) };
+                let response = self.net.send(request, &asking).await?;
                 context.flow.update(|flow| flow.upstream_status = Some(response.status().as_u16()));
                 Ok(self.net.receive(response, peer))
             }
@@ -139,16 +109,16 @@ impl Net {
     pub(super) async fn send(
         &self,
         request: Request<Body>,
-        guarded: bool,
-        limit: Option<Duration>,
-        flow: &Arc<FlowRecorder>,
+        asking: &Asking<'_>,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        let flow = asking.flow;
         let (mut parts, body) = request.into_parts();
-        let plan = self.plan(&parts.uri, guarded, flow)?;
+        let plan = self.plan(&parts.uri, asking.guarded, flow).await?;
+        asking.goes(&plan.way.connector.route, &[]);
         let upload = Upload::new(body, parts.headers.contains_key(EXPECT), flow.clone());
-        prepare(&mut parts, plan.plain_proxy());
+        prepare(&mut parts);
         self.anonymize(&mut parts.headers);
-        let limit = limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
+        let limit = asking.limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
         let (error, said) = match self.attempt(&plan, &parts, &upload, limit, flow).await {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
@@ -168,35 +138,33 @@ impl Net {
     }
 
     /// Where a request goes, by which way.
-    pub(super) fn plan<'a>(&'a self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan<'a>, UpstreamError> {
-        let (host, port, tls) = target(uri).ok_or_else(|| UpstreamError {
+    pub(super) async fn plan(&self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan, UpstreamError> {
+        let target = Target::of(uri).ok_or_else(|| UpstreamError {
             phase: Phase::Exchange,
             message: format!("{uri} is not an http or https URL with a host"),
             retryable: false,
         })?;
-        let proxy = self.proxy.route(tls, host, port);
-        note(|| Event::Asked { url: redact::url(&uri.to_string()), way: self.way_name(tls, host, port) });
-        let hop = proxy.map_or((host, port), |proxy| (proxy.host.as_str(), proxy.port));
-        flow.asks(authority(hop.0, hop.1));
-        let way = if guarded { &self.guarded } else { &self.trusted };
-        Ok(Plan { host: host.to_owned(), port, tls, peer: uri.to_string(), proxy, way })
+        let route = self.upstream.candidates(&target).await?.into_iter().next().unwrap_or_default();
+        note(|| Event::Asked { url: redact::url(&uri.to_string()), way: route.to_string() });
+        flow.asks(route.hops.last().map_or_else(|| authority(&target.host, target.port), ProxyUrl::authority));
+        Ok(Plan { target, peer: uri.to_string(), way: self.ways.get(&route, guarded) })
     }
 
-    /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
-    async fn attempt(
+    /// Sends the request once, on a connection of the pool. With the error comes what hyper said, if it did.
+    pub(super) async fn pooled(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         parts: &Parts,
         upload: &Upload,
         limit: Duration,
         flow: &FlowRecorder,
-    ) -> Result<Response<Incoming>, (UpstreamError, Option<ClientError>)> {
+    ) -> Result<Response<Incoming>, Failed> {
         let mut request = Request::new(upload.body());
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
         upload.watch(&mut request);
-        let authority = request.uri().authority().filter(|_| plan.tls).map(ToString::to_string);
+        let authority = request.uri().authority().filter(|_| plan.target.tls).map(ToString::to_string);
         let exchange = async {
             let pass = match &authority {
                 Some(authority) => Some(plan.way.first_contact.enter(authority).await),
@@ -216,17 +184,13 @@ impl Net {
         flow.answered(response.version(), response.status().as_u16());
         note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
-        match (response.status(), plan.plain_proxy()) {
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
-                let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
-                Err((UpstreamError { phase: Phase::ProxyAnswered(407), message, retryable: false }, None))
-            }
-            (StatusCode::SWITCHING_PROTOCOLS, _) => {
-                let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
-                Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None))
-            }
-            _ => Ok(response),
+        let way = plan.way.connector.route.to_string();
+        response.extensions_mut().insert(Taken { way, passed: Vec::new() });
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
+            return Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None));
         }
+        Ok(response)
     }
 
     /// The answer for the cache.
@@ -238,33 +202,70 @@ impl Net {
         hop_by_hop::strip_response(&mut parts.headers);
         Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).telling(reading).boxed())
     }
-
-    /// The way to a URI, for people.
-    pub(super) fn way_to(&self, uri: &Uri) -> String {
-        target(uri).map_or_else(String::new, |(host, port, tls)| self.way_name(tls, host, port))
-    }
-
-    fn way_name(&self, tls: bool, host: &str, port: u16) -> String {
-        self.proxy.route(tls, host, port).map_or_else(|| "direct".to_owned(), |proxy| format!("proxy {proxy}"))
-    }
 }
 
 /// Where one request goes.
-pub(super) struct Plan<'a> {
-    /// Name or address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: bool,
+pub(super) struct Plan {
+    pub(super) target: Target,
     /// The URI for people.
     pub(super) peer: String,
-    proxy: Option<&'a ProxyUrl>,
-    pub(super) way: &'a Way,
+    pub(super) way: Arc<Way>,
 }
 
-impl Plan<'_> {
+impl Plan {
     /// The proxy that is sent whole requests: for `https` it makes a tunnel instead.
-    fn plain_proxy(&self) -> Option<&ProxyUrl> {
-        self.proxy.filter(|_| !self.tls)
+    pub(super) fn plain_proxy(&self) -> Option<&ProxyUrl> {
+        self.way.connector.plain_proxy().filter(|_| !self.target.tls)
+    }
+}
+
+/// On whose behalf a request is sent, and how.
+pub(super) struct Asking<'a> {
+    /// Only to what a guest may reach.
+    pub(super) guarded: bool,
+    /// How long to wait for the answer's head, if not as long as the settings say.
+    pub(super) limit: Option<Duration>,
+    pub(super) flow: &'a Arc<FlowRecorder>,
+    /// What the flow's route is made of; `None` where the request is none of the client's.
+    pub(super) label: Option<&'a Label>,
+}
+
+/// What a flow's route says beside the way taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Label {
+    /// The mirror that is asked.
+    pub(super) mirror: Option<String>,
+    /// What was passed over before, and why.
+    pub(super) passed: Vec<String>,
+}
+
+impl Label {
+    /// As in `mirror http://m/ by proxy http://p:1 (not direct: no route; proxy http://q:1: refused)`.
+    pub(super) fn name(&self, way: &str, passed: &[String]) -> String {
+        let way = match &self.mirror {
+            None => way.to_owned(),
+            Some(mirror) if way == "direct" => format!("mirror {mirror}"),
+            Some(mirror) => format!("mirror {mirror} by {way}"),
+        };
+        let others: Vec<&str> = self.passed.iter().chain(passed).map(String::as_str).collect();
+        if others.is_empty() { way } else { format!("{way} (not {})", others.join("; ")) }
+    }
+}
+
+/// The way that an answer came, among its extensions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Taken {
+    pub(super) way: String,
+    /// What was passed over on the way there, and why.
+    pub(super) passed: Vec<String>,
+}
+
+impl Asking<'_> {
+    /// Notes the way that the request goes.
+    fn goes(&self, route: &Route, passed: &[String]) {
+        if let Some(label) = self.label {
+            self.flow.update(|flow| flow.route = label.name(&route.to_string(), passed));
+        }
     }
 }
 
@@ -279,7 +280,7 @@ impl Origin for NetworkOrigin {
 }
 
 /// hyper writes Host (or `:authority`) from the URI, so that the two cannot differ.
-fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
+fn prepare(parts: &mut Parts) {
     let headers = &mut parts.headers;
     // Of one hop, but what the client takes, asks for and announces is still true of the next.
     let kept = [TE, EXPECT, TRAILER].map(|name| headers.remove(&name).map(|value| (name, value)));
@@ -292,19 +293,8 @@ fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
         }
         headers.insert(name, value);
     }
-    if let Some(value) = plain_proxy.and_then(|proxy| proxy.authorization.clone()) {
-        headers.insert(PROXY_AUTHORIZATION, value);
-    }
 }
 
 pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
-    headers
-        .get_all(PROXY_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok()?.split_whitespace().next().map(str::to_owned))
-        .collect()
 }

@@ -11,9 +11,10 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::auth::Auths;
 use super::dial::Dialer;
-use super::proxy_connect;
-use super::route::{ProxyUrl, UpstreamProxy, target};
+use super::proxy_connect::{self, persist};
+use super::route::{ProxyKind, ProxyUrl, Route, Target};
 use super::tls::OriginTls;
 use crate::origin::{Phase, UpstreamError};
 
@@ -24,60 +25,107 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Everything needed to reach an origin. One for guests and one for those who may reach anything: their pools are
-/// apart, so that a guest never rides on a connection it could not have opened.
+/// What all ways share: how to dial, and whom to trust.
+pub(crate) struct Reach {
+    pub(crate) auths: Auths,
+    pub(crate) dialer: Dialer,
+    pub(crate) tls: OriginTls,
+}
+
+/// Makes connections by one route, for guests or for those who may reach anything.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub(crate) dialer: Dialer,
-    pub(crate) tls: Arc<OriginTls>,
-    pub(crate) proxy: Arc<UpstreamProxy>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) route: Arc<Route>,
     pub(crate) guarded: bool,
 }
 
 impl Connector {
-    /// Opens a way to `host:port` on which bytes pass unchanged: by the proxy for `https`, or the one for `http`.
-    pub(crate) async fn tunnel(&self, tls: bool, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        match self.proxy.route(tls, host, port) {
-            Some(proxy) => self.through(proxy, host, port).await,
-            None => Ok(Box::new(self.dialer.dial(host, port, self.guarded).await?)),
+    /// Opens a way to `host:port` on which bytes pass unchanged.
+    pub(crate) async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
+        let dialer = &self.reach.dialer;
+        match self.route.hops.last() {
+            Some(last) => {
+                dialer.check_literal(host, port, self.guarded)?;
+                persist(|| async {
+                    let stream = self.to_last_hop().await?;
+                    self.through(last, stream, host, port).await
+                })
+                .await
+            }
+            None => Ok(Box::new(dialer.dial(host, port, self.guarded).await?)),
         }
     }
 
-    async fn through(&self, proxy: &ProxyUrl, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        self.dialer.check_literal(host, port, self.guarded)?;
-        let stream = self.dial_proxy(proxy).await?;
-        let limit = self.dialer.connect_timeout * 3;
-        Ok(Box::new(proxy_connect::connect(stream, proxy, host, port, limit).await?))
+    /// Opens a connection to the proxy that is sent whole requests.
+    pub(super) async fn to_plain_proxy(&self) -> Result<Box<dyn Io>, UpstreamError> {
+        persist(|| self.to_last_hop()).await
+    }
+
+    /// Opens a connection to the route's last proxy, through those before it.
+    async fn to_last_hop(&self) -> Result<Box<dyn Io>, UpstreamError> {
+        let hops = &self.route.hops;
+        let first = hops.first().ok_or_else(|| UpstreamError {
+            phase: Phase::Proxy,
+            message: "the route has no proxy".to_owned(),
+            retryable: false,
+        })?;
+        let mut stream: Box<dyn Io> = Box::new(self.dial_proxy(first).await?);
+        for pair in hops.windows(2) {
+            stream = self.through(&pair[0], stream, &pair[1].host, pair[1].port).await?;
+        }
+        Ok(stream)
+    }
+
+    /// Asks a proxy for a connection to `host:port`.
+    async fn through(
+        &self,
+        proxy: &ProxyUrl,
+        stream: Box<dyn Io>,
+        host: &str,
+        port: u16,
+    ) -> Result<Box<dyn Io>, UpstreamError> {
+        if proxy.kind != ProxyKind::Http {
+            return Err(UpstreamError {
+                phase: Phase::Proxy,
+                message: format!("the upstream proxy {proxy} cannot be used: this version speaks http:// to proxies"),
+                retryable: false,
+            });
+        }
+        let limit = self.reach.dialer.connect_timeout * 3;
+        Ok(Box::new(proxy_connect::connect(stream, proxy, &self.reach.auths.of(proxy), host, port, limit).await?))
     }
 
     /// The user's configuration names the proxy, so the guard has no say in its address, except that it is not us.
     async fn dial_proxy(&self, proxy: &ProxyUrl) -> Result<tokio::net::TcpStream, UpstreamError> {
-        self.dialer.dial(&proxy.host, proxy.port, false).await.map_err(|error| UpstreamError {
+        self.reach.dialer.dial(&proxy.host, proxy.port, false).await.map_err(|error| UpstreamError {
             message: format!("the upstream proxy {proxy} cannot be reached: {}", error.message),
             ..error
         })
     }
 
     async fn connect(&self, uri: &Uri) -> Result<OriginStream, UpstreamError> {
-        let (host, port, tls) = target(uri).ok_or_else(|| UpstreamError {
+        let target = Target::of(uri).ok_or_else(|| UpstreamError {
             phase: Phase::Connect,
             message: format!("{uri} is not an http or https URL with a host"),
             retryable: false,
         })?;
-        if tls {
-            let stream = self.tls.handshake(host, port, self.tunnel(true, host, port).await?, &ALPN).await?;
+        let (host, port) = (target.host.as_str(), target.port);
+        if target.tls {
+            let stream = self.reach.tls.handshake(host, port, self.tunnel(host, port).await?, &ALPN).await?;
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             return Ok(OriginStream { io: Box::new(stream), h2, proxied: false });
         }
-        let proxy = self.proxy.route(false, host, port);
-        let stream = match proxy {
-            Some(proxy) => {
-                self.dialer.check_literal(host, port, self.guarded)?;
-                self.dial_proxy(proxy).await?
-            }
-            None => self.dialer.dial(host, port, self.guarded).await?,
-        };
-        Ok(OriginStream { io: Box::new(stream), h2: false, proxied: proxy.is_some() })
+        if self.plain_proxy().is_some() {
+            self.reach.dialer.check_literal(host, port, self.guarded)?;
+            return Ok(OriginStream { io: self.to_plain_proxy().await?, h2: false, proxied: true });
+        }
+        Ok(OriginStream { io: self.tunnel(host, port).await?, h2: false, proxied: false })
+    }
+
+    /// The proxy that is sent whole requests for `http` URLs.
+    pub(crate) fn plain_proxy(&self) -> Option<&ProxyUrl> {
+        self.route.hops.last().filter(|last| last.kind.is_http())
     }
 }
 

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use url::Url;
 
-use super::client::Net;
+use super::client::{Asking, Label, Net, Taken};
 use crate::body::{Body, empty};
 use crate::mirror::back::strip_client_credentials;
 use crate::mirror::credentials::Credentials;
@@ -107,9 +107,8 @@ impl Net {
         context: &RequestContext,
         tried: &mut Tried,
     ) -> Option<Response<Body>> {
-        let route = self.route_name(&mapped, &tried.passed);
-        context.flow.update(|flow| flow.route = route);
-        let asked = self.ask(&mapped, parts, body, limit, context).await;
+        let label = label(&mapped, &tried.passed);
+        let asked = self.ask(&mapped, parts, body, limit, context, Some(&label)).await;
         let target = mapped.target.clone();
         let response = match asked {
             Ok(response) => response,
@@ -157,9 +156,11 @@ impl Net {
         passed: &[String],
         context: &RequestContext,
     ) -> Response<Body> {
-        let route = self.route_name(mapped, passed);
+        let taken = response.extensions().get::<Taken>().cloned().unwrap_or_default();
+        let route = label(mapped, passed).name(&taken.way, &taken.passed);
         context.flow.update(|flow| {
             flow.route = route;
+            flow.authorized |= mapped.target.credentials.is_some();
             flow.upstream_status = Some(response.status().as_u16());
         });
         let response = self.receive(response, mapped.uri.to_string());
@@ -182,20 +183,6 @@ impl Net {
         Response::from_parts(answer, body)
     }
 
-    fn route_name(&self, mapped: &Mapped, passed: &[String]) -> String {
-        let way = match (mapped.target.url(), self.way_to(&mapped.uri)) {
-            (None, way) => way,
-            (Some(url), way) if way == "direct" => format!("mirror {url}"),
-            (Some(url), way) => format!("mirror {url} by {way}"),
-        };
-        let others: Vec<&str> = passed
-            .iter()
-            .map(String::as_str)
-            .filter(|passed| !passed.starts_with(&format!("{}: ", mapped.target)))
-            .collect();
-        if others.is_empty() { way } else { format!("{way} (not {})", others.join("; ")) }
-    }
-
     /// Sends the request to one mirror, with what that one may know.
     async fn ask(
         &self,
@@ -204,11 +191,12 @@ impl Net {
         body: Body,
         limit: Option<Duration>,
         context: &RequestContext,
+        label: Option<&Label>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = bare(mapped, parts).map(|_| body);
-        let Some(own) = mapped.target.url() else {
-            return self.send(request, context.guest, limit, &context.flow).await;
-        };
+        let asking =
+            Asking { guarded: mapped.target.url().is_none() && context.guest, limit, flow: &context.flow, label };
+        let Some(own) = mapped.target.url() else { return self.send(request, &asking).await };
         rewrite::prepare(&mut request);
         let public = Url::parse(&parts.uri.to_string()).ok();
         let passes = mapped.target.client_credentials || public.is_some_and(|public| is_as_good(&public, own));
@@ -218,7 +206,7 @@ impl Net {
         // What the settings hold is for fetching: a guest must not publish with it.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if !reads || request.headers().contains_key(AUTHORIZATION) {
-            return self.send(request, false, limit, &context.flow).await;
+            return self.send(request, &asking).await;
         }
         let token = self.tokens.get(own.as_str(), mapped.uri.path(), Instant::now());
         if let Some(value) = token.or_else(|| mapped.target.credentials.as_ref().map(Credentials::value)) {
@@ -226,7 +214,7 @@ impl Net {
         }
         let again = bare(mapped, parts);
         let fields = request.headers().clone();
-        let response = self.send(request, false, limit, &context.flow).await?;
+        let response = self.send(request, &asking).await?;
         let challenge = Some(&response)
             .filter(|response| response.status() == StatusCode::UNAUTHORIZED && !mapped.target.client_credentials)
             .and_then(|response| Challenge::of(response.headers()));
@@ -235,7 +223,7 @@ impl Net {
         let mut request = again;
         *request.headers_mut() = fields;
         request.headers_mut().insert(AUTHORIZATION, token);
-        self.send(request, false, limit, &context.flow).await
+        self.send(request, &asking).await
     }
 
     /// Asks for a token, with the mirror's credentials if the realm is at the mirror itself.
@@ -254,7 +242,8 @@ impl Net {
             request.headers_mut().insert(AUTHORIZATION, credentials.value());
         }
         // Elsewhere, the mirror's word must not open to a guest what it could not reach itself.
-        let response = self.send(request, context.guest && !at_home, limit, &context.flow).await.ok()?;
+        let asking = Asking { guarded: context.guest && !at_home, limit, flow: &context.flow, label: None };
+        let response = self.send(request, &asking).await.ok()?;
         if response.status() != StatusCode::OK {
             tracing::debug!(mirror = %mapped.target, status = %response.status(), "no token");
             return None;
@@ -282,7 +271,7 @@ impl Net {
             tokio::spawn(async move {
                 let limit = Some(mapped.target.patience);
                 match net
-                    .ask(&mapped, &head, empty(), limit, &context)
+                    .ask(&mapped, &head, empty(), limit, &context, None)
                     .await
                     .map(|answer| judge(&mapped.target, &answer))
                 {
@@ -294,6 +283,13 @@ impl Net {
             });
         }
     }
+}
+
+/// What the flow's route says of a mirror that is asked after others.
+fn label(mapped: &Mapped, passed: &[String]) -> Label {
+    let own = format!("{}: ", mapped.target);
+    let others = passed.iter().filter(|passed| !passed.starts_with(&own)).cloned();
+    Label { mirror: mapped.target.url().map(ToString::to_string), passed: others.collect() }
 }
 
 /// Those that are up in their order, then those that are not, in theirs.

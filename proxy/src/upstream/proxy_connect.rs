@@ -21,6 +21,8 @@ mod tests;
 const HEAD_LIMIT: usize = 64 * 1024;
 /// The page that comes with a refusal is read up to here, to use the connection again.
 const PAGE_LIMIT: usize = 256 * 1024;
+/// Times that a way is opened again because of a proxy that closes when it asks: once for each of some hops.
+const MOST_AGAIN: usize = 4;
 
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -46,8 +48,22 @@ pub(crate) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Whether a proxy closed the connection when it asked for credentials that there are: they go with the next.
-pub(crate) fn is_asked_again(error: &UpstreamError) -> bool {
+fn is_asked_again(error: &UpstreamError) -> bool {
     error.retryable && error.phase == Phase::ProxyAnswered(407)
+}
+
+/// Opens a way, and opens it again where a proxy on it asked for credentials and closed the connection.
+pub(crate) async fn persist<T, F>(mut open: impl FnMut() -> F) -> Result<T, UpstreamError>
+where
+    F: Future<Output = Result<T, UpstreamError>>,
+{
+    for _ in 0..MOST_AGAIN {
+        match open().await {
+            Err(error) if is_asked_again(&error) => {}
+            opened => return opened,
+        }
+    }
+    open().await
 }
 
 struct Asking<'a, T> {

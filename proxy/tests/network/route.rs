@@ -3,7 +3,7 @@ use http_body_util::Full;
 use larder_proxy::flow::Outcome;
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
-use larder_proxy::upstream::route::UpstreamProxy;
+use larder_proxy::upstream::route::Upstream;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{Bed, FakeProxy, Origin, TestCa, read_all};
@@ -13,7 +13,7 @@ async fn a_plain_request_goes_to_the_upstream_proxy_whole() {
     let parent = FakeProxy::start(true).await;
     let url = format!("http://u:p@{}", parent.addr);
     let mut bed = Bed::with(Client::guest("g"), Role::Proxy, |config| {
-        config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap();
+        config.upstream = Upstream::all(&url, "").unwrap();
     })
     .await;
     let answer = bed.get("http://no-such-name.example.org:81/a?b").await;
@@ -38,7 +38,7 @@ async fn tls_goes_through_the_upstream_proxys_tunnel() {
     let file = ca.file(roots.path());
     let url = format!("http://u:p@{}", parent.addr);
     let mut bed = Bed::new(|config| {
-        config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap();
+        config.upstream = Upstream::all(&url, "").unwrap();
         config.extra_roots.push(file);
         config.connect_ports.push(origin.port());
     })
@@ -57,7 +57,7 @@ async fn tls_goes_through_the_upstream_proxys_tunnel() {
 async fn a_407_is_explained_for_both_ways() {
     let parent = FakeProxy::start(true).await;
     let url = format!("http://{}", parent.addr);
-    let mut bed = Bed::new(|config| config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap()).await;
+    let mut bed = Bed::new(|config| config.upstream = Upstream::all(&url, "").unwrap()).await;
     let answer = bed.get("http://pkgs.example.org/").await;
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("(407, offers Basic)"), "{answer}");
     assert!(answer.contains("http://user:password@host:port"));
@@ -74,7 +74,7 @@ async fn no_proxy_goes_straight() {
     let origin = Origin::hello().await;
     let parent = FakeProxy::start(false).await;
     let url = format!("http://{}", parent.addr);
-    let mut bed = Bed::new(|config| config.upstream_proxy = UpstreamProxy::all(&url, "127.0.0.0/8").unwrap()).await;
+    let mut bed = Bed::new(|config| config.upstream = Upstream::all(&url, "127.0.0.0/8").unwrap()).await;
     assert!(bed.get(&format!("http://{}/", origin.addr)).await.ends_with("hello"));
     assert_eq!(bed.flow().await.route, "direct");
     assert!(parent.heads.lock().unwrap().is_empty());
@@ -85,7 +85,7 @@ async fn a_silent_upstream_proxy_is_given_up() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let mut bed = Bed::new(|config| {
-        config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap();
+        config.upstream = Upstream::all(&url, "").unwrap();
         config.timeouts.connect = std::time::Duration::from_millis(100);
     })
     .await;

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use larder_proxy::flow::Outcome;
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
-use larder_proxy::upstream::route::UpstreamProxy;
+use larder_proxy::upstream::route::Upstream;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::intercept::bed_for;
@@ -142,7 +142,7 @@ async fn tls_failures_are_told_by_their_kind() {
 async fn an_upstream_proxys_refusal_is_told_with_its_status() {
     let parent = FakeProxy::start(true).await;
     let url = format!("http://{}", parent.addr);
-    let bed = Bed::new(|config| config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap()).await;
+    let bed = Bed::new(|config| config.upstream = Upstream::all(&url, "").unwrap()).await;
     let expected = format!("; received-status=407; next-hop=\"{}\"", parent.addr);
     let answer = bed.get("http://pkgs.example.org/").await;
     assert!(proxy_status(&answer).ends_with(&expected), "{answer}");

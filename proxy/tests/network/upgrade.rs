@@ -7,7 +7,7 @@ use larder_proxy::cache::Mode;
 use larder_proxy::flow::Outcome;
 use larder_proxy::identity::Client;
 use larder_proxy::listener::Role;
-use larder_proxy::upstream::route::UpstreamProxy;
+use larder_proxy::upstream::route::Upstream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -114,7 +114,7 @@ async fn a_websocket_passes_over_intercepted_tls_and_by_an_upstream_proxy() {
             config.extra_roots.push(file.clone());
             config.connect_ports.push(addr.port());
             if !proxy.is_empty() {
-                config.upstream_proxy = UpstreamProxy::all(proxy, "").unwrap();
+                config.upstream = Upstream::all(proxy, "").unwrap();
             }
         })
         .await;
@@ -135,7 +135,7 @@ async fn an_upstream_proxy_is_asked_for_a_tunnel_for_plain_http_too() {
     let parent = FakeProxy::start(true).await;
     let url = format!("http://u:p@{}", parent.addr);
     let mut bed = Bed::new(|config| {
-        config.upstream_proxy = UpstreamProxy::all(&url, "").unwrap();
+        config.upstream = Upstream::all(&url, "").unwrap();
         config.connect_ports.push(addr.port());
     })
     .await;

@@ -59,8 +59,8 @@ fn question(config: &Config) -> Option<String> {
     if let Some(spec) = host {
         return Some(format!("{}/dists/{}/InRelease", spec.mirror.as_str().trim_end_matches('/'), spec.suite));
     }
-    let proxy = config.upstream_proxy.http.as_ref().or(config.upstream_proxy.https.as_ref())?;
-    Some(format!("{proxy}/"))
+    let proxies = config.upstream.proxies();
+    Some(format!("http://{}/", proxies.first()?.authority()))
 }
 
 async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
@@ -69,14 +69,14 @@ async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
         Err(error) => return (Finding::problem(ROUTE, format!("{url} is no URL: {error}")), None),
     };
     let host = request.uri().host().unwrap_or_default().to_owned();
-    let way = config
-        .upstream_proxy
-        .route(request.uri().scheme_str() == Some("https"), &host, request.uri().port_u16().unwrap_or(80))
-        .map_or_else(|| "directly".to_owned(), |proxy| format!("by way of {proxy}"));
     let origin = NetworkOrigin::new(config, &Arc::new(Guard::default()));
     let flow = FlowRecorder::begin(Identity::default(), "HEAD", url.to_owned(), Flows::new(Arc::new(|_| {})));
-    let context = RequestContext { flow, guest: false };
+    let context = RequestContext { flow: flow.clone(), guest: false };
     let answer = tokio::time::timeout(LIMIT + Duration::from_secs(5), origin.send(request, &context)).await;
+    let way = match flow.route() {
+        route if route.is_empty() || route == "direct" => "directly".to_owned(),
+        route => format!("by way of {route}"),
+    };
     match answer {
         Ok(Ok(answer)) => {
             let found = format!("{host} answers {way} (status {})", answer.status().as_u16());
@@ -92,7 +92,7 @@ async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
                     "larder doctor --ca-file FILE   # the root certificate of your network"
                 }
                 Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout
-                    if config.upstream_proxy.http.is_none() =>
+                    if config.upstream.proxies().is_empty() =>
                 {
                     "larder doctor --upstream-proxy http://HOST:PORT   # if your network has a proxy"
                 }

@@ -68,7 +68,10 @@ impl ProxyLoginSetting {
             Some(PasswordPlace::Command(command)) => {
                 let mut words = command.split_whitespace();
                 let first = words.next().unwrap_or_default();
-                put("password_command", json!(if words.next().is_some() { format!("{first} …") } else { first.into() }));
+                put(
+                    "password_command",
+                    json!(if words.next().is_some() { format!("{first} …") } else { first.into() }),
+                );
             }
             None => {}
         }
@@ -147,8 +150,9 @@ fn of_table(reader: &Reader<'_>, whole: &Spanned<DeValue<'_>>, table: &DeTable<'
     }
     login.password = places.pop();
     match (&login.user, &login.password) {
-        (Some(_), None) => Err(wrong("has a `user`, and no password")
-            .hint("add `password_env`, `password_file` or `password_command`; a ticket of Kerberos needs no user here")),
+        (Some(_), None) => Err(wrong("has a `user`, and no password").hint(
+            "add `password_env`, `password_file` or `password_command`; a ticket of Kerberos needs no user here",
+        )),
         (None, Some(place)) if !matches!(place, PasswordPlace::Netrc(_)) => Err(wrong("has a password, and no `user`")),
         _ => Ok(login),
     }
@@ -162,9 +166,7 @@ fn schemes(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Result<Vec<Sche
     };
     let one = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
         DeValue::String(name) if let Some(scheme) = Scheme::named(name) => Ok(scheme),
-        DeValue::String(name) => {
-            Err(reader.error(item.span(), &format!("{name} is no scheme; there are: {}", all())))
-        }
+        DeValue::String(name) => Err(reader.error(item.span(), &format!("{name} is no scheme; there are: {}", all()))),
         other => Err(reader.error(item.span(), &format!("`schemes` holds strings, not {}", kind_name(other)))),
     };
     if items.is_empty() {

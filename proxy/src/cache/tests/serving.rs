@@ -179,7 +179,7 @@ async fn offline_asks_nobody() {
     let miss = bed.get(PLAIN).await;
     assert_eq!(miss.status, 403);
     assert!(miss.text().contains(PLAIN));
-    assert_eq!(miss.header("cache-status"), "larder; detail=offline");
+    assert_eq!(miss.header("cache-status"), "larder; fwd=miss; detail=offline");
     assert_eq!(bed.send("POST", PLAIN, &[]).await.status, 403);
     assert_eq!(bed.origin.count(), 1);
 }

@@ -68,7 +68,7 @@ async fn which_redirects_are_followed() {
         bed.origin.reply(to, Reply::ok("body"));
         let answer = bed.get(url).await;
         assert_eq!(answer.status == 200, followed, "{url} to {to}");
-        assert_eq!(bed.store.stats().unwrap().entries, u64::from(followed), "the redirect itself is not kept");
+        assert_eq!(bed.stored(url).len(), usize::from(followed), "the redirect itself is kept for offline runs alone");
     }
 }
 
@@ -236,7 +236,7 @@ async fn what_is_not_there_is_remembered_for_a_moment_and_no_longer_than_the_run
             bed.with(url, &[("cache-control", "no-cache")]).await;
             assert_eq!(bed.origin.count(), 4, "the client wants to know");
         }
-        assert_eq!(bed.store.stats().unwrap().entries, 0);
+        assert!(bed.stored(url).is_empty());
     }
     let bed = Bed::new();
     for _ in 0..2 {

@@ -88,6 +88,11 @@ impl Conversation {
         }
     }
 
+    /// Whether what was sent last will be answered by a 407, and nothing else.
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.step, Step::Offered)
+    }
+
     /// Only one connection finds out whether a password is taken; the others wait for it, but not for ever.
     async fn wait_for_turn(&mut self) {
         let asks = self.auth.login.password.is_some() && self.turn.is_none();

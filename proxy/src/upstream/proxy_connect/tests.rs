@@ -48,8 +48,7 @@ async fn talk(
     (peer.await.unwrap(), result)
 }
 
-const BASIC: &[u8] =
-    b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 5\r\n\r\nhello";
+const BASIC: &[u8] = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 5\r\n\r\nhello";
 
 #[tokio::test]
 async fn bytes_after_the_head_belong_to_the_tunnel() {
@@ -67,7 +66,8 @@ async fn bytes_after_the_head_belong_to_the_tunnel() {
 
 #[tokio::test]
 async fn credentials_go_on_the_same_connection_and_the_next_time_at_once() {
-    const CHUNKED: &[u8] = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nTransfer-Encoding: chunked\r\n\
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nTransfer-Encoding: chunked\r\n\
         \r\n5;x=y\r\nhello\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
     for challenge in [&[BASIC, b"HTTP/1.1 200 OK\r\n\r\nTLS"][..], &[CHUNKED, b"HTTP/1.1 200 OK\r\n\r\nTLS"]] {
         let (url, auth) = proxy("u:p@");
