@@ -4,6 +4,7 @@ pub mod args;
 pub mod argv;
 mod ask;
 mod build;
+mod bundle;
 mod cache;
 mod completion;
 mod components;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
+use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -174,6 +175,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
+        Command::Bundle(command) => runtime()?.block_on(bundle::run(command, &settings, env, console)).map(done),
         Command::Cache(command) => cache::run(command, &settings, console).map(done),
         Command::Ps(args) => ps::ps(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::Cleanup(_) if mapped::is_needed_to_clean(&call, &StateDirs::of(&settings).runs, env, console) => {
@@ -237,6 +239,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             flags.push(("ui", word(&Ui::Tui)));
             look_flags(&args.look, &mut flags);
         }
+        Command::Bundle(BundleCommand::Serve(args)) => proxy_flags(&args.serve.proxy, &mut flags)?,
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Mirrors(args) => {
             if let Some(MirrorsCommand::Check(args)) = &args.command {

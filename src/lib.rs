@@ -3,6 +3,7 @@
 //! A module imports only from those above it in this list (`tests/architecture.rs` holds it to that).
 
 pub mod builder;
+pub mod bundle;
 pub mod catalogue;
 pub mod cli;
 pub mod communicator;

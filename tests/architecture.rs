@@ -18,7 +18,7 @@ const ORDER: [&[&str]; 10] = [
     &["download", "pack"],
     &["engine"],
     &["guest", "communicator", "provisioner", "post_processor", "data_source", "builder", "plugin"],
-    &["catalogue", "history", "output", "tui"],
+    &["catalogue", "history", "output", "tui", "bundle"],
     &["cli"],
     &["main"],
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::Request;
 
 use crate::body::Body;
+use crate::current::Current;
 use crate::host_pattern::HostPattern;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 use crate::upstream::route::target;
@@ -35,6 +36,20 @@ impl Access {
 pub(crate) struct Admitted {
     pub(crate) access: Access,
     pub(crate) origin: Arc<dyn Origin>,
+}
+
+/// The origin of a cache that outlives changes of the settings.
+pub(crate) struct Exchanged(pub(crate) Current<Admitted>);
+
+impl Origin for Exchanged {
+    fn send<'a>(
+        &'a self,
+        request: Request<Body>,
+        context: &'a RequestContext,
+    ) -> BoxFuture<'a, Result<http::Response<Body>, UpstreamError>> {
+        let admitted = self.0.get();
+        Box::pin(async move { admitted.send(request, context).await })
+    }
 }
 
 impl Origin for Admitted {

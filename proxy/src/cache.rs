@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
 use self::credential::Credentials;
-pub(crate) use self::credential::is_sensitive as is_credential;
+pub use self::credential::is_credential;
 use self::exchange::Exchange;
 use self::fetch::Job;
 pub use self::key::Key;
@@ -57,8 +57,10 @@ use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::Keep;
+pub(crate) use self::shape::to_store;
 use self::shelf::Shelf;
 use crate::body::Body;
+use crate::current::Current;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
 use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
@@ -92,7 +94,7 @@ struct Inner {
     shelf: Option<Shelf>,
     origin: Arc<dyn Origin>,
     mode: AtomicU8,
-    rules: Rules,
+    rules: Current<Rules>,
     clock: Clock,
     /// When this cache was made.
     made: SystemTime,
@@ -126,7 +128,7 @@ impl Cache {
         let inner = Inner {
             origin,
             mode: AtomicU8::new(mode as u8),
-            rules,
+            rules: Current::new(rules),
             made: clock(),
             clock,
             absent: Absent::default(),
@@ -150,7 +152,7 @@ impl Cache {
             context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
-        let verdict = self.inner.rules.classify(request.uri().path(), Some(request.headers()));
+        let verdict = self.inner.rules.get().classify(request.uri().path(), Some(request.headers()));
         let authorized = request.headers().keys().any(is_credential);
         context.flow.update(|flow| {
             flow.authorized |= authorized;
@@ -217,6 +219,11 @@ impl Cache {
     /// being fetched goes on, and so do tunnels.
     pub fn set_mode(&self, mode: Mode) {
         self.inner.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    /// Judges by other rules from now on.
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        self.inner.rules.set(rules);
     }
 
     /// The mode in force.
@@ -402,6 +409,12 @@ impl Inner {
             tracing::warn!(%error, "the cache failed; downloads go on without it");
         }
     }
+}
+
+/// Whether a URL carries user information, or a parameter that is a secret or a signature.
+pub fn carries_secret(url: &str) -> bool {
+    let whole = url.split('#').next().unwrap_or_default();
+    crate::redact::url(url) != whole.strip_suffix('?').unwrap_or(whole)
 }
 
 enum Joined {

@@ -1,5 +1,6 @@
 //! Who a request is attributed to.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,12 @@ pub struct Identity {
     pub build: Arc<str>,
     /// Step of the build that was under way when the request arrived.
     pub step: Option<Arc<str>>,
+    /// The user who logged in, where the proxy asked for that.
+    #[serde(default)]
+    pub user: Option<Arc<str>>,
+    /// The address the request came from, where the proxy serves a network.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
 }
 
 /// One client of the proxy: a build, an `exec`, or the proxy's own listener. Listeners carry one, and so
@@ -20,17 +27,37 @@ pub struct Client {
     build: Arc<str>,
     step: Arc<Mutex<Option<Arc<str>>>>,
     guest: bool,
+    user: Option<Arc<str>>,
+    address: Option<IpAddr>,
 }
 
 impl Client {
     /// A guest: refused loopback, link-local, metadata and the host's own addresses.
     pub fn guest(build: &str) -> Self {
-        Self { build: build.into(), step: Arc::default(), guest: true }
+        Self::new(build, true)
     }
 
     /// The host's own user or Larder itself: may name any address.
     pub fn host(build: &str) -> Self {
-        Self { build: build.into(), step: Arc::default(), guest: false }
+        Self::new(build, false)
+    }
+
+    fn new(build: &str, guest: bool) -> Self {
+        Self { build: build.into(), step: Arc::default(), guest, user: None, address: None }
+    }
+
+    /// The client at an address of the network: refused what a guest is, unless the address is this machine's
+    /// loopback. `label` stands for the network it is of.
+    #[must_use]
+    pub(crate) fn at(&self, address: Option<IpAddr>, label: Option<&Arc<str>>) -> Self {
+        let remote = address.is_some_and(|address| !address.is_loopback());
+        Self { build: label.unwrap_or(&self.build).clone(), guest: self.guest || remote, address, ..self.clone() }
+    }
+
+    /// The same once it has logged in.
+    #[must_use]
+    pub(crate) fn known_as(&self, user: Arc<str>) -> Self {
+        Self { user: Some(user), ..self.clone() }
     }
 
     /// Whether the restrictions for guests hold.
@@ -46,6 +73,6 @@ impl Client {
     /// The identity of a request arriving now.
     pub fn identity(&self) -> Identity {
         let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Identity { build: self.build.clone(), step }
+        Identity { build: self.build.clone(), step, user: self.user.clone(), address: self.address }
     }
 }

@@ -3,10 +3,12 @@
 //! A byte's way: listener -> identity -> service -> cache -> origin (mirror, route, dial) -> store -> client.
 
 mod access;
+pub mod admission;
 pub mod body;
 pub mod cache;
 pub mod config;
 mod connect;
+mod current;
 pub mod error;
 pub mod flow;
 mod forward;
@@ -19,6 +21,7 @@ pub mod inspect;
 pub mod intercept;
 mod kept_body;
 pub mod listener;
+pub mod login;
 mod max_forwards;
 pub mod mirror;
 pub mod origin;

@@ -1,13 +1,16 @@
 //! Accepts connections, each for one client, until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use http::StatusCode;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{self, Arrival, Gate};
+use crate::current::Current;
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::intercept::session::{self, Target};
@@ -16,6 +19,10 @@ use crate::shared::Shared;
 
 /// Connections of one listener at a time; further ones wait to be accepted.
 const CONNECTIONS: usize = 2048;
+/// Connections at a time that are told why they are not served.
+const REFUSALS: usize = 64;
+/// The pause after accepting failed, which doubles.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause after accepting failed, as it does when no descriptor is left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,7 +45,7 @@ pub struct ListenerHandle {
 }
 
 impl ListenerHandle {
-    /// The address it is bound to.
+    /// The address it is bound to; the unspecified one for a Unix socket.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -55,52 +62,136 @@ impl Drop for ListenerHandle {
     }
 }
 
+/// A socket that listens.
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection, and where it comes from.
+enum Stream {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    async fn accept(&self) -> std::io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Stream::Tcp(stream, peer)),
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
+}
+
+impl Stream {
+    /// The client's address; a Unix socket has none.
+    fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, peer) => Some(peer.ip().to_canonical()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// What a listener has for each connection.
+pub(crate) struct Listener {
+    pub(crate) role: Role,
+    pub(crate) client: Client,
+    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) current: Arc<Current<Shared>>,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Accepts until `stop`.
-pub(crate) async fn run(
-    listener: TcpListener,
-    role: Role,
-    client: Client,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut pause = Duration::from_millis(5);
+pub(crate) async fn run(socket: Socket, listener: Listener) {
+    // A gate counts by itself, and says so to those who are too many.
+    let permits = Arc::new(Semaphore::new(if listener.gate.is_some() { Semaphore::MAX_PERMITS } else { CONNECTIONS }));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let mut pause = SHORTEST_PAUSE;
     loop {
         let accepted = tokio::select! {
             accepted = async {
                 // The semaphore is never closed, so this only waits.
                 let permit = permits.clone().acquire_owned().await.ok();
-                listener.accept().await.map(|(stream, _)| (stream, permit))
+                socket.accept().await.map(|stream| (stream, permit))
             } => accepted,
-            () = stop.cancelled() => return,
+            () = listener.stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, permit)) => {
-                pause = Duration::from_millis(5);
-                let session =
-                    Session { shared: shared.clone(), client: client.clone(), scope: Scope::Proxy, stop: stop.clone() };
-                shared.tasks.spawn(async move {
-                    let _permit = permit;
-                    let abort = session.shared.abort.clone();
-                    tokio::select! {
-                        () = converse(stream, role, session) => {}
-                        () = abort.cancelled() => {}
-                    }
-                });
+                pause = SHORTEST_PAUSE;
+                listener.take(stream, permit, &refusals);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections for now");
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                    () = stop.cancelled() => return,
+                    () = listener.stop.cancelled() => return,
                 }
             }
         }
     }
 }
 
-async fn converse(stream: TcpStream, role: Role, session: Session) {
+impl Listener {
+    /// Serves a connection by a task of its own, if it may come in.
+    fn take(&self, stream: Stream, permit: Option<OwnedSemaphorePermit>, refusals: &Arc<Semaphore>) {
+        let address = self.gate.as_ref().and_then(|_| stream.peer());
+        let (place, label) = match self.gate.as_ref().map(|gate| gate.arrive(address)) {
+            None => (None, None),
+            Some(Arrival::Admitted(place, label)) => (Some(place), label),
+            Some(Arrival::Refused(status, message)) => {
+                // Beyond these nobody is told: who is not let in must not use up the descriptors of those who are.
+                let Ok(turn) = refusals.clone().try_acquire_owned() else { return };
+                let abort = self.current.get().abort.clone();
+                self.current.get().tasks.spawn(async move {
+                    tokio::select! {
+                        () = refuse(stream, status, message) => drop(turn),
+                        () = abort.cancelled() => {}
+                    }
+                });
+                return;
+            }
+            Some(Arrival::Ignored) => return,
+        };
+        let client = match &self.gate {
+            Some(_) => self.client.at(address, label.as_ref()),
+            None => self.client.clone(),
+        };
+        let session = Session {
+            shared: self.current.get(),
+            current: self.current.clone(),
+            gate: self.gate.clone(),
+            client,
+            scope: Scope::Proxy,
+            stop: self.stop.clone(),
+        };
+        let role = self.role;
+        session.shared.tasks.clone().spawn(async move {
+            let _held = (permit, place);
+            let abort = session.shared.abort.clone();
+            tokio::select! {
+                () = converse(stream, role, session) => {}
+                () = abort.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn refuse(stream: Stream, status: StatusCode, message: String) {
+    let answer = move || admission::refusal(status, &message);
+    match stream {
+        Stream::Tcp(stream, _) => server::refuse(stream, answer).await,
+        Stream::Unix(stream) => server::refuse(stream, answer).await,
+    }
+}
+
+async fn converse(stream: Stream, role: Role, session: Session) {
+    let stream = match stream {
+        Stream::Tcp(stream, _) => stream,
+        Stream::Unix(stream) => return server::serve(stream, Protocol::Http1, session).await,
+    };
     // Small answers must not wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };

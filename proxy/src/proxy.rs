@@ -1,9 +1,9 @@
 //! The proxy as its users see it: start, listen, ask, stop.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{TcpListener, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -14,10 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Access, Admitted};
+use crate::access::{Access, Admitted, Exchanged};
+use crate::admission::Gate;
 use crate::body::{self, Body};
 use crate::cache::{Cache, Mode, Opened, Refetch};
 use crate::config::Config;
+use crate::current::Current;
 use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
 use crate::forward::Scope;
@@ -26,7 +28,7 @@ use crate::identity::Client;
 use crate::in_flight::{Flows, InFlight};
 use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
-use crate::listener::{self, ListenerHandle, Role};
+use crate::listener::{self, Listener, ListenerHandle, Role, Socket};
 use crate::mirror::Mirror;
 use crate::resolver::server as resolver;
 use crate::rules::Rules;
@@ -37,7 +39,11 @@ use crate::upstream::client::NetworkOrigin;
 /// A running proxy. Cheap to clone; all clones are the same proxy.
 #[derive(Clone)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    current: Arc<Current<Shared>>,
+    cache: Cache,
+    /// Where the cache asks.
+    exchanged: Arc<Exchanged>,
+    ca: Arc<Ca>,
     runtime: Handle,
 }
 
@@ -60,44 +66,106 @@ impl Proxy {
         let guard = Arc::new(Guard::default());
         let origin = Arc::new(NetworkOrigin::new(&config, &guard));
         let access = Access { allow: config.allow.clone(), deny: config.deny.clone() };
-        let admitted = Arc::new(Admitted { access: access.clone(), origin: origin.clone() });
-        let cache = opened.cache(admitted, config.mode, Rules::new(&config.rules)?);
+        let admitted = Admitted { access: access.clone(), origin: origin.clone() };
+        let exchanged = Arc::new(Exchanged(Current::new(admitted)));
+        let cache = opened.cache(exchanged.clone(), config.mode, Rules::new(&config.rules)?);
         cache.keep(config.cache_keep);
         let shared = Shared {
             access,
-            cache,
+            cache: cache.clone(),
             origin,
             guard,
-            leaves: Leaves::new(ca.clone())?,
-            ca,
+            leaves: Arc::new(Leaves::new(ca.clone())?),
             flows: Flows::new(sink),
             via: via_name()?,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            pools: Mutex::new(HashMap::new()),
+            pools: Arc::default(),
             config,
         };
-        Ok(Self { shared: Arc::new(shared), runtime: Handle::current() })
+        Ok(Self { current: Arc::new(Current::new(shared)), cache, exchanged, ca, runtime: Handle::current() })
+    }
+
+    /// Works by other settings from the next request on, that of a connection already open included. What is under way
+    /// goes on as it began. The cache's and the CA's folders stay what they are, and so do the listeners.
+    ///
+    /// An error leaves everything as it was.
+    pub fn reload(&self, config: Config) -> Result<(), ProxyError> {
+        let before = self.shared();
+        let rules = Rules::new(&config.rules)?;
+        let _runtime = self.runtime.enter();
+        let origin = Arc::new(NetworkOrigin::new(&config, &before.guard));
+        let access = Access { allow: config.allow.clone(), deny: config.deny.clone() };
+        self.cache.set_rules(rules);
+        self.cache.set_mode(config.mode);
+        self.cache.keep(config.cache_keep);
+        self.exchanged.0.set(Admitted { access: access.clone(), origin: origin.clone() });
+        self.current.set(Shared { access, origin, config, ..(*before).clone() });
+        Ok(())
+    }
+
+    /// What holds now.
+    fn shared(&self) -> Arc<Shared> {
+        self.current.get()
     }
 
     /// Serves a listening socket for one client, until the handle is dropped or the proxy stops.
     pub fn listen(&self, listener: TcpListener, role: Role, client: Client) -> Result<ListenerHandle, ProxyError> {
+        self.listen_tcp(listener, role, client, None)
+    }
+
+    /// Serves a listening socket for those whom `gate` lets in. Who comes over the network is refused what a guest is;
+    /// `client` is who they are in flows.
+    pub fn listen_gated(
+        &self,
+        listener: TcpListener,
+        client: Client,
+        gate: &Arc<Gate>,
+    ) -> Result<ListenerHandle, ProxyError> {
+        self.listen_tcp(listener, Role::Proxy, client, Some(gate.clone()))
+    }
+
+    /// The same for a Unix socket, whose file's mode says who may connect.
+    pub fn listen_unix(
+        &self,
+        listener: UnixListener,
+        client: Client,
+        gate: &Arc<Gate>,
+    ) -> Result<ListenerHandle, ProxyError> {
+        let _runtime = self.runtime.enter();
+        let stop = self.child()?;
+        listener.set_nonblocking(true).map_err(ProxyError::Listen)?;
+        let socket = Socket::Unix(tokio::net::UnixListener::from_std(listener).map_err(ProxyError::Listen)?);
+        let (current, token) = (self.current.clone(), stop.clone());
+        let listener = Listener { role: Role::Proxy, client, gate: Some(gate.clone()), current, stop: token };
+        self.shared().tasks.spawn(listener::run(socket, listener));
+        Ok(ListenerHandle { address: (Ipv4Addr::UNSPECIFIED, 0).into(), stop })
+    }
+
+    fn listen_tcp(
+        &self,
+        listener: TcpListener,
+        role: Role,
+        client: Client,
+        gate: Option<Arc<Gate>>,
+    ) -> Result<ListenerHandle, ProxyError> {
         let _runtime = self.runtime.enter();
         let stop = self.child()?;
         listener.set_nonblocking(true).map_err(ProxyError::Listen)?;
         let address = listener.local_addr().map_err(ProxyError::Listen)?;
         let reachable = is_in_own_namespace(&listener);
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(ProxyError::Listen)?;
+        let socket = Socket::Tcp(tokio::net::TcpListener::from_std(listener).map_err(ProxyError::Listen)?);
+        let shared = self.shared();
         if reachable {
-            self.shared.guard.add_listener(address);
+            shared.guard.add_listener(address);
         }
-        let shared = self.shared.clone();
-        let token = stop.clone();
-        self.shared.tasks.spawn(async move {
-            listener::run(listener, role, client, shared.clone(), token).await;
+        let guard = shared.guard.clone();
+        let listener = Listener { role, client, gate, current: self.current.clone(), stop: stop.clone() };
+        shared.tasks.spawn(async move {
+            listener::run(socket, listener).await;
             if reachable {
-                shared.guard.remove_listener(address);
+                guard.remove_listener(address);
             }
         });
         Ok(ListenerHandle { address, stop })
@@ -115,40 +183,41 @@ impl Proxy {
         resolver::prepare(&udp).map_err(ProxyError::Listen)?;
         let address = udp.local_addr().map_err(ProxyError::Listen)?;
         let udp = tokio::net::UdpSocket::from_std(udp).map_err(ProxyError::Listen)?;
-        let pool = self.shared.pool(client);
+        let shared = self.shared();
+        let pool = shared.pool(client);
         if let Some(tcp) = tcp {
             tcp.set_nonblocking(true).map_err(ProxyError::Listen)?;
             let tcp = tokio::net::TcpListener::from_std(tcp).map_err(ProxyError::Listen)?;
-            self.shared.tasks.spawn(resolver::serve_tcp(tcp, pool.clone(), stop.clone()));
+            shared.tasks.spawn(resolver::serve_tcp(tcp, pool.clone(), stop.clone()));
         }
-        self.shared.tasks.spawn(resolver::serve_udp(udp, pool, stop.clone()));
+        shared.tasks.spawn(resolver::serve_udp(udp, pool, stop.clone()));
         Ok(ListenerHandle { address, stop })
     }
 
     /// Larder's own request, through the same cache, rules and routes. The URI must be absolute; failures are
     /// answers of the proxy's own, as for any client.
     pub async fn request(&self, request: Request<Body>, client: &Client) -> Response<Body> {
-        service::respond(&self.shared, client, &Scope::Own, request).await
+        service::respond(&self.shared(), client, &Scope::Own, request).await
     }
 
     /// The interception CA's certificate, in PEM.
     pub fn ca_certificate_pem(&self) -> &str {
-        self.shared.ca.pem()
+        self.ca.pem()
     }
 
     /// The interception CA's certificate, in DER.
     pub fn ca_certificate_der(&self) -> &[u8] {
-        self.shared.ca.der()
+        self.ca.der()
     }
 
     /// A string in the CA's subject that is found nowhere else: what a scan of a finished image looks for.
     pub fn ca_canary(&self) -> &str {
-        self.shared.ca.canary()
+        self.ca.canary()
     }
 
     /// The requests under way, the oldest first.
     pub fn in_flight(&self) -> Vec<InFlight> {
-        self.shared.flows.in_flight()
+        self.shared().flows.in_flight()
     }
 
     /// Asks upstream for a URL now, whatever is stored and however fresh: what it confirms or sends anew is the
@@ -167,32 +236,34 @@ impl Proxy {
     }
 
     /// The mirrors of the settings, and by them how each does.
-    pub fn mirrors(&self) -> &[Mirror] {
-        &self.shared.config.mirrors
+    pub fn mirrors(&self) -> Vec<Mirror> {
+        self.shared().config.mirrors.clone()
     }
 
     /// The cache.
     pub fn cache(&self) -> &Cache {
-        &self.shared.cache
+        &self.cache
     }
 
     /// Accepts no more, lets requests under way and what is being stored finish for `grace`, then ends the rest.
     pub async fn shutdown(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
-        self.shared.stop.cancel();
-        self.shared.tasks.close();
-        let _ = timeout_at(deadline, self.shared.tasks.wait()).await;
-        self.shared.cache.drain(deadline.saturating_duration_since(Instant::now())).await;
-        self.shared.abort.cancel();
+        let shared = self.shared();
+        shared.stop.cancel();
+        shared.tasks.close();
+        let _ = timeout_at(deadline, shared.tasks.wait()).await;
+        self.cache.drain(deadline.saturating_duration_since(Instant::now())).await;
+        shared.abort.cancel();
         // Every task watches `abort`, so this takes no time; the limit keeps a fault from becoming a hang.
-        let _ = timeout_at(Instant::now() + Duration::from_secs(2), self.shared.tasks.wait()).await;
+        let _ = timeout_at(Instant::now() + Duration::from_secs(2), shared.tasks.wait()).await;
     }
 
     fn child(&self) -> Result<CancellationToken, ProxyError> {
-        if self.shared.stop.is_cancelled() {
+        let shared = self.shared();
+        if shared.stop.is_cancelled() {
             return Err(ProxyError::Stopping);
         }
-        Ok(self.shared.stop.child_token())
+        Ok(shared.stop.child_token())
     }
 }
 

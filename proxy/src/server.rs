@@ -15,14 +15,19 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Gate;
 use crate::body::{self, Body};
 use crate::connect;
+use crate::current::Current;
 use crate::error::answer;
+use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::kept_body::KeptBody;
+use crate::redact;
 use crate::service;
 use crate::shared::Shared;
 use crate::taking::Taking;
@@ -32,6 +37,8 @@ use crate::upstream::idle_body::IdleBody;
 
 /// Requests at a time on one HTTP/2 connection: cargo and gRPC clients have a hundred and more.
 const STREAMS: u32 = 256;
+/// How long a client that is not let in has to take the answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which HTTP is spoken; settled by ALPN, or HTTP/1 where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +52,12 @@ pub(crate) enum Protocol {
 /// One connection's facts.
 #[derive(Clone)]
 pub(crate) struct Session {
+    /// What holds for the request, or as long as what was begun under it lasts.
     pub(crate) shared: Arc<Shared>,
+    /// What holds for the next request.
+    pub(crate) current: Arc<Current<Shared>>,
+    /// Decides who may ask, where that is not everybody.
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) client: Client,
     pub(crate) scope: Scope,
     /// Tells the connection to finish what is under way: its listener, or the whole proxy, stops.
@@ -182,7 +194,49 @@ fn http2() -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// Answers whatever comes first on a connection, and closes it.
+pub(crate) async fn refuse(io: impl Io + 'static, answer: impl Fn() -> Response<Body>) {
+    let service = service_fn(|_| {
+        let answer = answer();
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1(REFUSAL_TIMEOUT).serve_connection(TokioIo::new(io), service);
+    if timeout(REFUSAL_TIMEOUT, connection).await.is_err() {
+        tracing::debug!("a client that is not let in does not take the answer");
+    }
+}
+
+impl Session {
+    /// The session of a request that arrives now: under the settings in force, and for who logged in with it.
+    async fn of_request(self: Arc<Self>, request: &Request<Incoming>) -> Result<Arc<Self>, Response<Body>> {
+        let shared = self.current.get();
+        let session =
+            if Arc::ptr_eq(&shared, &self.shared) { self } else { Arc::new(Self { shared, ..(*self).clone() }) };
+        // Inside a CONNECT, who asked for it is known.
+        let Some(gate) = session.gate.as_ref().filter(|_| session.scope == Scope::Proxy) else { return Ok(session) };
+        match gate.authorize(session.client.identity().address, request.headers()).await {
+            Ok(None) => Ok(session),
+            Ok(Some(user)) => {
+                let client = session.client.known_as(user);
+                Ok(Arc::new(Self { client, ..(*session).clone() }))
+            }
+            Err(response) => {
+                let shown = redact::url(&request.uri().to_string());
+                let flows = session.shared.flows.clone();
+                let flow = FlowRecorder::begin(session.client.identity(), request.method().as_str(), shown, flows);
+                flow.outcome(Outcome::Denied, "the client may not use this proxy, or did not log in");
+                flow.update(|flow| flow.status = response.status().as_u16());
+                Err(response)
+            }
+        }
+    }
+}
+
 async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let session = match session.of_request(&request).await {
+        Ok(session) => session,
+        Err(response) => return Ok(response),
+    };
     if let Some(protocol) = request.extensions_mut().remove::<ConnectProtocol>() {
         if let Err(refusal) = upgrade::from_extended_connect(&mut request, protocol.as_str()) {
             return Ok(refusal.response());

@@ -14,19 +14,18 @@ use crate::error::Refusal;
 use crate::guard::Guard;
 use crate::identity::Client;
 use crate::in_flight::Flows;
-use crate::intercept::ca::Ca;
 use crate::intercept::leaf::Leaves;
 use crate::resolver::pool::NamePool;
 use crate::upstream::client::NetworkOrigin;
 
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) access: Access,
     pub(crate) config: Config,
     pub(crate) cache: Cache,
     pub(crate) origin: Arc<NetworkOrigin>,
     pub(crate) guard: Arc<Guard>,
-    pub(crate) ca: Arc<Ca>,
-    pub(crate) leaves: Leaves,
+    pub(crate) leaves: Arc<Leaves>,
     pub(crate) flows: Arc<Flows>,
     /// This proxy's name in `Via`, unique among proxies.
     pub(crate) via: String,
@@ -36,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) abort: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Addresses given out for names, by build: one guest's questions must not push out another's.
-    pub(crate) pools: Mutex<HashMap<Arc<str>, Arc<NamePool>>>,
+    pub(crate) pools: Arc<Mutex<HashMap<Arc<str>, Arc<NamePool>>>>,
 }
 
 impl Shared {

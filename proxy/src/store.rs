@@ -7,6 +7,7 @@ mod blob;
 mod damage;
 mod entry;
 mod headers;
+mod import;
 mod index;
 mod promise;
 mod rebuild;
@@ -29,6 +30,7 @@ pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
+pub use self::import::{Arrival, ArrivalParts, Imported, Staging, Taking};
 /// The time that so many milliseconds since 1970 stand for.
 pub use self::index::from_millis as time_of;
 pub(crate) use self::index::{

@@ -7,6 +7,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod bundle;
 mod cache;
 mod config;
 mod diff;
@@ -22,6 +23,10 @@ use examples::{
     EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use bundle::{
+    BundleCommand, BundleExportArgs, BundleImportArgs, BundleInspectArgs, BundleLimitArgs, BundleServeArgs,
+    BundleVerifyArgs,
+};
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
@@ -202,6 +207,9 @@ pub enum Command {
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
+    /// Carry what builds fetched to a machine without a network
+    #[command(subcommand, after_help = bundle::EXAMPLES)]
+    Bundle(BundleCommand),
     /// List mirrors, check them, and propose some from what this machine's tools are set to
     #[command(after_help = mirrors::EXAMPLES)]
     Mirrors(MirrorsArgs),

@@ -17,7 +17,7 @@ use crate::store::VaryField;
 const NAME: &str = "credential.key";
 
 /// Fields whose values are nobody's business: the index holds their hashes.
-pub(crate) fn is_sensitive(name: &HeaderName) -> bool {
+pub fn is_credential(name: &HeaderName) -> bool {
     const OTHERS: [&str; 6] =
         ["x-jfrog-art-api", "x-api-key", "x-auth-token", "private-token", "job-token", "x-amz-security-token"];
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || OTHERS.contains(&name.as_str())
@@ -44,7 +44,7 @@ impl Credentials {
             fields.push((AUTHORIZATION, None));
         }
         for (name, value) in &mut fields {
-            if is_sensitive(name) {
+            if is_credential(name) {
                 *value = match joined(request, name) {
                     Some(credential) => Some(self.hash(name, &credential)?),
                     None => None,
@@ -71,7 +71,7 @@ impl Credentials {
 
     fn selects_field(&self, request: &HeaderMap, field: &VaryField, head: &HeaderMap) -> bool {
         let (name, stored) = field;
-        if !is_sensitive(name) {
+        if !is_credential(name) {
             return vary::selects(request, std::slice::from_ref(field), head);
         }
         match (joined(request, name), stored) {

@@ -122,7 +122,7 @@ impl Reading {
         let file = shelf.store().open_blob(&entry.digest, entry.size)?;
         let mut batch = Batch {
             store: shelf.store(),
-            rules: &self.inner.rules,
+            rules: &self.inner.rules.get(),
             format: self.format,
             source: &self.source,
             entry,

@@ -130,7 +130,7 @@ fn set(headers: &mut HeaderMap, range: String) {
 }
 
 /// The fields worth storing: none of one connection, and no cookie beside content that anybody gets.
-pub(super) fn to_store(mut headers: HeaderMap, nature: Nature) -> HeaderMap {
+pub(crate) fn to_store(mut headers: HeaderMap, nature: Nature) -> HeaderMap {
     headers.remove(TRANSFER_ENCODING);
     for name in ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "proxy-authenticate"] {
         headers.remove(name);

@@ -199,7 +199,7 @@ impl Store {
     }
 }
 
-fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
+pub(super) fn insert_blob(transaction: &Connection, digest: Digest, size: u64, stored: i64) -> rusqlite::Result<i64> {
     let known: Option<(i64, i64)> = transaction
         .prepare_cached("SELECT id, size FROM blob WHERE digest = ?1")?
         .query_row([&digest.0[..]], |row| Ok((row.get(0)?, row.get(1).unwrap_or(0))))
@@ -418,6 +418,11 @@ fn class_named(name: &str) -> Class {
         .into_iter()
         .find(|class| class.as_str() == name)
         .unwrap_or(Class::Other)
+}
+
+/// What tells the variants of a URL apart.
+pub(super) fn variant(vary: &[VaryField]) -> [u8; 16] {
+    hash16(encode_vary(vary).as_bytes())
 }
 
 pub(super) fn encode_vary(vary: &[VaryField]) -> String {

@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use rustix::fs::{FlockOperation, flock};
 
 use super::blob::{create_locked, sync_dir};
-use super::{Store, StoreError};
+use super::{Store, StoreError, import};
 
 const SUFFIX: &str = ".session";
 
@@ -25,6 +25,8 @@ pub(crate) struct Session {
 pub(super) struct Left {
     pub blobs: Vec<PathBuf>,
     pub sessions: Vec<PathBuf>,
+    /// Directories, of which some may be of imports, and of those some of dead ones.
+    pub imports: Vec<PathBuf>,
 }
 
 impl Session {
@@ -50,7 +52,11 @@ pub(super) fn left_behind(tmp: &Path) -> Result<Left, StoreError> {
     let entries = fs::read_dir(tmp).map_err(|error| StoreError::io("read", tmp, error))?;
     for entry in entries.flatten() {
         let path = entry.path();
-        // Writers make files only; what else somebody put here is not ours to remove.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            left.imports.push(path);
+            continue;
+        }
+        // Writers make no other kinds; what else somebody put here is not ours to remove.
         if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
@@ -70,12 +76,13 @@ impl Store {
 
     /// Removes temporary files whose writer is no more; with `dry_run` counts them only.
     pub(crate) fn sweep(&self, dry_run: bool) -> Result<Vec<PathBuf>, StoreError> {
-        let left = left_behind(&self.tmp())?.blobs;
+        let Left { blobs: mut left, imports, .. } = left_behind(&self.tmp())?;
         if !dry_run {
             for path in &left {
                 remove(path)?;
             }
         }
+        left.extend(imports.into_iter().filter(|dir| import::sweep(dir, dry_run)));
         Ok(left)
     }
 

@@ -16,7 +16,7 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
     let failed = matches!(outcome, Outcome::Denied | Outcome::Error);
     Flow {
         id,
-        identity: Identity { build: "rootfs.debian".into(), step: Some("shell".into()) },
+        identity: Identity { build: "rootfs.debian".into(), step: Some("shell".into()), ..Identity::default() },
         started: SystemTime::from(noon()) + Duration::from_secs(id),
         duration: Duration::from_millis(40),
         first_byte: (!failed).then(|| Duration::from_millis(12)),
@@ -40,6 +40,8 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
         rule: "apt pool".to_owned(),
         key: url.to_owned(),
         damaged: false,
+        authorized: false,
+        answer: None,
     }
 }
 
