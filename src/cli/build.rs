@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::stats::Totals;
+use larder_proxy::upstream::auth::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
@@ -203,7 +204,9 @@ async fn run_builds(
     let began = Instant::now();
     let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
     let what = format!("build {}", args.template.template.display());
-    let session = Session::open(settings, env, &what, flows.clone()).await?;
+    let redactor = events.redactor().clone();
+    let secrets = Secrets::new(move |secret| redactor.register(secret));
+    let session = Session::telling(settings, env, &what, flows.clone(), secrets).await?;
     if let Some(pid) = outside.pid {
         session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
     }

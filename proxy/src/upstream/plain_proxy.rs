@@ -9,9 +9,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::auth::{Conversation, Next, ProxyAuth};
+use super::auth::{Conversation, Next, ProxyAuth, Scheme};
 use super::bound::Own;
-use super::client::{Net, Plan, Taken};
+use super::client::{Net, Plan};
 use super::failure::{Failed, failure};
 use super::observe::{Event, note};
 use super::proxy_connect::unauthorized;
@@ -74,11 +74,17 @@ impl Asking<'_> {
     async fn run(self, net: &Net) -> Result<Response<Incoming>, Failed> {
         let mut conversation = self.auth.conversation();
         loop {
+            // While waiting for another to find out, it may have turned out to be the connection.
+            conversation.wait_for_turn().await;
             if self.auth.is_of_connection() {
                 return self.on_own_connection(conversation).await.map_err(|error| (error, None));
             }
             let mut parts = self.parts.clone();
             self.authorize(&mut parts, &mut conversation).await.map_err(|error| (error, None))?;
+            if conversation.sent().is_some_and(Scheme::is_of_connection) {
+                conversation = self.auth.conversation();
+                continue;
+            }
             let response = net.pooled(self.plan, &parts, self.upload, self.limit, self.flow).await?;
             self.note(response.status(), &conversation);
             if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
@@ -136,7 +142,7 @@ impl Asking<'_> {
                 Some(own) => own,
                 None => {
                     connections += 1;
-                    let stream = connector.to_plain_proxy().await?;
+                    let stream = connector.to_plain_proxy(&target.host, target.port).await?;
                     let conversation = first.take().unwrap_or_else(|| self.auth.conversation());
                     Own::new(stream, conversation).await.map_err(|error| self.failure(&error))?
                 }
@@ -220,8 +226,6 @@ impl Asking<'_> {
         self.flow.answered(response.version(), response.status().as_u16());
         note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
-        let way = self.plan.way.connector.route.to_string();
-        response.extensions_mut().insert(Taken { way, passed: Vec::new() });
         Ok(response)
     }
 

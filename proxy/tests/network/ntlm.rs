@@ -145,7 +145,8 @@ fn type_2(timestamp: bool) -> Vec<u8> {
     info.extend([0; 4]);
     let length = u16::try_from(info.len()).unwrap().to_le_bytes();
     let flags = 0x0088_0201u32.to_le_bytes();
-    let head = [b"NTLMSSP\0".as_slice(), &[2, 0, 0, 0], &[0, 0, 0, 0, 56, 0, 0, 0], &flags, &CHALLENGE, &[0; 8]].concat();
+    let head =
+        [b"NTLMSSP\0".as_slice(), &[2, 0, 0, 0], &[0, 0, 0, 0, 56, 0, 0, 0], &flags, &CHALLENGE, &[0; 8]].concat();
     [head.as_slice(), &length, &length, &[56, 0, 0, 0], &[0; 8], &info].concat()
 }
 

@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// Only one connection finds out whether a password is taken; the others wait for it, but not for ever.
-    async fn wait_for_turn(&mut self) {
+    pub(crate) async fn wait_for_turn(&mut self) {
         let asks = self.auth.login.password.is_some() && self.turn.is_none();
         if asks && !self.auth.state().proven {
             self.turn = timeout(TURN, self.auth.turn.clone().lock_owned()).await.ok();
