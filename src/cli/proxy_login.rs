@@ -54,3 +54,38 @@ fn one(setting: &ProxyLoginSetting, env: &Env) -> Result<ProxyLogin> {
         place: format!("the proxy_login of {}", setting.place),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::chain;
+
+    #[test]
+    fn passwords_come_from_where_the_settings_say() {
+        let directory = tempfile::tempdir().unwrap();
+        let netrc = directory.path().join("netrc");
+        let text = "machine proxy.example.org login jane password one\ndefault login any password two\n";
+        std::fs::write(&netrc, text).unwrap();
+        let env = Env::from([("SECRET".to_owned(), "s3cret".to_owned())]);
+        let setting = |host: &str, user: Option<&str>, password| ProxyLoginSetting {
+            host: host.to_owned(),
+            port: Some(3128),
+            user: user.map(str::to_owned),
+            password: Some(password),
+            place: "config.toml:1:1".to_owned(),
+            ..ProxyLoginSetting::default()
+        };
+        let read = |setting| one(&setting, &env).map_err(|error| chain(&error));
+        let found = read(setting("h", Some("joe"), PasswordPlace::Env("SECRET".into()))).unwrap();
+        assert_eq!((found.user.as_deref(), found.password), (Some("joe"), Some(Password::Known("s3cret".into()))));
+        assert_eq!(found.place, "the proxy_login of config.toml:1:1");
+        let found = read(setting("proxy.example.org", None, PasswordPlace::Netrc(netrc.clone()))).unwrap();
+        assert_eq!((found.user.as_deref(), found.password), (Some("jane"), Some(Password::Known("one".into()))));
+        let other = read(setting("other.example.org", None, PasswordPlace::Netrc(netrc.clone()))).unwrap_err();
+        assert!(other.contains("no entry for the proxy other.example.org"), "{other}");
+        let unset = read(setting("h", Some("joe"), PasswordPlace::Env("NONE".into()))).unwrap_err();
+        assert!(unset.contains("NONE is not set"), "{unset}");
+        let command = read(setting("h", Some("joe"), PasswordPlace::Command("false".into()))).unwrap();
+        assert_eq!(command.password, Some(Password::Command("false".into())), "it is not run here");
+    }
+}
