@@ -26,6 +26,7 @@ mod new;
 mod plan;
 mod proxy_check;
 mod proxy_config;
+mod proxy_login;
 mod ps;
 mod record;
 pub mod serve;

@@ -10,6 +10,7 @@ use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
 use larder_proxy::origin::BoxFuture;
 use larder_proxy::proxy::Proxy;
+use larder_proxy::upstream::auth::Secrets;
 use uuid::Uuid;
 
 use super::Env;
@@ -71,8 +72,19 @@ pub(super) struct Session {
 impl Session {
     /// Starts the proxy and the record. `what` is shown by `larder ps`.
     pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
+        Self::telling(settings, env, what, sink, Secrets::default()).await
+    }
+
+    /// The same; `secrets` is told the passwords that are read for proxies.
+    pub(super) async fn telling(
+        settings: &Settings,
+        env: &Env,
+        what: &str,
+        sink: Arc<dyn FlowSink>,
+        secrets: Secrets,
+    ) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-        let config = proxy_config::config(settings, env, &project)?;
+        let config = Config { secrets, ..proxy_config::config(settings, env, &project)? };
         Self::with(config, settings, env, what, sink).await
     }
 

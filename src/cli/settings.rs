@@ -15,6 +15,7 @@ use crate::template::diagnostic::did_you_mean;
 mod file;
 mod key;
 pub mod mirrors;
+pub mod proxy_login;
 pub mod report;
 pub mod service;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub mod tui;
 
 pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
 use mirrors::Mirrors;
+use proxy_login::ProxyLoginSetting;
 use trust::Trust;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
@@ -145,6 +147,8 @@ pub struct Settings {
     pub anonymize: Sourced<bool>,
     /// The User-Agent that they then have; `None` for the client's own.
     pub anonymize_user_agent: Sourced<Option<String>>,
+    /// Who Larder is to which upstream proxy.
+    pub proxy_login: Sourced<Vec<ProxyLoginSetting>>,
     /// Files of CA certificates trusted of origins, besides the system's.
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
@@ -420,6 +424,7 @@ impl Layers {
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self
                 .get("anonymize_user_agent", None, |value| Some(text(value)).filter(|agent| !agent.is_empty())),
+            proxy_login: self.get("proxy_login", Vec::new(), key::Value::into_proxy_logins),
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),

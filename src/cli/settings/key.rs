@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::mirrors::{self, Mirrors};
+use super::proxy_login::{self, ProxyLoginSetting};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
@@ -45,6 +46,8 @@ pub enum Kind {
     Paths,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
+    /// Logins of proxies; as text `host:port=user:VARIABLE`, separated by commas.
+    ProxyLogins,
     /// Texts by name; as text `name=value`, separated by commas.
     Map,
 }
@@ -79,6 +82,12 @@ pub static KEYS: &[Key] = &[
         "Whether requests upstream tell nothing of who asks: no Via, Forwarded, X-Forwarded-For, Referer or cookies, and no name is resolved here that a proxy upstream can resolve",
     ),
     key("anonymize_user_agent", Kind::Text, false, "With `anonymize`: the User-Agent that every request has"),
+    key(
+        "proxy_login",
+        Kind::ProxyLogins,
+        false,
+        "Who Larder is to an upstream proxy, where the password is, and which schemes may be used",
+    ),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
     key(
@@ -218,6 +227,7 @@ pub(super) enum Value {
     Number(u64),
     List(Vec<String>),
     Mirrors(Mirrors),
+    ProxyLogins(Vec<ProxyLoginSetting>),
     Map(BTreeMap<String, String>),
 }
 
@@ -247,6 +257,13 @@ impl Value {
         match self {
             Self::Map(map) => map,
             _ => BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn into_proxy_logins(self) -> Vec<ProxyLoginSetting> {
+        match self {
+            Self::ProxyLogins(logins) => logins,
+            _ => Vec::new(),
         }
     }
 
@@ -296,6 +313,7 @@ impl Key {
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::Map),
+            Kind::ProxyLogins => proxy_login::of_text(text).map(Value::ProxyLogins),
             Kind::Mirrors => {
                 let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                 mirrors::of_pairs(pairs).map(Value::Mirrors)

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Egress, Key, Settings, Source, Ui, key, mirrors};
+use super::{Egress, Key, Settings, Source, Ui, key, mirrors, proxy_login};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -28,6 +28,7 @@ impl Settings {
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
             "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
+            "proxy_login" => (proxy_login::shown(&self.proxy_login.value), &self.proxy_login.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
             "rules" => (json!(self.rules.value), &self.rules.source),
@@ -97,6 +98,7 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
         key::Value::Mirrors(all) => mirrors::shown(all),
+        key::Value::ProxyLogins(all) => proxy_login::shown(all),
         key::Value::Map(map) => json!(map),
     }
 }
