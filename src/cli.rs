@@ -16,14 +16,20 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod history;
+mod holdings;
 mod inspect;
 mod man;
 mod mapped;
 mod mirrors;
+mod missing;
 mod new;
+mod plan;
+mod proxy_check;
 mod proxy_config;
+mod proxy_login;
 mod ps;
-mod serve;
+mod record;
+pub mod serve;
 mod session;
 pub mod settings;
 mod signals;
@@ -31,6 +37,7 @@ mod template;
 mod ui;
 mod validate;
 mod version;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,7 +45,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
+use args::{
+    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -166,12 +175,23 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Plan(args) => {
+            runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
-        Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Proxy(args) => match &args.command {
+            Some(ProxyCommand::Check(args)) => runtime()?.block_on(proxy_check::run(args, &settings, env, console)),
+            Some(ProxyCommand::Passwd(args)) => serve::passwd::run(args, console).map(done),
+            Some(ProxyCommand::Unit(args)) => serve::unit::run(args, &settings, console).map(done),
+            None => {
+                let reread = || self::settings(cli, call.inside.as_ref(), env);
+                runtime()?.block_on(serve::run(&args.serve, settings, &reread, env, console)).map(done)
+            }
+        },
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
         Command::Bundle(command) => runtime()?.block_on(bundle::run(command, &settings, env, console)).map(done),
@@ -232,13 +252,24 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
-        Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Proxy(args) => {
+            let proxy = match &args.command {
+                Some(ProxyCommand::Check(check)) => &check.proxy,
+                _ => &args.serve.proxy,
+            };
+            proxy_flags(proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
+        }
+        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
             look_flags(&args.look, &mut flags);
         }
-        Command::Bundle(BundleCommand::Serve(args)) => proxy_flags(&args.serve.proxy, &mut flags)?,
+        Command::Bundle(BundleCommand::Serve(args)) => {
+            proxy_flags(&args.serve.proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Mirrors(args) => {
             if let Some(MirrorsCommand::Check(args)) = &args.command {
@@ -268,6 +299,7 @@ fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Resul
 fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
     flags.extend(args.net.map(|net| ("net", word(&net))));
     flags.extend(args.upstream_proxy.clone().map(|url| ("upstream_proxy", url)));
+    flags.extend(args.upstream_pac.clone().map(|place| ("upstream_pac", place)));
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     flags.extend(args.anonymize.then(|| ("anonymize", "true".to_owned())));
     if !args.ca_file.is_empty() {
@@ -279,6 +311,17 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     }
     if !args.tunnel.is_empty() {
         flags.push(("tunnel", args.tunnel.join(",")));
+    }
+    Ok(())
+}
+
+fn service_flags(args: &ServeArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
+    for (name, list) in [("proxy.listen", &args.listen), ("proxy.clients", &args.client), ("proxy.admin", &args.admin)]
+    {
+        flags.extend((!list.is_empty()).then(|| (name, list.join(","))));
+    }
+    for (name, path) in [("proxy.users_file", &args.users_file), ("proxy.access_log", &args.access_log)] {
+        flags.extend(path.as_deref().map(|path| path_text(path).map(|text| (name, text))).transpose()?);
     }
     Ok(())
 }

@@ -102,12 +102,16 @@ fn value(kind: Kind) -> String {
         Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Switch => "`true`, `false`".to_owned(),
         Kind::Path => "path".to_owned(),
+        Kind::PathOrUrl(words) => {
+            format!("path, URL, or {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        }
         Kind::Count => "number".to_owned(),
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
         Kind::Duration => "time: `30m`, `1h30m`, `90s`, 0".to_owned(),
         Kind::List => "list; with commas in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table of texts; `name=text,name=text` in a variable".to_owned(),
+        Kind::ProxyLogins => "list of tables; `host:port=user:VARIABLE`, with commas, in a variable".to_owned(),
         Kind::Mirrors => "table; `from=to,from=to` in a variable".to_owned(),
     }
 }

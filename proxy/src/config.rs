@@ -8,6 +8,8 @@ use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
 use crate::upstream::anonymize::Anonymize;
+use crate::upstream::auth::{ProxyLogin, Secrets};
+use crate::upstream::host_tls::HostTls;
 use crate::upstream::route::Upstream;
 
 /// Settings of a [`crate::proxy::Proxy`].
@@ -25,8 +27,14 @@ pub struct Config {
     pub upstream: Upstream,
     /// Whether requests upstream are made to tell less of who asks, and how.
     pub anonymize: Option<Anonymize>,
+    /// Who Larder is to which of those proxies, where their URLs do not say.
+    pub proxy_logins: Vec<ProxyLogin>,
+    /// Is told every password that is read for them.
+    pub secrets: Secrets,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
+    /// TLS with single hosts: client certificates and pinned keys. The first that covers a host holds.
+    pub host_tls: Vec<HostTls>,
     /// Names and URL prefixes fetched from elsewhere.
     pub mirrors: Vec<Mirror>,
     /// Rules about paths, before the built-in ones.
@@ -53,7 +61,10 @@ impl Config {
             mode: crate::cache::Mode::Cache,
             upstream: Upstream::default(),
             anonymize: None,
+            proxy_logins: Vec::new(),
+            secrets: Secrets::default(),
             extra_roots: Vec::new(),
+            host_tls: Vec::new(),
             mirrors: Vec::new(),
             rules: Vec::new(),
             tunnel: Vec::new(),
@@ -76,6 +87,8 @@ impl Config {
 pub struct Timeouts {
     /// For one address to accept a connection, and for the TLS handshake after it.
     pub connect: Duration,
+    /// For a way to an origin to be open, where another can be tried; three times that for the head of an answer.
+    pub patience: Duration,
     /// For the answer's head, once the request is sent.
     pub head: Duration,
     /// Between two pieces of a body.
@@ -101,6 +114,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            patience: Duration::from_secs(3),
             head: Duration::from_mins(1),
             idle: Duration::from_mins(1),
             min_rate: MIN_RATE,

@@ -15,7 +15,9 @@ use crate::template::diagnostic::did_you_mean;
 mod file;
 mod key;
 pub mod mirrors;
+pub mod proxy_login;
 pub mod report;
+pub mod service;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -23,6 +25,7 @@ pub mod tui;
 
 pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
 use mirrors::Mirrors;
+use proxy_login::ProxyLoginSetting;
 use trust::Trust;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
@@ -50,6 +53,19 @@ pub enum Source {
     Env(String),
     /// A flag of the command line.
     Flag(String),
+}
+
+impl Source {
+    /// How near it is to the user; the nearer wins.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::User(_) => 1,
+            Self::Project(_) => 2,
+            Self::Env(_) => 3,
+            Self::Flag(_) => 4,
+        }
+    }
 }
 
 impl std::fmt::Display for Source {
@@ -82,6 +98,16 @@ pub enum Net {
     Offline,
 }
 
+impl Net {
+    /// The word of the option.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Offline => "offline",
+        }
+    }
+}
+
 /// How to show what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ui {
@@ -111,12 +137,18 @@ pub struct Settings {
     pub net: Sourced<Net>,
     /// Proxy to reach origins through, as a URL. It may hold a password: not to be shown.
     pub upstream_proxy: Sourced<Option<String>>,
+    /// Script that says which proxy to take: a path, a URL (which may hold a password), or `wpad`.
+    pub upstream_pac: Sourced<Option<String>>,
+    /// Whether to go without a proxy where that script gives no route.
+    pub upstream_pac_direct: Sourced<bool>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
     /// Whether requests upstream are made to tell less of who asks.
     pub anonymize: Sourced<bool>,
     /// The User-Agent that they then have; `None` for the client's own.
     pub anonymize_user_agent: Sourced<Option<String>>,
+    /// Who Larder is to which upstream proxy.
+    pub proxy_login: Sourced<Vec<ProxyLoginSetting>>,
     /// Files of CA certificates trusted of origins, besides the system's.
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
@@ -151,6 +183,8 @@ pub struct Settings {
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
     pub tui: tui::Tui,
+    /// What `larder proxy` listens on, and who may use it.
+    pub service: service::Service,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -384,10 +418,13 @@ impl Layers {
             state_dir: self.get("state_dir", base.state.clone(), path),
             net: self.get("net", Net::Cache, |value| if value.text() == "offline" { Net::Offline } else { Net::Cache }),
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
+            upstream_pac: self.get("upstream_pac", None, |value| Some(text(value)).filter(|place| !place.is_empty())),
+            upstream_pac_direct: self.get("upstream_pac_failure", false, |value| value.text() == "direct"),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self
                 .get("anonymize_user_agent", None, |value| Some(text(value)).filter(|agent| !agent.is_empty())),
+            proxy_login: self.get("proxy_login", Vec::new(), key::Value::into_proxy_logins),
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
@@ -429,6 +466,7 @@ impl Layers {
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),
+            service: service::Service::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod anonymize;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
@@ -16,6 +17,7 @@ mod faults;
 mod larder;
 mod managers;
 mod package_cases;
+mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;

@@ -48,7 +48,7 @@ const WITH_CREDENTIALS: &str = ", with credentials";
 
 impl Provenance {
     /// The way taken, as it is kept.
-    pub(crate) fn way(route: String, authorized: bool) -> Option<String> {
+    pub fn way(route: String, authorized: bool) -> Option<String> {
         if route.is_empty() {
             return None;
         }

@@ -52,6 +52,8 @@ pub struct ArrivalParts {
     pub fetched: SystemTime,
     /// Kind of content.
     pub class: Class,
+    /// Whether it is for runs offline only, as redirects are, and that something is not there; see [`Key::aside`].
+    pub aside: bool,
     /// SHA-256 of the body.
     pub digest: Digest,
     /// Bytes of the body.
@@ -63,7 +65,7 @@ pub struct ArrivalParts {
 impl Arrival {
     /// An answer to a GET; why not, where the cache could not have stored such a one.
     pub fn new(parts: ArrivalParts) -> Result<Self, &'static str> {
-        let ArrivalParts { url, status, headers, vary, fetched, class, digest, size, provenance } = parts;
+        let ArrivalParts { url, status, headers, vary, fetched, class, aside, digest, size, provenance } = parts;
         let key = url.parse::<Uri>().ok().and_then(|uri| Key::of(&uri)).ok_or("not an absolute http or https URL")?;
         if key.url != url {
             return Err("not the URL in its canonical form");
@@ -84,7 +86,7 @@ impl Arrival {
         // Times beyond today would make it younger than anything fetched later.
         let fetched = fetched.min(SystemTime::now());
         let draft = Draft {
-            key: key.hash,
+            key: if aside { key.aside() } else { key.hash },
             url,
             status,
             headers,

@@ -13,9 +13,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lru::LruCache;
 
+use super::bound::Bound;
 use super::connector::{Connector, Reach};
 use super::first_contact::FirstContact;
 use super::route::Route;
+use super::standing::Standings;
 use super::upload::Sending;
 
 /// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
@@ -44,8 +46,14 @@ impl Ways {
         taken.get_or_insert(key, || Arc::new(Way::new(self.connector(route, guarded)))).clone()
     }
 
-    fn connector(&self, route: &Route, guarded: bool) -> Connector {
+    /// Makes connections that belong to no pool.
+    pub(super) fn connector(&self, route: &Route, guarded: bool) -> Connector {
         Connector { reach: self.reach.clone(), route: Arc::new(route.clone()), guarded }
+    }
+
+    /// How the ways do.
+    pub(super) fn standings(&self) -> &Standings {
+        &self.reach.standings
     }
 }
 
@@ -54,6 +62,8 @@ pub(super) struct Way {
     pub(super) connector: Connector,
     pub(super) client: Client<Connector, Sending>,
     pub(super) first_contact: FirstContact,
+    /// Connections that a proxy knows as the user's.
+    pub(super) bound: Arc<Bound>,
 }
 
 impl Way {
@@ -71,6 +81,6 @@ impl Way {
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .build(connector.clone());
-        Self { connector, client, first_contact: FirstContact::new() }
+        Self { connector, client, first_contact: FirstContact::new(), bound: Arc::default() }
     }
 }

@@ -49,6 +49,7 @@ impl Bed {
         let mut config = Config::new(dir.path().join("ca"));
         config.timeouts = Timeouts {
             connect: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
             head: Duration::from_secs(5),
             idle: Duration::from_secs(5),
             client: Duration::from_secs(5),

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
+use super::proxy_login;
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -65,6 +66,10 @@ impl Reader<'_> {
         };
         match (key.kind, value.get_ref()) {
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.resolve(text))),
+            (Kind::PathOrUrl(words), DeValue::String(text)) => {
+                let is_path = !(text.is_empty() || text.contains("://") || words.contains(&&**text));
+                Ok(Value::Text(if is_path { self.resolve(text) } else { text.clone().into_owned() }))
+            }
             (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
@@ -79,6 +84,7 @@ impl Reader<'_> {
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
+            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
             (Kind::Map, DeValue::Table(table)) => {
                 let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
                     DeValue::String(text) => {
@@ -90,7 +96,7 @@ impl Reader<'_> {
                 };
                 table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
             }
-            (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
+            (Kind::Text | Kind::Word(_) | Kind::Path | Kind::PathOrUrl(_), _) => Err(wrong("a string")),
             (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
@@ -98,6 +104,7 @@ impl Reader<'_> {
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
+            (Kind::ProxyLogins, _) => Err(wrong("a list of tables: [[proxy_login]]")),
         }
     }
 
@@ -111,10 +118,15 @@ impl Reader<'_> {
 
     /// `file:line:column: what`.
     pub(super) fn error(&self, span: Range<usize>, what: &str) -> Error {
+        Error::new(format!("{}: {what}", self.place(span)))
+    }
+
+    /// `file:line:column`.
+    pub(super) fn place(&self, span: Range<usize>) -> String {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Error::new(format!("{}:{line}:{column}: {what}", self.path.display()))
+        format!("{}:{line}:{column}", self.path.display())
     }
 }
 
