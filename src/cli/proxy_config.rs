@@ -7,13 +7,14 @@ use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
-use larder_proxy::upstream::route::Upstream;
+use larder_proxy::upstream::route::{Choice, PathPattern, Pool, RouteRule, Upstream};
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
 use super::mirrors;
+use super::settings::upstream::{To, UpstreamRule};
 use super::settings::{Net, Settings};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
@@ -30,6 +31,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     };
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
+    config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);
@@ -71,12 +73,34 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    match &settings.upstream_proxy.value {
-        Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
-            .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
+    let mut upstream = match &settings.upstream_proxy.value {
+        Some(text) => Upstream::of_text(text, &settings.no_proxy.value.join(","), "upstream_proxy")
+            .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source))?,
         None => Upstream::from_env(|name| variable(env, name))
-            .context(|| "cannot use the upstream proxy of the environment".to_owned()),
-    }
+            .context(|| "cannot use the upstream proxy of the environment".to_owned())?,
+    };
+    upstream.rules = settings.upstream.value.iter().map(route_rule).collect::<Result<_>>()?;
+    Ok(upstream)
+}
+
+fn route_rule(rule: &UpstreamRule) -> Result<RouteRule> {
+    let path = match (&rule.path, &rule.path_regex) {
+        (Some(prefix), _) => Some(PathPattern::Prefix(prefix.clone())),
+        (None, Some(text)) => {
+            let regex = regex::Regex::new(text).context(|| format!("cannot use `path_regex` ({})", rule.place))?;
+            Some(PathPattern::Regex(regex))
+        }
+        (None, None) => None,
+    };
+    let choice = match &rule.to {
+        To::Routes(routes) => Choice::Pool(Pool::new(routes.clone(), rule.order)),
+        To::Refuse => Choice::Refused,
+        To::Pac(_) => {
+            return Err(Error::new(format!("{}: `pac` cannot be used yet", rule.place)).hint("write the rules out"));
+        }
+    };
+    let (hosts, ports, origin) = (rule.hosts.clone(), rule.ports.clone(), rule.place.clone());
+    Ok(RouteRule { hosts, ports, path, choice, origin })
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use larder_proxy::upstream::host_tls::HostTls;
+use larder_proxy::upstream::route::routes;
+
 use super::mirrors::{self, Mirrors};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
+use super::upstream::UpstreamRule;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
 
@@ -45,6 +49,19 @@ pub enum Kind {
     Mirrors,
     /// Texts by name; as text `name=value`, separated by commas.
     Map,
+    /// Ways by proxies: a text, in a file also a list of texts.
+    Ways,
+    /// Rules on which way to take; in a file only.
+    Rules,
+    /// TLS with single hosts; in a file only.
+    Tls,
+}
+
+impl Kind {
+    /// Whether neither a variable nor an option can hold it.
+    pub fn is_in_files_only(self) -> bool {
+        matches!(self, Self::Rules | Self::Tls)
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -56,8 +73,15 @@ pub static KEYS: &[Key] = &[
     key("cache_dir", Kind::Path, false, "Directory of the cache"),
     key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
-    key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key(
+        "upstream_proxy",
+        Kind::Ways,
+        false,
+        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies)",
+    ),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
+    key("upstream", Kind::Rules, false, "Which way leads to which host, port and path; before `upstream_proxy`"),
+    key("upstream_tls", Kind::Tls, false, "Client certificates and pinned keys for single hosts"),
     key(
         "anonymize",
         Kind::Switch,
@@ -134,6 +158,8 @@ pub(super) enum Value {
     List(Vec<String>),
     Mirrors(Mirrors),
     Map(BTreeMap<String, String>),
+    Rules(Vec<UpstreamRule>),
+    Tls(Vec<HostTls>),
 }
 
 impl Value {
@@ -162,6 +188,20 @@ impl Value {
         match self {
             Self::Map(map) => map,
             _ => BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn into_rules(self) -> Vec<UpstreamRule> {
+        match self {
+            Self::Rules(rules) => rules,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_tls(self) -> Vec<HostTls> {
+        match self {
+            Self::Tls(all) => all,
+            _ => Vec::new(),
         }
     }
 
@@ -194,6 +234,11 @@ impl Key {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
             Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
+            Kind::Ways if text.is_empty() => Ok(Value::Text(String::new())),
+            Kind::Ways => {
+                routes(text, self.name).map_err(|error| error.to_string()).map(|_| Value::Text(text.to_owned()))
+            }
+            Kind::Rules | Kind::Tls => Err(format!("it is written in a settings file, as `[[{}]]`", self.name)),
             Kind::Word(words) => word(text, words),
             Kind::Switch => word(text, SWITCH),
             Kind::Count => {
