@@ -25,6 +25,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         max_bytes: settings.cache_max_size.value,
         max_age: settings.cache_max_age.value,
         min_free: settings.cache_min_free.value,
+        whole_for_range: Some(settings.cache_whole_for_range.value.unwrap_or(u64::MAX)),
     };
     config.mode = match settings.net.value {
         Net::Cache => Mode::Cache,
@@ -33,6 +34,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
+    config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);
         config.timeouts.head = limit;

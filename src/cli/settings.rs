@@ -142,6 +142,8 @@ pub struct Settings {
     pub rules: Sourced<BTreeMap<String, String>>,
     /// How long to wait for an origin that sends nothing; `None` for the proxy's own choice.
     pub upstream_timeout: Sourced<Option<Duration>>,
+    /// Bytes a second that a body has to bring; 0 for any.
+    pub upstream_min_rate: Sourced<u64>,
     /// Patterns of hosts whose TLS is passed on unread.
     pub tunnel: Sourced<Vec<String>>,
     /// How guests are held to the proxy.
@@ -160,6 +162,8 @@ pub struct Settings {
     pub cache_max_age: Sourced<Option<Duration>>,
     /// Least bytes that the cache is to leave free on its disk.
     pub cache_min_free: Sourced<Option<u64>>,
+    /// Largest object of which a range fetches the whole; `None` for no limit.
+    pub cache_whole_for_range: Sourced<Option<u64>>,
     /// Runs whose history and logs are kept; 0 for all.
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
@@ -407,6 +411,7 @@ impl Layers {
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
             rules: self.get("rules", BTreeMap::new(), key::Value::into_map),
+            upstream_min_rate: self.get("upstream_min_rate", larder_proxy::config::MIN_RATE, |value| value.number()),
             upstream_timeout: self.get("upstream_timeout", None, |value| {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
@@ -435,6 +440,11 @@ impl Layers {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
             cache_min_free: self.get("cache.min_free", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            cache_whole_for_range: self.get(
+                "cache.whole_for_range",
+                Some(larder_proxy::cache::WHOLE_FOR_RANGE),
+                |value| Some(value.number()).filter(|size| *size > 0),
+            ),
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),

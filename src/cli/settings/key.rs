@@ -88,6 +88,12 @@ pub static KEYS: &[Key] = &[
         "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
     ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
+    key(
+        "upstream_min_rate",
+        Kind::Size,
+        false,
+        "Bytes a second that a body of a known length has to bring, over five minutes of waiting for it, not to be given up",
+    ),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
         "egress",
@@ -137,6 +143,12 @@ pub static KEYS: &[Key] = &[
         "How long what is not used stays in the cache, as in `30d`; 0 for no limit",
     ),
     key("cache.min_free", Kind::Size, false, "Least bytes the cache is to leave free on its disk"),
+    key(
+        "cache.whole_for_range",
+        Kind::Size,
+        false,
+        "Largest object of which a range fetches the whole; of larger ones, of more than an eighth of `cache.max_size` and of more than half of what is free on its disk the range alone is fetched",
+    ),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
