@@ -1,5 +1,6 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
+mod apt_proxy;
 pub mod args;
 pub mod argv;
 mod ask;
@@ -21,6 +22,7 @@ mod man;
 mod mapped;
 mod mirrors;
 mod new;
+mod pac;
 mod proxy_check;
 mod proxy_config;
 mod ps;

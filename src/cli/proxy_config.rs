@@ -1,20 +1,18 @@
 //! From settings to a proxy.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
-use larder_proxy::pac;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
 use larder_proxy::upstream::route::{Choice, NoProxy, Upstream};
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
-use super::mirrors;
 use super::settings::{Net, Settings};
+use super::{apt_proxy, mirrors, pac};
 use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
@@ -75,40 +73,29 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
-    let nearer = match (&proxy.value, &pac.value) {
-        (Some(_), Some(_)) if proxy.source.rank() == pac.source.rank() => {
+    let (proxy, pac_setting) = (&settings.upstream_proxy, &settings.upstream_pac);
+    let nearer = match (&proxy.value, &pac_setting.value) {
+        (Some(_), Some(_)) if proxy.source.rank() == pac_setting.source.rank() => {
             let message = format!("upstream_proxy and upstream_pac are both set ({})", proxy.source);
             return Err(Error::new(message).hint("keep the one that is meant; the other can be an empty string"));
         }
-        (_, Some(place)) => Some(place).filter(|_| proxy.value.is_none() || pac.source.rank() > proxy.source.rank()),
+        (_, Some(place)) => {
+            Some(place).filter(|_| proxy.value.is_none() || pac_setting.source.rank() > proxy.source.rank())
+        }
         _ => None,
     };
     if let Some(place) = nearer {
-        return by_script(settings, place);
+        let choice = Choice::Found(pac::script(settings, place, &format!("upstream_pac ({})", pac_setting.source))?);
+        let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
+        return Ok(Upstream { http: choice.clone(), https: choice, no_proxy, ..Upstream::default() });
     }
     match &proxy.value {
+        Some(word) if word == apt_proxy::WORD => apt_proxy::upstream(&settings.no_proxy.value),
         Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
         None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
-}
-
-/// The way that a PAC script says. Its names are not resolved where nothing here is to resolve any.
-fn by_script(settings: &Settings, place: &str) -> Result<Upstream> {
-    let source = pac::Source::parse(place).map_err(|why| {
-        Error::new(format!("cannot use upstream_pac ({}): {why}", settings.upstream_pac.source))
-            .hint("write the path or http(s) URL of a PAC file, or wpad")
-    })?;
-    let limits = pac::Limits { dns: !settings.anonymize.value, ..pac::Limits::default() };
-    let roots = settings.ca_files.value.clone();
-    let direct = settings.upstream_pac_direct.value;
-    let fallback = if direct { pac::Fallback::Direct } else { pac::Fallback::Fail };
-    let script = pac::Pac::with(source, roots, limits, pac::Intervals::default(), Arc::new(pac::System));
-    let choice = Choice::Found(Arc::new(script.fallback(fallback)));
-    let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
-    Ok(Upstream { http: choice.clone(), https: choice, no_proxy })
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

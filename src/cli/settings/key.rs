@@ -58,7 +58,12 @@ pub static KEYS: &[Key] = &[
     key("cache_dir", Kind::Path, false, "Directory of the cache"),
     key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
-    key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key(
+        "upstream_proxy",
+        Kind::Text,
+        false,
+        "Proxy to reach origins through; `apt` for the one that the host's apt is set to use",
+    ),
     key(
         "upstream_pac",
         Kind::PathOrUrl(&["wpad"]),
