@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Env;
 use super::settings::{Net, Settings};
-use super::{apt_proxy, mirrors, pac};
+use super::{apt_proxy, mirrors, pac, proxy_login};
 use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
@@ -31,6 +31,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     };
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
+    config.proxy_logins = proxy_login::load(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {

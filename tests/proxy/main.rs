@@ -18,6 +18,7 @@ mod larder;
 mod managers;
 mod pac;
 mod package_cases;
+mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
