@@ -82,7 +82,7 @@ pub static KEYS: &[Key] = &[
         "upstream_proxy",
         Kind::Ways,
         false,
-        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies)",
+        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies); `apt` for the one that the host's apt is set to use",
     ),
     key(
         "upstream_pac",
