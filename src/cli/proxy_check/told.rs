@@ -26,7 +26,7 @@ pub(in crate::cli) struct Told {
     /// What was asked, one after the other: mirrors, or the URL itself; a proxy may be asked twice.
     pub(super) asked: Vec<Asked>,
     /// Who opens TLS on the way, where that can be told: the name of their authority.
-    pub(super) inspected_by: Option<String>,
+    pub(in crate::cli) inspected_by: Option<String>,
     /// Where it went wrong.
     pub(in crate::cli) failed: Option<Failed>,
     /// The time there.
