@@ -279,6 +279,7 @@ fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Resul
 fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
     flags.extend(args.net.map(|net| ("net", word(&net))));
     flags.extend(args.upstream_proxy.clone().map(|url| ("upstream_proxy", url)));
+    flags.extend(args.upstream_pac.clone().map(|place| ("upstream_pac", place)));
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     flags.extend(args.anonymize.then(|| ("anonymize", "true".to_owned())));
     if !args.ca_file.is_empty() {

@@ -100,6 +100,9 @@ pub struct ProxyArgs {
     /// Send requests through this proxy, http://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
+    /// Let this script say which proxy to take (a PAC file: path, URL, or wpad)
+    #[arg(long, value_name = "PAC")]
+    pub upstream_pac: Option<String>,
     /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,
