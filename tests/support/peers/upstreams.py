@@ -225,8 +225,8 @@ class Dante(Upstream):
         (self.work / "danted.conf").write_text(
             f"logoutput: {self.work}/access.log\ninternal: 127.0.0.1 port = {self.port}\nexternal: 127.0.0.1\n"
             "clientmethod: none\nsocksmethod: username\nuser.privileged: root\nuser.unprivileged: nobody\n"
-            "client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }\n"
-            "socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 socksmethod: username log: connect }\n"
+            "client pass {\n from: 127.0.0.0/8 to: 0.0.0.0/0\n}\n"
+            "socks pass {\n from: 127.0.0.0/8 to: 0.0.0.0/0\n log: connect\n}\n"
         )
         self.spawn(["danted", "-f", self.work / "danted.conf"], self.port)
 
