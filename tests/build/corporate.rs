@@ -68,7 +68,7 @@ fn each_wrong_setting_is_told_by_check_doctor_and_the_build() {
         assert!(shown.lines().all(|line| line.chars().count() <= 80 || line.contains("/larder-corporate.")), "{shown}");
         // A build that fails says the same.
         let build = &told["build"];
-        let said = build["stderr"].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = build["stdout"].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         let of_build = match case {
             "missing root" => "an authority that is not trusted here",
             "no_proxy" => "no address for packages.example.org",

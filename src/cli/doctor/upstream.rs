@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use http::Uri;
+use http::{Method, Uri};
 use larder_proxy::config::Config;
 use larder_proxy::upstream::roots::{FileOfRoots, survey};
 
@@ -61,7 +61,7 @@ async fn ask(config: &Config, url: &str, settings: &Settings, env: &Env) -> (Fin
         Ok(uri) => uri,
         Err(error) => return (Finding::problem(ROUTE, format!("{url} is no URL: {error}")), None),
     };
-    let look = proxy_check::look(config, &uri, LIMIT + Duration::from_secs(5)).await;
+    let look = proxy_check::look(config, Method::HEAD, &uri, LIMIT + Duration::from_secs(5)).await;
     let told = Told::of(&uri, &look, settings, env).await;
     let finding = match &told.failed {
         None => Finding::ok(ROUTE, told.summary()),
@@ -148,7 +148,9 @@ async fn opened(settings: &Settings, env: &Env, found: String) -> Finding {
     let Some(uri) = uri else { return Finding::ok(ROOTS, found) };
     config.timeouts.connect = config.timeouts.connect.min(Duration::from_secs(3));
     config.timeouts.head = config.timeouts.connect;
-    let told = Told::of(&uri, &proxy_check::look(&config, &uri, Duration::from_secs(5)).await, settings, env).await;
+    let told =
+        Told::of(&uri, &proxy_check::look(&config, Method::HEAD, &uri, Duration::from_secs(5)).await, settings, env)
+            .await;
     match (&told.failed, &told.inspected_by) {
         (Some(failed), _) if failed.cause == "missing-root" => {
             failed.next.iter().fold(Finding::problem(ROOTS, format!("{found}; {}", failed.why)), Finding::remedy)
