@@ -21,5 +21,6 @@ mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
+mod routes;
 mod server;
 mod upstream_proxy;
