@@ -22,5 +22,6 @@ mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
+mod routes;
 mod server;
 mod upstream_proxy;
