@@ -76,9 +76,9 @@ class Network:
         except OSError:
             return None
 
-    def run(self, command, **more):
-        """Runs a command in it to its end."""
-        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", *map(str, command)]
+    def run(self, command, cwd="/", **more):
+        """Runs a command in it to its end. nsenter itself would leave it in the root directory."""
+        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", f"--wd={cwd}", *map(str, command)]
         return subprocess.run(enter, capture_output=True, stdin=subprocess.DEVNULL, text=True, errors="replace", **more)
 
     def end(self):
