@@ -16,6 +16,7 @@ mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
 mod managers;
+mod pac;
 mod package_cases;
 mod parent_auth;
 mod registry;
