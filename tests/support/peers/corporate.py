@@ -77,8 +77,9 @@ class Network:
             return None
 
     def run(self, command, cwd="/", **more):
-        """Runs a command in it to its end. nsenter itself would leave it in the root directory."""
-        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", f"--wd={cwd}", *map(str, command)]
+        """Runs a command in it to its end, in a directory as it is seen there."""
+        there = ["sh", "-c", 'cd "$0" && exec "$@"', str(cwd)]
+        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", *there, *map(str, command)]
         return subprocess.run(enter, capture_output=True, stdin=subprocess.DEVNULL, text=True, errors="replace", **more)
 
     def end(self):
