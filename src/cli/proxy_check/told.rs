@@ -158,7 +158,10 @@ fn date(headers: &http::HeaderMap) -> Option<SystemTime> {
 
 fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) -> Vec<Asked> {
     let mut all: Vec<Asked> = Vec::new();
-    for (took, event) in &look.events {
+    // What ended the last way is told as the failure of it all.
+    let end = look.events.len().saturating_sub(usize::from(look.answer.is_err()));
+    let told = look.events.iter().enumerate();
+    for (_, (took, event)) in told.filter(|(at, (_, event))| *at < end || !matches!(event, Event::WayFailed { .. })) {
         if let Event::Asked { url, way } = event {
             let parsed: Option<Uri> = url.parse().ok();
             let rule = parsed
@@ -177,7 +180,8 @@ fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) 
                 });
             }
         } else if let Some(last) = all.last_mut() {
-            if let Some(question) = last.steps.last_mut().filter(|step| step.kind == "proxy") {
+            let is_next = !matches!(event, Event::WayFailed { .. });
+            if let Some(question) = last.steps.last_mut().filter(|step| step.kind == "proxy" && is_next) {
                 // What came after a question is the answer to it.
                 question.works = true;
             }
