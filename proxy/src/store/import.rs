@@ -16,6 +16,7 @@ use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params}
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::index::{digest_at, from_millis, insert_blob, insert_entry, limit_variants, millis, remove_unused_blobs};
+use super::parts::remove_superseded;
 use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
 use crate::cache::Key;
 use crate::flow::Class;
@@ -316,7 +317,7 @@ fn enter(
     imported: &mut Imported,
 ) -> Result<Vec<i64>, StoreError> {
     let Arrival { draft, digest, size } = arrival;
-    let variant = index::variant(&draft.vary);
+    let variant = index::variant(&draft.vary, draft.part);
     let stored: Option<(i64, Digest, i64, u16)> = transaction
         .prepare_cached(
             "SELECT entry.id, blob.digest, entry.responded, entry.status FROM entry JOIN blob ON blob.id = entry.blob \
@@ -360,6 +361,7 @@ fn enter(
         pin(id)?;
     }
     let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob).collect();
+    unused.extend(remove_superseded(transaction, (id, blob), draft, *size)?);
     unused.extend(limit_variants(transaction, &draft.key)?);
     Ok(unused)
 }
