@@ -22,7 +22,8 @@ const MOVED: &str = "/moved/readme.txt";
 const PATHS: [&str; 5] = [DEB, INDEX, PLAIN, ABSENT, MOVED];
 
 fn origin() -> Origin {
-    Origin::start(|path, stream| match path {
+    Origin::start(|path, stream| {
+        match path {
         DEB => {
             let body = noise(2_000_000, 11);
             head(stream, "Cache-Control: max-age=6000\r\nContent-Type: application/x-deb\r\n", body.len())?;
@@ -41,6 +42,7 @@ fn origin() -> Origin {
                 .as_bytes(),
         ),
         _ => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabsent"),
+    }
     })
 }
 
@@ -65,7 +67,8 @@ fn got(larder: &Larder) -> Vec<(String, Vec<String>, Vec<u8>)> {
         let text = fs::read_to_string(larder.dir().join(format!("{number}.head"))).unwrap();
         let mut lines = text.lines().map(str::to_owned).filter(|line| !line.is_empty());
         let status = lines.next().unwrap();
-        let changing = ["age:", "date:", "via:", "cache-status:", "proxy-status:", "connection:", "set-cookie:", "accept-ranges:"];
+        let changing =
+            ["age:", "date:", "via:", "cache-status:", "proxy-status:", "connection:", "set-cookie:", "accept-ranges:"];
         let stays = |line: &String| !changing.iter().any(|name| line.to_ascii_lowercase().starts_with(name));
         let mut fields: Vec<String> = lines.filter(stays).map(|line| line.to_ascii_lowercase()).collect();
         fields.sort();
@@ -87,7 +90,8 @@ fn built() -> (Larder, Vec<(String, Vec<String>, Vec<u8>)>) {
     let (larder, origin) = (Larder::new(), origin());
     template(&larder, "");
     let mirror = origin.mirror();
-    let arguments = ["build", "--ui=quiet", "-var", "password=hunter2-of-the-test", "--mirror", &mirror, "fetch.pkr.hcl"];
+    let arguments =
+        ["build", "--ui=quiet", "-var", "password=hunter2-of-the-test", "--mirror", &mirror, "fetch.pkr.hcl"];
     let _ = larder.run(arguments).expect(0);
     let answers = got(&larder);
     assert!(answers[3].0.contains("404") && answers[4].0.contains("302"), "{answers:?}");
@@ -203,7 +207,8 @@ impl Serving {
     fn get(&self, path: &str) -> (String, Vec<u8>) {
         let url = format!("http://example.org{path}");
         let arguments = ["-sS", "-x", &self.address, "-w", "%{stderr}%{http_code}", &url];
-        let output = Command::new("curl").args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).output();
+        let output =
+            Command::new("curl").args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).output();
         let output = output.unwrap();
         (String::from_utf8(output.stderr).unwrap(), output.stdout)
     }
