@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
+use super::proxy_login;
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -83,6 +84,7 @@ impl Reader<'_> {
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
+            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
             (Kind::Map, DeValue::Table(table)) => {
                 let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
                     DeValue::String(text) => {
@@ -102,6 +104,7 @@ impl Reader<'_> {
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
+            (Kind::ProxyLogins, _) => Err(wrong("a list of tables: [[proxy_login]]")),
         }
     }
 
@@ -115,10 +118,15 @@ impl Reader<'_> {
 
     /// `file:line:column: what`.
     pub(super) fn error(&self, span: Range<usize>, what: &str) -> Error {
+        Error::new(format!("{}: {what}", self.place(span)))
+    }
+
+    /// `file:line:column`.
+    pub(super) fn place(&self, span: Range<usize>) -> String {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Error::new(format!("{}:{line}:{column}: {what}", self.path.display()))
+        format!("{}:{line}:{column}", self.path.display())
     }
 }
 
