@@ -8,6 +8,7 @@ use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
 use crate::upstream::anonymize::Anonymize;
+use crate::upstream::host_tls::HostTls;
 use crate::upstream::route::Upstream;
 
 /// Settings of a [`crate::proxy::Proxy`].
@@ -27,6 +28,8 @@ pub struct Config {
     pub anonymize: Option<Anonymize>,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
+    /// TLS with single hosts: client certificates and pinned keys. The first that covers a host holds.
+    pub host_tls: Vec<HostTls>,
     /// Names and URL prefixes fetched from elsewhere.
     pub mirrors: Vec<Mirror>,
     /// Rules about paths, before the built-in ones.
@@ -54,6 +57,7 @@ impl Config {
             upstream: Upstream::default(),
             anonymize: None,
             extra_roots: Vec::new(),
+            host_tls: Vec::new(),
             mirrors: Vec::new(),
             rules: Vec::new(),
             tunnel: Vec::new(),
@@ -76,10 +80,15 @@ impl Config {
 pub struct Timeouts {
     /// For one address to accept a connection, and for the TLS handshake after it.
     pub connect: Duration,
+    /// For a way to an origin to be open, where another can be tried; three times that for the head of an answer.
+    pub patience: Duration,
     /// For the answer's head, once the request is sent.
     pub head: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
+    /// Bytes a second that an origin's body of a known length has to bring, over five minutes of waiting for it; 0 for
+    /// any number. What has no length, as a stream of events, may take its time.
+    pub min_rate: u64,
     /// For a client's request head or TLS hello.
     pub client: Duration,
     /// For a client to take something of an answer that waits for it. Long: what a client unpacks as it comes may
@@ -90,12 +99,18 @@ pub struct Timeouts {
     pub tunnel: Duration,
 }
 
+/// The slowest that a body may be, in bytes a second, where nothing else is set. A modem was faster; a body of a few
+/// bytes at a time, each just in time, would keep a build waiting for days.
+pub const MIN_RATE: u64 = 100;
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            patience: Duration::from_secs(3),
             head: Duration::from_mins(1),
             idle: Duration::from_mins(1),
+            min_rate: MIN_RATE,
             client: Duration::from_secs(30),
             send: Duration::from_mins(5),
             tunnel: Duration::from_mins(30),

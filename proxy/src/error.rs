@@ -73,6 +73,12 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
+    /// A pinned key.
+    #[error("{text} is not a pinned key: write `sha256//` and the base64 of its SHA-256, as curl's --pinnedpubkey")]
+    Pin {
+        /// What was written.
+        text: String,
+    },
     /// The address of an upstream proxy. It may hold a password, so it is not repeated.
     #[error("the upstream proxy's address (of {variable}) cannot be used: {reason}")]
     UpstreamProxy {

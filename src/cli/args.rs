@@ -16,6 +16,7 @@ mod history;
 mod mirrors;
 mod new;
 mod plan;
+mod proxy;
 mod ps;
 mod shipped;
 
@@ -35,6 +36,7 @@ pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArg
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
 pub use plan::PlanArgs;
+pub use proxy::{ProxyCheckArgs, ProxyCommand};
 pub use ps::{CleanupArgs, PsArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -100,6 +102,9 @@ pub struct ProxyArgs {
     /// Send requests through this proxy, http://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
+    /// Let this script say which proxy to take (a PAC file: path, URL, or wpad)
+    #[arg(long, value_name = "PAC")]
+    pub upstream_pac: Option<String>,
     /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,
@@ -396,7 +401,10 @@ pub struct ExecArgs {
 
 /// `larder proxy`
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ServeArgs {
+    #[command(subcommand)]
+    pub command: Option<ProxyCommand>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
     pub listen: std::net::SocketAddr,

@@ -1,19 +1,21 @@
 //! From settings to a proxy.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
+use larder_proxy::pac;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
-use larder_proxy::upstream::route::Upstream;
+use larder_proxy::upstream::route::{Choice, NoProxy, Upstream};
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
 use super::mirrors;
 use super::settings::{Net, Settings};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
@@ -23,6 +25,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
         max_bytes: settings.cache_max_size.value,
         max_age: settings.cache_max_age.value,
         min_free: settings.cache_min_free.value,
+        whole_for_range: Some(settings.cache_whole_for_range.value.unwrap_or(u64::MAX)),
     };
     config.mode = match settings.net.value {
         Net::Cache => Mode::Cache,
@@ -31,6 +34,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
+    config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);
         config.timeouts.head = limit;
@@ -71,12 +75,40 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    match &settings.upstream_proxy.value {
+    let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
+    let nearer = match (&proxy.value, &pac.value) {
+        (Some(_), Some(_)) if proxy.source.rank() == pac.source.rank() => {
+            let message = format!("upstream_proxy and upstream_pac are both set ({})", proxy.source);
+            return Err(Error::new(message).hint("keep the one that is meant; the other can be an empty string"));
+        }
+        (_, Some(place)) => Some(place).filter(|_| proxy.value.is_none() || pac.source.rank() > proxy.source.rank()),
+        _ => None,
+    };
+    if let Some(place) = nearer {
+        return by_script(settings, place);
+    }
+    match &proxy.value {
         Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
         None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
+}
+
+/// The way that a PAC script says. Its names are not resolved where nothing here is to resolve any.
+fn by_script(settings: &Settings, place: &str) -> Result<Upstream> {
+    let source = pac::Source::parse(place).map_err(|why| {
+        Error::new(format!("cannot use upstream_pac ({}): {why}", settings.upstream_pac.source))
+            .hint("write the path or http(s) URL of a PAC file, or wpad")
+    })?;
+    let limits = pac::Limits { dns: !settings.anonymize.value, ..pac::Limits::default() };
+    let roots = settings.ca_files.value.clone();
+    let direct = settings.upstream_pac_direct.value;
+    let fallback = if direct { pac::Fallback::Direct } else { pac::Fallback::Fail };
+    let script = pac::Pac::with(source, roots, limits, pac::Intervals::default(), Arc::new(pac::System));
+    let choice = Choice::Found(Arc::new(script.fallback(fallback)));
+    let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
+    Ok(Upstream { http: choice.clone(), https: choice, no_proxy })
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

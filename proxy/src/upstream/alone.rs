@@ -10,8 +10,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use url::Url;
 
-use super::client::{Label, Net, NetworkOrigin, Plan, authority};
+use super::asking::Label;
+use super::client::{Net, NetworkOrigin, authority};
 use super::connector::Io;
+use super::course::{Opened, Purpose, of};
 use super::failure::failure;
 use super::mirrored::is_as_good;
 use super::route::Target;
@@ -41,15 +43,15 @@ impl NetworkOrigin {
     ) -> Result<Switch, UpstreamError> {
         let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, body) = request.into_parts();
-        let plan = self.net.plan(&parts.uri, guarded, &context.flow).await?;
-        context.flow.update(|flow| flow.route = label.name(&plan.way.connector.route.to_string(), &[]));
+        let peer = parts.uri.to_string();
+        let opened = self.net.alone_to(&parts.uri, guarded, &label, context).await?;
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body, false, context.flow.clone());
-        let response = self.net.alone(&plan, parts, &upload, Some(protocols), &context.flow).await?;
+        let response = self.net.alone(opened, parts, &upload, Some(protocols), &context.flow).await?;
         if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Switch::Switched(response));
         }
-        Ok(Switch::Answered(self.net.receive(response, plan.peer)))
+        Ok(Switch::Answered(self.net.receive(response, peer)))
     }
 
     /// Asks about the server as a whole: `OPTIONS *` (RFC 9110 section 9.3.7).
@@ -60,13 +62,13 @@ impl NetworkOrigin {
     ) -> Result<Response<Body>, UpstreamError> {
         let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, _) = request.into_parts();
-        let plan = self.net.plan(&parts.uri, guarded, &context.flow).await?;
-        context.flow.update(|flow| flow.route = label.name(&plan.way.connector.route.to_string(), &[]));
+        let peer = parts.uri.to_string();
+        let opened = self.net.alone_to(&parts.uri, guarded, &label, context).await?;
         parts.uri = Uri::from_static("*");
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body::empty(), false, context.flow.clone());
-        let response = self.net.alone(&plan, parts, &upload, None, &context.flow).await?;
-        Ok(self.net.receive(response, plan.peer))
+        let response = self.net.alone(opened, parts, &upload, None, &context.flow).await?;
+        Ok(self.net.receive(response, peer))
     }
 }
 
@@ -87,22 +89,37 @@ impl Net {
         (request, false, Label { mirror: Some(own.to_string()), passed: Vec::new() })
     }
 
+    /// Opens a connection that one request gets for itself.
+    async fn alone_to(
+        self: &Arc<Self>,
+        uri: &Uri,
+        guarded: bool,
+        label: &Label,
+        context: &RequestContext,
+    ) -> Result<Opened, UpstreamError> {
+        let opened = self.open(of(uri)?, guarded, Purpose::Http1).await?;
+        context.flow.update(|flow| flow.route = label.name(&opened.way, &[]));
+        context.flow.asks(opened.next.clone());
+        Ok(opened)
+    }
+
     /// Sends the request on a connection opened for it.
     pub(super) async fn alone(
         &self,
-        plan: &Plan,
+        opened: Opened,
         mut parts: Parts,
         upload: &Upload,
         protocols: Option<&HeaderValue>,
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.anonymize(&mut parts.headers);
-        let stream = plan.way.connector.http1(&plan.target).await?;
+        let Opened { target, stream, .. } = opened;
+        let peer = target.url();
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
             let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
             parts.uri = Uri::try_from(target).unwrap_or_default();
         }
-        let Target { tls, host, port, .. } = &plan.target;
+        let Target { tls, host, port, .. } = &target;
         let host = if *port == if *tls { 443 } else { 80 } { bracketed(host) } else { authority(host, *port) };
         if let Ok(host) = HeaderValue::try_from(host) {
             parts.headers.insert(HOST, host);
@@ -118,14 +135,14 @@ impl Net {
         let method = parts.method.clone();
         let mut request = Request::from_parts(parts, upload.body());
         upload.watch(&mut request);
-        let failed = |error: hyper::Error| upload.failure().unwrap_or_else(|| failure(&error, &plan.peer, &method));
+        let failed = |error: hyper::Error| upload.failure().unwrap_or_else(|| failure(&error, &peer, &method));
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(256 * 1024).max_headers(256);
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // It ends with the exchange: nobody else has the sender, and what reads the answer holds the rest.
         tokio::spawn(connection.with_upgrades());
         let mut response =
-            upload.answer(sender.send_request(request), self.timeouts.head, &plan.peer).await?.map_err(failed)?;
+            upload.answer(sender.send_request(request), self.timeouts.head, &peer).await?.map_err(failed)?;
         flow.answered(response.version(), response.status().as_u16());
         response.extensions_mut().insert(Arc::new(upload.reading()));
         Ok(response)
@@ -134,7 +151,7 @@ impl Net {
 
 impl super::connector::Connector {
     /// A connection to an origin that speaks HTTP/1.1 on it.
-    async fn http1(&self, target: &Target) -> Result<Box<dyn Io>, UpstreamError> {
+    pub(super) async fn http1(&self, target: &Target) -> Result<Box<dyn Io>, UpstreamError> {
         let stream = self.tunnel(&target.host, target.port).await?;
         if !target.tls {
             return Ok(stream);

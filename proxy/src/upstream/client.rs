@@ -10,13 +10,16 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::anonymize::Anonymize;
+use super::asking::{Asking, Label};
 use super::connector::{Io, Reach};
+use super::course::Purpose;
 use super::dial::Dialer;
-use super::failure::{Again, ClientError, again, failure};
+use super::failure::{Failed, failure};
 use super::idle_body::IdleBody;
 use super::observe::{Event, note};
 use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, Route, Target, Upstream};
+use super::standing::Standings;
 use super::tls::OriginTls;
 use super::upload::{Reading, Upload};
 use super::ways::{Way, Ways};
@@ -28,7 +31,6 @@ use crate::hop_by_hop;
 use crate::mirror::MirrorMap;
 use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
-use crate::redact;
 
 /// The real network.
 pub struct NetworkOrigin {
@@ -37,8 +39,8 @@ pub struct NetworkOrigin {
 
 /// What the requests under way share.
 pub(super) struct Net {
-    ways: Ways,
-    upstream: Upstream,
+    pub(super) ways: Ways,
+    pub(super) upstream: Upstream,
     pub(super) mirrors: MirrorMap,
     /// For registries among the mirrors.
     pub(super) tokens: Tokens,
@@ -52,7 +54,8 @@ impl NetworkOrigin {
         let mirrors = MirrorMap::new(config.mirrors.clone());
         let reach = Reach {
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
-            tls: OriginTls::new(config.extra_roots.clone(), &mirrors, config.timeouts.connect),
+            tls: OriginTls::new(config.extra_roots.clone(), &mirrors, config.host_tls.clone(), config.timeouts.connect),
+            standings: Standings::default(),
         };
         let net = Net {
             ways: Ways::new(Arc::new(reach)),
@@ -72,10 +75,13 @@ impl NetworkOrigin {
         port: u16,
         guest: bool,
     ) -> Result<(Box<dyn Io>, String), UpstreamError> {
-        let routes = self.net.upstream.candidates(&Target::tunnel(host, port)).await?;
-        let route = routes.into_iter().next().unwrap_or_default();
-        let stream = self.net.ways.get(&route, guest).connector.tunnel(host, port).await?;
-        Ok((stream, route.to_string()))
+        let opened = self.net.open(Target::tunnel(host, port), guest, Purpose::Tunnel).await?;
+        Ok((opened.stream, opened.way))
+    }
+
+    /// The ways to a target, in the order of the settings.
+    pub async fn candidates(&self, target: &Target) -> Result<Vec<Route>, UpstreamError> {
+        self.net.upstream.candidates(target).await
     }
 
     /// The public URI of one that lies at a mirror; see [`MirrorMap::public`].
@@ -103,32 +109,6 @@ impl NetworkOrigin {
 }
 
 impl Net {
-    /// Sends a request where its URI leads, and waits for the answer's head: `limit`, or as the settings say, counted
-    /// from the last byte of its body. With `guarded`, only to what a guest may reach.
-    pub(super) async fn send(
-        &self,
-        request: Request<Body>,
-        asking: &Asking<'_>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        let flow = asking.flow;
-        let (mut parts, body) = request.into_parts();
-        let plan = self.plan(&parts.uri, asking.guarded, flow).await?;
-        asking.goes(&plan.way.connector.route, &[]);
-        let upload = Upload::new(body, parts.headers.contains_key(EXPECT), flow.clone());
-        prepare(&mut parts, plan.plain_proxy());
-        self.anonymize(&mut parts.headers);
-        let limit = asking.limit.unwrap_or(self.timeouts.head + self.timeouts.connect * 4);
-        let (error, said) = match self.attempt(&plan, &parts, &upload, limit, flow).await {
-            Ok(response) => return Ok(response),
-            Err(failed) => failed,
-        };
-        match again(said.as_ref(), &parts.method, &upload) {
-            Again::No => Err(error),
-            Again::Yes => self.attempt(&plan, &parts, &upload, limit, flow).await.map_err(|(error, _)| error),
-            Again::Http1 => self.alone(&plan, parts, &upload, None, flow).await,
-        }
-    }
-
     /// Takes out of a request what tells who asks, where the settings say so.
     pub(super) fn anonymize(&self, headers: &mut HeaderMap) {
         if let Some(anonymize) = &self.anonymize {
@@ -136,32 +116,22 @@ impl Net {
         }
     }
 
-    /// Where a request goes, by which way.
-    pub(super) async fn plan(&self, uri: &Uri, guarded: bool, flow: &FlowRecorder) -> Result<Plan, UpstreamError> {
-        let target = Target::of(uri).ok_or_else(|| UpstreamError {
-            phase: Phase::Exchange,
-            message: format!("{uri} is not an http or https URL with a host"),
-            retryable: false,
-        })?;
-        let route = self.upstream.candidates(&target).await?.into_iter().next().unwrap_or_default();
-        note(|| Event::Asked { url: redact::url(&uri.to_string()), way: route.to_string() });
-        flow.asks(route.hops.last().map_or_else(|| authority(&target.host, target.port), ProxyUrl::authority));
-        Ok(Plan { target, peer: uri.to_string(), way: self.ways.get(&route, guarded) })
-    }
-
     /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         plan: &Plan,
         parts: &Parts,
         upload: &Upload,
         limit: Duration,
         flow: &FlowRecorder,
-    ) -> Result<Response<Incoming>, (UpstreamError, Option<ClientError>)> {
+    ) -> Result<Response<Incoming>, Failed> {
         let mut request = Request::new(upload.body());
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
+        if let Some(value) = plan.plain_proxy().and_then(ProxyUrl::basic) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
         upload.watch(&mut request);
         let authority = request.uri().authority().filter(|_| plan.target.tls).map(ToString::to_string);
         let exchange = async {
@@ -183,8 +153,6 @@ impl Net {
         flow.answered(response.version(), response.status().as_u16());
         note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
-        let way = plan.way.connector.route.to_string();
-        response.extensions_mut().insert(Taken { way, passed: Vec::new() });
         match (response.status(), plan.plain_proxy()) {
             (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
                 let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
@@ -205,11 +173,14 @@ impl Net {
         let reading = parts.extensions.remove::<Arc<Reading>>();
         parts.extensions.clear();
         hop_by_hop::strip_response(&mut parts.headers);
-        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).telling(reading).boxed())
+        Response::from_parts(
+            parts,
+            IdleBody::new(body, self.timeouts.idle, peer).at_least(self.timeouts.min_rate).telling(reading).boxed(),
+        )
     }
 }
 
-/// Where one request goes.
+/// Where one request goes, by one way.
 pub(super) struct Plan {
     pub(super) target: Target,
     /// The URI for people.
@@ -219,58 +190,8 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The proxy that is sent whole requests: for `https` it makes a tunnel instead.
-    fn plain_proxy(&self) -> Option<&ProxyUrl> {
+    pub(super) fn plain_proxy(&self) -> Option<&ProxyUrl> {
         self.way.connector.plain_proxy().filter(|_| !self.target.tls)
-    }
-}
-
-/// On whose behalf a request is sent, and how.
-pub(super) struct Asking<'a> {
-    /// Only to what a guest may reach.
-    pub(super) guarded: bool,
-    /// How long to wait for the answer's head, if not as long as the settings say.
-    pub(super) limit: Option<Duration>,
-    pub(super) flow: &'a Arc<FlowRecorder>,
-    /// What the flow's route is made of; `None` where the request is none of the client's.
-    pub(super) label: Option<&'a Label>,
-}
-
-/// What a flow's route says beside the way taken.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Label {
-    /// The mirror that is asked.
-    pub(super) mirror: Option<String>,
-    /// What was passed over before, and why.
-    pub(super) passed: Vec<String>,
-}
-
-impl Label {
-    /// As in `mirror http://m/ by proxy http://p:1 (not direct: no route; proxy http://q:1: refused)`.
-    pub(super) fn name(&self, way: &str, passed: &[String]) -> String {
-        let way = match &self.mirror {
-            None => way.to_owned(),
-            Some(mirror) if way == "direct" => format!("mirror {mirror}"),
-            Some(mirror) => format!("mirror {mirror} by {way}"),
-        };
-        let others: Vec<&str> = self.passed.iter().chain(passed).map(String::as_str).collect();
-        if others.is_empty() { way } else { format!("{way} (not {})", others.join("; ")) }
-    }
-}
-
-/// The way that an answer came, among its extensions.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Taken {
-    pub(super) way: String,
-    /// What was passed over on the way there, and why.
-    pub(super) passed: Vec<String>,
-}
-
-impl Asking<'_> {
-    /// Notes the way that the request goes.
-    fn goes(&self, route: &Route, passed: &[String]) {
-        if let Some(label) = self.label {
-            self.flow.update(|flow| flow.route = label.name(&route.to_string(), passed));
-        }
     }
 }
 
@@ -285,7 +206,7 @@ impl Origin for NetworkOrigin {
 }
 
 /// hyper writes Host (or `:authority`) from the URI, so that the two cannot differ.
-fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
+pub(super) fn prepare(parts: &mut Parts) {
     let headers = &mut parts.headers;
     // Of one hop, but what the client takes, asks for and announces is still true of the next.
     let kept = [TE, EXPECT, TRAILER].map(|name| headers.remove(&name).map(|value| (name, value)));
@@ -297,9 +218,6 @@ fn prepare(parts: &mut Parts, plain_proxy: Option<&ProxyUrl>) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         headers.insert(name, value);
-    }
-    if let Some(value) = plain_proxy.and_then(ProxyUrl::basic) {
-        headers.insert(PROXY_AUTHORIZATION, value);
     }
 }
 

@@ -1,68 +1,139 @@
-//! Connections to origins, for hyper's pool and for tunnels: direct, or through the proxy upstream.
+//! Connections to origins by a route, for hyper's pool and for tunnels: direct, or through proxies, one behind another.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::dial::Dialer;
+use super::origin_stream::OriginStream;
 use super::proxy_connect;
 use super::route::{ProxyKind, ProxyUrl, Route, Target};
+use super::socks::{self, Destination};
+use super::standing::{Part, Standings};
 use super::tls::OriginTls;
+use crate::mirror::health::Failure;
 use crate::origin::{Phase, UpstreamError};
 
 /// What is offered to origins: HTTP/2 first, as some speak nothing else.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What is offered to proxies: CONNECT is asked for in HTTP/1.1.
+const PROXY_ALPN: [&[u8]; 1] = [b"http/1.1"];
+
+tokio::task_local! {
+    /// How long a connection may take to be ready, for what is polled within; without end where it is not set. hyper
+    /// tells the connector nothing but the URI.
+    pub(super) static HURRY: Duration;
+}
 
 /// What a connection is made of, whatever lies below.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What all ways share: how to dial, and whom to trust.
+/// What all ways share: how to dial, whom to trust, and how each way does.
 pub(crate) struct Reach {
-    pub(crate) dialer: Dialer,
-    pub(crate) tls: OriginTls,
+    pub(super) dialer: Dialer,
+    pub(super) tls: OriginTls,
+    pub(super) standings: Standings,
 }
 
 /// Makes connections by one route, for guests or for those who may reach anything.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub(crate) reach: Arc<Reach>,
-    pub(crate) route: Arc<Route>,
-    pub(crate) guarded: bool,
+    pub(super) reach: Arc<Reach>,
+    pub(super) route: Arc<Route>,
+    pub(super) guarded: bool,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    LastProxy,
+    Origin,
 }
 
 impl Connector {
     /// Opens a way to `host:port` on which bytes pass unchanged.
     pub(crate) async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        let dialer = &self.reach.dialer;
-        match self.route.hops.last() {
-            Some(last) => {
-                dialer.check_literal(host, port, self.guarded)?;
-                let stream = self.to_last_hop().await?;
-                self.through(last, stream, host, port).await
+        self.open(host, port, Until::Origin).await
+    }
+
+    /// The proxy that is sent whole requests for `http` URLs.
+    pub(crate) fn plain_proxy(&self) -> Option<&ProxyUrl> {
+        self.route.hops.last().filter(|last| last.kind.is_http())
+    }
+
+    /// Opens a way, and notes how the proxies on it did.
+    async fn open(&self, host: &str, port: u16, until: Until) -> Result<Box<dyn Io>, UpstreamError> {
+        if !self.route.is_direct() {
+            self.reach.dialer.check_literal(host, port, self.guarded)?;
+        }
+        let begin = Instant::now();
+        let stage = AtomicUsize::new(0);
+        let steps = self.steps(host, port, until, &stage);
+        let opened = match HURRY.try_with(|limit| *limit) {
+            Err(_) => steps.await.map_err(|error| (false, error)),
+            Ok(limit) => match timeout(limit, steps).await {
+                Ok(opened) => opened.map_err(|error| (false, error)),
+                Err(_) => Err((true, self.late(host, stage.load(Ordering::Relaxed), limit))),
+            },
+        };
+        match opened {
+            Ok(stream) => {
+                // Where the origin is not reached yet, what the time was is told by its answer.
+                let took = (until == Until::Origin).then(|| begin.elapsed());
+                self.reach.standings.answered(&self.route, host, took, Instant::now());
+                Ok(stream)
             }
-            None => Ok(Box::new(dialer.dial(host, port, self.guarded).await?)),
+            Err((late, error)) => {
+                if let Some((part, failure)) = self.fault(host, stage.load(Ordering::Relaxed), late, &error) {
+                    self.reach.standings.failed(part, &failure, &error.message, Instant::now());
+                }
+                Err(error)
+            }
         }
     }
 
-    /// Opens a connection to the route's last proxy, through those before it.
-    async fn to_last_hop(&self) -> Result<Box<dyn Io>, UpstreamError> {
+    /// Goes hop by hop. `stage` is twice the number of the proxy that is being reached, one more while it is asked.
+    async fn steps(
+        &self,
+        host: &str,
+        port: u16,
+        until: Until,
+        stage: &AtomicUsize,
+    ) -> Result<Box<dyn Io>, UpstreamError> {
         let hops = &self.route.hops;
-        let first = hops.first().ok_or_else(|| UpstreamError {
-            phase: Phase::Proxy,
-            message: "the route has no proxy".to_owned(),
-            retryable: false,
+        let Some(first) = hops.first() else {
+            return Ok(Box::new(self.reach.dialer.dial(host, port, self.guarded).await?));
+        };
+        // The user's configuration names the proxy, so the guard has no say in its address, except that it is not us.
+        let dialled = self.reach.dialer.dial(&first.host, first.port, false).await.map_err(|error| UpstreamError {
+            message: format!("the upstream proxy {first} cannot be reached: {}", error.message),
+            ..error
         })?;
-        let mut stream: Box<dyn Io> = Box::new(self.dial_proxy(first).await?);
-        for pair in hops.windows(2) {
-            stream = self.through(&pair[0], stream, &pair[1].host, pair[1].port).await?;
+        let mut stream: Box<dyn Io> = Box::new(dialled);
+        for (index, hop) in hops.iter().enumerate() {
+            stage.store(index * 2, Ordering::Relaxed);
+            if hop.kind == ProxyKind::Https {
+                let opened = self.reach.tls.handshake(&hop.host, hop.port, stream, &PROXY_ALPN).await;
+                stream = Box::new(opened.map_err(|error| UpstreamError {
+                    message: format!("the upstream proxy {hop} cannot be used: {}", error.message),
+                    ..error
+                })?);
+            }
+            stage.store(index * 2 + 1, Ordering::Relaxed);
+            stream = match hops.get(index + 1) {
+                Some(next) => self.through(hop, stream, &next.host, next.port, false).await?,
+                None if until == Until::LastProxy => stream,
+                None => self.through(hop, stream, host, port, self.guarded).await?,
+            };
         }
         Ok(stream)
     }
@@ -71,27 +142,72 @@ impl Connector {
     async fn through(
         &self,
         proxy: &ProxyUrl,
-        stream: Box<dyn Io>,
+        mut stream: Box<dyn Io>,
         host: &str,
         port: u16,
+        guarded: bool,
     ) -> Result<Box<dyn Io>, UpstreamError> {
-        if proxy.kind != ProxyKind::Http {
-            return Err(UpstreamError {
-                phase: Phase::Proxy,
-                message: format!("the upstream proxy {proxy} cannot be used: this version speaks http:// to proxies"),
-                retryable: false,
-            });
-        }
         let limit = self.reach.dialer.connect_timeout * 3;
-        Ok(Box::new(proxy_connect::connect(stream, proxy, host, port, limit).await?))
+        if proxy.kind.is_http() {
+            return Ok(Box::new(proxy_connect::connect(stream, proxy, host, port, limit).await?));
+        }
+        let to = self.destination(proxy, host, port, guarded).await?;
+        socks::connect(&mut stream, proxy, &to, port, limit).await?;
+        Ok(stream)
     }
 
-    /// The user's configuration names the proxy, so the guard has no say in its address, except that it is not us.
-    async fn dial_proxy(&self, proxy: &ProxyUrl) -> Result<tokio::net::TcpStream, UpstreamError> {
-        self.reach.dialer.dial(&proxy.host, proxy.port, false).await.map_err(|error| UpstreamError {
-            message: format!("the upstream proxy {proxy} cannot be reached: {}", error.message),
-            ..error
-        })
+    /// What a SOCKS proxy is told: the name where it finds the address itself, and may. What is found here goes by
+    /// the guard.
+    async fn destination(
+        &self,
+        proxy: &ProxyUrl,
+        host: &str,
+        port: u16,
+        guarded: bool,
+    ) -> Result<Destination, UpstreamError> {
+        if let Ok(address) = host.parse() {
+            return Ok(Destination::Address(address));
+        }
+        if matches!(proxy.kind, ProxyKind::Socks4a | ProxyKind::Socks5h) {
+            return Ok(Destination::Name(host.to_owned()));
+        }
+        let found = self.reach.dialer.addresses(host, port, guarded).await?;
+        // Any proxy has IPv4, and not every one IPv6.
+        let best = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        Ok(best.map_or_else(|| Destination::Name(host.to_owned()), |best| Destination::Address(best.ip())))
+    }
+
+    /// The error where a way is not open in time.
+    fn late(&self, host: &str, stage: usize, limit: Duration) -> UpstreamError {
+        let what = match self.route.hops.get(stage / 2) {
+            None => format!("there is no connection to {host}"),
+            Some(hop) if stage.is_multiple_of(2) => format!("the upstream proxy {hop} cannot be reached: no answer"),
+            Some(hop) => format!("the upstream proxy {hop} has not made a connection"),
+        };
+        let message = format!("{what} within {:.1} s", limit.as_secs_f32());
+        UpstreamError { phase: Phase::ConnectTimeout, message, retryable: true }
+    }
+
+    /// Whom a failure speaks against, if anybody.
+    fn fault(&self, host: &str, stage: usize, late: bool, error: &UpstreamError) -> Option<(Part, Failure)> {
+        if error.phase == Phase::Denied {
+            return None;
+        }
+        let (index, is_asked) = (stage / 2, !stage.is_multiple_of(2));
+        let part = |number| Part::first(&self.route, number, host);
+        if !is_asked {
+            return Some((part(index + 1), Failure::Hard));
+        }
+        let is_last = index + 1 == self.route.hops.len();
+        match error.phase {
+            // Late, it may be the proxy or what lies behind it.
+            Phase::ConnectTimeout if late && is_last => Some((part(index + 1), Failure::Soft)),
+            Phase::Proxy | Phase::ProxyAnswered(407) => Some((part(index + 1), Failure::Hard)),
+            _ if !is_last => Some((part(index + 2), Failure::Hard)),
+            // It is the origin that the proxy speaks of; if it says so of each, it is the proxy.
+            Phase::ProxyAnswered(500..) | Phase::Connect | Phase::Unroutable => Some((part(index + 1), Failure::Soft)),
+            _ => None,
+        }
     }
 
     async fn connect(&self, uri: &Uri) -> Result<OriginStream, UpstreamError> {
@@ -101,21 +217,25 @@ impl Connector {
             retryable: false,
         })?;
         let (host, port) = (target.host.as_str(), target.port);
-        if target.tls {
-            let stream = self.reach.tls.handshake(host, port, self.tunnel(host, port).await?, &ALPN).await?;
-            let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            return Ok(OriginStream { io: Box::new(stream), h2, proxied: false });
+        if !target.tls {
+            let proxied = self.plain_proxy().is_some();
+            let until = if proxied { Until::LastProxy } else { Until::Origin };
+            return Ok(OriginStream { io: self.open(host, port, until).await?, h2: false, proxied });
         }
-        if self.plain_proxy().is_some() {
-            self.reach.dialer.check_literal(host, port, self.guarded)?;
-            return Ok(OriginStream { io: self.to_last_hop().await?, h2: false, proxied: true });
-        }
-        Ok(OriginStream { io: self.tunnel(host, port).await?, h2: false, proxied: false })
+        let stream = self.tunnel(host, port).await?;
+        let stream = self.reach.tls.handshake(host, port, stream, &ALPN).await?;
+        let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(OriginStream { io: Box::new(stream), h2, proxied: false })
     }
 
-    /// The proxy that is sent whole requests for `http` URLs.
-    pub(crate) fn plain_proxy(&self) -> Option<&ProxyUrl> {
-        self.route.hops.last().filter(|last| last.kind.is_http())
+    /// Makes a connection as for a request, and gives it up.
+    pub(super) async fn try_out(&self, target: &Target) -> Result<(), UpstreamError> {
+        let uri = Uri::try_from(target.url()).map_err(|error| UpstreamError {
+            phase: Phase::Connect,
+            message: format!("{} is no URL: {error}", target.url()),
+            retryable: false,
+        })?;
+        self.connect(&uri).await.map(drop)
     }
 }
 
@@ -130,53 +250,14 @@ impl tower_service::Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let this = self.clone();
-        Box::pin(async move { this.connect(&uri).await.map(TokioIo::new) })
-    }
-}
-
-/// A connection ready for HTTP.
-pub(crate) struct OriginStream {
-    io: Box<dyn Io>,
-    h2: bool,
-    /// Requests on it name their whole URL.
-    proxied: bool,
-}
-
-impl Connection for OriginStream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().proxy(self.proxied);
-        if self.h2 { connected.negotiated_h2() } else { connected }
-    }
-}
-
-impl AsyncRead for OriginStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for OriginStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_shutdown(cx)
+        // The connection may be finished elsewhere than it was begun.
+        let hurry = HURRY.try_with(|limit| *limit).ok();
+        Box::pin(async move {
+            match hurry {
+                Some(limit) => HURRY.scope(limit, this.connect(&uri)).await,
+                None => this.connect(&uri).await,
+            }
+            .map(TokioIo::new)
+        })
     }
 }

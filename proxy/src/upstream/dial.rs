@@ -25,6 +25,17 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// Connects to a host (an IPv6 address without brackets). With `guarded`, only to what a guest may reach.
     pub(crate) async fn dial(&self, host: &str, port: u16, guarded: bool) -> Result<TcpStream, UpstreamError> {
+        let allowed = self.addresses(host, port, guarded).await?;
+        self.connect_any(host, port, &allowed).await
+    }
+
+    /// The addresses of a host that may be dialled: at least one.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+        guarded: bool,
+    ) -> Result<Vec<SocketAddr>, UpstreamError> {
         let addresses = self.resolve(host, port).await?;
         note(|| Event::Resolved { host: host.to_owned(), addresses: addresses.clone() });
         let mut refused = None;
@@ -35,10 +46,10 @@ impl Dialer {
                 None => allowed.push(address),
             }
         }
-        if let (Some((address, reason)), true) = (refused, allowed.is_empty()) {
-            return Err(denied(host, port, Some(address.ip()), reason));
+        match refused {
+            Some((address, reason)) if allowed.is_empty() => Err(denied(host, port, Some(address.ip()), reason)),
+            _ => Ok(allowed),
         }
-        self.connect_any(host, port, &allowed).await
     }
 
     /// Refuses what can be told without resolving, for targets whose name a proxy upstream will resolve.

@@ -10,6 +10,9 @@ use crate::origin::{Phase, UpstreamError};
 
 pub(super) type ClientError = hyper_util::client::legacy::Error;
 
+/// Why there is no answer, and what hyper said, if it did.
+pub(super) type Failed = (UpstreamError, Option<ClientError>);
+
 /// Whether a failed request is sent once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {

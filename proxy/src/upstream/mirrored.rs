@@ -15,7 +15,8 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use url::Url;
 
-use super::client::{Asking, Label, Net, Taken};
+use super::asking::{Asking, Label, Taken};
+use super::client::Net;
 use crate::body::{Body, empty};
 use crate::mirror::back::strip_client_credentials;
 use crate::mirror::credentials::Credentials;
@@ -99,7 +100,7 @@ impl Net {
 
     /// Asks one; its answer, if that is the answer.
     async fn try_one(
-        &self,
+        self: &Arc<Self>,
         mapped: Mapped,
         parts: &Parts,
         body: Body,
@@ -185,7 +186,7 @@ impl Net {
 
     /// Sends the request to one mirror, with what that one may know.
     async fn ask(
-        &self,
+        self: &Arc<Self>,
         mapped: &Mapped,
         parts: &Parts,
         body: Body,
@@ -228,7 +229,7 @@ impl Net {
 
     /// Asks for a token, with the mirror's credentials if the realm is at the mirror itself.
     async fn token(
-        &self,
+        self: &Arc<Self>,
         challenge: &Challenge,
         mapped: &Mapped,
         limit: Option<Duration>,

@@ -16,6 +16,7 @@ use lru::LruCache;
 use super::connector::{Connector, Reach};
 use super::first_contact::FirstContact;
 use super::route::Route;
+use super::standing::Standings;
 use super::upload::Sending;
 
 /// What an origin may send on one HTTP/2 stream before it is read: 80 MB/s at a round trip of 50 ms.
@@ -44,8 +45,14 @@ impl Ways {
         taken.get_or_insert(key, || Arc::new(Way::new(self.connector(route, guarded)))).clone()
     }
 
-    fn connector(&self, route: &Route, guarded: bool) -> Connector {
+    /// Makes connections that belong to no pool.
+    pub(super) fn connector(&self, route: &Route, guarded: bool) -> Connector {
         Connector { reach: self.reach.clone(), route: Arc::new(route.clone()), guarded }
+    }
+
+    /// How the ways do.
+    pub(super) fn standings(&self) -> &Standings {
+        &self.reach.standings
     }
 }
 

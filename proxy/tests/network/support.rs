@@ -49,11 +49,13 @@ impl Bed {
         let mut config = Config::new(dir.path().join("ca"));
         config.timeouts = Timeouts {
             connect: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
             head: Duration::from_secs(5),
             idle: Duration::from_secs(5),
             client: Duration::from_secs(5),
             send: Duration::from_secs(20),
             tunnel: Duration::from_secs(5),
+            ..Timeouts::default()
         };
         change(&mut config);
         let (sender, flows) = mpsc::unbounded_channel();

@@ -65,6 +65,10 @@ impl Reader<'_> {
         };
         match (key.kind, value.get_ref()) {
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.resolve(text))),
+            (Kind::PathOrUrl(words), DeValue::String(text)) => {
+                let is_path = !(text.is_empty() || text.contains("://") || words.contains(&&**text));
+                Ok(Value::Text(if is_path { self.resolve(text) } else { text.clone().into_owned() }))
+            }
             (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
@@ -90,7 +94,7 @@ impl Reader<'_> {
                 };
                 table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
             }
-            (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
+            (Kind::Text | Kind::Word(_) | Kind::Path | Kind::PathOrUrl(_), _) => Err(wrong("a string")),
             (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),

@@ -31,6 +31,8 @@ pub enum Kind {
     Switch,
     /// A path; in a file it is relative to the file.
     Path,
+    /// A path, an `http(s)` URL, or one of these words; in a file a path is relative to the file.
+    PathOrUrl(&'static [&'static str]),
     /// A number of things.
     Count,
     /// A number of bytes: `20G`, `512MiB`, `unlimited`.
@@ -57,6 +59,18 @@ pub static KEYS: &[Key] = &[
     key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
     key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key(
+        "upstream_pac",
+        Kind::PathOrUrl(&["wpad"]),
+        false,
+        "Script that says which proxy to take for which URL (a PAC file): its path or URL, or `wpad` to look for it in the host's domain",
+    ),
+    key(
+        "upstream_pac_failure",
+        Kind::Word(&["fail", "direct"]),
+        false,
+        "What happens when that script gives no route: requests fail with the reason, or go without a proxy",
+    ),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key(
         "anonymize",
@@ -74,6 +88,12 @@ pub static KEYS: &[Key] = &[
         "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
     ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
+    key(
+        "upstream_min_rate",
+        Kind::Size,
+        false,
+        "Bytes a second that a body of a known length has to bring, over five minutes of waiting for it, not to be given up",
+    ),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
         "egress",
@@ -123,6 +143,12 @@ pub static KEYS: &[Key] = &[
         "How long what is not used stays in the cache, as in `30d`; 0 for no limit",
     ),
     key("cache.min_free", Kind::Size, false, "Least bytes the cache is to leave free on its disk"),
+    key(
+        "cache.whole_for_range",
+        Kind::Size,
+        false,
+        "Largest object of which a range fetches the whole; of larger ones, of more than an eighth of `cache.max_size` and of more than half of what is free on its disk the range alone is fetched",
+    ),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
@@ -193,7 +219,7 @@ impl Key {
     pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
-            Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
+            Kind::Text | Kind::Path | Kind::PathOrUrl(_) => Ok(Value::Text(text.to_owned())),
             Kind::Word(words) => word(text, words),
             Kind::Switch => word(text, SWITCH),
             Kind::Count => {

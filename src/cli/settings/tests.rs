@@ -161,7 +161,7 @@ fn every_key_is_shown() {
             Kind::Duration => "1m",
             Kind::Mirrors => "from.example.org=http://to.example.org",
             Kind::Map => "/path=immutable",
-            Kind::Text | Kind::Path | Kind::List | Kind::Paths => "/given",
+            Kind::Text | Kind::Path | Kind::PathOrUrl(_) | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();
         let (value, source) = settings.shown(key);
