@@ -98,8 +98,8 @@ fn entries(bed: &Bed) -> Vec<String> {
 }
 
 fn missing(run: &Run) -> Vec<(String, Option<String>)> {
+    assert_valid_events(run);
     let events = run.events();
-    assert_valid_events(&events);
     let table = &events.last().unwrap()["missing"];
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let requests = table["requests"].as_array().unwrap_or_else(|| panic!("{table}"));

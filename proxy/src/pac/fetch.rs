@@ -51,7 +51,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(extra_roots: Vec<PathBuf>, most: usize) -> Self {
-        Self { tls: OriginTls::new(extra_roots, &MirrorMap::default(), LIMIT), most }
+        Self { tls: OriginTls::new(extra_roots, &MirrorMap::default(), Vec::new(), LIMIT), most }
     }
 
     /// Fetches, or says in words why not.
