@@ -7,6 +7,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod air_gap;
 mod asking;
 mod build_values;
 mod busybox;
