@@ -21,4 +21,6 @@ mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
 mod server;
+mod service;
+mod unit;
 mod upstream_proxy;
