@@ -11,6 +11,7 @@ use clap::CommandFactory as _;
 use larder::cli::args::Cli;
 use larder::cli::environment::{Use, VARIABLES};
 use larder::cli::exit_codes::EXIT_CODES;
+use larder::cli::serve::catalogue::METRICS;
 use larder::cli::settings::{KEYS, Key, Kind};
 use larder::guest::host::check::CHECKS;
 use larder::template::schema::{Mode, Schema};
@@ -139,6 +140,16 @@ fn settings() {
         writeln!(table, "| `{name}`{trust} | {flag} | {variable} | {} | {help} |", value(key.kind)).unwrap();
     }
     hold("settings.md", &[("settings".to_owned(), table)]);
+}
+
+#[test]
+fn metrics() {
+    let mut table = "| metric | kind | labels | what it tells |\n|---|---|---|---|\n".to_owned();
+    for metric in METRICS {
+        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        writeln!(table, "| `{}` | {} | {labels} | {} |", metric.name, metric.kind.as_str(), metric.help).unwrap();
+    }
+    hold("metrics.md", &[("metrics".to_owned(), table)]);
 }
 
 #[test]

@@ -24,4 +24,6 @@ mod registry;
 mod repository;
 mod routes;
 mod server;
+mod service;
+mod unit;
 mod upstream_proxy;

@@ -1,6 +1,7 @@
 //! The network side of the proxy against fake peers on loopback.
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
+mod admission;
 mod chain;
 mod curl;
 mod drain;
