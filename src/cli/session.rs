@@ -83,9 +83,20 @@ impl Session {
         sink: Arc<dyn FlowSink>,
         secrets: Secrets,
     ) -> Result<Self> {
-        let clamp = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?;
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
         let config = Config { secrets, ..proxy_config::config(settings, env, &project)? };
+        Self::with(config, settings, env, what, sink).await
+    }
+
+    /// The same with a configuration of the proxy's that is made already.
+    pub(super) async fn with(
+        config: Config,
+        settings: &Settings,
+        env: &Env,
+        what: &str,
+        sink: Arc<dyn FlowSink>,
+    ) -> Result<Self> {
+        let clamp = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?;
         let proxy = Proxy::start(config, sink).await.map_err(|error| {
             let hint = if let ProxyError::Cache { source, .. } = &error { source.hint() } else { "" };
             let shown = Error::new("the proxy cannot start").caused_by(error);

@@ -17,6 +17,7 @@ mod key;
 pub mod mirrors;
 pub mod proxy_login;
 pub mod report;
+pub mod service;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -97,6 +98,16 @@ pub enum Net {
     Offline,
 }
 
+impl Net {
+    /// The word of the option.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Offline => "offline",
+        }
+    }
+}
+
 /// How to show what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ui {
@@ -172,6 +183,8 @@ pub struct Settings {
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
     pub tui: tui::Tui,
+    /// What `larder proxy` listens on, and who may use it.
+    pub service: service::Service,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -453,6 +466,7 @@ impl Layers {
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),
+            service: service::Service::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

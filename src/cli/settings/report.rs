@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Egress, Key, Net, Settings, Source, Ui, key, mirrors, proxy_login};
+use super::{Egress, Key, Settings, Source, Ui, key, mirrors, proxy_login};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -14,7 +14,7 @@ impl Settings {
         match key.name {
             "cache_dir" => (path(&self.cache_dir.value), &self.cache_dir.source),
             "state_dir" => (path(&self.state_dir.value), &self.state_dir.source),
-            "net" => (json!(net_word(self.net.value)), &self.net.source),
+            "net" => (json!(self.net.value.as_str()), &self.net.source),
             "upstream_proxy" => {
                 (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
             }
@@ -51,7 +51,9 @@ impl Settings {
             "cache.min_free" => (json!(self.cache_min_free.value), &self.cache_min_free.source),
             "cache.whole_for_range" => (json!(self.cache_whole_for_range.value), &self.cache_whole_for_range.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
-            name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
+            name => {
+                self.tui.shown(name).or_else(|| self.service.shown(name)).unwrap_or((Value::Null, &Source::Default))
+            }
         }
     }
 }
@@ -66,13 +68,6 @@ impl Source {
             Self::Env(_) => "variable",
             Self::Flag(_) => "option",
         }
-    }
-}
-
-fn net_word(net: Net) -> &'static str {
-    match net {
-        Net::Cache => "cache",
-        Net::Offline => "offline",
     }
 }
 
