@@ -10,6 +10,7 @@ pub mod document;
 pub mod export;
 pub mod fault;
 pub mod frame;
+pub mod gather;
 pub mod import;
 pub mod output;
 pub mod parts;
@@ -17,3 +18,5 @@ pub mod read;
 pub mod source;
 #[cfg(test)]
 mod tests;
+mod understand;
+mod unpack;

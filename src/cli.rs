@@ -21,6 +21,7 @@ mod man;
 mod mapped;
 mod mirrors;
 mod new;
+mod proxy_check;
 mod proxy_config;
 mod ps;
 mod serve;
@@ -31,6 +32,7 @@ mod template;
 mod ui;
 mod validate;
 mod version;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, Ui};
+use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, Ui};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -171,7 +173,10 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
-        Command::Proxy(args) => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        Command::Proxy(args) => match &args.command {
+            Some(ProxyCommand::Check(args)) => runtime()?.block_on(proxy_check::run(args, &settings, env, console)),
+            None => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+        },
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
         Command::Bundle(command) => runtime()?.block_on(bundle::run(command, &settings, env, console)).map(done),
@@ -232,7 +237,13 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
-        Command::Proxy(args) => proxy_flags(&args.proxy, &mut flags)?,
+        Command::Proxy(args) => {
+            let proxy = match &args.command {
+                Some(ProxyCommand::Check(check)) => &check.proxy,
+                None => &args.proxy,
+            };
+            proxy_flags(proxy, &mut flags)?;
+        }
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
@@ -268,6 +279,7 @@ fn global_flags(args: &Global, flags: &mut Vec<(&'static str, String)>) -> Resul
 fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
     flags.extend(args.net.map(|net| ("net", word(&net))));
     flags.extend(args.upstream_proxy.clone().map(|url| ("upstream_proxy", url)));
+    flags.extend(args.upstream_pac.clone().map(|place| ("upstream_pac", place)));
     flags.extend(args.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     flags.extend(args.anonymize.then(|| ("anonymize", "true".to_owned())));
     if !args.ca_file.is_empty() {

@@ -102,6 +102,9 @@ fn value(kind: Kind) -> String {
         Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Switch => "`true`, `false`".to_owned(),
         Kind::Path => "path".to_owned(),
+        Kind::PathOrUrl(words) => {
+            format!("path, URL, or {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        }
         Kind::Count => "number".to_owned(),
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
         Kind::Duration => "time: `30m`, `1h30m`, `90s`, 0".to_owned(),

@@ -4,6 +4,7 @@
 //! want the same, written to the store while they read it, and independent of whether they stay.
 
 mod absent;
+mod alone;
 mod answer;
 mod aside;
 mod borrow;
@@ -14,6 +15,7 @@ mod fetch;
 mod file_body;
 mod follow;
 mod head;
+mod join;
 pub(crate) mod key;
 mod learn;
 mod opened;
@@ -25,6 +27,7 @@ mod report;
 mod room;
 mod shape;
 mod shelf;
+mod spill;
 mod stored;
 
 #[cfg(test)]
@@ -32,7 +35,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -44,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
+use self::alone::Large;
 use self::credential::Credentials;
 pub use self::credential::is_credential;
 use self::exchange::Exchange;
@@ -56,7 +60,7 @@ use self::progress::{Fetch, Progress};
 use self::promises::Promises;
 pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
-pub use self::room::Keep;
+pub use self::room::{Keep, WHOLE_FOR_RANGE};
 pub(crate) use self::shape::to_store;
 use self::shelf::Shelf;
 use crate::body::Body;
@@ -102,6 +106,7 @@ struct Inner {
     credentials: Credentials,
     promises: Promises,
     readings: Readings,
+    large: Large,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
     /// What was confirmed before is asked for again, in milliseconds since 1970; 0 where nothing was said.
@@ -135,6 +140,7 @@ impl Cache {
             credentials: Credentials::new(store.as_ref().map(Store::root)),
             promises: Promises::default(),
             readings: Readings::default(),
+            large: Large::default(),
             shelf: store.map(Shelf::new),
             run: AtomicI64::new(0),
             anew: AtomicI64::new(0),
@@ -170,6 +176,8 @@ impl Cache {
             known: self.inner.known(&key, &verdict).await,
             anew: self.inner.promises.take_suspect(&key.hash),
             borrowed: None,
+            parts: Vec::new(),
+            large: false,
             key,
             verdict,
             refetch: parts.extensions.get::<Refetch>().is_some(),
@@ -317,21 +325,29 @@ impl Inner {
     }
 
     /// Joins the fetch under way for a key, or begins one.
-    fn join(self: &Arc<Self>, key: [u8; 16]) -> Joined {
+    fn join(self: &Arc<Self>, key: [u8; 16], url: [u8; 16]) -> Joined {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fetch) = fetches.get(&key) {
             return Joined::Following(fetch.subscribe());
         }
-        let fetch = Arc::new(Fetch::new());
-        fetches.insert(key, fetch.clone());
-        Joined::Leading(Leading { inner: self.clone(), key: Some(key), fetch })
+        Joined::Leading(self.begin(&mut fetches, key, url))
     }
 
-    /// Makes the store forget a URL, and a fetch of it under way keep nothing.
+    fn begin(self: &Arc<Self>, fetches: &mut HashMap<[u8; 16], Arc<Fetch>>, key: [u8; 16], url: [u8; 16]) -> Leading {
+        let fetch = Arc::new(Fetch::new(url));
+        fetches.insert(key, fetch.clone());
+        Leading { inner: self.clone(), key: Some(key), fetch }
+    }
+
+    /// Makes the store forget a URL, and fetches of it under way keep nothing, whoever asked for them.
     async fn invalidate(&self, key: [u8; 16]) {
-        if let Some(fetch) = self.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(&key) {
-            fetch.outdate();
-        }
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, fetch| {
+            let outdated = fetch.is_of(&key);
+            if outdated {
+                fetch.outdate();
+            }
+            !outdated
+        });
         if let Some(shelf) = &self.shelf
             && let Err(error) = shelf.invalidate(key).await
         {
@@ -344,9 +360,12 @@ impl Inner {
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(|fetch| fetch.subscribe())
     }
 
-    /// A fetch that nobody can join.
-    fn alone(self: &Arc<Self>) -> Leading {
-        Leading { inner: self.clone(), key: None, fetch: Arc::new(Fetch::new()) }
+    /// A fetch that nobody can join: what it is listed under is nobody else's.
+    fn alone(self: &Arc<Self>, url: [u8; 16]) -> Leading {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        self.begin(&mut fetches, key::hash16(&[b"alone ", &number[..]].concat()), url)
     }
 
     fn spawn(&self, job: Job, leading: Leading) {

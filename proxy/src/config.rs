@@ -86,6 +86,9 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
+    /// Bytes a second that an origin's body of a known length has to bring, over five minutes of waiting for it; 0 for
+    /// any number. What has no length, as a stream of events, may take its time.
+    pub min_rate: u64,
     /// For a client's request head or TLS hello.
     pub client: Duration,
     /// For a client to take something of an answer that waits for it. Long: what a client unpacks as it comes may
@@ -96,6 +99,10 @@ pub struct Timeouts {
     pub tunnel: Duration,
 }
 
+/// The slowest that a body may be, in bytes a second, where nothing else is set. A modem was faster; a body of a few
+/// bytes at a time, each just in time, would keep a build waiting for days.
+pub const MIN_RATE: u64 = 100;
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -103,6 +110,7 @@ impl Default for Timeouts {
             patience: Duration::from_secs(3),
             head: Duration::from_mins(1),
             idle: Duration::from_mins(1),
+            min_rate: MIN_RATE,
             client: Duration::from_secs(30),
             send: Duration::from_mins(5),
             tunnel: Duration::from_mins(30),

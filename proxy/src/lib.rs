@@ -25,6 +25,7 @@ pub mod login;
 mod max_forwards;
 pub mod mirror;
 pub mod origin;
+pub mod pac;
 pub mod policy;
 mod prefixed;
 pub mod proxy;

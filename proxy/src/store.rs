@@ -9,6 +9,7 @@ mod entry;
 mod headers;
 mod import;
 mod index;
+mod parts;
 mod promise;
 mod rebuild;
 mod recover;

@@ -85,8 +85,14 @@ impl Descriptor {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Index {
     pub schema_version: u32,
+    /// May be missing.
+    #[serde(default = "index_type")]
     pub media_type: String,
     pub manifests: Vec<Descriptor>,
+}
+
+fn index_type() -> String {
+    INDEX.to_owned()
 }
 
 impl Index {
@@ -111,6 +117,12 @@ pub(super) struct Manifest {
 /// The head of an answer as the cache has it, with what it needs to store it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
+    /// Whether it is for runs offline alone: redirects, and that something is not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aside: bool,
+    /// Whether it was fetched with credentials.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auth: bool,
     /// What the URL names.
     pub class: Class,
     /// SHA-256 of the body.

@@ -1,24 +1,22 @@
 //! Reads a bundle from its beginning to its end, and believes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use std::time::SystemTime;
 
-use http::HeaderMap;
-use http::header::LOCATION;
-use larder_proxy::store::{Arrival, ArrivalParts, Digest, Provenance, StoreError};
+use larder_proxy::store::{Arrival, Digest, StoreError};
 use sha2::{Digest as _, Sha256 as Hasher};
 
-use super::archive::{ArchiveReader, Name};
+use super::archive::Name;
 use super::document::{
     ANSWERS, ARTIFACT, Answer, Answers, BODY, Descriptor, INDEX, Index, MANIFEST, Manifest, PACK, README, RECORD,
-    TEMPLATE, TemplateDocument, UNPACKED, header_map, vary_fields,
+    TEMPLATE, TemplateDocument, UNPACKED,
 };
 use super::fault::{BundleError, Fault, shown};
-use super::frame::Frame;
 use super::source::{Source, Watch};
-use crate::history::record::{Kind, Record, RecordEntry};
+use super::understand::understand;
+use super::unpack::{Hashing, Unpacking, copy, unpack};
+use crate::history::record::Record;
 
 /// Most bytes of `oci-layout` and of `index.json`, of a manifest (as registries have it), and of Larder's own documents.
 const SMALL: u64 = 64 * 1024;
@@ -26,7 +24,7 @@ const MANIFESTS: u64 = 4 << 20;
 const DOCUMENTS: u64 = 512 << 20;
 /// Faults that are told one by one.
 const FAULTS: usize = 200;
-const BUFFER: usize = 256 * 1024;
+pub(super) const BUFFER: usize = 256 * 1024;
 
 /// Takes the bodies of a bundle, one after the other. What it is given has been neither read nor checked before.
 pub trait Receiver {
@@ -157,7 +155,7 @@ impl<'a> Reader<'a> {
                 _ => break,
             }
         }
-        self.understand(&mut contents);
+        understand(&mut contents).into_iter().for_each(|what| self.fault(what));
         Ok(contents)
     }
 
@@ -199,51 +197,6 @@ impl<'a> Reader<'a> {
         }
         self.expected.remove(&digest.to_string());
         Ok(content)
-    }
-
-    /// Makes of record and answers what the store takes.
-    fn understand(&mut self, contents: &mut Contents) {
-        let mut answered: BTreeMap<(&str, Option<Digest>), bool> = contents
-            .record
-            .entries
-            .iter()
-            .map(|entry| ((entry.url.as_str(), entry.digest.map(|d| d.0)), false))
-            .collect();
-        let mut made = Vec::new();
-        let mut wrong = Vec::new();
-        let origin = format!("bundle {}", &contents.manifest.to_string()[..12]);
-        for answer in &contents.answers {
-            match answered.get_mut(&(answer.url.as_str(), Some(answer.digest.0))) {
-                Some(answered) => *answered = true,
-                None => wrong.push(format!("the answer for {} is not of the record", shown(answer.url.as_bytes()))),
-            }
-            match of_answer(answer, &origin) {
-                Ok(arrival) => made.push((answer.url.clone(), answer.vary.clone(), arrival)),
-                Err(why) => wrong.push(format!("the answer for {}: {why}", shown(answer.url.as_bytes()))),
-            }
-        }
-        let captured = contents.record.captured_at.into();
-        for entry in &contents.record.entries {
-            if answered.get(&(entry.url.as_str(), entry.digest.map(|digest| digest.0))) == Some(&true) {
-                continue;
-            }
-            match of_record(entry, captured, &origin) {
-                Ok(arrival) => made.push((entry.url.clone(), entry.vary.clone(), arrival)),
-                Err(why) => wrong.push(format!("the record's entry for {}: {why}", shown(entry.url.as_bytes()))),
-            }
-        }
-        let mut seen = BTreeSet::new();
-        for (url, vary, arrival) in made {
-            let (digest, size) = arrival.body();
-            if contents.bodies.insert(digest, size).is_some_and(|other| other != size) {
-                wrong.push(format!("sha256:{digest} is said to have two sizes"));
-            }
-            if !seen.insert((url.clone(), vary)) {
-                wrong.push(format!("there are two answers for {}", shown(url.as_bytes())));
-            }
-            contents.arrivals.push(arrival);
-        }
-        wrong.into_iter().for_each(|what| self.fault(what));
     }
 
     /// Reads the bodies to the end of the bundle. What is wrong with them is among [`Self::faults`].
@@ -377,91 +330,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a pack's bodies are held to, and go to.
-struct Unpacking<'u, 'w> {
-    watch: &'u Watch<'w>,
-    contents: &'u Contents,
-    receiver: &'u mut dyn Receiver,
-    received: &'u mut BTreeMap<Digest, u64>,
-    faults: &'u mut Vec<String>,
-}
-
-fn unpack(input: impl std::io::BufRead, most: u64, what: &str, to: &mut Unpacking<'_, '_>) -> Result<(), BundleError> {
-    let frame = Frame::new(input, what)?;
-    // One byte more than was said, to tell an end from a cut.
-    let mut archive = ArchiveReader::new(frame.take(most.saturating_add(1)));
-    let mut sum = 0_u64;
-    while let Some((name, size)) = archive.next()? {
-        let Name::Blob(hex) = &name else {
-            return Err(BundleError::malformed(format!("it holds {name}")));
-        };
-        to.watch.budget.one()?;
-        sum = sum.saturating_add(size);
-        if sum > most {
-            return Err(BundleError::malformed(format!("it unpacks to more than the {most} bytes it says")));
-        }
-        let digest = Digest::from_hex(hex).ok_or_else(|| BundleError::malformed(format!("it holds {name}")))?;
-        match to.contents.bodies.get(&digest) {
-            Some(said) if *said == size && !to.received.contains_key(&digest) => {
-                if copy(&mut archive, to.watch, to.receiver, &digest)? == (digest, size) {
-                    to.receiver.keep(digest, size);
-                    to.received.insert(digest, size);
-                } else {
-                    to.receiver.discard();
-                    to.faults.push(format!("{what}: the body sha256:{digest} is not what its name says"));
-                }
-            }
-            Some(said) if *said != size => {
-                to.faults.push(format!("{what}: sha256:{digest} has {size} bytes instead of {said}"));
-            }
-            Some(_) => to.faults.push(format!("{what}: sha256:{digest} is there twice")),
-            None => to.faults.push(format!("{what}: sha256:{digest} belongs to no answer")),
-        }
-    }
-    let taken = archive.into_inner();
-    if taken.limit() != 1 {
-        return Err(BundleError::malformed(format!("it does not unpack to the {most} bytes it says")));
-    }
-    taken.into_inner().finish(what).map(drop)
-}
-
-/// Copies a body, and returns its digest and size.
-fn copy(
-    input: &mut dyn Read,
-    watch: &Watch<'_>,
-    receiver: &mut dyn Receiver,
-    digest: &Digest,
-) -> Result<(Digest, u64), BundleError> {
-    receiver.begin(digest)?;
-    let (mut hasher, mut size, mut buffer) = (Hasher::new(), 0, vec![0; BUFFER]);
-    loop {
-        let count = input.read(&mut buffer).map_err(BundleError::read("a body"))?;
-        if count == 0 {
-            return Ok((Digest(hasher.finalize().into()), size));
-        }
-        watch.budget.spend(count as u64)?;
-        hasher.update(&buffer[..count]);
-        receiver.write(&buffer[..count])?;
-        size += count as u64;
-    }
-}
-
-/// Hashes what passes through.
-struct Hashing<'h, 'a> {
-    input: &'h mut Source<'a>,
-    watch: Watch<'a>,
-    hasher: Hasher,
-}
-
-impl Read for Hashing<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.watch.budget.spend(count as u64).map_err(std::io::Error::other)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
 fn digest_of(descriptor: &Descriptor) -> Result<Digest, BundleError> {
     descriptor.hex().and_then(Digest::from_hex).ok_or_else(|| {
         BundleError::malformed(format!(
@@ -474,53 +342,5 @@ fn digest_of(descriptor: &Descriptor) -> Result<Digest, BundleError> {
 fn parsed<T: serde::de::DeserializeOwned>(text: &[u8], what: &str) -> Result<T, BundleError> {
     serde_json::from_slice(text).map_err(|error| {
         BundleError::malformed(format!("{what} cannot be read: {}", shown(error.to_string().as_bytes())))
-    })
-}
-
-fn of_answer(answer: &Answer, origin: &str) -> Result<Arrival, &'static str> {
-    Arrival::new(ArrivalParts {
-        url: answer.url.clone(),
-        status: answer.status,
-        headers: header_map(&answer.headers).ok_or("a field of its head is none")?,
-        vary: vary_fields(&answer.vary).ok_or("a field that it varies on is none")?,
-        fetched: answer.fetched.into(),
-        class: answer.class,
-        digest: answer.digest.0,
-        size: answer.size,
-        provenance: Provenance {
-            route: Some(origin.to_owned()),
-            source: answer.source.clone(),
-            rule: answer.rule.clone(),
-            ..Provenance::default()
-        },
-    })
-}
-
-/// What the cache did not keep: redirects, what is not there, and answers that another took the place of.
-fn of_record(entry: &RecordEntry, fetched: SystemTime, origin: &str) -> Result<Arrival, &'static str> {
-    if entry.method != "GET" && entry.method != "HEAD" {
-        return Err("only answers to GET can be handed on");
-    }
-    let pairs: Vec<(String, String)> = entry.headers.clone().into_iter().collect();
-    let mut headers: HeaderMap = header_map(&pairs).ok_or("a field of its head is none")?;
-    if let Some(location) = &entry.location {
-        headers.insert(LOCATION, location.parse().map_err(|_| "its location is none")?);
-    }
-    let bodiless = matches!(entry.kind, Kind::Negative | Kind::Redirect);
-    let (digest, size) = match (entry.digest, entry.size) {
-        _ if bodiless => (Digest::of(b""), 0),
-        (Some(digest), Some(size)) => (digest.0, size),
-        _ => return Err("it has no body"),
-    };
-    Arrival::new(ArrivalParts {
-        url: entry.url.clone(),
-        status: entry.status,
-        headers,
-        vary: vary_fields(&entry.vary).ok_or("a field that it varies on is none")?,
-        fetched,
-        class: entry.class,
-        digest,
-        size,
-        provenance: Provenance { route: Some(origin.to_owned()), ..Provenance::default() },
     })
 }

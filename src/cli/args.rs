@@ -15,6 +15,7 @@ mod examples;
 mod history;
 mod mirrors;
 mod new;
+mod proxy;
 mod ps;
 mod shipped;
 
@@ -33,6 +34,7 @@ pub use diff::DiffArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use proxy::{ProxyCheckArgs, ProxyCommand};
 pub use ps::{CleanupArgs, PsArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
@@ -98,6 +100,9 @@ pub struct ProxyArgs {
     /// Send requests through this proxy, http://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
+    /// Let this script say which proxy to take (a PAC file: path, URL, or wpad)
+    #[arg(long, value_name = "PAC")]
+    pub upstream_pac: Option<String>,
     /// Reach these hosts without it (names, separated by commas)
     #[arg(long, value_name = "HOSTS")]
     pub no_proxy: Option<String>,
@@ -388,7 +393,10 @@ pub struct ExecArgs {
 
 /// `larder proxy`
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ServeArgs {
+    #[command(subcommand)]
+    pub command: Option<ProxyCommand>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
     pub listen: std::net::SocketAddr,

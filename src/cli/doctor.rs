@@ -11,6 +11,7 @@ use super::Env;
 use super::args::DoctorArgs;
 use super::console::Console;
 use super::settings::Settings;
+use super::wrap;
 use crate::error::{Error, Result};
 use crate::guest::host::cause::Facts;
 use crate::guest::host::check::{CHECKS, Finding, Status};
@@ -18,7 +19,6 @@ use crate::guest::host::{machine, namespaces, place};
 use crate::guest::reexec;
 
 mod upstream;
-mod wrap;
 
 /// Looks at everything, and prints what it found.
 pub(super) async fn run(args: &DoctorArgs, settings: &Settings, env: &Env, console: &Console) -> Result<ExitCode> {

@@ -83,7 +83,7 @@ pub static VARIABLES: &[Variable] = &[
     heeded(
         "http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY, no_proxy, NO_PROXY",
         "The proxy upstream, where the setting \
-         upstream_proxy is not given. HTTP_PROXY is \
+         upstream_proxy or upstream_pac is not given. HTTP_PROXY is \
          not heeded beside REQUEST_METHOD, which a web server sets. What a guest sees of a proxy is Larder's own.",
     ),
     heeded("SSL_CERT_FILE, SSL_CERT_DIR", "The host's certificates, trusted upstream."),

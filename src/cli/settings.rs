@@ -56,6 +56,19 @@ pub enum Source {
     Flag(String),
 }
 
+impl Source {
+    /// How near it is to the user; the nearer wins.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::User(_) => 1,
+            Self::Project(_) => 2,
+            Self::Env(_) => 3,
+            Self::Flag(_) => 4,
+        }
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -119,6 +132,10 @@ pub struct Settings {
     pub upstream: Sourced<Vec<UpstreamRule>>,
     /// Client certificates and pinned keys for single hosts.
     pub upstream_tls: Sourced<Vec<HostTls>>,
+    /// Script that says which proxy to take: a path, a URL (which may hold a password), or `wpad`.
+    pub upstream_pac: Sourced<Option<String>>,
+    /// Whether to go without a proxy where that script gives no route.
+    pub upstream_pac_direct: Sourced<bool>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
     /// Whether requests upstream are made to tell less of who asks.
@@ -133,6 +150,8 @@ pub struct Settings {
     pub rules: Sourced<BTreeMap<String, String>>,
     /// How long to wait for an origin that sends nothing; `None` for the proxy's own choice.
     pub upstream_timeout: Sourced<Option<Duration>>,
+    /// Bytes a second that a body has to bring; 0 for any.
+    pub upstream_min_rate: Sourced<u64>,
     /// Patterns of hosts whose TLS is passed on unread.
     pub tunnel: Sourced<Vec<String>>,
     /// How guests are held to the proxy.
@@ -151,6 +170,8 @@ pub struct Settings {
     pub cache_max_age: Sourced<Option<Duration>>,
     /// Least bytes that the cache is to leave free on its disk.
     pub cache_min_free: Sourced<Option<u64>>,
+    /// Largest object of which a range fetches the whole; `None` for no limit.
+    pub cache_whole_for_range: Sourced<Option<u64>>,
     /// Runs whose history and logs are kept; 0 for all.
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
@@ -390,6 +411,8 @@ impl Layers {
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
             upstream: self.get("upstream", Vec::new(), key::Value::into_rules),
             upstream_tls: self.get("upstream_tls", Vec::new(), key::Value::into_tls),
+            upstream_pac: self.get("upstream_pac", None, |value| Some(text(value)).filter(|place| !place.is_empty())),
+            upstream_pac_direct: self.get("upstream_pac_failure", false, |value| value.text() == "direct"),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self
@@ -398,6 +421,7 @@ impl Layers {
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
             rules: self.get("rules", BTreeMap::new(), key::Value::into_map),
+            upstream_min_rate: self.get("upstream_min_rate", larder_proxy::config::MIN_RATE, |value| value.number()),
             upstream_timeout: self.get("upstream_timeout", None, |value| {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
@@ -426,6 +450,11 @@ impl Layers {
                 Some(Duration::from_secs(value.number())).filter(|limit| !limit.is_zero())
             }),
             cache_min_free: self.get("cache.min_free", None, |value| Some(value.number()).filter(|size| *size > 0)),
+            cache_whole_for_range: self.get(
+                "cache.whole_for_range",
+                Some(larder_proxy::cache::WHOLE_FOR_RANGE),
+                |value| Some(value.number()).filter(|size| *size > 0),
+            ),
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),

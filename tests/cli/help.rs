@@ -17,6 +17,7 @@ fn help_fits_80_columns() {
         "new",
         "exec",
         "proxy",
+        "proxy check",
         "cache",
         "cache ls",
         "cache stats",

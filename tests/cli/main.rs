@@ -18,6 +18,7 @@ mod history;
 mod machine;
 mod mirrors;
 mod new;
+mod proxy_check;
 mod run;
 mod secrets;
 mod settings;

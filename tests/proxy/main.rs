@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod anonymize;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;

@@ -13,16 +13,23 @@ use super::aside::redirected;
 use super::exchange::Exchange;
 use super::fetch::Lead;
 use super::file_body::FileBody;
+use super::part::{Piece, Span, covers, pieces, span};
 use super::progress::{Progress, SharedHead};
 use super::report::{CACHE_STATUS, CacheStatus};
 use super::shape::{Payload, Shape, shape};
 use super::shelf::{Content, is_damage};
 use super::stored::{suffices, total};
-use crate::body::{Body, chain, empty, full};
+use crate::body::{Body, chain, empty};
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
-use crate::policy::freshness::{current_age, lifetime, may_serve_stale};
+use crate::policy::freshness::{current_age, may_serve_stale, time_left};
 use crate::store::{Entry, Touch};
+
+/// Why a part cannot be given again.
+pub(super) const PART: &str = "only a part of it was fetched";
+
+/// Bytes of an object that are held, and where.
+type Held = (Span, Content);
 
 impl Exchange {
     /// An answer whose body is still arriving. `mine` is there for who began the fetch.
@@ -36,6 +43,7 @@ impl Exchange {
         let tail = tail(mine).await;
         let Shape { status, mut headers, payload } =
             shape(&self.method, &self.headers, head.status, &head.headers, head.total);
+        let in_file = |position: u64| position.saturating_sub(head.base);
         let counter = if leading {
             self.outcome(Outcome::Miss, format!("fetched: {}", head.why), None);
             None
@@ -57,11 +65,12 @@ impl Exchange {
         let body = match payload {
             Payload::None => empty(),
             Payload::Bytes(from, to) => {
-                FileBody::arriving(head.file.clone(), (from, to), progress, tail, counter).boxed()
+                let range = (in_file(from), to.map(in_file));
+                FileBody::arriving(head.file.clone(), range, progress, tail, counter).boxed()
             }
             Payload::Multipart(parts) => {
                 let part = |from, to| {
-                    let range = (from, Some(to));
+                    let range = (in_file(from), Some(in_file(to)));
                     FileBody::arriving(head.file.clone(), range, progress.clone(), None, counter.clone()).boxed()
                 };
                 chain(parts.into_bodies(part))
@@ -88,15 +97,14 @@ impl Exchange {
         why: String,
         said: CacheStatus,
     ) -> Option<Response<Body>> {
-        let content = self.content(entry).await?;
         let code = StatusCode::from_u16(entry.draft.status).unwrap_or(StatusCode::OK);
         let Shape { status, mut headers, payload } =
             shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
+        let held = self.held(entry, &payload).await?;
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
-        let left = i64::try_from(lifetime(&judged)).unwrap_or(0) - i64::try_from(age).unwrap_or(0);
-        CacheStatus { ttl: Some(left), ..said }.append_to(&mut headers);
+        CacheStatus { ttl: time_left(&judged, age), ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
@@ -104,7 +112,7 @@ impl Exchange {
             flow.answer = Some(Box::new(self.kept(entry)));
         });
         self.outcome(outcome, why, Some(entry.id));
-        let part = |from, to| self.bytes(entry, &content, from, to);
+        let part = |from, to| self.bytes(&held, from, to);
         let body = match payload {
             Payload::None => empty(),
             Payload::Bytes(from, to) => part(from, to.unwrap_or_else(|| total(entry))),
@@ -113,12 +121,35 @@ impl Exchange {
         Some(respond(status, headers, body))
     }
 
+    /// The bodies that a payload is made of; `None` when one turned out damaged, and was forgotten.
+    async fn held(&self, entry: &Entry, payload: &Payload) -> Option<Vec<Held>> {
+        if entry.draft.part.is_none() {
+            return Some(vec![((0, entry.size), self.content(entry).await?)]);
+        }
+        let wanted: Vec<Span> = match payload {
+            Payload::None => Vec::new(),
+            Payload::Bytes(from, to) => vec![(*from, to.unwrap_or_else(|| total(entry)))],
+            Payload::Multipart(parts) => parts.spans().collect(),
+        };
+        if !wanted.iter().all(|&wanted| covers(&self.parts, wanted)) {
+            return None;
+        }
+        let mut held = Vec::new();
+        for part in &self.parts {
+            let (begin, end) = span(part);
+            if wanted.iter().any(|&(from, to)| begin < to && from < end) {
+                held.push(((begin, end), self.content(part).await?));
+            }
+        }
+        Some(held)
+    }
+
     /// A stored answer as it can be given again.
     fn kept(&self, entry: &Entry) -> Answered {
         let draft = &entry.draft;
         let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, self.verdict.nature);
         answered.size = Some(total(entry));
-        answered.lost = draft.part.map(|_| "only a part of it was fetched".to_owned());
+        answered.lost = draft.part.map(|_| PART.to_owned());
         answered.location = redirected(&draft.url, &draft.headers);
         answered
     }
@@ -151,20 +182,21 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the object, of which the entry holds these.
-    fn bytes(&self, entry: &Entry, content: &Content, from: u64, to: u64) -> Body {
-        let base = entry.draft.part.map_or(0, |part| part.from);
-        let (from, to) = (from.saturating_sub(base), to.saturating_sub(base));
+    /// Bytes of the object, out of what is held of it.
+    fn bytes(&self, held: &[Held], from: u64, to: u64) -> Body {
         let flow = &self.context.flow;
-        match content {
-            Content::Memory(bytes) => {
-                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
-                let bytes = bytes.slice(index(from)..index(to));
-                flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
-                full(bytes)
-            }
-            Content::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
+        if let [((begin, _), content)] = held {
+            return content.body((from - begin, to - begin), flow);
         }
+        let spans: Vec<Span> = held.iter().map(|(span, _)| *span).collect();
+        let body = |piece: &Piece| match *piece {
+            Piece::Held(number, (from, to)) => {
+                let ((begin, _), content) = &held[number];
+                content.body((from - begin, to - begin), flow)
+            }
+            Piece::Missing(_) => empty(),
+        };
+        chain(pieces(&spans, (from, to)).iter().map(body).collect())
     }
 
     /// What is stored, when upstream failed to answer and it may be served stale; else the failure.
@@ -191,7 +223,7 @@ impl Exchange {
     }
 
     fn may_be_stale(&self, entry: &Entry, reached: bool) -> bool {
-        suffices(entry, &self.method, &self.headers)
+        suffices(entry, &self.parts, &self.method, &self.headers)
             && may_serve_stale(&self.stored(entry), &self.control, self.now, reached)
     }
 

@@ -13,7 +13,7 @@ use super::progress::{End, Head, Progress};
 use super::promises::Known;
 use super::report::{CacheStatus, Forward};
 use super::stored::{stored, suffices};
-use super::{Inner, Joined, Key, Leading, Mode, report};
+use super::{Inner, Joined, Key, Leading, Mode, part, report};
 use crate::body::{Body, empty};
 use crate::flow::{Class, Outcome};
 use crate::origin::{Phase, RequestContext, UpstreamError};
@@ -33,6 +33,10 @@ pub(super) struct Exchange {
     pub anew: bool,
     /// What is stored for other credentials, to be confirmed for these.
     pub borrowed: Option<Entry>,
+    /// Where what was found is a part of the object: all the parts there are, in their order.
+    pub parts: Vec<Entry>,
+    /// Whether the whole turned out too large to be fetched for a range of it.
+    pub large: bool,
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -46,10 +50,12 @@ pub(super) struct Exchange {
 }
 
 /// What one who waits for a fetch finds.
-enum Followed {
+pub(super) enum Followed {
     Answer(Response<Body>),
     /// It was not for sharing.
     Alone,
+    /// It was given up, since the whole is too large for who began it.
+    TooLarge,
 }
 
 impl Exchange {
@@ -81,10 +87,11 @@ impl Exchange {
     }
 
     /// The newest stored answer that the request selects.
-    async fn lookup(&mut self) -> Result<Option<Entry>, ()> {
+    pub(super) async fn lookup(&mut self) -> Result<Option<Entry>, ()> {
         let Some(store) = &self.inner.shelf else { return Err(()) };
         let entries = store.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
         let found = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers)).cloned();
+        self.parts = found.as_ref().map_or_else(Vec::new, |found| part::together(found, &entries));
         if found.is_none() {
             self.forward = if entries.is_empty() { Forward::UriMiss } else { Forward::VaryMiss };
         }
@@ -101,12 +108,12 @@ impl Exchange {
     }
 
     /// Whether an entry may answer; what forbids it is noted as the reason for going on.
-    fn judge(&mut self, entry: &Entry) -> Judgement {
+    pub(super) fn judge(&mut self, entry: &Entry) -> Judgement {
         let offline = self.inner.mode() == Mode::Offline;
         let judgement = if self.refetch {
             self.forward = Forward::Request;
             Judgement::Ask("asked for anew")
-        } else if suffices(entry, &self.method, &self.headers) {
+        } else if suffices(entry, &self.parts, &self.method, &self.headers) {
             self.forward = if self.control.no_cache { Forward::Request } else { Forward::Stale };
             let stored = self.stored(entry);
             if offline && stored.nature == Nature::Lasting {
@@ -158,7 +165,7 @@ impl Exchange {
     /// Has a stale answer confirmed that has been served already (RFC 5861 section 3).
     fn ask_behind(self, entry: Entry) {
         if let Some(joined) = self.joined()
-            && let Joined::Leading(leading) = self.inner.join(joined)
+            && let Joined::Leading(leading) = self.inner.join(joined, self.key.hash)
         {
             let (lead, _) = oneshot::channel();
             let job = self.job(&leading, Some(entry), lead);
@@ -192,18 +199,22 @@ impl Exchange {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
         }
+        if self.wants_alone(stored.as_ref()) {
+            return self.fetch_alone(stored).await;
+        }
         if joined != Some(self.key.hash)
             && let Some(response) = self.being_put_in_place().await
         {
             return response;
         }
         let Some(joined) = joined else {
-            let alone = self.inner.alone();
+            let alone = self.inner.alone(self.key.hash);
             return self.fetch(alone, stored).await;
         };
-        // Once more where a fetch was just being put in place: then its answer is in the index, to be confirmed.
-        for again in [true, false] {
-            let progress = match self.inner.join(joined) {
+        // Once more where a fetch was just being put in place: then its answer is in the index, to be confirmed. And once
+        // more where one was given up that only a range was wanted of.
+        for again in [true, true, false] {
+            let progress = match self.inner.join(joined, self.key.hash) {
                 Joined::Leading(leading) => return self.lead(leading, stored).await,
                 Joined::Following(progress) => progress,
             };
@@ -218,9 +229,14 @@ impl Exchange {
             match self.follow(progress, None, stored.as_ref()).await {
                 Followed::Answer(response) => return response,
                 Followed::Alone => break,
+                Followed::TooLarge if self.is_partial() => {
+                    self.large = true;
+                    return self.fetch_alone(stored).await;
+                }
+                Followed::TooLarge => {}
             }
         }
-        let alone = self.inner.alone();
+        let alone = self.inner.alone(self.key.hash);
         self.fetch(alone, stored).await
     }
 
@@ -237,7 +253,7 @@ impl Exchange {
     }
 
     /// What is the same for requests that may have one answer: URL and credentials. With a cookie each is on its own.
-    fn joined(&self) -> Option<[u8; 16]> {
+    pub(super) fn joined(&self) -> Option<[u8; 16]> {
         if self.headers.contains_key(COOKIE) {
             return None;
         }
@@ -290,7 +306,7 @@ impl Exchange {
             }
             stored = Some(entry);
         }
-        let leading = if self.is_conditional(stored.as_ref()) { self.inner.alone() } else { leading };
+        let leading = if self.is_conditional(stored.as_ref()) { self.inner.alone(self.key.hash) } else { leading };
         self.fetch(leading, stored).await
     }
 
@@ -303,7 +319,7 @@ impl Exchange {
     }
 
     async fn offline(&self, stored: Option<Entry>) -> Response<Body> {
-        if let Some(entry) = stored.filter(|entry| suffices(entry, &self.method, &self.headers)) {
+        if let Some(entry) = stored.filter(|entry| suffices(entry, &self.parts, &self.method, &self.headers)) {
             let why = "offline: served as it is".to_owned();
             let status = CacheStatus::HIT.detail("offline");
             if let Some(response) = self.serve(&entry, Outcome::Stale, why, status).await {
@@ -333,11 +349,13 @@ impl Exchange {
     }
 
     /// Passes the request on, around the store.
-    async fn pass(self, outcome: Outcome, why: &str) -> Response<Body> {
+    pub(super) async fn pass(self, outcome: Outcome, why: &str) -> Response<Body> {
         self.inner.pass(self.request(), self.context.clone(), outcome, why).await
     }
 
     fn job(&self, leading: &Leading, stored: Option<Entry>, lead: oneshot::Sender<Lead>) -> Job {
+        let alone = self.wants_alone(stored.as_ref());
+        let stored = stored.filter(|entry| !alone || self.is_one_range_of(entry));
         Job {
             inner: self.inner.clone(),
             fetch: leading.fetch.clone(),
@@ -349,28 +367,35 @@ impl Exchange {
             known: self.known.clone().filter(|known| known.binding),
             anew: self.anew,
             joined: self.joined(),
-            borrowed: stored.is_none() && self.borrowed.is_some(),
-            stored: stored.or_else(|| self.borrowed.clone()),
+            borrowed: stored.is_none() && self.borrowed.is_some() && !alone,
+            parts: self.parts_of(stored.as_ref()),
+            alone,
+            reluctant: self.is_partial(),
+            stored: stored.or_else(|| self.borrowed.clone().filter(|_| !alone)),
             from: None,
-            prefix: 0,
+            from_store: Vec::new(),
             lead,
         }
     }
 
     /// Begins a fetch, which goes on without us if need be.
-    async fn fetch(self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+    pub(super) async fn fetch(mut self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
         let progress = leading.fetch.subscribe();
         let (lead, mine) = oneshot::channel();
         let job = self.job(&leading, stored.clone(), lead);
         self.inner.spawn(job, leading);
         match self.follow(progress, Some(mine), stored.as_ref()).await {
             Followed::Answer(response) => response,
-            Followed::Alone => self.pass(Outcome::Miss, "the fetch was not for sharing").await,
+            Followed::TooLarge if !self.large => {
+                self.large = true;
+                Box::pin(self.fetch_alone(None)).await
+            }
+            Followed::Alone | Followed::TooLarge => self.pass(Outcome::Miss, "the fetch was not for sharing").await,
         }
     }
 
     /// Waits for the head of a fetch, and answers out of it. `mine` is there for who began it.
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         mut progress: watch::Receiver<Progress>,
         mine: Option<oneshot::Receiver<Lead>>,
@@ -389,6 +414,10 @@ impl Exchange {
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await
             }
             Some(Head::Failed(error)) => self.failed(&error, stored).await,
+            Some(Head::Shared(head)) if self.is_far(&head, progress.borrow().available) => {
+                let why = "a short range far behind what has arrived of the whole";
+                self.inner.pass(self.request(), self.context.clone(), Outcome::Miss, why).await
+            }
             Some(Head::Shared(head)) if leading || self.selects(&head.vary, &head.headers) => {
                 self.arriving(&head, progress, mine).await
             }
@@ -402,6 +431,10 @@ impl Exchange {
                 Some(response) => response,
                 None => return self.own_answer(mine).await,
             },
+            Some(Head::TooLarge) => {
+                ended(progress).await;
+                return Followed::TooLarge;
+            }
             Some(Head::Unshared) => return self.own_answer(mine).await,
             Some(Head::Shared(_) | Head::Confirmed(_)) => return Followed::Alone,
         };
@@ -421,6 +454,6 @@ impl Exchange {
 }
 
 /// Waits until a fetch is in place, or has failed to get there.
-async fn ended(mut progress: watch::Receiver<Progress>) {
+pub(super) async fn ended(mut progress: watch::Receiver<Progress>) {
     while progress.changed().await.is_ok() {}
 }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
@@ -17,17 +17,18 @@ use tokio::sync::{mpsc, oneshot};
 use super::borrow::{Audience, audience};
 use super::follow::{self, Arrived, Follow};
 use super::learn::Reading;
+use super::part::{Span, as_whole};
 use super::progress::{End, Fetch, Head, SharedHead};
 use super::promises::Known;
 use super::refuted::Again;
-use super::{Inner, Key, part, shape};
+use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
 use crate::flow::Class;
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::freshness::explicit_lifetime;
 use crate::policy::{condition, surrogate};
 use crate::rules::{Format, Nature, Verdict};
-use crate::store::{BlobWriter, Draft, Entry, Provenance, StoreError, VaryField};
+use crate::store::{BlobWriter, Draft, Entry, Part, Provenance, StoreError, VaryField};
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 1024 * 1024;
@@ -60,10 +61,16 @@ pub(super) struct Job {
     pub borrowed: bool,
     /// What is stored and to be confirmed.
     pub stored: Option<Entry>,
+    /// Where that is a part of the object: all the parts there are, in their order.
+    pub parts: Vec<Entry>,
+    /// Whether only the client's range is fetched.
+    pub alone: bool,
+    /// Whether the client wants a range only, so that the whole is fetched only if it is of a sane size.
+    pub reluctant: bool,
     /// Where redirects led.
     pub from: Option<String>,
     /// Bytes of the body that come out of the store.
-    pub prefix: u64,
+    pub from_store: Vec<Span>,
     pub lead: oneshot::Sender<Lead>,
 }
 
@@ -82,6 +89,7 @@ impl Job {
         let mut answer = self.send().await;
         if !self.anew && answer.as_ref().is_ok_and(|response| self.is_refuted(response)) {
             (self.anew, self.stored) = (true, None);
+            self.parts.clear();
             requested = self.inner.now();
             answer = self.send().await;
         }
@@ -90,6 +98,7 @@ impl Job {
                 Some(response) => Ok(response),
                 None => {
                     self.stored = None;
+                    self.parts.clear();
                     requested = self.inner.now();
                     self.send().await
                 }
@@ -111,13 +120,13 @@ impl Job {
         Ok(response)
     }
 
-    fn follow(&self) -> Follow {
+    pub(super) fn follow(&self) -> Follow {
         Follow::of(&self.verdict, self.known.is_some())
     }
 
-    /// The whole object is asked for, with the store's validators in place of the client's. Where nothing is stored, and
-    /// the client need not have what the store wants, its own go on.
-    fn upstream_head(&self) -> (Method, Uri, HeaderMap) {
+    /// The whole object is asked for, unless only a range is fetched, with the store's validators in place of the
+    /// client's. Where nothing is stored, and the client need not have what the store wants, its own go on.
+    pub(super) fn upstream_head(&self) -> (Method, Uri, HeaderMap) {
         let mut headers = self.request.clone();
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE, CONTENT_LENGTH] {
             headers.remove(name);
@@ -126,9 +135,7 @@ impl Job {
             headers.remove(IF_NONE_MATCH);
             headers.remove(IF_MODIFIED_SINCE);
         }
-        if let Some(stored) = &self.stored {
-            part::ask_for_rest(&mut headers, stored);
-        }
+        self.ask_for_part(&mut headers);
         if self.anew {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
@@ -152,8 +159,19 @@ impl Job {
         if self.is_refuted(&response) {
             return self.refute();
         }
-        if status == StatusCode::OK && !self.verdict.fits(response.headers()) {
+        let part = self.fitting(&response).filter(|_| self.alone && status == StatusCode::PARTIAL_CONTENT);
+        if (status == StatusCode::OK || part.is_some()) && !self.verdict.fits(response.headers()) {
             self.verdict = Verdict::none();
+        }
+        let size = content_length(response.headers()).filter(|_| status == StatusCode::OK);
+        if let Some(size) = size.filter(|&size| self.inner.is_large(Some(size))) {
+            self.inner.note_large(self.key.hash, size);
+            if self.alone {
+                return self.hand_over(response, "the whole of it is too large to be fetched for a range");
+            }
+            if self.reluctant {
+                return self.fetch.head(Head::TooLarge);
+            }
         }
         if status.is_redirection() && self.follow() != Follow::Never {
             let response = self.set_aside(response).await;
@@ -167,8 +185,16 @@ impl Job {
         if self.verdict.secret && explicit_lifetime(response.headers(), responded).is_none() {
             return self.hand_over(response, "it is a token without a lifetime of its own");
         }
-        let audience = match self.audience(&response, responded) {
+        // A part is kept as what it is a part of would be.
+        let kept_as = if part.is_some() { StatusCode::OK } else { status };
+        let audience = match audience(&self.request, kept_as, response.headers(), self.verdict.nature, responded) {
             Ok(audience) => audience,
+            Err(_) if status == StatusCode::PARTIAL_CONTENT => {
+                return self.hand_over(
+                    response,
+                    "a part that is not the one asked for, or that nobody could tell later what it belongs to",
+                );
+            }
             Err(why) => {
                 let response = self.set_aside(response).await;
                 return self.hand_over(response, why);
@@ -181,7 +207,7 @@ impl Job {
         let store = self.inner.shelf.as_ref().map(|shelf| shelf.store().clone());
         let opened = tokio::task::spawn_blocking(move || store.map(|store| store.writer())).await;
         match opened {
-            Ok(Some(Ok(writer))) => self.store(writer, response, vary, requested, responded).await,
+            Ok(Some(Ok(writer))) => self.store(writer, response, vary, (requested, responded), part).await,
             Ok(Some(Err(error))) => {
                 self.inner.warn(&error);
                 self.hand_over(response, "the cache cannot be written");
@@ -198,8 +224,10 @@ impl Job {
     /// Why the body is fetched, as far as the request goes: upstream may send the whole again though it is the same.
     fn why(&self) -> &'static str {
         match &self.stored {
+            _ if self.alone => "the whole of it is too large to be fetched for a range",
             Some(_) if self.borrowed => "it was stored for another user only",
             None => "it was not in the cache",
+            Some(stored) if stored.draft.part.is_some() => "a part of it was stored",
             Some(stored) if condition::has_validator(&stored.draft.headers) => "upstream sent it anew",
             Some(_) => "upstream gives nothing to revalidate it by",
         }
@@ -215,21 +243,23 @@ impl Job {
         mut writer: BlobWriter,
         response: Response<Body>,
         vary: Vec<VaryField>,
-        requested: SystemTime,
-        responded: SystemTime,
+        (requested, responded): (SystemTime, SystemTime),
+        part: Option<(Part, u64)>,
     ) {
         let why = self.why();
+        let response = if part.is_some() { as_whole(response) } else { response };
         let (parts, body) = response.into_parts();
-        let total = content_length(&parts.headers);
+        let total = part.map_or_else(|| content_length(&parts.headers), |(_, length)| Some(length));
+        let part = part.map(|(part, _)| part);
         // A coding that the origin applies on the way is not part of what is promised.
-        let plain = parts.status == StatusCode::OK && !parts.headers.contains_key(CONTENT_ENCODING);
+        let plain = parts.status == StatusCode::OK && part.is_none() && !parts.headers.contains_key(CONTENT_ENCODING);
         let promised = self.promised(&parts.headers).filter(|_| plain);
         // An index that teaches is not whole for anybody before it is announced that it will be read.
-        let held = promised.is_some() || self.verdict.learns.is_some();
+        let held = promised.is_some() || (self.verdict.learns.is_some() && part.is_none());
         if let Some(promised) = promised {
             writer.promise(promised);
         }
-        let learns = self.verdict.learns.filter(|_| parts.status == StatusCode::OK);
+        let learns = self.verdict.learns.filter(|_| parts.status == StatusCode::OK && part.is_none());
         let headers = shape::to_store(parts.headers, self.verdict.nature);
         let draft = Draft {
             key: self.key.hash,
@@ -240,7 +270,7 @@ impl Job {
             requested,
             responded,
             class: self.verdict.class,
-            part: None,
+            part,
             provenance: Provenance { source: self.from.take(), ..self.inner.provenance(&self.context, &self.verdict) },
         };
         let keeps = self.stored.as_ref().is_none_or(|entry| entry.draft.part.is_some());
@@ -252,7 +282,8 @@ impl Job {
             status: parts.status,
             headers: draft.headers.clone(),
             vary: draft.vary.clone(),
-            total,
+            total: part.map_or(total, |part| Some(part.total)),
+            base: part.map_or(0, |part| part.from),
             file: writer.file(),
             at: (requested, responded),
             why,
@@ -273,7 +304,7 @@ impl Job {
             uri: self.uri,
             follow,
             total,
-            prefix: self.prefix,
+            from_store: self.from_store,
             keeps,
             held,
             learns,
@@ -290,12 +321,13 @@ pub(super) struct Transfer {
     pub fetch: Arc<Fetch>,
     pub context: RequestContext,
     pub uri: Uri,
-    follow: Follow,
+    pub follow: Follow,
     /// The fields of the request to upstream.
-    asked: HeaderMap,
+    pub asked: HeaderMap,
+    /// Bytes of the body, where the origin said.
     pub total: Option<u64>,
-    /// Bytes of the body that come out of the store.
-    prefix: u64,
+    /// Those that come out of the store.
+    pub from_store: Vec<Span>,
     /// Whether a part of it is better than what is stored.
     pub keeps: bool,
     /// Whether the last byte is kept back until the body is known to be right.
@@ -358,7 +390,7 @@ impl Transfer {
                 body = empty();
             }
             let bytes: usize = batch.iter().map(Bytes::len).sum();
-            let new = (writer.size() + bytes as u64).saturating_sub(self.prefix).min(bytes as u64);
+            let new = self.fetched((writer.size(), writer.size() + bytes as u64));
             self.context.flow.update(|flow| flow.bytes_upstream += new);
             let written = writer.size();
             let writing = tokio::task::spawn_blocking(move || {
@@ -389,20 +421,6 @@ impl Transfer {
         self.total.is_some_and(|total| writer.size() < total)
     }
 
-    /// Asks once for the rest of a body that broke off, where the origin can tell that it is still the same.
-    async fn resume(&self, from: u64) -> Option<Body> {
-        let total = self.total.filter(|&total| (1..total).contains(&from))?;
-        let mut headers = self.asked.clone();
-        if !condition::resume_from(&mut headers, &self.draft.headers, from) {
-            return None;
-        }
-        let head = (Method::GET, self.uri.clone(), headers);
-        let response = follow::send(&self.inner, head, &self.context, self.follow).await.ok()?.response;
-        let rest = format!("bytes {from}-{}/{total}", total - 1);
-        let fits = response.headers().get(CONTENT_RANGE).is_some_and(|range| range.as_bytes() == rest.as_bytes());
-        (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())
-    }
-
     /// The body is whole: it is checked, and then made durable and put in place, which no client waits for.
     async fn finish(self, mut writer: BlobWriter) {
         match writer.check() {
@@ -413,11 +431,14 @@ impl Transfer {
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
+        let part = self.draft.part;
         self.context.flow.update(|flow| {
-            flow.digest = Some(writer.digest().to_string());
-            flow.answer.get_or_insert_default().size = Some(writer.size());
+            flow.digest = part.is_none().then(|| writer.digest().to_string());
+            let answer = flow.answer.get_or_insert_default();
+            answer.size = Some(part.map_or(writer.size(), |part| part.total));
+            answer.lost = part.map(|_| super::answer::PART.to_owned());
         });
-        let Self { inner, fetch, context, draft, learns, .. } = self;
+        let Self { inner, fetch, context, draft, learns, again, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.
         drop(context);
@@ -431,34 +452,13 @@ impl Transfer {
         match shelf.commit(writer, draft, inner.run()).await {
             // It may have become so meanwhile.
             Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
+            Ok(entry) if entry.draft.part.is_some() => inner.join_parts(entry, again.known),
             Ok(entry) => {
                 if let Some(reading) = reading {
                     reading.begin(entry);
                 }
             }
             Err(error) => inner.warn(&error),
-        }
-    }
-
-    /// The store has failed: the client that began the fetch gets the rest past it, at its own speed.
-    async fn spill(self, unwritten: Vec<Bytes>, mut rest: Body, tail: mpsc::Sender<io::Result<Bytes>>) {
-        self.fetch.end(End::Spilled);
-        for chunk in unwritten {
-            if tail.send(Ok(chunk)).await.is_err() {
-                return;
-            }
-        }
-        while let Some(frame) = rest.frame().await {
-            let chunk = match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(chunk)) => Ok(chunk),
-                Ok(Err(_)) => continue,
-                Err(error) => Err(error),
-            };
-            let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-            self.context.flow.update(|flow| flow.bytes_upstream += bytes);
-            if tail.send(chunk).await.is_err() {
-                return;
-            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) enum Head {
     Confirmed(Arc<Entry>),
     /// Upstream answered with a server error.
     ServerError(StatusCode),
+    /// The whole is too large to be fetched for the sake of a range.
+    TooLarge,
     /// Upstream gave no answer.
     Failed(Arc<UpstreamError>),
 }
@@ -43,8 +45,10 @@ pub(super) struct SharedHead {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub vary: Vec<VaryField>,
-    /// Bytes of the body, where the origin said.
+    /// Bytes of the whole object, where the origin said.
     pub total: Option<u64>,
+    /// Position in the object of the first byte that is fetched.
+    pub base: u64,
     pub file: Arc<File>,
     /// When it was asked for, and when it arrived.
     pub at: (SystemTime, SystemTime),
@@ -66,14 +70,21 @@ pub(super) enum End {
 /// A fetch that others may join.
 #[derive(Debug)]
 pub(super) struct Fetch {
+    /// Hash of the URL.
+    url: [u8; 16],
     state: watch::Sender<Progress>,
     /// Set when what is being fetched has changed at the origin.
     outdated: AtomicBool,
 }
 
 impl Fetch {
-    pub(super) fn new() -> Self {
-        Self { state: watch::Sender::new(Progress::default()), outdated: AtomicBool::new(false) }
+    pub(super) fn new(url: [u8; 16]) -> Self {
+        Self { url, state: watch::Sender::new(Progress::default()), outdated: AtomicBool::new(false) }
+    }
+
+    /// Whether it is of the URL with this hash.
+    pub(super) fn is_of(&self, url: &[u8; 16]) -> bool {
+        self.url == *url
     }
 
     /// Notes that the object has changed since it was asked for.

@@ -76,7 +76,7 @@ impl Transfer {
             }
             return;
         }
-        let fetch = Arc::new(Fetch::new());
+        let fetch = Arc::new(Fetch::new(again.key.hash));
         let mut leading = Leading { inner: inner.clone(), key: None, fetch: fetch.clone() };
         if let Some((joined, shared)) = inner
             .fetches
@@ -103,8 +103,11 @@ impl Transfer {
             joined: None,
             borrowed: false,
             stored: None,
+            parts: Vec::new(),
+            alone: false,
+            reluctant: false,
             from: None,
-            prefix: 0,
+            from_store: Vec::new(),
             lead,
         };
         Box::pin(job.run()).await;

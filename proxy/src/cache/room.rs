@@ -11,6 +11,10 @@ use crate::store::Store;
 /// How often what is too old is looked for.
 const AGING: Duration = Duration::from_hours(1);
 
+/// Largest object that a range of it fetches whole, where nothing else is set. At 100 Mbit/s it takes twenty seconds,
+/// about as long as clients wait for the first byte of a range at its end.
+pub const WHOLE_FOR_RANGE: u64 = 256 * 1024 * 1024;
+
 /// What the cache is kept within. Pinned entries, bodies that are being read and what was used in the present run stay
 /// whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,9 @@ pub struct Keep {
     pub max_age: Option<Duration>,
     /// Least bytes that are to stay free on the file system.
     pub min_free: Option<u64>,
+    /// Largest object that is fetched whole when a range of it is asked for; `None` for [`WHOLE_FOR_RANGE`]. It is never more than
+    /// an eighth of the cache's limit and half of what is free.
+    pub whole_for_range: Option<u64>,
 }
 
 /// The limits, and when they were last looked at.
@@ -38,7 +45,7 @@ impl Room {
         change(&mut self.keep.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn keep(&self) -> Keep {
+    pub(super) fn keep(&self) -> Keep {
         *self.keep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -50,6 +50,11 @@ impl Multipart {
         parts + self.end.len() as u64
     }
 
+    /// The bytes of the object that it has.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.parts.iter().map(|&(_, from, to)| (from, to))
+    }
+
     /// The bodies that make it up, `bytes` giving those of the object.
     pub(super) fn into_bodies(self, mut bytes: impl FnMut(u64, u64) -> Body) -> Vec<Body> {
         let mut bodies = Vec::new();

@@ -13,9 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use lru::LruCache;
 
+use super::file_body::FileBody;
 use super::room::Room;
+use crate::body::{Body, full};
+use crate::flow::FlowRecorder;
 use crate::inspect::{Dropped, Target};
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
@@ -39,6 +43,21 @@ const MENDS: u32 = 3;
 pub(super) enum Content {
     Memory(Bytes),
     File(Arc<File>),
+}
+
+impl Content {
+    /// Some of its bytes, counted as read from the cache.
+    pub(super) fn body(&self, (from, to): (u64, u64), flow: &Arc<FlowRecorder>) -> Body {
+        match self {
+            Self::Memory(bytes) => {
+                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+                let bytes = bytes.slice(index(from)..index(to));
+                flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
+                full(bytes)
+            }
+            Self::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
+        }
+    }
 }
 
 /// What identifies a file's content as long as nobody writes to it.

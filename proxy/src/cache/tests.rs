@@ -7,6 +7,7 @@ mod joining;
 mod offline;
 mod parts;
 mod promises;
+mod ranges;
 mod serving;
 mod users;
 

@@ -62,17 +62,12 @@ pub fn range_allowed(request: &HeaderMap, stored: &HeaderMap) -> bool {
     same(stored.get(LAST_MODIFIED))
 }
 
-/// Makes a request one for the rest from `from` of what has this head; whether the head has a validator strong enough
-/// (RFC 9110 sections 8.8.1 and 13.1.5). Conditions that the request had are removed.
-pub fn resume_from(request: &mut HeaderMap, head: &HeaderMap, from: u64) -> bool {
-    let tag = head.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    // A date is strong when the object had not changed for a while (section 8.8.2.2).
-    let settled = || {
-        let (modified, now) = (date(head, &LAST_MODIFIED)?, date(head, &DATE)?);
-        now.duration_since(modified).ok().filter(|age| age.as_secs() >= 60)
-    };
-    let dated = head.get(LAST_MODIFIED).filter(|_| !head.contains_key(ETAG) && settled().is_some());
-    let (Some(validator), Ok(range)) = (tag.or(dated), HeaderValue::try_from(format!("bytes={from}-"))) else {
+/// Makes a request one for the bytes from `from` to just before `to` (`None`: to the end) of what has this head; whether
+/// the head has a validator strong enough (RFC 9110 sections 8.8.1 and 13.1.5). Conditions that the request had are
+/// removed.
+pub fn ask_for_part(request: &mut HeaderMap, head: &HeaderMap, from: u64, to: Option<u64>) -> bool {
+    let last = to.map(|to| to.saturating_sub(1).to_string()).unwrap_or_default();
+    let (Some(validator), Ok(range)) = (strong(head), HeaderValue::try_from(format!("bytes={from}-{last}"))) else {
         return false;
     };
     request.remove(IF_NONE_MATCH);
@@ -80,6 +75,18 @@ pub fn resume_from(request: &mut HeaderMap, head: &HeaderMap, from: u64) -> bool
     request.insert(IF_RANGE, validator.clone());
     request.insert(RANGE, range);
     true
+}
+
+/// The validator that tells one state of an object from every other.
+pub fn strong(head: &HeaderMap) -> Option<&HeaderValue> {
+    let tag = head.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    // A date is strong when the object had not changed for a while (section 8.8.2.2).
+    let settled = || {
+        let (modified, now) = (date(head, &LAST_MODIFIED)?, date(head, &DATE)?);
+        now.duration_since(modified).ok().filter(|age| age.as_secs() >= 60)
+    };
+    let dated = head.get(LAST_MODIFIED).filter(|_| !head.contains_key(ETAG) && settled().is_some());
+    tag.or(dated)
 }
 
 /// The stored fields after a 304 (RFC 9111 section 3.2): its fields replace those of the same name, but for those
@@ -102,7 +109,13 @@ pub fn merge(stored: &HeaderMap, fresh: &HeaderMap) -> HeaderMap {
 /// Whether a part of an object has the validators of another, a strong one among them (RFC 9111 section 3.4).
 pub fn same_validators(stored: &HeaderMap, part: &HeaderMap) -> bool {
     let same = |name: HeaderName| part.get(&name).is_none_or(|value| stored.get(&name) == Some(value));
-    same(ETAG) && same(LAST_MODIFIED) && resume_from(&mut HeaderMap::new(), stored, 1)
+    same(ETAG) && same(LAST_MODIFIED) && strong(stored).is_some()
+}
+
+/// Whether two stored heads are of one state of one object: they have the same strong validator (RFC 9111 section 3.4).
+pub fn same_state(one: &HeaderMap, other: &HeaderMap) -> bool {
+    let same = |name: HeaderName| one.get(&name) == other.get(&name);
+    strong(one).is_some() && strong(one) == strong(other) && same(ETAG) && same(LAST_MODIFIED) && same(CONTENT_ENCODING)
 }
 
 /// Whether the answer to a HEAD is about the object stored, of `size` bytes (RFC 9111 section 4.3.5): what it says of

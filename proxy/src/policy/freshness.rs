@@ -69,6 +69,12 @@ pub fn lifetime(stored: &Stored<'_>) -> u64 {
     explicit(stored.headers, &control, stored.responded).unwrap_or_else(|| guessed(stored, &control))
 }
 
+/// Seconds that it stays fresh, at the age given; negative where it is stale, and `None` where it never becomes so.
+pub fn time_left(stored: &Stored<'_>, age: u64) -> Option<i64> {
+    let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    (stored.nature != Nature::Immutable).then(|| seconds(lifetime(stored)) - seconds(age))
+}
+
 /// A tenth of the age that the object had (section 4.2.2), where its status, or `public`, allows to guess.
 fn guessed(stored: &Stored<'_>, control: &CacheControl) -> u64 {
     let may = HEURISTIC_STATUSES.contains(&stored.status) || control.public;

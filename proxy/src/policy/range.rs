@@ -1,7 +1,7 @@
 //! Ranges of a whole object (RFC 9110 section 14).
 
 use http::HeaderMap;
-use http::header::RANGE;
+use http::header::{CONTENT_RANGE, RANGE};
 
 /// Most ranges in one request; with more the whole is served, as section 14.2 allows.
 const MAX_RANGES: usize = 16;
@@ -37,6 +37,21 @@ pub fn wanted(request: &HeaderMap, size: u64) -> Wanted {
         [(from, to)] => Wanted::Part(*from, *to),
         several => Wanted::Parts(several.to_vec()),
     }
+}
+
+/// Whether a request is for less than the whole, as far as can be said without knowing how much that is.
+pub fn is_partial(request: &HeaderMap) -> bool {
+    !matches!(wanted(request, u64::MAX), Wanted::Whole | Wanted::Part(0, u64::MAX))
+}
+
+/// What `Content-Range` says: the first byte, the one after the last, and bytes of the whole.
+pub fn content_range(response: &HeaderMap) -> Option<(u64, u64, u64)> {
+    let (unit, rest) = response.get(CONTENT_RANGE)?.to_str().ok()?.split_once(' ')?;
+    let (range, total) = rest.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+    let (from, to, total) = (number(first)?, number(last)?.checked_add(1)?, number(total)?);
+    (unit.eq_ignore_ascii_case("bytes") && from < to && to <= total).then_some((from, to, total))
 }
 
 /// One range, where it is well formed; an empty one when the body has nothing of it.
@@ -104,6 +119,41 @@ mod tests {
             assert_eq!(of(spec, 10), expected, "{spec}");
         }
         assert_eq!(wanted(&HeaderMap::new(), 10), Wanted::Whole);
+    }
+
+    #[test]
+    fn partial_without_a_size() {
+        for (spec, expected) in [
+            ("bytes=0-", false),
+            ("bytes=x", false),
+            ("items=1-2", false),
+            ("bytes=1-", true),
+            ("bytes=-5", true),
+            ("bytes=0-0", true),
+            ("bytes=0-0,500-", true),
+        ] {
+            let request = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(spec).unwrap())]);
+            assert_eq!(is_partial(&request), expected, "{spec}");
+        }
+        assert!(!is_partial(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn content_ranges() {
+        for (value, expected) in [
+            ("bytes 0-0/1", Some((0, 1, 1))),
+            ("Bytes 5-9/10", Some((5, 10, 10))),
+            ("bytes 5-9/*", None),
+            ("bytes */10", None),
+            ("bytes 9-5/10", None),
+            ("bytes 5-10/10", None),
+            ("bytes +5-6/10", None),
+            ("bytes 5-18446744073709551615/18446744073709551615", None),
+            ("items 0-0/1", None),
+        ] {
+            let response = HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_str(value).unwrap())]);
+            assert_eq!(content_range(&response), expected, "{value}");
+        }
     }
 
     #[test]

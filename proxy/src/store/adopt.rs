@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
 
 use super::index::{ENTRY_COLUMNS, insert_entry, intact, limit_variants, remove_unused_blobs};
+use super::parts::remove_superseded;
 use super::{Digest, Draft, Entry, Store, StoreError};
 
 impl Store {
@@ -31,6 +32,7 @@ impl Store {
         let Some((blob, size)) = blob else { return Ok(None) };
         let (id, replaced) = insert_entry(&transaction, &draft, blob, *digest, size.cast_unsigned())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob).collect();
+        unused.extend(remove_superseded(&transaction, (id, blob), &draft, size.cast_unsigned())?);
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;

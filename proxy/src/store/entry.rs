@@ -19,6 +19,13 @@ pub struct Part {
     pub total: u64,
 }
 
+impl Part {
+    /// Whether this part, with a body of `size` bytes, makes another of the same object superfluous.
+    pub fn covers(&self, size: u64, other: &Self, other_size: u64) -> bool {
+        self.from <= other.from && other.from + other_size <= self.from + size
+    }
+}
+
 /// How a response came into the store. What is not known is `None`, as in everything stored by older versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
@@ -41,7 +48,7 @@ const WITH_CREDENTIALS: &str = ", with credentials";
 
 impl Provenance {
     /// The way taken, as it is kept.
-    pub(crate) fn way(route: String, authorized: bool) -> Option<String> {
+    pub fn way(route: String, authorized: bool) -> Option<String> {
         if route.is_empty() {
             return None;
         }

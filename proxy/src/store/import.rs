@@ -16,6 +16,7 @@ use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params}
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::index::{digest_at, from_millis, insert_blob, insert_entry, limit_variants, millis, remove_unused_blobs};
+use super::parts::remove_superseded;
 use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
 use crate::cache::Key;
 use crate::flow::Class;
@@ -51,6 +52,8 @@ pub struct ArrivalParts {
     pub fetched: SystemTime,
     /// Kind of content.
     pub class: Class,
+    /// Whether it is for runs offline only, as redirects are, and that something is not there; see [`Key::aside`].
+    pub aside: bool,
     /// SHA-256 of the body.
     pub digest: Digest,
     /// Bytes of the body.
@@ -62,7 +65,7 @@ pub struct ArrivalParts {
 impl Arrival {
     /// An answer to a GET; why not, where the cache could not have stored such a one.
     pub fn new(parts: ArrivalParts) -> Result<Self, &'static str> {
-        let ArrivalParts { url, status, headers, vary, fetched, class, digest, size, provenance } = parts;
+        let ArrivalParts { url, status, headers, vary, fetched, class, aside, digest, size, provenance } = parts;
         let key = url.parse::<Uri>().ok().and_then(|uri| Key::of(&uri)).ok_or("not an absolute http or https URL")?;
         if key.url != url {
             return Err("not the URL in its canonical form");
@@ -83,7 +86,7 @@ impl Arrival {
         // Times beyond today would make it younger than anything fetched later.
         let fetched = fetched.min(SystemTime::now());
         let draft = Draft {
-            key: key.hash,
+            key: if aside { key.aside() } else { key.hash },
             url,
             status,
             headers,
@@ -314,7 +317,7 @@ fn enter(
     imported: &mut Imported,
 ) -> Result<Vec<i64>, StoreError> {
     let Arrival { draft, digest, size } = arrival;
-    let variant = index::variant(&draft.vary);
+    let variant = index::variant(&draft.vary, draft.part);
     let stored: Option<(i64, Digest, i64, u16)> = transaction
         .prepare_cached(
             "SELECT entry.id, blob.digest, entry.responded, entry.status FROM entry JOIN blob ON blob.id = entry.blob \
@@ -358,6 +361,7 @@ fn enter(
         pin(id)?;
     }
     let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob).collect();
+    unused.extend(remove_superseded(transaction, (id, blob), draft, *size)?);
     unused.extend(limit_variants(transaction, &draft.key)?);
     Ok(unused)
 }

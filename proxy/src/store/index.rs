@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 
 use super::blob::SealedBlob;
 use super::damage::{self, Damage};
-use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers, seal};
+use super::{Digest, Draft, Entry, Part, Provenance, Store, StoreError, Touch, VaryField, headers, parts, seal};
 use crate::cache::key::hash16;
 use crate::flow::Class;
 
 /// Variants kept for one URL.
 const MAX_VARIANTS: i64 = 16;
+/// Parts of objects kept for one URL.
+const MAX_PARTS: i64 = 64;
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
 
@@ -21,12 +23,12 @@ pub(crate) const ENTRY_COLUMNS: &str = "entry.id, entry.key, entry.url, entry.st
     entry.part_from, entry.part_total, entry.run, entry.build, entry.step, entry.route, entry.source, entry.rule, entry.seal";
 
 impl Store {
-    /// The stored responses of a URL, the newest first.
+    /// The stored responses of a URL, the newest first; of one moment those that are for fewer requests.
     pub fn lookup(&self, key: &[u8; 16]) -> Result<Vec<Entry>, StoreError> {
         let index = self.read_index();
         let mut statement = index.prepare_cached(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
-             WHERE entry.key = ?1 ORDER BY entry.responded DESC"
+             WHERE entry.key = ?1 ORDER BY entry.responded DESC, length(entry.vary) DESC, entry.id DESC"
         ))?;
         let rows = statement.query_map([&key[..]], |row| Ok(intact(row)))?;
         let found: Vec<Option<Entry>> = rows.collect::<Result<_, _>>()?;
@@ -86,6 +88,7 @@ impl Store {
         let blob_id = insert_blob(&transaction, blob.digest(), blob.size(), millis(draft.responded))?;
         let (id, replaced) = insert_entry(&transaction, draft, blob_id, blob.digest(), blob.size())?;
         let mut unused: Vec<i64> = replaced.into_iter().filter(|&old| old != blob_id).collect();
+        unused.extend(parts::remove_superseded(&transaction, (id, blob_id), draft, blob.size())?);
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
@@ -229,7 +232,7 @@ pub(super) fn insert_entry(
     size: u64,
 ) -> rusqlite::Result<(i64, Option<i64>)> {
     let vary = encode_vary(&draft.vary);
-    let variant = hash16(vary.as_bytes());
+    let variant = variant(&draft.vary, draft.part);
     let old = transaction
         .prepare_cached("SELECT blob FROM entry WHERE key = ?1 AND variant = ?2")?
         .query_row(params![&draft.key[..], &variant[..]], |row| row.get(0))
@@ -285,17 +288,20 @@ pub(super) fn take_over(index: &Connection, entry: &Entry) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Removes the oldest variants beyond the limit, but for pinned ones; returns the blobs they named.
+/// Removes the oldest variants and the oldest parts beyond their limits, but for pinned ones; returns the blobs they
+/// named.
 pub(super) fn limit_variants(transaction: &Transaction<'_>, key: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
-    let count: i64 = transaction
-        .prepare_cached("SELECT count(*) FROM entry WHERE key = ?1 AND pinned = 0")?
-        .query_row([&key[..]], |row| row.get(0))?;
-    if count <= MAX_VARIANTS {
-        return Ok(Vec::new());
+    let mut blobs = Vec::new();
+    for (what, limit) in [("part_from IS NULL", MAX_VARIANTS), ("part_from IS NOT NULL", MAX_PARTS)] {
+        let those = format!("FROM entry WHERE key = ?1 AND pinned = 0 AND {what}");
+        let count: i64 =
+            transaction.prepare_cached(&format!("SELECT count(*) {those}"))?.query_row([&key[..]], |row| row.get(0))?;
+        if count > limit {
+            let excess = format!("{those} ORDER BY responded LIMIT {}", count - limit);
+            blobs.extend(ids(transaction, &format!("SELECT blob {excess}"), key)?);
+            transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
+        }
     }
-    let excess = format!("FROM entry WHERE key = ?1 AND pinned = 0 ORDER BY responded LIMIT {}", count - MAX_VARIANTS);
-    let blobs = ids(transaction, &format!("SELECT blob {excess}"), key)?;
-    transaction.execute(&format!("DELETE FROM entry WHERE id IN (SELECT id {excess})"), [&key[..]])?;
     Ok(blobs)
 }
 
@@ -420,9 +426,13 @@ fn class_named(name: &str) -> Class {
         .unwrap_or(Class::Other)
 }
 
-/// What tells the variants of a URL apart.
-pub(super) fn variant(vary: &[VaryField]) -> [u8; 16] {
-    hash16(encode_vary(vary).as_bytes())
+/// What tells the entries of one URL apart: what they vary on, and where a part begins.
+pub(super) fn variant(vary: &[VaryField], part: Option<Part>) -> [u8; 16] {
+    let vary = encode_vary(vary);
+    match part {
+        None => hash16(vary.as_bytes()),
+        Some(part) => hash16(format!("{vary}\0{}", part.from).as_bytes()),
+    }
 }
 
 pub(super) fn encode_vary(vary: &[VaryField]) -> String {

@@ -173,7 +173,10 @@ impl Net {
         let reading = parts.extensions.remove::<Arc<Reading>>();
         parts.extensions.clear();
         hop_by_hop::strip_response(&mut parts.headers);
-        Response::from_parts(parts, IdleBody::new(body, self.timeouts.idle, peer).telling(reading).boxed())
+        Response::from_parts(
+            parts,
+            IdleBody::new(body, self.timeouts.idle, peer).at_least(self.timeouts.min_rate).telling(reading).boxed(),
+        )
     }
 }
 

@@ -55,6 +55,7 @@ impl Bed {
             client: Duration::from_secs(5),
             send: Duration::from_secs(20),
             tunnel: Duration::from_secs(5),
+            ..Timeouts::default()
         };
         change(&mut config);
         let (sender, flows) = mpsc::unbounded_channel();

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::progress::Progress;
 use super::{interruptible, open, size};
 use crate::bundle::document::TemplateDocument;
-use crate::bundle::export::{self, Exported, Lacking, Plan, Telling, Wanted};
+use crate::bundle::export::{self, Exported, Telling};
+use crate::bundle::gather::{self, Lacking, Plan, Wanted};
 use crate::bundle::output::Output;
 use crate::cli::Env;
 use crate::cli::args::{BundleExportArgs, TemplateArgs};
@@ -35,7 +36,7 @@ pub(super) async fn run(args: &BundleExportArgs, settings: &Settings, env: &Env,
     let mtime = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?.seconds().unwrap_or(0).into();
     let (wanted, secrets) = wanted(args, settings, env, console)?;
     let store = open(&settings.cache_dir.value)?;
-    let plan = export::plan(&store, wanted)?;
+    let plan = gather::plan(&store, wanted)?;
     tell(&plan, args, console)?;
     keeps_secrets(&plan, &secrets)?;
     let (path, force) = (args.output.clone(), args.force);

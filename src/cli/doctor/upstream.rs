@@ -3,23 +3,16 @@
 //! Only what the user has configured is asked: the upstream proxy, mirrors, and the package mirror of the host.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, Request};
-use larder_proxy::body;
+use http::Uri;
 use larder_proxy::config::Config;
-use larder_proxy::flow::FlowRecorder;
-use larder_proxy::guard::Guard;
-use larder_proxy::identity::Identity;
-use larder_proxy::in_flight::Flows;
-use larder_proxy::origin::{Origin as _, Phase, RequestContext};
-use larder_proxy::upstream::client::NetworkOrigin;
 use larder_proxy::upstream::roots::{FileOfRoots, survey};
 
 use crate::builder::rootfs::debian::{DebianOptions, Host};
 use crate::cli::Env;
 use crate::cli::mirrors;
+use crate::cli::proxy_check::{self, Told};
 use crate::cli::proxy_config;
 use crate::cli::settings::{Net, Settings};
 use crate::error::chain;
@@ -46,7 +39,7 @@ pub(super) async fn route(settings: &Settings, env: &Env) -> (Finding, Option<Sy
     };
     config.timeouts.connect = config.timeouts.connect.min(Duration::from_secs(5));
     config.timeouts.head = config.timeouts.head.min(LIMIT);
-    ask(&config, &url).await
+    ask(&config, &url, settings, env).await
 }
 
 /// What to ask for: from a mirror of the settings, the host's own package mirror, or else the upstream proxy itself.
@@ -63,53 +56,18 @@ fn question(config: &Config) -> Option<String> {
     Some(format!("http://{}/", proxies.first()?.authority()))
 }
 
-async fn ask(config: &Config, url: &str) -> (Finding, Option<SystemTime>) {
-    let request = match Request::builder().method(Method::HEAD).uri(url).body(body::empty()) {
-        Ok(request) => request,
+async fn ask(config: &Config, url: &str, settings: &Settings, env: &Env) -> (Finding, Option<SystemTime>) {
+    let uri: Uri = match url.parse() {
+        Ok(uri) => uri,
         Err(error) => return (Finding::problem(ROUTE, format!("{url} is no URL: {error}")), None),
     };
-    let host = request.uri().host().unwrap_or_default().to_owned();
-    let origin = NetworkOrigin::new(config, &Arc::new(Guard::default()));
-    let flow = FlowRecorder::begin(Identity::default(), "HEAD", url.to_owned(), Flows::new(Arc::new(|_| {})));
-    let context = RequestContext { flow: flow.clone(), guest: false };
-    let answer = tokio::time::timeout(LIMIT + Duration::from_secs(5), origin.send(request, &context)).await;
-    let way = match flow.route() {
-        route if route.is_empty() || route == "direct" => "directly".to_owned(),
-        route => format!("by way of {route}"),
+    let look = proxy_check::look(config, &uri, LIMIT + Duration::from_secs(5)).await;
+    let told = Told::of(&uri, &look, settings, env).await;
+    let finding = match &told.failed {
+        None => Finding::ok(ROUTE, told.summary()),
+        Some(failed) => failed.next.iter().fold(Finding::problem(ROUTE, failed.why.clone()), Finding::remedy),
     };
-    match answer {
-        Ok(Ok(answer)) => {
-            let found = format!("{host} answers {way} (status {})", answer.status().as_u16());
-            (Finding::ok(ROUTE, found), date(answer.headers()))
-        }
-        Ok(Err(error)) => {
-            let finding = Finding::problem(ROUTE, error.message);
-            let remedy = match error.phase {
-                Phase::Proxy | Phase::ProxyAnswered(_) => {
-                    "larder doctor --upstream-proxy http://USER:PASSWORD@HOST:PORT"
-                }
-                Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => {
-                    "larder doctor --ca-file FILE   # the root certificate of your network"
-                }
-                Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout
-                    if config.upstream.proxies().is_empty() =>
-                {
-                    "larder doctor --upstream-proxy http://HOST:PORT   # if your network has a proxy"
-                }
-                _ => "check the network; `larder build --net offline` works from the cache alone",
-            };
-            (finding.remedy(remedy), None)
-        }
-        Err(_) => {
-            let found = format!("{host} gives no answer {way} within {} s", LIMIT.as_secs() + 5);
-            (Finding::problem(ROUTE, found).remedy("check the network, and the upstream proxy"), None)
-        }
-    }
-}
-
-fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    let text = headers.get(http::header::DATE)?.to_str().ok()?;
-    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().into())
+    (finding, told.date)
 }
 
 /// `mirrors`
@@ -176,19 +134,5 @@ pub(super) async fn roots(settings: &Settings, env: &Env) -> Finding {
             .remedy("sudo apt-get install ca-certificates"),
         (0, _) => Finding::warning(ROOTS, found).remedy("sudo apt-get install ca-certificates"),
         _ => Finding::ok(ROOTS, found),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_is_read() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(date(&headers), None);
-        headers.insert(http::header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
-        let read = date(&headers).unwrap();
-        assert_eq!(read.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 784_111_777);
     }
 }

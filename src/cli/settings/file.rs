@@ -66,6 +66,10 @@ impl Reader<'_> {
         };
         match (key.kind, value.get_ref()) {
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.resolve(text))),
+            (Kind::PathOrUrl(words), DeValue::String(text)) => {
+                let is_path = !(text.is_empty() || text.contains("://") || words.contains(&&**text));
+                Ok(Value::Text(if is_path { self.resolve(text) } else { text.clone().into_owned() }))
+            }
             (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
@@ -95,7 +99,7 @@ impl Reader<'_> {
                 };
                 table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
             }
-            (Kind::Text | Kind::Word(_) | Kind::Path, _) => Err(wrong("a string")),
+            (Kind::Text | Kind::Word(_) | Kind::Path | Kind::PathOrUrl(_), _) => Err(wrong("a string")),
             (Kind::Ways, _) => Err(wrong("a string, or a list of strings")),
             (Kind::Rules | Kind::Tls, _) => Err(wrong(&format!("a list of tables, written `[[{}]]`", key.name))),
             (Kind::Switch, _) => Err(wrong("true or false")),

@@ -35,6 +35,8 @@ pub enum Kind {
     Switch,
     /// A path; in a file it is relative to the file.
     Path,
+    /// A path, an `http(s)` URL, or one of these words; in a file a path is relative to the file.
+    PathOrUrl(&'static [&'static str]),
     /// A number of things.
     Count,
     /// A number of bytes: `20G`, `512MiB`, `unlimited`.
@@ -79,6 +81,18 @@ pub static KEYS: &[Key] = &[
         false,
         "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies)",
     ),
+    key(
+        "upstream_pac",
+        Kind::PathOrUrl(&["wpad"]),
+        false,
+        "Script that says which proxy to take for which URL (a PAC file): its path or URL, or `wpad` to look for it in the host's domain",
+    ),
+    key(
+        "upstream_pac_failure",
+        Kind::Word(&["fail", "direct"]),
+        false,
+        "What happens when that script gives no route: requests fail with the reason, or go without a proxy",
+    ),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
     key("upstream", Kind::Rules, false, "Which way leads to which host, port and path; before `upstream_proxy`"),
     key("upstream_tls", Kind::Tls, false, "Client certificates and pinned keys for single hosts"),
@@ -98,6 +112,12 @@ pub static KEYS: &[Key] = &[
         "What lies at paths that match a regular expression (`immutable`, `lasting`, `mutable` or `plain`; then `package`, `index` or `image`), before Larder's own rules",
     ),
     key("upstream_timeout", Kind::Count, false, "Seconds to wait for an origin that sends nothing"),
+    key(
+        "upstream_min_rate",
+        Kind::Size,
+        false,
+        "Bytes a second that a body of a known length has to bring, over five minutes of waiting for it, not to be given up",
+    ),
     key("tunnel", Kind::List, false, "Patterns of hosts whose TLS is passed on unread"),
     key(
         "egress",
@@ -147,6 +167,12 @@ pub static KEYS: &[Key] = &[
         "How long what is not used stays in the cache, as in `30d`; 0 for no limit",
     ),
     key("cache.min_free", Kind::Size, false, "Least bytes the cache is to leave free on its disk"),
+    key(
+        "cache.whole_for_range",
+        Kind::Size,
+        false,
+        "Largest object of which a range fetches the whole; of larger ones, of more than an eighth of `cache.max_size` and of more than half of what is free on its disk the range alone is fetched",
+    ),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
@@ -233,7 +259,7 @@ impl Key {
     pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
-            Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
+            Kind::Text | Kind::Path | Kind::PathOrUrl(_) => Ok(Value::Text(text.to_owned())),
             Kind::Ways if text.is_empty() => Ok(Value::Text(String::new())),
             Kind::Ways => {
                 routes(text, self.name).map_err(|error| error.to_string()).map(|_| Value::Text(text.to_owned()))

@@ -19,12 +19,20 @@ impl Settings {
             }
             "upstream" => (upstream::shown(&self.upstream.value), &self.upstream.source),
             "upstream_tls" => (upstream::shown_tls(&self.upstream_tls.value), &self.upstream_tls.source),
+            "upstream_pac" => {
+                (json!(self.upstream_pac.value.as_deref().map(without_password)), &self.upstream_pac.source)
+            }
+            "upstream_pac_failure" => {
+                let word = if self.upstream_pac_direct.value { "direct" } else { "fail" };
+                (json!(word), &self.upstream_pac_direct.source)
+            }
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
             "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
             "rules" => (json!(self.rules.value), &self.rules.source),
+            "upstream_min_rate" => (json!(self.upstream_min_rate.value), &self.upstream_min_rate.source),
             "upstream_timeout" => {
                 (json!(self.upstream_timeout.value.map(|limit| limit.as_secs())), &self.upstream_timeout.source)
             }
@@ -41,6 +49,7 @@ impl Settings {
                 (json!(self.cache_max_age.value.map_or(0, |age| age.as_secs())), &self.cache_max_age.source)
             }
             "cache.min_free" => (json!(self.cache_min_free.value), &self.cache_min_free.source),
+            "cache.whole_for_range" => (json!(self.cache_whole_for_range.value), &self.cache_whole_for_range.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
             name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
         }

@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::body::{Body, full};
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
+use crate::policy::condition::range_allowed;
+use crate::policy::range::{Wanted, wanted};
 
 /// One answer.
 #[derive(Default)]
@@ -93,6 +95,8 @@ impl Reply {
 /// The origin. Each URL has a queue of answers.
 #[derive(Default)]
 pub(super) struct FakeOrigin {
+    /// What is there whenever nothing is scripted: an object, and its tag.
+    objects: Mutex<HashMap<String, (Bytes, &'static str)>>,
     replies: Mutex<HashMap<String, VecDeque<Reply>>>,
     requests: Mutex<Vec<(String, HeaderMap)>>,
 }
@@ -100,6 +104,29 @@ pub(super) struct FakeOrigin {
 impl FakeOrigin {
     pub(super) fn reply(&self, url: &str, reply: Reply) {
         self.replies.lock().unwrap().entry(url.to_owned()).or_default().push_back(reply);
+    }
+
+    /// Has an object served from now on, whole and in ranges.
+    pub(super) fn serve(&self, url: &str, body: Bytes, tag: &'static str) {
+        self.objects.lock().unwrap().insert(url.to_owned(), (body, tag));
+    }
+
+    fn of_object(&self, url: &str, request: &HeaderMap) -> Option<Reply> {
+        let objects = self.objects.lock().unwrap();
+        let (body, tag) = objects.get(url)?;
+        let reply = |status, body: Bytes| {
+            let length = body.len().to_string();
+            Reply::new(status, body).with("content-length", &length).tagged(tag).with("cache-control", "max-age=60")
+        };
+        let stored = HeaderMap::from_iter([(http::header::ETAG, tag.parse().unwrap())]);
+        let size = body.len() as u64;
+        match wanted(request, size) {
+            Wanted::Part(from, to) if range_allowed(request, &stored) => {
+                let part = body.slice(usize::try_from(from).unwrap()..usize::try_from(to).unwrap());
+                Some(reply(206, part).with("content-range", &format!("bytes {from}-{}/{size}", to - 1)))
+            }
+            _ => Some(reply(200, body.clone())),
+        }
     }
 
     /// How many requests have arrived.
@@ -123,6 +150,7 @@ impl Origin for FakeOrigin {
         let url = request.uri().to_string();
         self.requests.lock().unwrap().push((url.clone(), request.headers().clone()));
         let reply = self.replies.lock().unwrap().get_mut(&url).and_then(VecDeque::pop_front);
+        let reply = reply.or_else(|| self.of_object(&url, request.headers()));
         let reply = reply.unwrap_or_else(|| panic!("the origin was asked for {url} more often than scripted"));
         Box::pin(async move { reply.response(&request) })
     }

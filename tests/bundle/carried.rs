@@ -1,0 +1,1 @@
+//! From one machine to another, with the real program.
