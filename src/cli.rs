@@ -16,15 +16,20 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod history;
+mod holdings;
 mod inspect;
 mod man;
 mod mapped;
 mod mirrors;
+mod missing;
 mod new;
+mod plan;
 mod proxy_check;
 mod proxy_config;
+mod proxy_login;
 mod ps;
-mod serve;
+mod record;
+pub mod serve;
 mod session;
 pub mod settings;
 mod signals;
@@ -40,7 +45,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, Ui};
+use args::{
+    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -168,6 +175,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Plan(args) => {
+            runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
@@ -175,7 +185,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Proxy(args) => match &args.command {
             Some(ProxyCommand::Check(args)) => runtime()?.block_on(proxy_check::run(args, &settings, env, console)),
-            None => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+            Some(ProxyCommand::Passwd(args)) => serve::passwd::run(args, console).map(done),
+            Some(ProxyCommand::Unit(args)) => serve::unit::run(args, &settings, console).map(done),
+            None => {
+                let reread = || self::settings(cli, call.inside.as_ref(), env);
+                runtime()?.block_on(serve::run(&args.serve, settings, &reread, env, console)).map(done)
+            }
         },
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
@@ -240,16 +255,21 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
         Command::Proxy(args) => {
             let proxy = match &args.command {
                 Some(ProxyCommand::Check(check)) => &check.proxy,
-                None => &args.proxy,
+                _ => &args.serve.proxy,
             };
             proxy_flags(proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
         }
+        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
             look_flags(&args.look, &mut flags);
         }
-        Command::Bundle(BundleCommand::Serve(args)) => proxy_flags(&args.serve.proxy, &mut flags)?,
+        Command::Bundle(BundleCommand::Serve(args)) => {
+            proxy_flags(&args.serve.proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Mirrors(args) => {
             if let Some(MirrorsCommand::Check(args)) = &args.command {
@@ -291,6 +311,17 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     }
     if !args.tunnel.is_empty() {
         flags.push(("tunnel", args.tunnel.join(",")));
+    }
+    Ok(())
+}
+
+fn service_flags(args: &ServeArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
+    for (name, list) in [("proxy.listen", &args.listen), ("proxy.clients", &args.client), ("proxy.admin", &args.admin)]
+    {
+        flags.extend((!list.is_empty()).then(|| (name, list.join(","))));
+    }
+    for (name, path) in [("proxy.users_file", &args.users_file), ("proxy.access_log", &args.access_log)] {
+        flags.extend(path.as_deref().map(|path| path_text(path).map(|text| (name, text))).transpose()?);
     }
     Ok(())
 }

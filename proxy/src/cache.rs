@@ -88,6 +88,17 @@ pub struct Refetch;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// What became of a cache since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How often it could not be read or written.
+    pub faults: u64,
+    /// Responses removed to make room.
+    pub evicted: u64,
+    /// Bytes of bodies removed to make room.
+    pub evicted_bytes: u64,
+}
+
 /// The cache. Cheap to clone.
 #[derive(Clone)]
 pub struct Cache {
@@ -116,6 +127,7 @@ struct Inner {
     tasks: TaskTracker,
     cancel: CancellationToken,
     warned: AtomicBool,
+    faults: AtomicU64,
 }
 
 impl Cache {
@@ -148,6 +160,7 @@ impl Cache {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
+            faults: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -165,6 +178,7 @@ impl Cache {
             flow.class = verdict.class;
             flow.rule = verdict.rule.to_string();
             flow.key = crate::redact::url(&key.url);
+            flow.key_is_cut = flow.key != key.url;
         });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
@@ -251,6 +265,13 @@ impl Cache {
         if let Some(shelf) = &self.inner.shelf {
             shelf.room().set(|keep| *keep = limits);
         }
+    }
+
+    /// What became of it since it was opened.
+    pub fn figures(&self) -> Figures {
+        let faults = self.inner.faults.load(Ordering::Relaxed);
+        let (evicted, evicted_bytes) = self.inner.shelf.as_ref().map_or((0, 0), |shelf| shelf.room().made());
+        Figures { faults, evicted, evicted_bytes }
     }
 
     /// The store behind it, where there is one.
@@ -422,6 +443,7 @@ impl Inner {
 
     /// Warns that the cache does not work as it should: once, however many requests it hits.
     fn warn(&self, error: &dyn Display) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
         if self.warned.swap(true, Ordering::Relaxed) {
             tracing::debug!(%error, "the cache failed again");
         } else {

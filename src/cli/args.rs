@@ -15,13 +15,15 @@ mod examples;
 mod history;
 mod mirrors;
 mod new;
+mod plan;
 mod proxy;
 mod ps;
+mod serve;
 mod shipped;
 
 use examples::{
     BUILD_EXAMPLES, CACHE_EXAMPLES, CLEANUP_EXAMPLES, COMPLETION_EXAMPLES, CONFIG_EXAMPLES, DOCTOR_EXAMPLES,
-    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
+    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
 pub use bundle::{
@@ -31,11 +33,13 @@ pub use bundle::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
-pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
-pub use proxy::{ProxyCheckArgs, ProxyCommand};
+pub use plan::PlanArgs;
+pub use proxy::{ProxyCheckArgs, ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
+pub use serve::{ProxyServerArgs, ServeArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -194,6 +198,9 @@ pub enum Command {
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
+    /// Show what a build would fetch, and what of it the cache has
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(PlanArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
@@ -207,8 +214,8 @@ pub enum Command {
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
     /// Serve the proxy to other tools
-    #[command(after_help = PROXY_EXAMPLES)]
-    Proxy(ServeArgs),
+    #[command(after_help = serve::EXAMPLES)]
+    Proxy(ProxyServerArgs),
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
@@ -268,10 +275,6 @@ pub struct TemplateArgs {
     pub ignore_prerelease_plugins: bool,
 }
 
-fn socket_address(text: &str) -> Result<std::net::SocketAddr, String> {
-    text.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:3142 or [::1]:3142".to_owned())
-}
-
 fn whole_number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
 }
@@ -313,6 +316,9 @@ pub struct BuildArgs {
     /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
+    /// Offline, go on after a miss where that brings further ones to light, and list all of them at the end
+    #[arg(long)]
+    pub keep_going: bool,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
@@ -387,25 +393,6 @@ pub struct ExecArgs {
     /// Hold the command to the proxy: enforced fails where it cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
-    #[command(flatten)]
-    pub proxy: ProxyArgs,
-}
-
-/// `larder proxy`
-#[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct ServeArgs {
-    #[command(subcommand)]
-    pub command: Option<ProxyCommand>,
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
-    pub listen: std::net::SocketAddr,
-    /// Write one JSON object a line for each request
-    #[arg(long)]
-    pub json: bool,
-    /// Write nothing for requests
-    #[arg(long, short, conflicts_with = "json")]
-    pub quiet: bool,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

@@ -13,9 +13,9 @@ use larder_proxy::upstream::route::{Choice, NoProxy, PathPattern, Pool, RouteRul
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
-use super::mirrors;
 use super::settings::upstream::{To, UpstreamRule};
 use super::settings::{Net, Settings};
+use super::{mirrors, proxy_login};
 use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
@@ -35,6 +35,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
     config.host_tls.clone_from(&settings.upstream_tls.value);
+    config.proxy_logins = proxy_login::load(settings, env)?;
     config.extra_roots.clone_from(&settings.ca_files.value);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {

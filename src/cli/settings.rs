@@ -17,7 +17,9 @@ use crate::template::diagnostic::did_you_mean;
 mod file;
 mod key;
 pub mod mirrors;
+pub mod proxy_login;
 pub mod report;
+pub mod service;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -26,6 +28,7 @@ pub mod upstream;
 
 pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
 use mirrors::Mirrors;
+use proxy_login::ProxyLoginSetting;
 use trust::Trust;
 use upstream::UpstreamRule;
 
@@ -99,6 +102,16 @@ pub enum Net {
     Offline,
 }
 
+impl Net {
+    /// The word of the option.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Offline => "offline",
+        }
+    }
+}
+
 /// How to show what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ui {
@@ -142,6 +155,8 @@ pub struct Settings {
     pub anonymize: Sourced<bool>,
     /// The User-Agent that they then have; `None` for the client's own.
     pub anonymize_user_agent: Sourced<Option<String>>,
+    /// Who Larder is to which upstream proxy.
+    pub proxy_login: Sourced<Vec<ProxyLoginSetting>>,
     /// Files of CA certificates trusted of origins, besides the system's.
     pub ca_files: Sourced<Vec<PathBuf>>,
     /// Public names or URL prefixes, and the mirrors to fetch them from.
@@ -176,6 +191,8 @@ pub struct Settings {
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
     pub tui: tui::Tui,
+    /// What `larder proxy` listens on, and who may use it.
+    pub service: service::Service,
     /// The files looked at.
     pub files: Files,
     /// Things to tell the user: settings that were not taken, and why.
@@ -417,6 +434,7 @@ impl Layers {
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self
                 .get("anonymize_user_agent", None, |value| Some(text(value)).filter(|agent| !agent.is_empty())),
+            proxy_login: self.get("proxy_login", Vec::new(), key::Value::into_proxy_logins),
             ca_files: self
                 .get("ca_files", Vec::new(), |value| value.into_list().into_iter().map(PathBuf::from).collect()),
             mirrors: self.get("mirrors", Mirrors::new(), key::Value::into_mirrors),
@@ -458,6 +476,7 @@ impl Layers {
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),
+            service: service::Service::of(&mut self),
             files: Files::default(),
             warnings: std::mem::take(&mut self.warnings),
         };

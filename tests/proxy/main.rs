@@ -17,6 +17,7 @@ mod faults;
 mod larder;
 mod managers;
 mod package_cases;
+mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;

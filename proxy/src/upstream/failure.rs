@@ -10,7 +10,6 @@ use super::upload::Upload;
 use crate::origin::{Phase, UpstreamError};
 
 pub(super) type ClientError = hyper_util::client::legacy::Error;
-
 /// Why there is no answer, and what hyper said, if it did.
 pub(super) type Failed = (UpstreamError, Option<ClientError>);
 

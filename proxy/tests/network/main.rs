@@ -14,6 +14,7 @@ mod http2_only;
 mod intercept;
 mod live;
 mod mirrors;
+mod ntlm;
 mod resolver;
 mod route;
 mod status;

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
+use super::proxy_login;
 use super::upstream;
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
@@ -88,6 +89,7 @@ impl Reader<'_> {
             (Kind::Ways, DeValue::Array(items)) => self.ways(key, items),
             (Kind::Rules, DeValue::Array(items)) => upstream::rules(self, items).map(Value::Rules),
             (Kind::Tls, DeValue::Array(items)) => upstream::tls(self, items).map(Value::Tls),
+            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
             (Kind::Map, DeValue::Table(table)) => {
                 let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
                     DeValue::String(text) => {
@@ -109,6 +111,7 @@ impl Reader<'_> {
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
+            (Kind::ProxyLogins, _) => Err(wrong("a list of tables: [[proxy_login]]")),
         }
     }
 

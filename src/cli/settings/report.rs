@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Egress, Key, Net, Settings, Source, Ui, key, mirrors, upstream};
+use super::{Egress, Key, Settings, Source, Ui, key, mirrors, proxy_login, upstream};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -13,7 +13,7 @@ impl Settings {
         match key.name {
             "cache_dir" => (path(&self.cache_dir.value), &self.cache_dir.source),
             "state_dir" => (path(&self.state_dir.value), &self.state_dir.source),
-            "net" => (json!(net_word(self.net.value)), &self.net.source),
+            "net" => (json!(self.net.value.as_str()), &self.net.source),
             "upstream_proxy" => {
                 (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
             }
@@ -29,6 +29,7 @@ impl Settings {
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
             "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
+            "proxy_login" => (proxy_login::shown(&self.proxy_login.value), &self.proxy_login.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
             "rules" => (json!(self.rules.value), &self.rules.source),
@@ -51,7 +52,9 @@ impl Settings {
             "cache.min_free" => (json!(self.cache_min_free.value), &self.cache_min_free.source),
             "cache.whole_for_range" => (json!(self.cache_whole_for_range.value), &self.cache_whole_for_range.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
-            name => self.tui.shown(name).unwrap_or((Value::Null, &Source::Default)),
+            name => {
+                self.tui.shown(name).or_else(|| self.service.shown(name)).unwrap_or((Value::Null, &Source::Default))
+            }
         }
     }
 }
@@ -66,13 +69,6 @@ impl Source {
             Self::Env(_) => "variable",
             Self::Flag(_) => "option",
         }
-    }
-}
-
-fn net_word(net: Net) -> &'static str {
-    match net {
-        Net::Cache => "cache",
-        Net::Offline => "offline",
     }
 }
 
@@ -103,6 +99,7 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
         key::Value::Mirrors(all) => mirrors::shown(all),
+        key::Value::ProxyLogins(all) => proxy_login::shown(all),
         key::Value::Map(map) => json!(map),
         key::Value::Rules(rules) => upstream::shown(rules),
         key::Value::Tls(all) => upstream::shown_tls(all),
