@@ -111,9 +111,9 @@ fn value(kind: Kind) -> String {
         Kind::List => "list; with commas in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table of texts; `name=text,name=text` in a variable".to_owned(),
+        Kind::ProxyLogins => "list of tables; `host:port=user:VARIABLE`, with commas, in a variable".to_owned(),
         Kind::Ways => "text; in a file also a list".to_owned(),
         Kind::Rules | Kind::Tls => "tables; in a file only".to_owned(),
-        Kind::ProxyLogins => "list of tables; `host:port=user:VARIABLE`, with commas, in a variable".to_owned(),
         Kind::Mirrors => "table; `from=to,from=to` in a variable".to_owned(),
     }
 }

@@ -1,12 +1,10 @@
 //! From settings to a proxy.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
-use larder_proxy::pac;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
 use larder_proxy::upstream::route::{Choice, NoProxy, PathPattern, Pool, RouteRule, Upstream};
@@ -15,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::Env;
 use super::settings::upstream::{To, UpstreamRule};
 use super::settings::{Net, Settings};
-use super::{mirrors, proxy_login};
+use super::{apt_proxy, mirrors, pac, proxy_login};
 use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
@@ -34,8 +32,8 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     };
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
-    config.host_tls.clone_from(&settings.upstream_tls.value);
     config.proxy_logins = proxy_login::load(settings, env)?;
+    config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
@@ -78,31 +76,33 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    let mut upstream = default_upstream(settings, env)?;
+    let mut upstream = default_way(settings, env)?;
     upstream.rules = settings.upstream.value.iter().map(|rule| route_rule(rule, settings)).collect::<Result<_>>()?;
     Ok(upstream)
 }
 
-/// What holds where no rule does.
-fn default_upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
-    let nearer = match (&proxy.value, &pac.value) {
-        (Some(_), Some(_)) if proxy.source.rank() == pac.source.rank() => {
+/// The way where no rule says another.
+fn default_way(settings: &Settings, env: &Env) -> Result<Upstream> {
+    let (proxy, pac_setting) = (&settings.upstream_proxy, &settings.upstream_pac);
+    let nearer = match (&proxy.value, &pac_setting.value) {
+        (Some(_), Some(_)) if proxy.source.rank() == pac_setting.source.rank() => {
             let message = format!("upstream_proxy and upstream_pac are both set ({})", proxy.source);
             return Err(Error::new(message).hint("keep the one that is meant; the other can be an empty string"));
         }
-        (_, Some(place)) => Some(place).filter(|_| proxy.value.is_none() || pac.source.rank() > proxy.source.rank()),
+        (_, Some(place)) => {
+            Some(place).filter(|_| proxy.value.is_none() || pac_setting.source.rank() > proxy.source.rank())
+        }
         _ => None,
     };
-    let no_proxy = settings.no_proxy.value.join(",");
     if let Some(place) = nearer {
-        let choice = by_script(settings, place, &format!("upstream_pac ({})", pac.source))?;
-        let no_proxy = NoProxy::parse(&no_proxy);
-        return Ok(Upstream { rules: Vec::new(), http: choice.clone(), https: choice, no_proxy });
+        let choice = Choice::Found(pac::script(settings, place, &format!("upstream_pac ({})", pac_setting.source))?);
+        let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
+        return Ok(Upstream { http: choice.clone(), https: choice, no_proxy, ..Upstream::default() });
     }
     match &proxy.value {
-        Some(text) => Upstream::of_text(text, &no_proxy, "upstream_proxy")
-            .context(|| format!("cannot use the upstream proxy ({})", proxy.source)),
+        Some(word) if word == apt_proxy::WORD => apt_proxy::upstream(&settings.no_proxy.value),
+        Some(text) => Upstream::of_text(text, &settings.no_proxy.value.join(","), "upstream_proxy")
+            .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
         None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
@@ -120,23 +120,10 @@ fn route_rule(rule: &UpstreamRule, settings: &Settings) -> Result<RouteRule> {
     let choice = match &rule.to {
         To::Routes(routes) => Choice::Pool(Pool::new(routes.clone(), rule.order)),
         To::Refuse => Choice::Refused,
-        To::Pac(place) => by_script(settings, place, &format!("the script of the rule at {}", rule.place))?,
+        To::Pac(script) => Choice::Found(pac::script(settings, script, &format!("`pac` ({})", rule.place))?),
     };
     let (hosts, ports, origin) = (rule.hosts.clone(), rule.ports.clone(), rule.place.clone());
     Ok(RouteRule { hosts, ports, path, choice, origin })
-}
-
-/// The way that a PAC script says. Its names are not resolved where nothing here is to resolve any.
-fn by_script(settings: &Settings, place: &str, what: &str) -> Result<Choice> {
-    let source = pac::Source::parse(place).map_err(|why| {
-        Error::new(format!("cannot use {what}: {why}")).hint("write the path or http(s) URL of a PAC file, or wpad")
-    })?;
-    let limits = pac::Limits { dns: !settings.anonymize.value, ..pac::Limits::default() };
-    let roots = settings.ca_files.value.clone();
-    let direct = settings.upstream_pac_direct.value;
-    let fallback = if direct { pac::Fallback::Direct } else { pac::Fallback::Fail };
-    let script = pac::Pac::with(source, roots, limits, pac::Intervals::default(), Arc::new(pac::System));
-    Ok(Choice::Found(Arc::new(script.fallback(fallback))))
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

@@ -141,14 +141,14 @@ pub struct Settings {
     pub net: Sourced<Net>,
     /// Proxy to reach origins through, as a URL. It may hold a password: not to be shown.
     pub upstream_proxy: Sourced<Option<String>>,
-    /// Which way leads to which host, port and path.
-    pub upstream: Sourced<Vec<UpstreamRule>>,
-    /// Client certificates and pinned keys for single hosts.
-    pub upstream_tls: Sourced<Vec<HostTls>>,
     /// Script that says which proxy to take: a path, a URL (which may hold a password), or `wpad`.
     pub upstream_pac: Sourced<Option<String>>,
     /// Whether to go without a proxy where that script gives no route.
     pub upstream_pac_direct: Sourced<bool>,
+    /// Which way leads to which host, port and path.
+    pub upstream: Sourced<Vec<UpstreamRule>>,
+    /// Client certificates and pinned keys for single hosts.
+    pub upstream_tls: Sourced<Vec<HostTls>>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
     /// Whether requests upstream are made to tell less of who asks.
@@ -426,10 +426,10 @@ impl Layers {
             state_dir: self.get("state_dir", base.state.clone(), path),
             net: self.get("net", Net::Cache, |value| if value.text() == "offline" { Net::Offline } else { Net::Cache }),
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
-            upstream: self.get("upstream", Vec::new(), key::Value::into_rules),
-            upstream_tls: self.get("upstream_tls", Vec::new(), key::Value::into_tls),
             upstream_pac: self.get("upstream_pac", None, |value| Some(text(value)).filter(|place| !place.is_empty())),
             upstream_pac_direct: self.get("upstream_pac_failure", false, |value| value.text() == "direct"),
+            upstream: self.get("upstream", Vec::new(), key::Value::into_rules),
+            upstream_tls: self.get("upstream_tls", Vec::new(), key::Value::into_tls),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self

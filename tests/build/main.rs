@@ -14,6 +14,7 @@ mod cancel;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod containment;
+mod corporate;
 mod egress;
 mod exec;
 mod faults;

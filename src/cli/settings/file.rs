@@ -9,8 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
-use super::proxy_login;
-use super::upstream;
+use super::{proxy_login, upstream};
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -85,11 +84,11 @@ impl Reader<'_> {
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
+            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
             (Kind::Ways, DeValue::String(text)) => parsed(text),
             (Kind::Ways, DeValue::Array(items)) => self.ways(key, items),
             (Kind::Rules, DeValue::Array(items)) => upstream::rules(self, items).map(Value::Rules),
             (Kind::Tls, DeValue::Array(items)) => upstream::tls(self, items).map(Value::Tls),
-            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
             (Kind::Map, DeValue::Table(table)) => {
                 let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
                     DeValue::String(text) => {

@@ -82,7 +82,7 @@ pub static KEYS: &[Key] = &[
         "upstream_proxy",
         Kind::Ways,
         false,
-        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies)",
+        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies); `apt` for the one that the host's apt is set to use",
     ),
     key(
         "upstream_pac",
@@ -286,6 +286,13 @@ impl Value {
         }
     }
 
+    pub(super) fn into_proxy_logins(self) -> Vec<ProxyLoginSetting> {
+        match self {
+            Self::ProxyLogins(logins) => logins,
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn into_rules(self) -> Vec<UpstreamRule> {
         match self {
             Self::Rules(rules) => rules,
@@ -296,13 +303,6 @@ impl Value {
     pub(super) fn into_tls(self) -> Vec<HostTls> {
         match self {
             Self::Tls(all) => all,
-            _ => Vec::new(),
-        }
-    }
-
-    pub(super) fn into_proxy_logins(self) -> Vec<ProxyLoginSetting> {
-        match self {
-            Self::ProxyLogins(logins) => logins,
             _ => Vec::new(),
         }
     }

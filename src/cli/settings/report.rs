@@ -17,8 +17,6 @@ impl Settings {
             "upstream_proxy" => {
                 (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
             }
-            "upstream" => (upstream::shown(&self.upstream.value), &self.upstream.source),
-            "upstream_tls" => (upstream::shown_tls(&self.upstream_tls.value), &self.upstream_tls.source),
             "upstream_pac" => {
                 (json!(self.upstream_pac.value.as_deref().map(without_password)), &self.upstream_pac.source)
             }
@@ -26,6 +24,8 @@ impl Settings {
                 let word = if self.upstream_pac_direct.value { "direct" } else { "fail" };
                 (json!(word), &self.upstream_pac_direct.source)
             }
+            "upstream" => (upstream::shown(&self.upstream.value), &self.upstream.source),
+            "upstream_tls" => (upstream::shown_tls(&self.upstream_tls.value), &self.upstream_tls.source),
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
             "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
