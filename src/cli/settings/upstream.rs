@@ -37,7 +37,7 @@ pub struct UpstreamRule {
 pub enum To {
     /// Takes one of these ways.
     Routes(Vec<Route>),
-    /// Asks a PAC script: a file or a URL.
+    /// Asks a PAC script: a file, a URL or `wpad`.
     Pac(String),
     /// Refuses.
     Refuse,
@@ -249,7 +249,7 @@ impl<'a> Table<'a> {
 
     fn pac(&self, value: &Item<'_>) -> Result<String> {
         let text = self.text("pac", value)?;
-        Ok(if text.contains("://") { text } else { self.reader.resolve(&text) })
+        Ok(if text.contains("://") || text == "wpad" { text } else { self.reader.resolve(&text) })
     }
 }
 
