@@ -18,8 +18,11 @@ fn peer(answer: String) -> (String, Receiver<String>) {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
             let first = lines.next().unwrap_or_default();
             lines.find(String::is_empty);
-            let _ = tell.send(first);
-            let _ = stream.write_all(answer.as_bytes());
+            // Who only looks whether somebody listens says nothing.
+            if !first.is_empty() {
+                let _ = tell.send(first);
+                let _ = stream.write_all(answer.as_bytes());
+            }
         }
     });
     (address, told)
