@@ -193,7 +193,9 @@ fn publish_rpm(repository: &Repository) {
 
 fn dnf_fetches(server: &Server, folder: &Path) {
     let root = folder.join("root");
-    fs::create_dir_all(root.join("etc/yum.repos.d")).unwrap();
+    for made in [root.join("etc/yum.repos.d"), folder.join("log")] {
+        fs::create_dir_all(made).unwrap();
+    }
     let mut dnf = server.client("dnf");
     dnf.args(["install", "--downloadonly", "--assumeyes", "--releasever=1", "--installroot"]).arg(&root);
     dnf.args(["--disablerepo=*", "--repofrompath=tiny,https://rpm.example.org/", "--enablerepo=tiny"]);
