@@ -7,10 +7,11 @@ use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
-use larder_proxy::upstream::route::{Choice, NoProxy, Upstream};
+use larder_proxy::upstream::route::{Choice, NoProxy, PathPattern, Pool, RouteRule, Upstream};
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
+use super::settings::upstream::{To, UpstreamRule};
 use super::settings::{Net, Settings};
 use super::{apt_proxy, mirrors, pac, proxy_login};
 use crate::error::{Context as _, Error, Result};
@@ -32,6 +33,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
     config.proxy_logins = proxy_login::load(settings, env)?;
+    config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
@@ -74,6 +76,13 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
+    let mut upstream = default_way(settings, env)?;
+    upstream.rules = settings.upstream.value.iter().map(|rule| route_rule(rule, settings)).collect::<Result<_>>()?;
+    Ok(upstream)
+}
+
+/// The way where no rule says another.
+fn default_way(settings: &Settings, env: &Env) -> Result<Upstream> {
     let (proxy, pac_setting) = (&settings.upstream_proxy, &settings.upstream_pac);
     let nearer = match (&proxy.value, &pac_setting.value) {
         (Some(_), Some(_)) if proxy.source.rank() == pac_setting.source.rank() => {
@@ -92,11 +101,29 @@ fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
     }
     match &proxy.value {
         Some(word) if word == apt_proxy::WORD => apt_proxy::upstream(&settings.no_proxy.value),
-        Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
+        Some(text) => Upstream::of_text(text, &settings.no_proxy.value.join(","), "upstream_proxy")
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
         None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
+}
+
+fn route_rule(rule: &UpstreamRule, settings: &Settings) -> Result<RouteRule> {
+    let path = match (&rule.path, &rule.path_regex) {
+        (Some(prefix), _) => Some(PathPattern::Prefix(prefix.clone())),
+        (None, Some(text)) => {
+            let regex = regex::Regex::new(text).context(|| format!("cannot use `path_regex` ({})", rule.place))?;
+            Some(PathPattern::Regex(regex))
+        }
+        (None, None) => None,
+    };
+    let choice = match &rule.to {
+        To::Routes(routes) => Choice::Pool(Pool::new(routes.clone(), rule.order)),
+        To::Refuse => Choice::Refused,
+        To::Pac(script) => Choice::Found(pac::script(settings, script, &format!("`pac` ({})", rule.place))?),
+    };
+    let (hosts, ports, origin) = (rule.hosts.clone(), rule.ports.clone(), rule.place.clone());
+    Ok(RouteRule { hosts, ports, path, choice, origin })
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

@@ -22,5 +22,8 @@ mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
+mod routes;
 mod server;
+mod service;
+mod unit;
 mod upstream_proxy;
