@@ -107,7 +107,7 @@ pub(super) enum Lookup {
 }
 
 /// How long an answer holds, and the most there may be of everything.
-const KEEP: Duration = Duration::from_secs(60);
+const KEEP: Duration = Duration::from_mins(1);
 /// A name without addresses may be one of a moment's failure.
 const KEEP_NOTHING: Duration = Duration::from_secs(10);
 const MOST_KEPT: usize = 2048;

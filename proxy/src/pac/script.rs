@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// Answers kept, and for how long: scripts may look at the clock, by minutes.
 const MOST_KEPT: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
-const KEEP: Duration = Duration::from_secs(60);
+const KEEP: Duration = Duration::from_mins(1);
 /// What failed is not tried for each request of a build, at seconds each.
 const KEEP_FAILURE: Duration = Duration::from_secs(10);
 
@@ -81,7 +81,7 @@ impl Script {
         if let Some(answer) = self.kept(&key) {
             return answer;
         }
-        let answer = self.evaluate(url, host).await.and_then(|outcome| self.read(&key, outcome));
+        let answer = self.evaluate(url, host).await.and_then(|outcome| self.read(&key, &outcome));
         lock(&self.answers).put(key, (Instant::now(), answer.clone()));
         answer
     }
@@ -121,7 +121,7 @@ impl Script {
         }
     }
 
-    fn read(&self, key: &str, outcome: Outcome) -> Answer {
+    fn read(&self, key: &str, outcome: &Outcome) -> Answer {
         for message in &outcome.alerts {
             tracing::info!(script = %self.place, "the PAC script says: {message}");
         }
