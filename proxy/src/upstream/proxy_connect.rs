@@ -239,7 +239,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Asking<'_, T> {
 
 /// No way to authenticate did.
 pub(super) fn unauthorized(error: super::auth::AuthError) -> UpstreamError {
-    UpstreamError { phase: Phase::ProxyAnswered(407), message: error.to_string(), retryable: false }
+    UpstreamError { phase: Phase::ProxyAnswered(407), message: error.0, retryable: false }
 }
 
 fn broke(error: &std::io::Error) -> String {

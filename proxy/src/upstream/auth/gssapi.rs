@@ -125,7 +125,7 @@ pub(super) enum Service {
 /// A conversation with one service under way. Not to be used by two threads at a time, which `&mut` sees to.
 pub(super) struct Context {
     functions: &'static Functions,
-    context: Handle,
+    handle: Handle,
     name: Handle,
     mechanism: &'static [u8],
 }
@@ -149,7 +149,7 @@ impl Context {
         if major & ERRORS != 0 {
             return Err(Failure::Said(functions.words(major, minor)));
         }
-        Ok(Self { functions, context: ptr::null_mut(), name, mechanism: &SPNEGO })
+        Ok(Self { functions, handle: ptr::null_mut(), name, mechanism: &SPNEGO })
     }
 
     /// The next token for the service, by the tickets that the host has now; `token` is what the service sent last,
@@ -173,13 +173,13 @@ impl Context {
         let mut mechanism = oid(self.mechanism);
         let mut minor = 0;
         // SAFETY: every pointer is null where that means "by default", or to a value that lives until the call
-        // returns. `context` is null at first and what the library made of it later. The output is the library's,
+        // returns. The handle is null at first and what the library made of it later. The output is the library's,
         // and given back below.
         let major = unsafe {
             (self.functions.init_sec_context)(
                 &raw mut minor,
                 ptr::null_mut(),
-                &raw mut self.context,
+                &raw mut self.handle,
                 self.name,
                 &raw mut mechanism,
                 0,
@@ -203,7 +203,7 @@ impl Context {
     fn forget(&mut self) {
         let mut minor = 0;
         // SAFETY: it is null or was made by the library, which sets it to null.
-        unsafe { (self.functions.delete_sec_context)(&raw mut minor, &raw mut self.context, ptr::null_mut()) };
+        unsafe { (self.functions.delete_sec_context)(&raw mut minor, &raw mut self.handle, ptr::null_mut()) };
     }
 }
 

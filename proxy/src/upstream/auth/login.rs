@@ -114,7 +114,9 @@ async fn output(command: &str) -> Result<String, String> {
 
 /// Is told each password that is read, so that it is kept out of what others see.
 #[derive(Clone, Default)]
-pub struct Secrets(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Secrets(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&str) + Send + Sync;
 
 impl Secrets {
     /// Tells this function.

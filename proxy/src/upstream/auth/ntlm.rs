@@ -89,7 +89,7 @@ impl Challenge {
         // Old servers repeat the client's flags, and have a name where the description of the information would be.
         let target_info = if flags & TARGET_INFO == 0 { None } else { described(&raw, 40).and_then(pairs) };
         let target_info = target_info.unwrap_or_default();
-        Ok(Self { flags, nonce, target_info, raw })
+        Ok(Self { raw, flags, nonce, target_info })
     }
 
     fn info(&self, kind: u16) -> Option<&[u8]> {
@@ -101,9 +101,9 @@ impl Challenge {
         let own_time = self.info(AV_TIMESTAMP).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
         let info = self.answered_info(service, own_time.is_some());
         let key = crypto::ntowf_v2(account);
-        let answer = crypto::answer(&key, &self.nonce, own_time.unwrap_or(moment.filetime), &moment.nonce, &info);
+        let answer = crypto::answer(&key, self.nonce, own_time.unwrap_or(moment.filetime), moment.nonce, &info);
         // With a timestamp the server wants no LMv2 (section 3.1.5.1.2).
-        let lm = if own_time.is_some() { vec![0; 24] } else { crypto::lm_v2(&key, &self.nonce, &moment.nonce) };
+        let lm = if own_time.is_some() { vec![0; 24] } else { crypto::lm_v2(&key, self.nonce, moment.nonce) };
         let texts = [lm, answer.response, utf16(account.domain), utf16(account.user), utf16(WORKSTATION), Vec::new()];
 
         let mut message = head(3);
@@ -117,7 +117,9 @@ impl Challenge {
         }
         message.extend((self.flags & OURS & !OEM).to_le_bytes());
         message.resize(HEAD, 0);
-        texts.iter().for_each(|text| message.extend(text));
+        for text in &texts {
+            message.extend(text);
+        }
         if own_time.is_some() {
             let mic = crypto::hmac(&answer.session_key, &[&negotiate(), &self.raw, &message]);
             message[MIC_AT..HEAD].copy_from_slice(&mic);

@@ -17,7 +17,9 @@ pub(super) struct Answer {
 
 pub(super) fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     let mut mac = Hmac::<Md5>::new_from_slice(key).expect("a key of any length will do");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 
@@ -28,18 +30,18 @@ pub(super) fn ntowf_v2(account: Account<'_>) -> Key {
 }
 
 /// `NtChallengeResponse` and the session's key.
-pub(super) fn answer(key: &Key, server: &[u8; 8], filetime: u64, client: &[u8; 8], info: &[u8]) -> Answer {
+pub(super) fn answer(key: &Key, server: [u8; 8], filetime: u64, client: [u8; 8], info: &[u8]) -> Answer {
     let mut covered = vec![1, 1, 0, 0, 0, 0, 0, 0];
     covered.extend(filetime.to_le_bytes());
     covered.extend(client);
     covered.extend([0; 4]);
     covered.extend(info);
     covered.extend([0; 4]);
-    let proof = hmac(key, &[server, &covered]);
+    let proof = hmac(key, &[&server, &covered]);
     Answer { response: [proof.as_slice(), &covered].concat(), session_key: hmac(key, &[&proof]) }
 }
 
 /// `LmChallengeResponse`.
-pub(super) fn lm_v2(key: &Key, server: &[u8; 8], client: &[u8; 8]) -> Vec<u8> {
-    [hmac(key, &[server, client]).as_slice(), client].concat()
+pub(super) fn lm_v2(key: &Key, server: [u8; 8], client: [u8; 8]) -> Vec<u8> {
+    [hmac(key, &[&server, &client]).as_slice(), &client].concat()
 }
