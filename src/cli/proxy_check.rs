@@ -16,6 +16,7 @@ use larder_proxy::origin::{Origin as _, Phase, RequestContext, UpstreamError};
 use larder_proxy::upstream::certificates::{PUBLIC_ROOTS, Roots};
 use larder_proxy::upstream::client::NetworkOrigin;
 use larder_proxy::upstream::observe::{Event, Watch};
+use larder_proxy::upstream::route::Upstream;
 
 use super::Env;
 use super::args::ProxyCheckArgs;
@@ -85,6 +86,8 @@ pub(super) struct Look {
     pub(super) answer: std::result::Result<(u16, HeaderMap), UpstreamError>,
     /// Until the answer's head, or the failure.
     pub(super) took: Duration,
+    /// What the ways were chosen by.
+    pub(super) upstream: Upstream,
 }
 
 /// Asks for a URL as the proxy would for a client on this host, and looks on. Nothing is cached.
@@ -106,7 +109,7 @@ pub(super) async fn look(config: &Config, method: Method, uri: &Uri, limit: Dura
     };
     let answer = answer.unwrap_or_else(|_| Err(silent()));
     let answer = answer.map(|answer| (answer.status().as_u16(), answer.headers().clone()));
-    Look { events: watch.events(), answer, took }
+    Look { events: watch.events(), answer, took, upstream: config.upstream.clone() }
 }
 
 /// The roots trusted here, read where no other task waits for it.

@@ -1,6 +1,7 @@
 //! Which setting leads a URL where it goes.
 
-use larder_proxy::upstream::route::NoProxy;
+use http::Uri;
+use larder_proxy::upstream::route::{NoProxy, Target, Upstream};
 
 use crate::cli::Env;
 use crate::cli::settings::{Settings, Source};
@@ -12,6 +13,8 @@ pub(super) enum Rule {
     Proxy(String),
     /// A list of hosts that are near has it; and where that is.
     NoProxy(String),
+    /// A rule of `upstream`; and where that is.
+    Written(String),
     /// Nothing is said.
     Nothing,
 }
@@ -21,13 +24,19 @@ impl std::fmt::Display for Rule {
         match self {
             Self::Proxy(from) => write!(f, "by {from}"),
             Self::NoProxy(from) => write!(f, "by {from}, which lists it"),
+            Self::Written(place) => write!(f, "by the rule of `upstream` at {place}"),
             Self::Nothing => f.write_str("no upstream proxy is set"),
         }
     }
 }
 
-/// The rule for a host and port.
-pub(super) fn of(settings: &Settings, env: &Env, tls: bool, host: &str, port: u16) -> Rule {
+/// The rule for a URL.
+pub(super) fn of(upstream: &Upstream, settings: &Settings, env: &Env, uri: &Uri) -> Rule {
+    let Some(target) = Target::of(uri) else { return Rule::Nothing };
+    let (host, port, tls) = (target.host.as_str(), target.port, target.tls);
+    if let Some(rule) = upstream.rules.iter().find(|rule| rule.matches(&target)) {
+        return Rule::Written(rule.origin.clone());
+    }
     let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
     if proxy.value.is_some() || pac.value.is_some() {
         let near = NoProxy::parse(&settings.no_proxy.value.join(",")).matches(host, port);

@@ -7,7 +7,7 @@ use larder_proxy::upstream::certificates::{Certificate, Root, Roots, describe};
 use larder_proxy::upstream::observe::Event;
 use serde::Serialize;
 
-use super::rule::{self, Rule};
+use super::rule;
 use super::{Look, Trouble, roots, target, trouble};
 use crate::cli::Env;
 use crate::cli::settings::Settings;
@@ -113,7 +113,7 @@ impl Told {
         let roots = roots(settings).await;
         let mut asked = asked(uri, look, &roots, settings, env);
         let failed = look.answer.as_ref().err().map(|error| {
-            let rule = target(uri).map_or(Rule::Nothing, |(host, port, tls)| rule::of(settings, env, tls, host, port));
+            let rule = rule::of(&look.upstream, settings, env, uri);
             let trouble = Trouble::of(error, &asked, &rule);
             let (step, host) = trouble::place(error, uri, &asked);
             if let Some(last) = asked.last_mut() {
@@ -164,10 +164,7 @@ fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) 
     for (_, (took, event)) in told.filter(|(at, (_, event))| *at < end || !matches!(event, Event::WayFailed { .. })) {
         if let Event::Asked { url, way } = event {
             let parsed: Option<Uri> = url.parse().ok();
-            let rule = parsed
-                .as_ref()
-                .and_then(target)
-                .map(|(host, port, tls)| rule::of(settings, env, tls, host, port).to_string());
+            let rule = parsed.as_ref().map(|uri| rule::of(&look.upstream, settings, env, uri).to_string());
             let same = parsed.as_ref().and_then(target) == target(uri);
             let again = all.last().is_some_and(|last| last.url == *url && last.way == *way);
             if !again {

@@ -47,6 +47,7 @@ impl Trouble {
             Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout | Phase::Timeout
         );
         let untrusted = asked.iter().flat_map(|asked| &asked.steps).rfind(|step| step.kind == "certificate");
+        let by_proxy = proxy_of(asked).is_some();
         match (error.phase, rule) {
             (Phase::ProxyAnswered(407), _) => Self::of_407(&error.message),
             (Phase::ProxyAnswered(status), _) => Self::ProxyRefuses(status),
@@ -55,8 +56,8 @@ impl Trouble {
                 Some(Root::Unknown { name }) => Self::MissingRoot(name.clone()),
                 _ => Self::Certificate,
             },
-            (Phase::Resolve, Rule::Proxy(_)) => Self::ProxyUnknown,
-            (_, Rule::Proxy(_)) if unreachable && connected(asked).is_none() => Self::ProxyDown,
+            (Phase::Resolve, _) if by_proxy => Self::ProxyUnknown,
+            _ if by_proxy && unreachable && connected(asked).is_none() => Self::ProxyDown,
             (_, Rule::NoProxy(list)) if unreachable => Self::NoProxy(list.clone()),
             (_, Rule::Nothing) if unreachable => Self::NoWay,
             _ => Self::Other,
