@@ -1,5 +1,6 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
+mod apt_proxy;
 pub mod args;
 pub mod argv;
 mod ask;
@@ -23,6 +24,7 @@ mod mapped;
 mod mirrors;
 mod missing;
 mod new;
+mod pac;
 mod plan;
 mod proxy_check;
 mod proxy_config;

@@ -189,6 +189,7 @@ impl Cache {
             inner: self.inner.clone(),
             known: self.inner.known(&key, &verdict).await,
             anew: self.inner.promises.take_suspect(&key.hash),
+            nature: None,
             borrowed: None,
             parts: Vec::new(),
             large: false,

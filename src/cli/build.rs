@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Stdout};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Flow, FlowSink};
@@ -231,10 +231,9 @@ async fn run_builds(
     if session.clamp.seconds().is_some_and(|latest| i64::from(latest) > jiff::Timestamp::now().as_second()) {
         console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
     }
-    let observed = Arc::new(AtomicBool::new(false));
-    let job = |build| job(build, args, settings, ready, &session, events, outside, &observed);
+    let job = |build| job(build, args, settings, ready, &session, events, outside);
     let kept = |cut_short: Vec<String>| {
-        let by_settings = observed.load(Ordering::Relaxed) || record::has_host_commands(&ready.plan);
+        let by_settings = session.observed.load(Ordering::Relaxed) || record::has_host_commands(&ready.plan);
         let egress = if by_settings { Egress::Observed } else { Egress::Enforced };
         let about = record::about(settings, &session.id, egress, Some(&ready.sources), cut_short);
         record::write(&flows.keeper, about, settings, console);
@@ -385,7 +384,6 @@ fn job(
     session: &Session,
     events: &Events,
     outside: &Outside,
-    observed: &Arc<AtomicBool>,
 ) -> Result<(BuildJob, exec::HostProxy)> {
     let name: Arc<str> = build.id.as_str().into();
     let client = Client::guest(&name);
@@ -402,7 +400,7 @@ fn job(
         host_bundle: session.host_bundle.clone(),
         egress: settings.egress.value,
         keep_going: args.keep_going,
-        observed: observed.clone(),
+        observed: session.observed.clone(),
         allow_trace: args.allow_trace.clone(),
         host_address,
         host_directory,

@@ -157,7 +157,7 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     record::write(&downloads.keeper, record::about(settings, &id, egress, None, cut_short), settings, console);
     let way = Way {
         again: format!("larder exec -- {}", words.join(" ")),
-        export: &id,
+        export: "RUN",
         list: &session.dirs.logs.join(&id).join("missing.txt"),
     };
     let store = session.proxy.cache().store();

@@ -32,7 +32,7 @@ pub(super) fn about(
         egress,
         template_digest: template.and_then(|text| text.parse().ok()),
         cut_short,
-        now: jiff::Timestamp::now(),
+        now: jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default(),
     }
 }
 

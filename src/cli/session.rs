@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use larder_proxy::config::Config;
@@ -65,6 +66,8 @@ pub(super) struct Session {
     pub dirs: StateDirs,
     /// The host's own certificates.
     pub host_bundle: Arc<Vec<u8>>,
+    /// Set where a guest's network turns out to be held to the proxy by settings alone.
+    pub observed: Arc<AtomicBool>,
     /// The latest time that images hold.
     pub clamp: Clamp,
 }
@@ -115,6 +118,7 @@ impl Session {
             record: Arc::new(record),
             dirs,
             host_bundle: Arc::new(host_bundle(env)),
+            observed: Arc::default(),
             clamp,
         })
     }

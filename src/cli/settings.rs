@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use larder_proxy::upstream::host_tls::HostTls;
+
 use crate::error::{Context as _, Error, Result};
 use crate::guest::network::Egress;
 use crate::template::diagnostic::did_you_mean;
@@ -22,11 +24,13 @@ pub mod service;
 mod tests;
 pub mod trust;
 pub mod tui;
+pub mod upstream;
 
 pub use key::{KEYS, Key, Kind, seconds as parse_seconds, size as parse_bytes};
 use mirrors::Mirrors;
 use proxy_login::ProxyLoginSetting;
 use trust::Trust;
+use upstream::UpstreamRule;
 
 /// What `PACKER_LOG` logs: everything of Larder's own, and what its libraries find worth telling.
 const PACKER_LOG: &str = "info,larder=debug,larder_proxy=debug";
@@ -141,6 +145,10 @@ pub struct Settings {
     pub upstream_pac: Sourced<Option<String>>,
     /// Whether to go without a proxy where that script gives no route.
     pub upstream_pac_direct: Sourced<bool>,
+    /// Which way leads to which host, port and path.
+    pub upstream: Sourced<Vec<UpstreamRule>>,
+    /// Client certificates and pinned keys for single hosts.
+    pub upstream_tls: Sourced<Vec<HostTls>>,
     /// Hosts reached without the upstream proxy.
     pub no_proxy: Sourced<Vec<String>>,
     /// Whether requests upstream are made to tell less of who asks.
@@ -420,6 +428,8 @@ impl Layers {
             upstream_proxy: self.get("upstream_proxy", None, |value| Some(text(value)).filter(|url| !url.is_empty())),
             upstream_pac: self.get("upstream_pac", None, |value| Some(text(value)).filter(|place| !place.is_empty())),
             upstream_pac_direct: self.get("upstream_pac_failure", false, |value| value.text() == "direct"),
+            upstream: self.get("upstream", Vec::new(), key::Value::into_rules),
+            upstream_tls: self.get("upstream_tls", Vec::new(), key::Value::into_tls),
             no_proxy: self.get("no_proxy", Vec::new(), key::Value::into_list),
             anonymize: self.get("anonymize", false, |value| value.text() == "true"),
             anonymize_user_agent: self

@@ -142,8 +142,8 @@ fn ntlm_by_squid_s_helper() {
     way.ask(&server, MANY);
     drop(server);
     // One question, and a handshake (which squid logs as another) for each of two connections: the one of all plain
-    // requests, and the tunnel.
-    expect(&squid, "jane", 3);
+    // requests, and the tunnel. squid doubles the backslash.
+    expect(&squid, r"CORP\\jane", 3);
 }
 
 /// A Kerberos realm with its server on a port of its own, and nothing of the system's.
@@ -271,7 +271,7 @@ fn a_ticket_that_comes_later_is_used() {
     way.ask(&server, MANY);
     drop(server);
     // One question before there was a ticket, and one since.
-    expect(&squid, &format!("jane@{REALM}"), 2);
+    expect(&squid, "jane", 2);
 }
 
 #[test]
@@ -308,5 +308,5 @@ fn a_proxy_by_another_name_needs_its_service_named() {
     let server = way.server(&url, &settings, &pairs(&env));
     way.ask(&server, MANY);
     drop(server);
-    expect(&squid, &format!("jane@{REALM}"), 2);
+    expect(&squid, "jane", 2);
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::store::{Store, StoreError};
+use crate::store::{Digest, Store, StoreError};
 
 /// Most origins looked at for the same path.
 const ORIGINS: usize = 256;
@@ -53,7 +53,7 @@ impl Store {
         let Some(parts) = Parts::of(url) else { return Ok(None) };
         let index = self.read_index();
         let near = |relation| move |url| Nearest { url, relation };
-        if let Some(found) = exact(&index, url)? {
+        if let Some(found) = exact(&index, url)?.filter(|_| self.has_body(&index, url).unwrap_or(false)) {
             return Ok(Some(near(Relation::OtherVariant)(found)));
         }
         if let Some(found) = elsewhere(&index, &parts)? {
@@ -63,6 +63,17 @@ impl Store {
             return Ok(Some(near(Relation::OtherVersion)(found)));
         }
         Ok(neighbour(&index, &parts)?.map(near(Relation::SameDirectory)))
+    }
+}
+
+impl Store {
+    /// Whether the body of what is stored of a URL is there.
+    fn has_body(&self, index: &Connection, url: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT blob.digest FROM entry JOIN blob ON blob.id = entry.blob WHERE url = ?1 AND status < 300";
+        let mut statement = index.prepare_cached(sql)?;
+        let digests: Vec<Vec<u8>> = statement.query_map([url], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let there = |digest: Vec<u8>| digest.try_into().is_ok_and(|digest| self.blob_path(&Digest(digest)).exists());
+        Ok(digests.into_iter().any(there))
     }
 }
 

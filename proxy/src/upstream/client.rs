@@ -110,6 +110,11 @@ impl NetworkOrigin {
 }
 
 impl Net {
+    /// Whether nothing is to tell who asks.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.anonymize.is_some()
+    }
+
     /// Takes out of a request what tells who asks, where the settings say so.
     pub(super) fn anonymize(&self, headers: &mut HeaderMap) {
         if let Some(anonymize) = &self.anonymize {

@@ -5,6 +5,7 @@ use std::error::Error;
 use http::Method;
 
 use super::idle_body::chain;
+use super::tls::client_certificate;
 use super::upload::Upload;
 use crate::origin::{Phase, UpstreamError};
 
@@ -44,9 +45,10 @@ pub(super) fn failure(error: &(dyn Error + 'static), peer: &str, method: &Method
     if let Some(own) = cause::<UpstreamError>(error) {
         return UpstreamError { phase: own.phase, message: own.message.clone(), retryable: own.retryable };
     }
+    let told = cause::<std::io::Error>(error).and_then(client_certificate);
     UpstreamError {
         phase: phase(error),
-        message: format!("{peer} gave no proper answer: {}", chain(error)),
+        message: format!("{peer} gave no proper answer: {}", told.unwrap_or_else(|| chain(error))),
         retryable: method.is_idempotent(),
     }
 }

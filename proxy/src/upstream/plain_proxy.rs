@@ -168,12 +168,17 @@ impl Asking<'_> {
 
     /// Sends it on one connection, until the answer is no question.
     async fn converse(&self, own: &mut Own) -> Result<Response<Incoming>, Trouble> {
+        // Whether the proxy may have closed the connection behind its question.
+        let mut may_close = false;
         loop {
             let mut parts = self.parts.clone();
             self.authorize(&mut parts, &mut own.conversation).await.map_err(Trouble::Failed)?;
             // Only a 407 can follow, so a body would be sent in vain; and hyper would close behind one it may not send.
             let is_probe = own.conversation.is_opening() && !self.upload.is_empty();
-            let response = self.exchange(own, parts, is_probe).await?;
+            let response = match self.exchange(own, parts, is_probe).await {
+                Err(Trouble::Broke(_)) if may_close && self.upload.is_whole() => return Err(Trouble::Asked),
+                exchanged => exchanged?,
+            };
             self.note(response.status(), &own.conversation);
             let asks = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
             if !asks {
@@ -193,7 +198,7 @@ impl Asking<'_> {
             self.can_repeat().map_err(Trouble::Failed)?;
             let is_open = read_page(response).await && own.sender.ready().await.is_ok();
             match next {
-                _ if is_open => {}
+                _ if is_open => may_close = next == Next::Any,
                 Next::Any => return Err(Trouble::Asked),
                 Next::Same => {
                     let what = "closed the connection in the middle of the authentication";

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::cli::Env;
 
+/// How long it may take to be told.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Where to tell it; nowhere, where nobody asked.
 #[derive(Debug, Default)]
 pub(super) struct Notify {
@@ -21,7 +24,10 @@ impl Notify {
                 Some(name) => SocketAddr::from_abstract_name(name),
                 None => SocketAddr::from_pathname(name),
             };
-            Some((UnixDatagram::unbound().ok()?, address.ok()?))
+            let socket = UnixDatagram::unbound().ok()?;
+            // Who does not listen must not hold up who serves.
+            socket.set_write_timeout(Some(PATIENCE)).ok()?;
+            Some((socket, address.ok()?))
         });
         let own = env.get("WATCHDOG_PID").is_none_or(|pid| *pid == std::process::id().to_string());
         let limit = env.get("WATCHDOG_USEC").and_then(|limit| limit.parse().ok()).filter(|_| own && to.is_some());

@@ -165,6 +165,14 @@ fn every_key_is_shown() {
             Kind::Mirrors => "from.example.org=http://to.example.org",
             Kind::ProxyLogins => "proxy.example.org:3128=jane:PASSWORD",
             Kind::Map => "/path=immutable",
+            Kind::Ways => "http://given:1",
+            // In files only.
+            Kind::Rules | Kind::Tls => {
+                assert!(setup.load(&[(key.name, "x")]).unwrap_err().to_string().contains(&format!("[[{}]]", key.name)));
+                let (value, source) = setup.load(&[]).map(|all| (all.shown(key).0, all.shown(key).1.clone())).unwrap();
+                assert_eq!((value, source), (serde_json::json!([]), Source::Default));
+                continue;
+            }
             Kind::Text | Kind::Path | Kind::PathOrUrl(_) | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();

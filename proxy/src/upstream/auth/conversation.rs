@@ -168,7 +168,11 @@ impl Conversation {
             return Err(self.give_up(Some("it asks again and again, whatever it is told")));
         }
         match std::mem::replace(&mut self.step, Step::Begun) {
-            Step::Begun | Step::Answer(_) | Step::Show(_) => {}
+            Step::Begun | Step::Answer(_) | Step::Show(_) => {
+                if self.is_told_meanwhile().await {
+                    return Ok(Next::Any);
+                }
+            }
             Step::Through => {
                 let mut state = self.auth.state();
                 state.each_request |= matches!(state.wanted, Some(Wanted::Negotiate));
@@ -203,6 +207,19 @@ impl Conversation {
             }
         }
         self.choose(&offered).await
+    }
+
+    /// Whether another connection has found out what the proxy wants. If none has, this one is to, though the proxy
+    /// may have let others pass without a question: some ask by host.
+    async fn is_told_meanwhile(&mut self) -> bool {
+        let auth = self.auth.clone();
+        {
+            let mut state = auth.state();
+            state.proven &= state.wanted.is_some();
+        }
+        self.wait_for_turn().await;
+        let state = auth.state();
+        state.proven && state.wanted.is_some()
     }
 
     /// Whether it was only the nonce that the proxy did not take; then there is another.

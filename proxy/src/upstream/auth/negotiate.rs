@@ -1,9 +1,15 @@
 //! Negotiate (RFC 4559): the host's tickets, by its own Kerberos.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use tokio::time::timeout;
 
 use super::gssapi::{Context, Failure, Service};
+
+/// How long the library may take: it asks the Kerberos server, and waits long for one that is silent.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A token to send, and the conversation it belongs to.
 pub(super) struct Token {
@@ -63,7 +69,14 @@ fn field(token: &[u8]) -> String {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+    match timeout(LIMIT, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!(
+            "Kerberos gave no answer within {} s; see /etc/krb5.conf, and whether its server can be reached",
+            LIMIT.as_secs()
+        )),
+    }
 }
 
 fn is_unknown_service(said: &str) -> bool {

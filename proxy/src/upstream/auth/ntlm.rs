@@ -86,13 +86,9 @@ impl Challenge {
         if flags & UNICODE == 0 {
             return Err("it speaks no Unicode");
         }
-        let mut target_info = Vec::new();
-        if flags & TARGET_INFO != 0 {
-            let length = usize::from(short_number(&raw, 40).ok_or(short)?);
-            let start = usize::try_from(number(&raw, 44).ok_or(short)?).map_err(|_| short)?;
-            let end = start.checked_add(length).ok_or(short)?;
-            target_info = pairs(raw.get(start..end).ok_or(short)?).ok_or(short)?;
-        }
+        // Old servers repeat the client's flags, and have a name where the description of the information would be.
+        let target_info = if flags & TARGET_INFO == 0 { None } else { described(&raw, 40).and_then(pairs) };
+        let target_info = target_info.unwrap_or_default();
         Ok(Self { flags, nonce, target_info, raw })
     }
 
@@ -172,6 +168,13 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn short_number(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// What the description at this place is of; `None` where there is no such thing.
+fn described(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let length = usize::from(short_number(bytes, at)?);
+    let start = usize::try_from(number(bytes, at + 4)?).ok()?;
+    bytes.get(start..start.checked_add(length)?)
 }
 
 /// The pairs before the end mark; `None` where they run over the end.

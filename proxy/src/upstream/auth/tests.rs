@@ -118,6 +118,28 @@ async fn only_one_finds_out_whether_the_password_is_taken() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_asks_by_host_has_one_answer_it_too() {
+    let auth = auth(login(&[Scheme::Basic]));
+    let mut open = auth.conversation();
+    assert_eq!(says(&mut open).await, "");
+    open.accepted(&HeaderMap::new());
+    let asked = challenge(&["Basic realm=x"]);
+    let (mut first, mut second) = (auth.conversation(), auth.conversation());
+    assert_eq!(says(&mut first).await + &says(&mut second).await, "");
+    first.challenged(&asked).await.unwrap();
+    let also = asked.clone();
+    let waiting = tokio::spawn(async move {
+        second.challenged(&also).await.unwrap();
+        says(&mut second).await
+    });
+    assert!(says(&mut first).await.starts_with("Basic "));
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished(), "the first is to find out whether the password is taken");
+    first.accepted(&HeaderMap::new());
+    assert!(waiting.await.unwrap().starts_with("Basic "));
+}
+
+#[tokio::test]
 async fn a_nonce_is_counted_replaced_and_renewed() {
     let auth = auth(login(&Scheme::ALL));
     let asked = |nonce: &str, more: &str| challenge(&[&format!("Digest realm=x, qop=auth, nonce={nonce}{more}")]);
