@@ -348,7 +348,7 @@ fn a_full_disk_leaves_nothing() {
     // Room for the index and half of the bodies: what is left is told before, or found on the way.
     let script = "export LARDER_CACHE_DIR=$PWD/full/cache; \"$0\" bundle import b.tar.zst; echo $?; \
                   find full/cache/v1/tmp full/cache/v1/content-v2 -type f; \"$0\" cache ls";
-    let run = on_small_disk(&from, "2m", script).expect(0);
+    let run = on_small_disk(&from, "1600k", script).expect(0);
     assert_eq!(run.stdout.lines().next(), Some("1"), "{} {}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("sha256") && !run.stdout.contains("example.org"), "{}", run.stdout);
 }

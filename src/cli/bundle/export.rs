@@ -10,7 +10,7 @@ use super::{interruptible, open, size};
 use crate::bundle::document::TemplateDocument;
 use crate::bundle::export::{self, Exported, Telling};
 use crate::bundle::gather::{self, Lacking, Plan, Wanted};
-use crate::bundle::output::Output;
+use crate::bundle::output::{Output, Shape};
 use crate::cli::Env;
 use crate::cli::args::{BundleExportArgs, TemplateArgs};
 use crate::cli::console::Console;
@@ -32,6 +32,8 @@ const RUNS: usize = 100;
 const SHOWN: usize = 20;
 
 pub(super) async fn run(args: &BundleExportArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
+    // What is wrong with the name is better told first.
+    Shape::of(&args.output)?;
     let part = args.max_part_size.as_deref().map(|text| size(text, "--max-part-size")).transpose()?;
     let mtime = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?.seconds().unwrap_or(0).into();
     let (wanted, secrets) = wanted(args, settings, env, console)?;
