@@ -1,5 +1,6 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
+mod apt_proxy;
 pub mod args;
 pub mod argv;
 mod ask;
@@ -23,12 +24,14 @@ mod mapped;
 mod mirrors;
 mod missing;
 mod new;
+mod pac;
 mod plan;
 mod proxy_check;
 mod proxy_config;
+mod proxy_login;
 mod ps;
 mod record;
-mod serve;
+pub mod serve;
 mod session;
 pub mod settings;
 mod signals;
@@ -44,7 +47,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, Ui};
+use args::{
+    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+};
 use argv::FlagTable;
 use console::Console;
 use session::StateDirs;
@@ -182,7 +187,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         }
         Command::Proxy(args) => match &args.command {
             Some(ProxyCommand::Check(args)) => runtime()?.block_on(proxy_check::run(args, &settings, env, console)),
-            None => runtime()?.block_on(serve::run(args, &settings, env, console)).map(done),
+            Some(ProxyCommand::Passwd(args)) => serve::passwd::run(args, console).map(done),
+            Some(ProxyCommand::Unit(args)) => serve::unit::run(args, &settings, console).map(done),
+            None => {
+                let reread = || self::settings(cli, call.inside.as_ref(), env);
+                runtime()?.block_on(serve::run(&args.serve, settings, &reread, env, console)).map(done)
+            }
         },
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, &settings, env, console)),
         Command::Mirrors(args) => runtime()?.block_on(mirrors::run(args, &settings, env, console)),
@@ -244,20 +254,24 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.extend(args.egress.map(|egress| ("egress", word(&egress))));
         }
-        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Proxy(args) => {
             let proxy = match &args.command {
                 Some(ProxyCommand::Check(check)) => &check.proxy,
-                None => &args.proxy,
+                _ => &args.serve.proxy,
             };
             proxy_flags(proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
         }
+        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));
             look_flags(&args.look, &mut flags);
         }
-        Command::Bundle(BundleCommand::Serve(args)) => proxy_flags(&args.serve.proxy, &mut flags)?,
+        Command::Bundle(BundleCommand::Serve(args)) => {
+            proxy_flags(&args.serve.proxy, &mut flags)?;
+            service_flags(&args.serve, &mut flags)?;
+        }
         Command::Doctor(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Mirrors(args) => {
             if let Some(MirrorsCommand::Check(args)) = &args.command {
@@ -299,6 +313,17 @@ fn proxy_flags(args: &ProxyArgs, flags: &mut Vec<(&'static str, String)>) -> Res
     }
     if !args.tunnel.is_empty() {
         flags.push(("tunnel", args.tunnel.join(",")));
+    }
+    Ok(())
+}
+
+fn service_flags(args: &ServeArgs, flags: &mut Vec<(&'static str, String)>) -> Result<()> {
+    for (name, list) in [("proxy.listen", &args.listen), ("proxy.clients", &args.client), ("proxy.admin", &args.admin)]
+    {
+        flags.extend((!list.is_empty()).then(|| (name, list.join(","))));
+    }
+    for (name, path) in [("proxy.users_file", &args.users_file), ("proxy.access_log", &args.access_log)] {
+        flags.extend(path.as_deref().map(|path| path_text(path).map(|text| (name, text))).transpose()?);
     }
     Ok(())
 }

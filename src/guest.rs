@@ -42,6 +42,8 @@ mod pty;
 mod raw;
 mod seccomp;
 
+pub(crate) use raw::inherited;
+
 /// The exit status as a shell reports it: 128 + signal for a process killed by one.
 pub(crate) fn exit_code(status: std::process::ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;

@@ -88,6 +88,17 @@ pub struct Refetch;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// What became of a cache since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How often it could not be read or written.
+    pub faults: u64,
+    /// Responses removed to make room.
+    pub evicted: u64,
+    /// Bytes of bodies removed to make room.
+    pub evicted_bytes: u64,
+}
+
 /// The cache. Cheap to clone.
 #[derive(Clone)]
 pub struct Cache {
@@ -116,6 +127,7 @@ struct Inner {
     tasks: TaskTracker,
     cancel: CancellationToken,
     warned: AtomicBool,
+    faults: AtomicU64,
 }
 
 impl Cache {
@@ -148,6 +160,7 @@ impl Cache {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
+            faults: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -176,6 +189,7 @@ impl Cache {
             inner: self.inner.clone(),
             known: self.inner.known(&key, &verdict).await,
             anew: self.inner.promises.take_suspect(&key.hash),
+            nature: None,
             borrowed: None,
             parts: Vec::new(),
             large: false,
@@ -252,6 +266,13 @@ impl Cache {
         if let Some(shelf) = &self.inner.shelf {
             shelf.room().set(|keep| *keep = limits);
         }
+    }
+
+    /// What became of it since it was opened.
+    pub fn figures(&self) -> Figures {
+        let faults = self.inner.faults.load(Ordering::Relaxed);
+        let (evicted, evicted_bytes) = self.inner.shelf.as_ref().map_or((0, 0), |shelf| shelf.room().made());
+        Figures { faults, evicted, evicted_bytes }
     }
 
     /// The store behind it, where there is one.
@@ -423,6 +444,7 @@ impl Inner {
 
     /// Warns that the cache does not work as it should: once, however many requests it hits.
     fn warn(&self, error: &dyn Display) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
         if self.warned.swap(true, Ordering::Relaxed) {
             tracing::debug!(%error, "the cache failed again");
         } else {

@@ -122,18 +122,24 @@ impl Store {
         Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
-    /// Sums over the cache.
-    pub fn stats(&self) -> Result<Stats, StoreError> {
-        let index = self.read_index();
+    /// Sums over the cache without those of its classes, which the index keeps at hand.
+    pub fn totals(&self) -> Result<Stats, StoreError> {
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
-        let mut stats = index.query_row("SELECT entries, blobs, bytes FROM total", [], |row| {
+        Ok(self.read_index().query_row("SELECT entries, blobs, bytes FROM total", [], |row| {
             Ok(Stats {
                 entries: unsigned(row.get(0)?),
                 blobs: unsigned(row.get(1)?),
                 bytes: unsigned(row.get(2)?),
                 ..Stats::default()
             })
-        })?;
+        })?)
+    }
+
+    /// Sums over the cache.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+        let mut stats = self.totals()?;
+        let index = self.read_index();
         let mut statement = index.prepare(
             "SELECT count(*), coalesce(sum(blob.size), 0), coalesce(sum(entry.uses), 0) \
              FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.class = ?1",

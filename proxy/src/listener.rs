@@ -93,6 +93,10 @@ impl Stream {
     }
 }
 
+/// How long connections of a network's clients go on once nothing more is accepted: one that was accepted a moment ago
+/// has its first request on the way.
+const LINGER: Duration = Duration::from_millis(300);
+
 /// What a listener has for each connection.
 pub(crate) struct Listener {
     pub(crate) role: Role,
@@ -102,8 +106,19 @@ pub(crate) struct Listener {
     pub(crate) stop: CancellationToken,
 }
 
-/// Accepts until `stop`.
+/// Accepts until `stop`; connections are then told to finish.
 pub(crate) async fn run(socket: Socket, listener: Listener) {
+    if listener.gate.is_none() {
+        return accept(socket, &listener, &listener.stop).await;
+    }
+    let finish = CancellationToken::new();
+    let _whatever_happens = finish.clone().drop_guard();
+    accept(socket, &listener, &finish).await;
+    tokio::time::sleep(LINGER).await;
+}
+
+/// Accepts until `stop`. `finish` tells connections to end.
+async fn accept(socket: Socket, listener: &Listener, finish: &CancellationToken) {
     // A gate counts by itself, and says so to those who are too many.
     let permits = Arc::new(Semaphore::new(if listener.gate.is_some() { Semaphore::MAX_PERMITS } else { CONNECTIONS }));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
@@ -120,7 +135,7 @@ pub(crate) async fn run(socket: Socket, listener: Listener) {
         match accepted {
             Ok((stream, permit)) => {
                 pause = SHORTEST_PAUSE;
-                listener.take(stream, permit, &refusals);
+                listener.take(stream, permit, &refusals, finish);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -136,7 +151,13 @@ pub(crate) async fn run(socket: Socket, listener: Listener) {
 
 impl Listener {
     /// Serves a connection by a task of its own, if it may come in.
-    fn take(&self, stream: Stream, permit: Option<OwnedSemaphorePermit>, refusals: &Arc<Semaphore>) {
+    fn take(
+        &self,
+        stream: Stream,
+        permit: Option<OwnedSemaphorePermit>,
+        refusals: &Arc<Semaphore>,
+        finish: &CancellationToken,
+    ) {
         let address = self.gate.as_ref().and_then(|_| stream.peer());
         let (place, label) = match self.gate.as_ref().map(|gate| gate.arrive(address)) {
             None => (None, None),
@@ -165,7 +186,7 @@ impl Listener {
             gate: self.gate.clone(),
             client,
             scope: Scope::Proxy,
-            stop: self.stop.clone(),
+            stop: finish.clone(),
         };
         let role = self.role;
         session.shared.tasks.clone().spawn(async move {

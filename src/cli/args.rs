@@ -19,11 +19,12 @@ mod new;
 mod plan;
 mod proxy;
 mod ps;
+mod serve;
 mod shipped;
 
 use examples::{
     BUILD_EXAMPLES, CACHE_EXAMPLES, CLEANUP_EXAMPLES, COMPLETION_EXAMPLES, CONFIG_EXAMPLES, DOCTOR_EXAMPLES,
-    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, PROXY_EXAMPLES, VALIDATE_EXAMPLES,
+    EXEC_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
 pub use bundle::{
@@ -38,8 +39,9 @@ pub use look::{LookArgs, UiArgs};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
 pub use plan::PlanArgs;
-pub use proxy::{ProxyCheckArgs, ProxyCommand};
+pub use proxy::{ProxyCheckArgs, ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
+pub use serve::{ProxyServerArgs, ServeArgs};
 pub use shipped::{CompletionArgs, ManArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -214,8 +216,8 @@ pub enum Command {
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
     /// Serve the proxy to other tools
-    #[command(after_help = PROXY_EXAMPLES)]
-    Proxy(ServeArgs),
+    #[command(after_help = serve::EXAMPLES)]
+    Proxy(ProxyServerArgs),
     /// Look at the cache, check it, and make room
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
@@ -273,10 +275,6 @@ pub struct TemplateArgs {
     /// Concerns Packer's plugins, of which Larder has none.
     #[arg(long, hide = true)]
     pub ignore_prerelease_plugins: bool,
-}
-
-fn socket_address(text: &str) -> Result<std::net::SocketAddr, String> {
-    text.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:3142 or [::1]:3142".to_owned())
 }
 
 fn whole_number(text: &str) -> Result<usize, String> {
@@ -367,25 +365,6 @@ pub struct ExecArgs {
     /// Hold the command to the proxy: enforced fails where it cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
-    #[command(flatten)]
-    pub proxy: ProxyArgs,
-}
-
-/// `larder proxy`
-#[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct ServeArgs {
-    #[command(subcommand)]
-    pub command: Option<ProxyCommand>,
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3142", value_parser = socket_address)]
-    pub listen: std::net::SocketAddr,
-    /// Write one JSON object a line for each request
-    #[arg(long)]
-    pub json: bool,
-    /// Write nothing for requests
-    #[arg(long, short, conflicts_with = "json")]
-    pub quiet: bool,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

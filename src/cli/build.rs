@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::stats::Totals;
+use larder_proxy::upstream::auth::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
@@ -220,7 +221,9 @@ async fn run_builds(
         misses: Misses::default(),
     });
     let what = format!("build {}", args.template.template.display());
-    let session = Session::open(settings, env, &what, flows.clone()).await?;
+    let redactor = events.redactor().clone();
+    let secrets = Secrets::new(move |secret| redactor.register(secret));
+    let session = Session::telling(settings, env, &what, flows.clone(), secrets).await?;
     if let Some(pid) = outside.pid {
         session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
     }

@@ -217,5 +217,6 @@ async fn serve(args: &BundleServeArgs, settings: &Settings, env: &Env, console: 
     settings.cache_max_size.value = None;
     settings.cache_max_age.value = None;
     settings.cache_min_free.value = None;
-    serve::run(&args.serve, &settings, env, console).await
+    let same = settings.clone();
+    serve::run(&args.serve, settings, &|| Ok(same.clone()), env, console).await
 }

@@ -1,79 +1,342 @@
-//! `larder proxy`: the proxy as a server for other tools.
+//! `larder proxy`: the proxy as a server for other tools, on a desk or for a fleet.
 
-use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+mod address;
+mod admin;
+pub mod catalogue;
+mod exposition;
+mod health;
+mod log;
+mod metrics;
+mod notify;
+pub(super) mod passwd;
+mod rules;
+mod signals;
+pub(super) mod unit;
+mod usage;
 
-use larder_proxy::flow::{Flow, FlowSink};
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use larder_proxy::ListenerHandle;
+use larder_proxy::admission::Gate;
+use larder_proxy::flow::Flow;
 use larder_proxy::identity::Client;
-use larder_proxy::listener::Role;
 use larder_proxy::mirror::Mirror;
-use sha2::{Digest as _, Sha256};
+use larder_proxy::proxy::Proxy;
 
+use self::address::{Address, Inherited, Socket};
+use self::log::{Form, Log};
+use self::metrics::Meter;
+use self::notify::Notify;
+use self::rules::{AdminRules, Rules};
+use self::signals::{Event, Events};
 use super::Env;
 use super::args::ServeArgs;
 use super::console::Console;
 use super::session::Session;
 use super::settings::Settings;
-use super::signals::Signals;
-use crate::error::{Context as _, Error, Result};
-use crate::event::flow_record::FlowRecord;
+use crate::error::{Context as _, Result, chain};
 use crate::guest::network::raise_loopback;
-use crate::output::text::{bytes, printable};
+use crate::output::text::printable;
 
-/// Flows that may wait to be written.
-const WAITING: usize = 16 * 1024;
-/// Names of the files that clients are pointed to.
-const CA: &str = "ca.pem";
-const BUNDLE: &str = "ca-bundle.pem";
+/// What is known of a service at work.
+struct Service {
+    proxy: Proxy,
+    gate: Arc<Gate>,
+    meter: Arc<Meter>,
+    admin: Mutex<Arc<AdminRules>>,
+    access_log: Option<Arc<log::State>>,
+    cache_dir: PathBuf,
+    max_bytes: AtomicU64,
+    users: AtomicU64,
+    cache_tried: Mutex<Option<(Instant, Option<String>)>>,
+    reloads: Mutex<Reloads>,
+    stopping: AtomicBool,
+    started: SystemTime,
+}
 
-/// Serves until it is interrupted.
-pub(super) async fn run(args: &ServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
-    if !args.listen.ip().is_loopback() {
-        return Err(Error::new(format!(
-            "{} can be reached from other machines, and there is no access control yet",
-            args.listen
-        ))
-        .hint("listen on 127.0.0.1 or ::1"));
+/// What came of reading the settings anew.
+#[derive(Clone, Debug, Default)]
+struct Reloads {
+    taken: u64,
+    refused: u64,
+    /// Why the last were refused.
+    why: Option<String>,
+}
+
+impl Service {
+    fn reloads(&self) -> Reloads {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    let lines = if args.quiet { None } else { Some(Lines::spawn(args.json)?) };
-    let sink: Arc<dyn FlowSink> = match &lines {
-        Some(lines) => Arc::new(lines.sink()),
-        None => Arc::new(|_| {}),
-    };
+
+    fn admin_rules(&self) -> Arc<AdminRules> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a client may ask for metrics and health.
+    fn may_ask(&self, address: std::net::IpAddr) -> bool {
+        let rules = self.admin_rules();
+        if rules.clients.is_empty() {
+            address.is_loopback()
+        } else {
+            rules.clients.iter().any(|range| range.contains(&address))
+        }
+    }
+
+    /// Puts rules in force.
+    fn note(&self, rules: Rules, settings: &Settings) {
+        self.users.store(rules.admission.users.as_ref().map_or(0, |users| users.count() as u64), Ordering::Relaxed);
+        self.max_bytes.store(settings.cache_max_size.value.unwrap_or(0), Ordering::Relaxed);
+        self.gate.set(rules.admission);
+        *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules.admin);
+    }
+}
+
+/// The sockets of a service, and where they are.
+struct Sockets {
+    clients: Vec<Socket>,
+    client_addresses: Vec<Address>,
+    admin: Vec<Socket>,
+    admin_addresses: Vec<Address>,
+}
+
+impl Sockets {
+    /// Those handed over, else those of the settings. Nothing is bound before the rules allow it.
+    fn open(settings: &Settings, env: &Env, rules: &Rules) -> Result<Self> {
+        let inherited = Inherited::take(env)?;
+        let wanted = |name, list, inherited: &[Socket]| {
+            if inherited.is_empty() {
+                rules::addresses(name, list)
+            } else {
+                inherited.iter().map(Socket::address).collect()
+            }
+        };
+        let listen = wanted("proxy.listen", &settings.service.listen, &inherited.clients)?;
+        let admin = wanted("proxy.admin", &settings.service.admin, &inherited.admin)?;
+        rules.check(&listen, &admin)?;
+        let bind = |inherited: Vec<Socket>, wanted: &[Address]| {
+            if inherited.is_empty() { wanted.iter().map(Socket::bind).collect::<Result<_>>() } else { Ok(inherited) }
+        };
+        let (clients, admin) = (bind(inherited.clients, &listen)?, bind(inherited.admin, &admin)?);
+        // Port 0 is known only now.
+        let client_addresses = clients.iter().map(Socket::address).collect::<Result<_>>()?;
+        let admin_addresses = admin.iter().map(Socket::address).collect::<Result<_>>()?;
+        Ok(Self { clients, client_addresses, admin, admin_addresses })
+    }
+}
+
+/// What takes each flow.
+struct Outputs {
+    lines: Option<Log>,
+    access_log: Option<Log>,
+    meter: Arc<Meter>,
+}
+
+impl Outputs {
+    fn open(args: &ServeArgs, settings: &Settings) -> Result<Self> {
+        let form = if args.json { Form::Json } else { Form::Plain };
+        // A service's standard output is the journal, which need not have what the access log has.
+        let lines = if args.quiet { None } else { Some(Log::standard(form)?) };
+        let access_log = settings.service.access_log.value.as_deref().map(Log::file).transpose()?;
+        Ok(Self { lines, access_log, meter: Arc::default() })
+    }
+
+    fn sink(&self) -> impl Fn(Flow) + Send + Sync + 'static {
+        let sinks: Vec<_> = self.lines.iter().chain(&self.access_log).map(Log::sink).collect();
+        let meter = self.meter.clone();
+        move |flow| {
+            meter.add(&flow);
+            for sink in &sinks {
+                sink(&flow);
+            }
+        }
+    }
+
+    fn finish(self, console: &Console) {
+        if let Some(lines) = self.lines {
+            lines.finish();
+        }
+        let lost = self.access_log.map_or(0, Log::finish);
+        if lost > 0 {
+            console.warning(&format!(
+                "{lost} lines of the access log are missing: it could not be written fast enough, or at all"
+            ));
+        }
+    }
+}
+
+/// Serves until it is told to stop. `reread` reads the settings anew.
+pub(super) async fn run(
+    args: &ServeArgs,
+    settings: Settings,
+    reread: &dyn Fn() -> Result<Settings>,
+    env: &Env,
+    console: &Console,
+) -> Result<()> {
+    let notify = Notify::of(env);
+    let rules = Rules::of(&settings, env)?;
     raise_loopback();
-    let listener = TcpListener::bind(args.listen).context(|| format!("cannot listen on {}", args.listen))?;
-    let address = listener.local_addr().context(|| "cannot tell the address listened on".to_owned())?;
-    let session = Session::open(settings, env, &format!("proxy {address}"), sink).await?;
+    let sockets = Sockets::open(&settings, env, &rules)?;
+    raise_descriptors();
+    let outputs = Outputs::open(args, &settings)?;
+    let shown: Vec<String> = sockets.client_addresses.iter().map(Address::to_string).collect();
+    let what = format!("proxy {}", shown.join(", "));
+    let session = Session::with(rules.config.clone(), &settings, env, &what, Arc::new(outputs.sink())).await?;
+    let service = Arc::new(Service {
+        proxy: session.proxy.clone(),
+        gate: Gate::new(rules.admission.clone()),
+        meter: outputs.meter.clone(),
+        admin: Mutex::default(),
+        access_log: outputs.access_log.as_ref().map(Log::state),
+        cache_dir: settings.cache_dir.value.clone(),
+        max_bytes: AtomicU64::default(),
+        users: AtomicU64::default(),
+        cache_tried: Mutex::default(),
+        reloads: Mutex::default(),
+        stopping: AtomicBool::new(false),
+        started: SystemTime::now(),
+    });
+    let log_in = rules.admission.users.is_some();
+    service.note(rules, &settings);
+    let mut events = Events::listen(io::stderr().is_terminal())?;
     // No run begins here: it would not end, and within a run an index is asked for once.
-    let served = session
-        .proxy
-        .listen(listener, Role::Proxy, Client::host("proxy"))
-        .context(|| format!("the proxy cannot serve {address}"))?;
-    let directory = certificates(&session, settings)?;
-    let mut signals = Signals::listen()?;
-    for line in usage(address, &directory) {
+    let listeners = listen(sockets.clients, &service)?;
+    for socket in sockets.admin {
+        admin::serve(socket, &service)?;
+    }
+    let directory = usage::certificates(&session, &settings)?;
+    for line in usage::lines(&sockets.client_addresses, &sockets.admin_addresses, &directory, log_in) {
         console.note(&line);
     }
-    signals.next().await;
-    console.note("Letting what is under way finish; Ctrl-C again leaves at once.");
-    drop(served);
+    notify.ready(&format!("Listening on {}", shown.join(", ")));
+    let places = (sockets.client_addresses, sockets.admin_addresses);
+    let serving = serve(&service, &mut events, &notify, console, || reload(&service, &places, reread, env));
     tokio::select! {
-        () = session.proxy.shutdown(Duration::from_mins(1)) => {}
-        _ = signals.next() => {}
+        () = serving => {}
+        () = notify.keep_alive() => {}
     }
-    for line in session.proxy.mirrors().iter().flat_map(learnt) {
+    stop(&service, listeners, &settings, &notify, &mut events, console).await;
+    session.finish()?;
+    outputs.finish(console);
+    Ok(())
+}
+
+fn listen(sockets: Vec<Socket>, service: &Service) -> Result<Vec<(ListenerHandle, Option<address::Bound>)>> {
+    let one = |socket| {
+        let client = Client::host("proxy");
+        match socket {
+            Socket::Tcp(listener) => {
+                service.proxy.listen_gated(listener, client, &service.gate).map(|handle| (handle, None))
+            }
+            Socket::Unix(listener, bound) => {
+                service.proxy.listen_unix(listener, client, &service.gate).map(|handle| (handle, Some(bound)))
+            }
+        }
+    };
+    sockets.into_iter().map(one).collect::<Result<_, _>>().context(|| "the proxy cannot listen".to_owned())
+}
+
+/// Heeds signals until one says to stop.
+async fn serve(
+    service: &Service,
+    events: &mut Events,
+    notify: &Notify,
+    console: &Console,
+    reload: impl Fn() -> Result<Vec<String>>,
+) {
+    loop {
+        match events.next().await {
+            Event::Stop => return,
+            Event::Reopen => reopen(service),
+            Event::Reload => {
+                notify.reloading();
+                reopen(service);
+                let result = reload();
+                let mut reloads = service.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    Ok(notes) => {
+                        reloads.taken += 1;
+                        reloads.why = None;
+                        console.note("The settings were read anew, and are in force.");
+                        notes.iter().for_each(|note| console.note(note));
+                        notify.ready("Serving with the settings read last");
+                    }
+                    Err(error) => {
+                        reloads.refused += 1;
+                        reloads.why = Some(chain(&error));
+                        console.warning("the settings cannot be used; those from before stay in force");
+                        console.error(&error);
+                        notify.ready("Serving with settings from before: those read last cannot be used");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn reopen(service: &Service) {
+    if let Some(log) = &service.access_log {
+        log.reopen();
+    }
+}
+
+/// Reads the settings anew, and puts them in force if all of them can be used. Says what of them needs a new start.
+fn reload(
+    service: &Service,
+    (clients, admin): &(Vec<Address>, Vec<Address>),
+    reread: &dyn Fn() -> Result<Settings>,
+    env: &Env,
+) -> Result<Vec<String>> {
+    let settings = reread()?;
+    let rules = Rules::of(&settings, env)?;
+    rules.check(clients, admin)?;
+    let mut notes = settings.warnings.clone();
+    for (name, wanted, now) in
+        [("proxy.listen", &settings.service.listen, clients), ("proxy.admin", &settings.service.admin, admin)]
+    {
+        let wanted = rules::addresses(name, wanted)?;
+        let differs =
+            wanted.len() != now.len() || wanted.iter().zip(now).any(|(wanted, now)| !wanted.is_served_by(now));
+        if differs {
+            notes.push(format!("{name} is another now; that needs a new start."));
+        }
+    }
+    if settings.cache_dir.value != service.cache_dir {
+        notes.push("cache_dir is another now; that needs a new start.".to_owned());
+    }
+    service.proxy.reload(rules.config.clone()).context(|| "the proxy cannot use the settings".to_owned())?;
+    service.note(rules, &settings);
+    Ok(notes)
+}
+
+async fn stop(
+    service: &Service,
+    listeners: Vec<(ListenerHandle, Option<address::Bound>)>,
+    settings: &Settings,
+    notify: &Notify,
+    events: &mut Events,
+    console: &Console,
+) {
+    let limit = settings.service.drain.value;
+    service.stopping.store(true, Ordering::Relaxed);
+    notify.stopping(limit);
+    console.note("Letting what is under way finish; Ctrl-C again leaves at once.");
+    drop(listeners);
+    let ended = async {
+        service.proxy.shutdown(limit).await;
+    };
+    tokio::select! {
+        () = ended => {}
+        () = events.stop() => {}
+        // An old process is as alive as one that serves.
+        () = notify.keep_alive() => {}
+    }
+    for line in service.proxy.mirrors().iter().flat_map(learnt) {
         console.note(&line);
     }
-    session.finish()?;
-    if let Some(lines) = lines {
-        lines.finish();
-    }
-    Ok(())
 }
 
 /// What was learnt of the mirrors of a name, where they were asked.
@@ -87,90 +350,12 @@ fn learnt(mirror: &Mirror) -> Vec<String> {
     asked.collect()
 }
 
-/// Writes a line for each flow, from a thread of its own: neither a slow reader nor a stopped one holds up a request.
-struct Lines {
-    sender: SyncSender<Option<Flow>>,
-    thread: JoinHandle<()>,
-}
-
-impl Lines {
-    fn spawn(json: bool) -> Result<Self> {
-        let (sender, flows) = sync_channel::<Option<Flow>>(WAITING);
-        let write = move || {
-            let mut out = io::BufWriter::new(io::stdout());
-            while let Ok(Some(flow)) = flows.recv() {
-                // Best effort: a reader that has gone does not stop the proxy.
-                let _ = writeln!(out, "{}", line(&flow, json));
-                for next in flows.try_iter().take(WAITING) {
-                    let Some(flow) = next else { return };
-                    let _ = writeln!(out, "{}", line(&flow, json));
-                }
-                let _ = out.flush();
-            }
-        };
-        let thread = std::thread::Builder::new().name("flows".to_owned()).spawn(write);
-        Ok(Self { sender, thread: thread.context(|| "cannot start the thread for output".to_owned())? })
+/// Allows as many descriptors as may be had: a connection takes two and more, and shells give 1024.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
     }
-
-    fn sink(&self) -> impl Fn(Flow) + Send + Sync + 'static {
-        let sender = self.sender.clone();
-        move |flow| {
-            // Full: the reader is too slow, and this line is left out.
-            let _ = sender.try_send(Some(flow));
-        }
-    }
-
-    /// Waits until all is written, unless nobody reads.
-    fn finish(self) {
-        if self.sender.try_send(None).is_ok() {
-            let _ = self.thread.join();
-        }
-    }
-}
-
-/// Writes the CA's certificate, and the host's with it, where clients of every user can read them. The name stays
-/// the same as long as the CA does, so that shells may be set up for it.
-fn certificates(session: &Session, settings: &Settings) -> Result<PathBuf> {
-    let digest = hex::encode(Sha256::digest(session.proxy.ca_certificate_der()));
-    let directory = settings.state_dir.value.join("proxy").join(&digest[..16]);
-    std::fs::create_dir_all(&directory).context(|| format!("cannot make {}", directory.display()))?;
-    let ca = session.proxy.ca_certificate_pem();
-    let mut bundle = session.host_bundle.to_vec();
-    bundle.push(b'\n');
-    bundle.extend_from_slice(ca.as_bytes());
-    for (name, content) in [(CA, ca.as_bytes()), (BUNDLE, &bundle)] {
-        let path = directory.join(name);
-        std::fs::write(&path, content).context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(directory)
-}
-
-/// What a user needs to know; the first line is for programs too.
-fn usage(address: SocketAddr, directory: &Path) -> [String; 5] {
-    let quoted = |name: &str| format!("'{}'", directory.join(name).display().to_string().replace('\'', "'\\''"));
-    [
-        format!("Listening on http://{address}"),
-        "HTTPS is looked into, so clients need Larder's CA. For curl, pip, npm, git, cargo and others:".to_owned(),
-        format!("  export http_proxy=http://{address} https_proxy=http://{address}"),
-        format!(
-            "  CA={}; export SSL_CERT_FILE=$CA CURL_CA_BUNDLE=$CA PIP_CERT=$CA REQUESTS_CA_BUNDLE=$CA",
-            quoted(BUNDLE)
-        ),
-        format!("  export GIT_SSL_CAINFO=$CA CARGO_HTTP_CAINFO=$CA NODE_EXTRA_CA_CERTS={}", quoted(CA)),
-    ]
-}
-
-fn line(flow: &Flow, json: bool) -> String {
-    if json {
-        return serde_json::to_string(&FlowRecord::from(flow)).unwrap_or_default();
-    }
-    format!(
-        "{:<11} {} {} {} {} ({})",
-        flow.outcome,
-        flow.status,
-        flow.method,
-        printable(&flow.url),
-        bytes(flow.bytes_sent),
-        printable(&flow.why)
-    )
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use larder_proxy::config::Config;
 use larder_proxy::error::ProxyError;
 use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
 use larder_proxy::origin::BoxFuture;
 use larder_proxy::proxy::Proxy;
+use larder_proxy::upstream::auth::Secrets;
 use uuid::Uuid;
 
 use super::Env;
@@ -73,9 +75,31 @@ pub(super) struct Session {
 impl Session {
     /// Starts the proxy and the record. `what` is shown by `larder ps`.
     pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
-        let clamp = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?;
+        Self::telling(settings, env, what, sink, Secrets::default()).await
+    }
+
+    /// The same; `secrets` is told the passwords that are read for proxies.
+    pub(super) async fn telling(
+        settings: &Settings,
+        env: &Env,
+        what: &str,
+        sink: Arc<dyn FlowSink>,
+        secrets: Secrets,
+    ) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-        let config = proxy_config::config(settings, env, &project)?;
+        let config = Config { secrets, ..proxy_config::config(settings, env, &project)? };
+        Self::with(config, settings, env, what, sink).await
+    }
+
+    /// The same with a configuration of the proxy's that is made already.
+    pub(super) async fn with(
+        config: Config,
+        settings: &Settings,
+        env: &Env,
+        what: &str,
+        sink: Arc<dyn FlowSink>,
+    ) -> Result<Self> {
+        let clamp = Clamp::parse(env.get(clamp::VARIABLE).map(String::as_str))?;
         let proxy = Proxy::start(config, sink).await.map_err(|error| {
             let hint = if let ProxyError::Cache { source, .. } = &error { source.hint() } else { "" };
             let shown = Error::new("the proxy cannot start").caused_by(error);

@@ -82,7 +82,7 @@ pub(super) fn close_strays() -> io::Result<()> {
 }
 
 /// Takes a descriptor that was inherited under a number, and keeps it from being inherited further.
-pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
+pub(crate) fn inherited(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: nothing is done with it but to ask for its flags, which fails if there is no such descriptor.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
     if number < 3 || flags == -1 {

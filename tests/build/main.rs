@@ -15,6 +15,7 @@ mod cancel;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod containment;
+mod corporate;
 mod egress;
 mod exec;
 mod faults;

@@ -16,6 +16,11 @@ const MARK: &str = "http://mark.example.org/mark";
 
 /// A proxy for which `*.example.org` is the repository, and nothing else is near.
 pub(crate) fn private(repository: &Repository) -> Server {
+    private_with(repository, Larder::new(), &[])
+}
+
+/// The same with more options.
+pub(crate) fn private_with(repository: &Repository, larder: Larder, more: &[&str]) -> Server {
     let mirrors = [
         format!("deb.example.org={}/", repository.http()),
         format!("secure.example.org={}/", repository.https()),
@@ -25,7 +30,8 @@ pub(crate) fn private(repository: &Repository) -> Server {
     let ca = repository.ca().to_str().unwrap();
     let mut args = vec!["--ca-file", "/etc/ssl/certs/ca-certificates.crt", "--ca-file", ca];
     args.extend(mirrors.iter().flat_map(|mirror| ["--mirror", mirror]));
-    Server::with(Larder::new(), &args, |command| {
+    args.extend(more);
+    Server::with(larder, &args, |command| {
         command.env("NO_PROXY", "*");
     })
 }

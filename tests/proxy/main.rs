@@ -16,9 +16,14 @@ mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
 mod managers;
+mod pac;
 mod package_cases;
+mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
+mod routes;
 mod server;
+mod service;
+mod unit;
 mod upstream_proxy;

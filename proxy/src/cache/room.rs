@@ -38,11 +38,18 @@ pub(super) struct Room {
     unlooked: AtomicU64,
     aged: Mutex<Option<Instant>>,
     making: Mutex<()>,
+    /// Responses removed so far, and bytes of bodies.
+    removed: (AtomicU64, AtomicU64),
 }
 
 impl Room {
     pub(super) fn set(&self, change: impl FnOnce(&mut Keep)) {
         change(&mut self.keep.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Responses and bytes removed so far.
+    pub(super) fn made(&self) -> (u64, u64) {
+        (self.removed.0.load(Ordering::Relaxed), self.removed.1.load(Ordering::Relaxed))
     }
 
     pub(super) fn keep(&self) -> Keep {
@@ -93,6 +100,8 @@ impl Shared {
             Ok(removed) if removed.entries == 0 => {}
             Ok(removed) => {
                 self.forget_all();
+                room.removed.0.fetch_add(removed.entries, Ordering::Relaxed);
+                room.removed.1.fetch_add(removed.bytes, Ordering::Relaxed);
                 tracing::info!(entries = removed.entries, bytes = removed.bytes, "made room in the cache");
             }
             Err(error) => tracing::warn!(%error, "no room could be made in the cache"),

@@ -17,10 +17,6 @@ Examples:
   larder exec pip download requests
   larder exec -- packer build -only=qemu template.json";
 
-pub(super) const PROXY_EXAMPLES: &str = "\
-Example:
-  larder proxy --listen 127.0.0.1:0 --json";
-
 pub(super) const VALIDATE_EXAMPLES: &str = "\
 Examples:
   larder validate image.pkr.hcl

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use larder_proxy::upstream::host_tls::HostTls;
+use larder_proxy::upstream::route::routes;
+
 use super::mirrors::{self, Mirrors};
+use super::proxy_login::{self, ProxyLoginSetting};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
+use super::upstream::UpstreamRule;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
 
@@ -45,8 +50,23 @@ pub enum Kind {
     Paths,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
+    /// Logins of proxies; as text `host:port=user:VARIABLE`, separated by commas.
+    ProxyLogins,
     /// Texts by name; as text `name=value`, separated by commas.
     Map,
+    /// Ways by proxies: a text, in a file also a list of texts.
+    Ways,
+    /// Rules on which way to take; in a file only.
+    Rules,
+    /// TLS with single hosts; in a file only.
+    Tls,
+}
+
+impl Kind {
+    /// Whether neither a variable nor an option can hold it.
+    pub fn is_in_files_only(self) -> bool {
+        matches!(self, Self::Rules | Self::Tls)
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -58,7 +78,12 @@ pub static KEYS: &[Key] = &[
     key("cache_dir", Kind::Path, false, "Directory of the cache"),
     key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
-    key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key(
+        "upstream_proxy",
+        Kind::Ways,
+        false,
+        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies); `apt` for the one that the host's apt is set to use",
+    ),
     key(
         "upstream_pac",
         Kind::PathOrUrl(&["wpad"]),
@@ -72,6 +97,8 @@ pub static KEYS: &[Key] = &[
         "What happens when that script gives no route: requests fail with the reason, or go without a proxy",
     ),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
+    key("upstream", Kind::Rules, false, "Which way leads to which host, port and path; before `upstream_proxy`"),
+    key("upstream_tls", Kind::Tls, false, "Client certificates and pinned keys for single hosts"),
     key(
         "anonymize",
         Kind::Switch,
@@ -79,6 +106,12 @@ pub static KEYS: &[Key] = &[
         "Whether requests upstream tell nothing of who asks: no Via, Forwarded, X-Forwarded-For, Referer or cookies, and no name is resolved here that a proxy upstream can resolve",
     ),
     key("anonymize_user_agent", Kind::Text, false, "With `anonymize`: the User-Agent that every request has"),
+    key(
+        "proxy_login",
+        Kind::ProxyLogins,
+        false,
+        "Who Larder is to an upstream proxy, where the password is, and which schemes may be used",
+    ),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
     key(
@@ -144,6 +177,65 @@ pub static KEYS: &[Key] = &[
     ),
     key("cache.min_free", Kind::Size, false, "Least bytes the cache is to leave free on its disk"),
     key(
+        "proxy.listen",
+        Kind::List,
+        false,
+        "Addresses that `larder proxy` listens on, as in `10.0.0.5:3142`, `[::]:3142` or `unix:/run/larder/proxy.sock`; by default `127.0.0.1:3142`; also `--listen`",
+    ),
+    key(
+        "proxy.clients",
+        Kind::List,
+        false,
+        "Networks that may use `larder proxy`, as in `10.20.0.0/16`, or `ci=10.20.0.0/16` with the name its clients have in the log",
+    ),
+    key(
+        "proxy.users_file",
+        Kind::Path,
+        false,
+        "File of users and bcrypt hashes (`larder proxy passwd`, `htpasswd -B`) who may use `larder proxy`; with it clients have to log in",
+    ),
+    key(
+        "proxy.satisfy",
+        Kind::Word(&["all", "any"]),
+        false,
+        "Whether a client must be in `proxy.clients` and log in (`all`, the default), or either is enough (`any`)",
+    ),
+    key("proxy.allow", Kind::List, false, "Patterns of the only hosts that clients of `larder proxy` may ask for"),
+    key("proxy.deny", Kind::List, false, "Patterns of hosts that clients of `larder proxy` may not ask for"),
+    key("proxy.connect_ports", Kind::List, false, "Ports that CONNECT may name; by default `80` and `443`"),
+    key("proxy.connections", Kind::Count, false, "Most connections of all clients at a time; by default 4096"),
+    key(
+        "proxy.connections_per_client",
+        Kind::Count,
+        false,
+        "Most connections of one client (address, or IPv6 network of 64 bits) at a time; by default 512",
+    ),
+    key(
+        "proxy.admin",
+        Kind::List,
+        false,
+        "Addresses for `/metrics` and `/healthz` of `larder proxy`, as in `127.0.0.1:9142`; by default none; also `--admin`",
+    ),
+    key("proxy.admin_clients", Kind::List, false, "Networks that may ask there, where it is not the loopback alone"),
+    key(
+        "proxy.admin_hosts",
+        Kind::List,
+        false,
+        "Host names by which it may be asked, beside addresses and `localhost`",
+    ),
+    key(
+        "proxy.access_log",
+        Kind::Path,
+        false,
+        "File that `larder proxy` appends a JSON object a request to; also `--access-log`",
+    ),
+    key(
+        "proxy.drain",
+        Kind::Duration,
+        false,
+        "How long `larder proxy` lets requests finish when it is told to stop; by default `1m`",
+    ),
+    key(
         "cache.whole_for_range",
         Kind::Size,
         false,
@@ -159,7 +251,10 @@ pub(super) enum Value {
     Number(u64),
     List(Vec<String>),
     Mirrors(Mirrors),
+    ProxyLogins(Vec<ProxyLoginSetting>),
     Map(BTreeMap<String, String>),
+    Rules(Vec<UpstreamRule>),
+    Tls(Vec<HostTls>),
 }
 
 impl Value {
@@ -191,6 +286,27 @@ impl Value {
         }
     }
 
+    pub(super) fn into_proxy_logins(self) -> Vec<ProxyLoginSetting> {
+        match self {
+            Self::ProxyLogins(logins) => logins,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_rules(self) -> Vec<UpstreamRule> {
+        match self {
+            Self::Rules(rules) => rules,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_tls(self) -> Vec<HostTls> {
+        match self {
+            Self::Tls(all) => all,
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn into_mirrors(self) -> Mirrors {
         match self {
             Self::Mirrors(mirrors) => mirrors,
@@ -212,7 +328,7 @@ impl Key {
 
     /// The flag that sets it, without dashes: `cache-max-size`.
     pub fn flag(&self) -> String {
-        self.name.replace(['.', '_'], "-")
+        self.name.trim_start_matches("proxy.").replace(['.', '_'], "-")
     }
 
     /// Reads a value from a variable or flag. The error says why it is none.
@@ -220,6 +336,11 @@ impl Key {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
             Kind::Text | Kind::Path | Kind::PathOrUrl(_) => Ok(Value::Text(text.to_owned())),
+            Kind::Ways if text.is_empty() => Ok(Value::Text(String::new())),
+            Kind::Ways => {
+                routes(text, self.name).map_err(|error| error.to_string()).map(|_| Value::Text(text.to_owned()))
+            }
+            Kind::Rules | Kind::Tls => Err(format!("it is written in a settings file, as `[[{}]]`", self.name)),
             Kind::Word(words) => word(text, words),
             Kind::Switch => word(text, SWITCH),
             Kind::Count => {
@@ -237,6 +358,7 @@ impl Key {
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::Map),
+            Kind::ProxyLogins => proxy_login::of_text(text).map(Value::ProxyLogins),
             Kind::Mirrors => {
                 let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                 mirrors::of_pairs(pairs).map(Value::Mirrors)
