@@ -31,7 +31,11 @@ pub static EXIT_CODES: &[ExitCode] = &[
         "`diff`",
         "the images could not be compared: one is absent, damaged or of another form; or the options are wrong",
     ),
-    code(Exit::OfflineMiss, "`build`", "`--net offline`, and something that was asked for was not in the cache"),
+    code(
+        Exit::OfflineMiss,
+        "`build`, `plan`",
+        "`--net offline`, and something that was asked for was not in the cache",
+    ),
     code(
         Exit::Trace,
         "`build`, `cache verify`, `bundle`",

@@ -183,10 +183,9 @@ fn neighbour(index: &Connection, parts: &Parts<'_>) -> Result<Option<String>, St
 /// The one with the longest beginning of the name in common; of several the last.
 fn most_alike(urls: Vec<String>, parts: &Parts<'_>) -> Option<String> {
     let alike = |url: &String| {
-        let name = Parts::of(url).map_or(0, |found| {
+        Parts::of(url).map_or(0, |found| {
             found.name.bytes().zip(parts.name.bytes()).take_while(|(one, other)| one == other).count()
-        });
-        name
+        })
     };
     urls.into_iter().max_by_key(alike)
 }
