@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use async_trait::async_trait;
+
+use crate::download::Downloader;
 use crate::engine::component::Builder;
 use crate::engine::registry::{self, ComponentType};
 use crate::error::Result as Outcome;
+use crate::plan::fetch::Outlook;
 use crate::template::diagnostic::Diagnostic;
 
 pub mod file;
@@ -18,13 +22,20 @@ pub type BuilderType = ComponentType<dyn PreparedBuilder>;
 pub static TYPES: &[BuilderType] = &[file::TYPE, null::TYPE, rootfs::TYPE];
 
 /// A builder whose options are sound, before it is told where it runs.
-pub trait PreparedBuilder: Send {
+#[async_trait]
+pub trait PreparedBuilder: Send + Sync {
+    /// What it will fetch by itself, as far as that is known beforehand. `downloader` gives what is at hand and refuses
+    /// the rest.
+    async fn outlook(&self, _downloader: &Downloader) -> Outcome<Outlook> {
+        Ok(Outlook::default())
+    }
+
     /// Makes the builder.
     fn build(self: Box<Self>, around: Surroundings) -> Outcome<Box<dyn Builder>>;
 }
 
 /// Builders that need to know nothing of where they run.
-impl<B: Builder + 'static> PreparedBuilder for B {
+impl<B: Builder + Sync + 'static> PreparedBuilder for B {
     fn build(self: Box<Self>, _around: Surroundings) -> Outcome<Box<dyn Builder>> {
         Ok(self)
     }

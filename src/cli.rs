@@ -1,5 +1,6 @@
 //! The commands: arguments and settings in, a run of the engine out.
 
+mod apt_proxy;
 pub mod args;
 pub mod argv;
 mod ask;
@@ -16,14 +17,20 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod history;
+mod holdings;
 mod inspect;
 mod man;
 mod mapped;
 mod mirrors;
+mod missing;
 mod new;
+mod pac;
+mod plan;
 mod proxy_check;
 mod proxy_config;
+mod proxy_login;
 mod ps;
+mod record;
 pub mod serve;
 mod session;
 pub mod settings;
@@ -170,6 +177,9 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
         Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Plan(args) => {
+            runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
+        }
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
@@ -252,6 +262,7 @@ fn settings(cli: &Cli, inside: Option<&Inside>, env: &Env) -> Result<Settings> {
             proxy_flags(proxy, &mut flags)?;
             service_flags(&args.serve, &mut flags)?;
         }
+        Command::Plan(args) => proxy_flags(&args.proxy, &mut flags)?,
         Command::Ui(args) => {
             proxy_flags(&args.proxy, &mut flags)?;
             flags.push(("ui", word(&Ui::Tui)));

@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod flow_record;
+pub mod missing;
 pub mod question;
 pub mod redact;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use larder_proxy::stats::Totals;
 use serde::Serialize;
 
 pub use bus::{EventReceiver, Events};
+use missing::Missing;
 use question::{Answer, AnsweredBy, Question};
 
 /// Version of the JSON form. Fields and types of events may be added within a version; nothing is renamed, removed or
@@ -304,5 +306,8 @@ pub enum EventKind {
         /// The proxy's totals.
         #[cfg_attr(test, schemars(with = "schema::TotalsRecord"))]
         totals: Totals,
+        /// What it asked for offline and did not get; absent if nothing was missed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing: Option<Box<Missing>>,
     },
 }

@@ -7,6 +7,7 @@ pub mod json;
 pub mod log_file;
 pub mod machine;
 pub mod machine_line;
+pub mod missing;
 pub mod plain;
 pub mod quiet;
 pub mod renderer;

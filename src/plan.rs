@@ -1,5 +1,6 @@
 //! Which builds a run consists of, and of what components: plain data, made from a template and a selection.
 
+pub mod fetch;
 mod select;
 
 use crate::error::{Error, Result};

@@ -112,6 +112,9 @@ fn value(kind: Kind) -> String {
         Kind::List => "list; with commas in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table of texts; `name=text,name=text` in a variable".to_owned(),
+        Kind::ProxyLogins => "list of tables; `host:port=user:VARIABLE`, with commas, in a variable".to_owned(),
+        Kind::Ways => "text; in a file also a list".to_owned(),
+        Kind::Rules | Kind::Tls => "tables; in a file only".to_owned(),
         Kind::Mirrors => "table; `from=to,from=to` in a variable".to_owned(),
     }
 }
@@ -131,9 +134,10 @@ fn settings() {
     let mut table = "| key | option | variable | value | what it is |\n|---|---|---|---|---|\n".to_owned();
     for key in KEYS {
         let trust = if key.harmless { "" } else { " (T)" };
-        let (name, variable, help) = (key.name, key.variable(), key.help);
+        let (name, help) = (key.name, key.help);
+        let variable = if key.kind.is_in_files_only() { String::new() } else { format!("`{}`", key.variable()) };
         let flag = flag(key).unwrap_or_default();
-        writeln!(table, "| `{name}`{trust} | {flag} | `{variable}` | {} | {help} |", value(key.kind)).unwrap();
+        writeln!(table, "| `{name}`{trust} | {flag} | {variable} | {} | {help} |", value(key.kind)).unwrap();
     }
     hold("settings.md", &[("settings".to_owned(), table)]);
 }
@@ -198,6 +202,9 @@ fn keys() {
 fn variables() {
     let mut own = "| variable | setting | what it is |\n|---|---|---|\n".to_owned();
     for key in KEYS {
+        if key.kind.is_in_files_only() {
+            continue;
+        }
         writeln!(own, "| `{}` | `{}` | {} |", key.variable(), key.name, key.help).unwrap();
     }
     let part = |name: &str, wanted: &dyn Fn(Use) -> bool, head: &str| {

@@ -178,6 +178,7 @@ impl Cache {
             flow.class = verdict.class;
             flow.rule = verdict.rule.to_string();
             flow.key = crate::redact::url(&key.url);
+            flow.key_is_cut = flow.key != key.url;
         });
         if let Some(why) = self.unsuited(&request) {
             return self.around(key, request, context, why).await;
@@ -188,6 +189,7 @@ impl Cache {
             inner: self.inner.clone(),
             known: self.inner.known(&key, &verdict).await,
             anew: self.inner.promises.take_suspect(&key.hash),
+            nature: None,
             borrowed: None,
             parts: Vec::new(),
             large: false,

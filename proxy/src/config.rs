@@ -8,6 +8,7 @@ use crate::host_pattern::HostPattern;
 use crate::mirror::Mirror;
 use crate::rules::UserRule;
 use crate::upstream::anonymize::Anonymize;
+use crate::upstream::auth::{ProxyLogin, Secrets};
 use crate::upstream::host_tls::HostTls;
 use crate::upstream::route::Upstream;
 
@@ -26,6 +27,10 @@ pub struct Config {
     pub upstream: Upstream,
     /// Whether requests upstream are made to tell less of who asks, and how.
     pub anonymize: Option<Anonymize>,
+    /// Who Larder is to which of those proxies, where their URLs do not say.
+    pub proxy_logins: Vec<ProxyLogin>,
+    /// Is told every password that is read for them.
+    pub secrets: Secrets,
     /// PEM files with roots trusted beside the system's.
     pub extra_roots: Vec<PathBuf>,
     /// TLS with single hosts: client certificates and pinned keys. The first that covers a host holds.
@@ -56,6 +61,8 @@ impl Config {
             mode: crate::cache::Mode::Cache,
             upstream: Upstream::default(),
             anonymize: None,
+            proxy_logins: Vec::new(),
+            secrets: Secrets::default(),
             extra_roots: Vec::new(),
             host_tls: Vec::new(),
             mirrors: Vec::new(),

@@ -145,6 +145,9 @@ pub struct Flow {
     /// What the cache files it under: the canonical URL, without signature; empty where the cache has no part in it.
     #[serde(default)]
     pub key: String,
+    /// Whether something was left out of `key` that may be a secret: what is stored is not found by it.
+    #[serde(default)]
+    pub key_is_cut: bool,
     /// Whether what was stored turned out damaged.
     #[serde(default)]
     pub damaged: bool,
@@ -220,6 +223,7 @@ impl FlowRecorder {
             offline_miss: false,
             rule: String::new(),
             key: String::new(),
+            key_is_cut: false,
             damaged: false,
             authorized: false,
             answer: None,

@@ -2,6 +2,7 @@
 
 mod explain;
 mod manage;
+mod nearest;
 mod room;
 mod tree;
 
@@ -19,6 +20,7 @@ use crate::store::{Digest, ENTRY_COLUMNS, Entry, Learnt, Store, StoreError, dama
 
 pub use self::explain::{Detail, Explanation, Last, Next, PromisedBy};
 pub use self::manage::{Dropped, Soundness, Target};
+pub use self::nearest::{Nearest, Relation};
 pub use self::room::{Limits, Removed};
 pub use self::tree::{Folder, FolderSums, folder_of};
 

@@ -3,6 +3,8 @@
 pub(crate) mod alone;
 pub mod anonymize;
 mod asking;
+pub mod auth;
+mod bound;
 pub mod certificates;
 pub(crate) mod choice;
 pub mod client;
@@ -17,6 +19,7 @@ pub(crate) mod mirrored;
 pub mod no_proxy;
 pub mod observe;
 mod origin_stream;
+mod plain_proxy;
 pub(crate) mod proxy_connect;
 pub(crate) mod proxy_url;
 pub mod roots;

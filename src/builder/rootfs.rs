@@ -9,6 +9,7 @@ mod filesystem;
 mod machine;
 mod normalise;
 mod oci;
+mod outlook;
 mod pyc;
 mod runner;
 mod steps;
@@ -25,11 +26,13 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::{BuilderType, PreparedBuilder, Surroundings};
+use crate::download::Downloader;
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
 use crate::engine::place;
 use crate::engine::registry::Prepared;
 use crate::error::{Error, Result};
+use crate::plan::fetch::Outlook;
 use crate::template::config::Config as _;
 use config::{Base, RootfsConfig};
 use export::Format;
@@ -67,7 +70,12 @@ pub(super) const TYPE: BuilderType = BuilderType {
 /// Options that are sound.
 struct PreparedRootfs(RootfsConfig);
 
+#[async_trait]
 impl PreparedBuilder for PreparedRootfs {
+    async fn outlook(&self, downloader: &Downloader) -> Result<Outlook> {
+        outlook::outlook(&self.0, downloader).await
+    }
+
     fn build(self: Box<Self>, around: Surroundings) -> Result<Box<dyn Builder>> {
         let config = self.0;
         let output = config.output_path(&around.build_name);

@@ -13,8 +13,10 @@ mod config;
 mod diff;
 mod examples;
 mod history;
+mod look;
 mod mirrors;
 mod new;
+mod plan;
 mod proxy;
 mod ps;
 mod serve;
@@ -32,9 +34,11 @@ pub use bundle::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
-pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, StepOrder};
+pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
+pub use look::{LookArgs, UiArgs};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
 pub use new::NewArgs;
+pub use plan::PlanArgs;
 pub use proxy::{ProxyCheckArgs, ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
 pub use serve::{ProxyServerArgs, ServeArgs};
@@ -196,6 +200,9 @@ pub enum Command {
     /// Check that a template is valid
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
+    /// Show what a build would fetch, and what of it the cache has
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(PlanArgs),
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
@@ -311,39 +318,12 @@ pub struct BuildArgs {
     /// Hold guests to the proxy: enforced fails where they cannot be cut off from all else, observed does not try
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub egress: Option<Egress>,
+    /// Offline, go on after a miss where that brings further ones to light, and list all of them at the end
+    #[arg(long)]
+    pub keep_going: bool,
     /// Accept a trace of the proxy at this path (or glob) of the image; may be repeated
     #[arg(long, value_name = "PATH")]
     pub allow_trace: Vec<String>,
-    #[command(flatten)]
-    pub look: LookArgs,
-    #[command(flatten)]
-    pub proxy: ProxyArgs,
-}
-
-/// How the terminal UI looks.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Options of the terminal UI")]
-pub struct LookArgs {
-    /// Colours: auto (the terminal's, the default), dark, light or mono (none)
-    #[arg(long, value_name = "THEME")]
-    pub theme: Option<String>,
-    /// Characters to draw with: auto (the default), unicode or ascii
-    #[arg(long, value_name = "SET")]
-    pub symbols: Option<String>,
-    /// Leave the mouse to the terminal
-    #[arg(long)]
-    pub no_mouse: bool,
-    /// Let nothing move that does not have to
-    #[arg(long)]
-    pub no_animation: bool,
-}
-
-/// `larder ui`
-#[derive(Args, Clone, Debug)]
-pub struct UiArgs {
-    /// Use colour: auto (the default), always or never
-    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "always")]
-    pub color: Option<Color>,
     #[command(flatten)]
     pub look: LookArgs,
     #[command(flatten)]

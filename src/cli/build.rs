@@ -3,20 +3,25 @@
 use std::io::{self, IsTerminal as _, Stdout};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Flow, FlowSink};
 use larder_proxy::identity::Client;
 use larder_proxy::stats::Totals;
+use larder_proxy::upstream::auth::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
 use super::console::Console;
+use super::holdings::Holdings;
+use super::missing::{self, Misses};
+use super::record;
 use super::session::Session;
-use super::settings::{Net, Settings, Ui};
+use super::settings::{Settings, Ui};
 use super::signals::{self, Signals};
 use super::template::{Reading, Ready};
-use super::{Env, ask, components, doctor, exec, history, ui};
+use super::{Env, ask, components, doctor, exec, history, proxy_config, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
 use crate::communicator::local::Here;
@@ -30,12 +35,15 @@ use crate::engine::on_error::OnError;
 use crate::engine::run::run as run_jobs;
 use crate::engine::ui::BuildUi;
 use crate::error::{Context as _, Error, Exit, Result, chain};
+use crate::event::missing::Missing;
 use crate::event::redact::Redactor;
 use crate::event::summary::Summary;
 use crate::event::{EventKind, Events, bus};
 use crate::guest::mapping::Inside;
 use crate::guest::reap;
 use crate::guest::record::Entry;
+use crate::history::record::Egress;
+use crate::history::record::keeper::Keeper;
 use crate::history::recorder::Recorder;
 use crate::output::consumer;
 use crate::output::held::Held;
@@ -171,11 +179,15 @@ impl Outside {
 struct Flows {
     events: Events,
     totals: std::sync::Mutex<Totals>,
+    keeper: Keeper,
+    misses: Misses,
 }
 
 impl FlowSink for Flows {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&flow);
+        self.keeper.flow(&flow);
+        self.misses.flow(&flow);
         let build = flow.identity.build.clone();
         self.events.emit(Some(&build), EventKind::Flow { flow: Box::new(flow) });
     }
@@ -201,9 +213,17 @@ async fn run_builds(
 ) -> Result<Vec<BuildOutcome>> {
     let &Surrounding { args, settings, env, ready, started, at_once, attended } = surrounding;
     let began = Instant::now();
-    let flows = Arc::new(Flows { events: events.clone(), totals: std::sync::Mutex::default() });
+    let keeper = Keeper::new(events.redactor().clone());
+    let flows = Arc::new(Flows {
+        events: events.clone(),
+        totals: std::sync::Mutex::default(),
+        keeper,
+        misses: Misses::default(),
+    });
     let what = format!("build {}", args.template.template.display());
-    let session = Session::open(settings, env, &what, flows.clone()).await?;
+    let redactor = events.redactor().clone();
+    let secrets = Secrets::new(move |secret| redactor.register(secret));
+    let session = Session::telling(settings, env, &what, flows.clone(), secrets).await?;
     if let Some(pid) = outside.pid {
         session.record.add(&Entry::Run { started: SystemTime::now(), pid, what })?;
     }
@@ -212,6 +232,12 @@ async fn run_builds(
         console.warning("SOURCE_DATE_EPOCH is later than now: the times of this build stay as they are, and differ");
     }
     let job = |build| job(build, args, settings, ready, &session, events, outside);
+    let kept = |cut_short: Vec<String>| {
+        let by_settings = session.observed.load(Ordering::Relaxed) || record::has_host_commands(&ready.plan);
+        let egress = if by_settings { Egress::Observed } else { Egress::Enforced };
+        let about = record::about(settings, &session.id, egress, Some(&ready.sources), cut_short);
+        record::write(&flows.keeper, about, settings, console);
+    };
     // The listeners for commands of the host live as long as the builds.
     let host_scratch = session.host_scratch();
     let jobs: Result<(Vec<_>, Vec<_>)> =
@@ -228,6 +254,7 @@ async fn run_builds(
             started(Running { control: control.clone(), proxy: session.proxy.clone(), redactor });
             let asking = answer(prompts, control.clone());
             let leave = || {
+                kept(vec!["the run was left at once".to_owned()]);
                 leave(&session.dirs.runs, &session.id, console);
             };
             let told = |cause: &Cause| tell_cancel(console, &cause.to_string());
@@ -256,14 +283,43 @@ async fn run_builds(
     if let Err(error) = session.record.remove_tree(&host_scratch) {
         console.warning(&chain(&error));
     }
+    kept(record::cut_short(&outcomes, cancel.cause().as_ref()));
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
-    events.emit(None, EventKind::RunFinished { seconds: began.elapsed().as_secs_f64(), cancelled, totals });
-    let kept = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
-    if let (Err(error), false) = (session.finish(), kept) {
+    let missing = missing(&flows.misses, surrounding, &session, events).await;
+    let seconds = began.elapsed().as_secs_f64();
+    events.emit(None, EventKind::RunFinished { seconds, cancelled, totals, missing: missing.map(Box::new) });
+    let left = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
+    if let (Err(error), false) = (session.finish(), left) {
         console.error(&error);
     }
     outcomes
+}
+
+/// What was missed, with what comes near; with `--keep-going` also what an earlier run has fetched and this one lacks.
+async fn missing(
+    misses: &Misses,
+    surrounding: &Surrounding<'_>,
+    session: &Session,
+    events: &Events,
+) -> Option<Missing> {
+    let &Surrounding { args, settings, ready, .. } = surrounding;
+    let template = history::recording(settings, &args.template.template, ready).template;
+    let store = session.proxy.cache().store();
+    let recorded = if args.keep_going && misses.any() {
+        let holdings = Holdings::new(store.clone(), proxy_config::rules(settings).ok()?);
+        let builds: Vec<&str> = ready.plan.builds.iter().map(|build| build.id.as_str()).collect();
+        missing::last_record(&settings.state_dir.value, &template, Some(&session.id))
+            .map(|record| (record.run.clone(), missing::lacking(&record, &builds, &holdings)))
+    } else {
+        None
+    };
+    let way = missing::Way {
+        again: super::plan::build_again(&args.template.template),
+        export: "last",
+        list: &session.dirs.logs.join(&session.id).join("missing.txt"),
+    };
+    tokio::task::block_in_place(|| misses.table(store.as_ref(), recorded, &way, events.redactor()))
 }
 
 fn tell_cancel(console: &Console, cause: &str) {
@@ -305,10 +361,7 @@ fn options(on_error: OnErrorArg, settings: &Settings, session: &Session, attende
         },
         attended,
         ask_timeout: settings.ask_timeout.value,
-        net: match settings.net.value {
-            Net::Cache => "cache".to_owned(),
-            Net::Offline => "offline".to_owned(),
-        },
+        net: settings.net.value.as_str().to_owned(),
         remove: Arc::new(|path| match path.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => reap::remove_tree(path),
             Ok(_) => std::fs::remove_file(path).context(|| format!("cannot remove {}", path.display())),
@@ -346,6 +399,8 @@ fn job(
         record: session.record.clone(),
         host_bundle: session.host_bundle.clone(),
         egress: settings.egress.value,
+        keep_going: args.keep_going,
+        observed: session.observed.clone(),
         allow_trace: args.allow_trace.clone(),
         host_address,
         host_directory,

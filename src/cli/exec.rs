@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use larder_proxy::flow::{Flow, FlowSink, Outcome};
@@ -16,13 +15,19 @@ use uuid::Uuid;
 use super::Env;
 use super::args::ExecArgs;
 use super::console::Console;
+use super::missing::{Misses, Way, quoted};
+use super::record;
 use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Context as _, Error, Result, chain};
+use crate::event::redact::Redactor;
 use crate::guest::exec::{ExecSpec, run as run_command};
 use crate::guest::network::{Network, raise_loopback};
 use crate::guest::record::Record;
 use crate::guest::tools;
+use crate::history::record::Egress;
+use crate::history::record::keeper::Keeper;
+use crate::output::missing::render as render_missing;
 use crate::output::report;
 
 /// The files that tools of the host are pointed to, removed when dropped.
@@ -110,13 +115,15 @@ impl HostProxy {
 struct Downloads {
     totals: Mutex<Totals>,
     refused: Mutex<Vec<String>>,
-    missed_offline: AtomicBool,
+    misses: Misses,
+    keeper: Keeper,
 }
 
 impl FlowSink for Downloads {
     fn flow(&self, flow: Flow) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&flow);
-        self.missed_offline.fetch_or(flow.offline_miss, Ordering::Relaxed);
+        self.keeper.flow(&flow);
+        self.misses.flow(&flow);
         if matches!(flow.outcome, Outcome::Denied | Outcome::Error) {
             let line = format!("{} {} {}: {}", flow.outcome, flow.method, flow.url, flow.why);
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -133,29 +140,54 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
             word.to_str().map(str::to_owned).ok_or_else(|| Error::new(format!("{} is not valid UTF-8", word.display())))
         })
         .collect::<Result<Vec<_>>>()?;
+    let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
     let downloads = Arc::new(Downloads::default());
     let what = format!("exec {}", command.first().map(String::as_str).unwrap_or_default());
     let session = Session::open(settings, env, &what, downloads.clone()).await?;
     session.proxy.cache().begin_run();
-    let status = in_cage(command, &session, settings, console).await;
+    let mut egress = Egress::Enforced;
+    let status = in_cage(command, &session, settings, console, &mut egress).await;
     session.drain().await;
+    let cut_short = match &status {
+        Ok(0) => Vec::new(),
+        Ok(code) => vec![format!("the command ended with {code}")],
+        Err(error) => vec![format!("the command could not be run: {error}")],
+    };
+    let id = session.id.clone();
+    record::write(&downloads.keeper, record::about(settings, &id, egress, None, cut_short), settings, console);
+    let way = Way {
+        again: format!("larder exec -- {}", words.join(" ")),
+        export: "RUN",
+        list: &session.dirs.logs.join(&id).join("missing.txt"),
+    };
+    let store = session.proxy.cache().store();
+    let missing =
+        tokio::task::block_in_place(|| downloads.misses.table(store.as_ref(), None, &way, &Redactor::default()));
     session.finish()?;
     if !args.quiet {
         let totals = downloads.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for line in downloads.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             console.note(line);
         }
-        if downloads.missed_offline.load(Ordering::Relaxed) {
-            console.note("hint: run it once without `--net offline` where there is a network, on this cache");
+        if let Some(missing) = &missing {
+            console.note(render_missing(missing).trim());
         }
         console.note(report::totals_table(&totals).trim_end());
+        console.note(&format!("What it fetched: larder history record {id}"));
     }
     status
 }
 
-async fn in_cage(argv: Vec<String>, session: &Session, settings: &Settings, console: &Console) -> Result<i32> {
+async fn in_cage(
+    argv: Vec<String>,
+    session: &Session,
+    settings: &Settings,
+    console: &Console,
+    egress: &mut Egress,
+) -> Result<i32> {
     let network = Network::of(settings.egress.value, &session.proxy, Client::guest("exec")).await?;
     if let Some(why) = network.why_observed() {
+        *egress = Egress::Observed;
         console.warning(&format!(
             "Egress is observed: the command has this machine's network, and is led to the proxy by settings that a \
              program may ignore; {why}"

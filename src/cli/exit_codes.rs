@@ -32,7 +32,11 @@ pub static EXIT_CODES: &[ExitCode] = &[
         "the images could not be compared: one is absent, damaged or of another form; or the options are wrong",
     ),
     code(Exit::OfflineMiss, "`build`", "`--net offline`, and something that was asked for was not in the cache"),
-    code(Exit::Trace, "`build`, `cache verify`", "the image holds a trace of the proxy; a stored body is not sound"),
+    code(
+        Exit::Trace,
+        "`build`, `cache verify`, `bundle`",
+        "the image holds a trace of the proxy; a stored body is not sound; a bundle is not what it should be",
+    ),
     code(Exit::Usage, "`larder`", "no command, or one that does not exist"),
     code(Exit::ClosedPipe, "all", "standard output was closed, as by `larder inspect TEMPLATE | head -1`"),
 ];

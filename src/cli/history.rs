@@ -20,6 +20,7 @@ use crate::engine::ui::duration;
 use crate::error::{Error, Result};
 use crate::event::Ending;
 use crate::guest::reap;
+use crate::history::record::Record;
 use crate::history::recorder::{Recording, digest};
 use crate::history::run::{Downloads, Run};
 use crate::history::run_store::RunStore;
@@ -39,25 +40,28 @@ pub(super) fn recording(settings: &Settings, template: &Path, ready: &Ready) -> 
 /// Runs the command.
 pub(super) fn run(args: &HistoryArgs, settings: &Settings, console: &Console) -> Result<()> {
     let Some(store) = RunStore::open_to_read(&settings.state_dir.value)? else {
-        return none(args, console);
+        return none(args, settings, console);
     };
     let live = live(&StateDirs::of(settings).runs);
     match (&args.command, &args.run) {
         (Some(HistoryCommand::Diff(args)), _) => side_by_side::show(args, &store, console),
+        (Some(HistoryCommand::Record(args)), _) => super::record::show(args, settings, console),
         (None, Some(id)) => {
             let run = store.run(id)?;
             if args.json.json {
                 return console.json(&as_json(&run, &live));
             }
-            detail::show(&run, state(&run, &live), args.sort, console)
+            let record = Record::read(&settings.state_dir.value, &run.id).ok().flatten();
+            detail::show(&run, state(&run, &live), record.as_ref(), args.sort, console)
         }
         (None, None) => list(args, &store, &live, console),
     }
 }
 
 /// Nothing was ever recorded.
-fn none(args: &HistoryArgs, console: &Console) -> Result<()> {
+fn none(args: &HistoryArgs, settings: &Settings, console: &Console) -> Result<()> {
     match (&args.command, &args.run) {
+        (Some(HistoryCommand::Record(args)), _) => super::record::show(args, settings, console),
         (Some(HistoryCommand::Diff(args)), _) => Err(no_run(&args.a)),
         (None, Some(id)) => Err(no_run(id)),
         (None, None) if args.json.json => console.json(&json!([])),

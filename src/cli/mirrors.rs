@@ -4,7 +4,7 @@ mod check;
 mod host;
 mod init;
 pub(super) mod load;
-mod netrc;
+pub(super) mod netrc;
 mod write;
 
 use std::process::ExitCode;

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &ProxyCheckArgs, settings: &Settings, env: &Env, c
     let mut all = Vec::new();
     for url in &args.urls {
         let uri = parse(url)?;
-        let look = look(&config, &uri, LIMIT).await;
+        let look = look(&config, Method::GET, &uri, LIMIT).await;
         let told = Told::of(&uri, &look, settings, env).await;
         if !args.json.json {
             for line in show::lines(&told, console.width.clamp(60, 120)) {
@@ -88,13 +88,13 @@ pub(super) struct Look {
 }
 
 /// Asks for a URL as the proxy would for a client on this host, and looks on. Nothing is cached.
-pub(super) async fn look(config: &Config, uri: &Uri, limit: Duration) -> Look {
+pub(super) async fn look(config: &Config, method: Method, uri: &Uri, limit: Duration) -> Look {
     let origin = NetworkOrigin::new(config, &Arc::new(Guard::default()));
     let mut request = Request::new(body::empty());
-    *request.method_mut() = Method::GET;
+    *request.method_mut() = method.clone();
     *request.uri_mut() = uri.clone();
     let url = uri.to_string();
-    let flow = FlowRecorder::begin(Identity::default(), "GET", url.clone(), Flows::new(Arc::new(|_| {})));
+    let flow = FlowRecorder::begin(Identity::default(), method.as_str(), url.clone(), Flows::new(Arc::new(|_| {})));
     let context = RequestContext { flow, guest: false };
     let (watch, begun) = (Watch::begin(), SystemTime::now());
     let answer = watch.over(tokio::time::timeout(limit, origin.send(request, &context))).await;

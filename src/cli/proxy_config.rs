@@ -1,20 +1,19 @@
 //! From settings to a proxy.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use larder_proxy::cache::{Keep, Mode};
 use larder_proxy::config::Config;
 use larder_proxy::host_pattern::HostPattern;
-use larder_proxy::pac;
 use larder_proxy::rules::{Rules, UserRule};
 use larder_proxy::upstream::anonymize::Anonymize;
-use larder_proxy::upstream::route::{Choice, NoProxy, Upstream};
+use larder_proxy::upstream::route::{Choice, NoProxy, PathPattern, Pool, RouteRule, Upstream};
 use sha2::{Digest as _, Sha256};
 
 use super::Env;
-use super::mirrors;
+use super::settings::upstream::{To, UpstreamRule};
 use super::settings::{Net, Settings};
+use super::{apt_proxy, mirrors, pac, proxy_login};
 use crate::error::{Context as _, Error, Result};
 
 /// The proxy's configuration for work in `project`, a directory.
@@ -33,6 +32,8 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     };
     config.upstream = upstream(settings, env)?;
     config.anonymize = anonymize(settings)?;
+    config.proxy_logins = proxy_login::load(settings, env)?;
+    config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
@@ -75,40 +76,54 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules> {
 }
 
 fn upstream(settings: &Settings, env: &Env) -> Result<Upstream> {
-    let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
-    let nearer = match (&proxy.value, &pac.value) {
-        (Some(_), Some(_)) if proxy.source.rank() == pac.source.rank() => {
+    let mut upstream = default_way(settings, env)?;
+    upstream.rules = settings.upstream.value.iter().map(|rule| route_rule(rule, settings)).collect::<Result<_>>()?;
+    Ok(upstream)
+}
+
+/// The way where no rule says another.
+fn default_way(settings: &Settings, env: &Env) -> Result<Upstream> {
+    let (proxy, pac_setting) = (&settings.upstream_proxy, &settings.upstream_pac);
+    let nearer = match (&proxy.value, &pac_setting.value) {
+        (Some(_), Some(_)) if proxy.source.rank() == pac_setting.source.rank() => {
             let message = format!("upstream_proxy and upstream_pac are both set ({})", proxy.source);
             return Err(Error::new(message).hint("keep the one that is meant; the other can be an empty string"));
         }
-        (_, Some(place)) => Some(place).filter(|_| proxy.value.is_none() || pac.source.rank() > proxy.source.rank()),
+        (_, Some(place)) => {
+            Some(place).filter(|_| proxy.value.is_none() || pac_setting.source.rank() > proxy.source.rank())
+        }
         _ => None,
     };
     if let Some(place) = nearer {
-        return by_script(settings, place);
+        let choice = Choice::Found(pac::script(settings, place, &format!("upstream_pac ({})", pac_setting.source))?);
+        let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
+        return Ok(Upstream { http: choice.clone(), https: choice, no_proxy, ..Upstream::default() });
     }
     match &proxy.value {
-        Some(url) => Upstream::all(url, &settings.no_proxy.value.join(","))
+        Some(word) if word == apt_proxy::WORD => apt_proxy::upstream(&settings.no_proxy.value),
+        Some(text) => Upstream::of_text(text, &settings.no_proxy.value.join(","), "upstream_proxy")
             .context(|| format!("cannot use the upstream proxy ({})", settings.upstream_proxy.source)),
         None => Upstream::from_env(|name| variable(env, name))
             .context(|| "cannot use the upstream proxy of the environment".to_owned()),
     }
 }
 
-/// The way that a PAC script says. Its names are not resolved where nothing here is to resolve any.
-fn by_script(settings: &Settings, place: &str) -> Result<Upstream> {
-    let source = pac::Source::parse(place).map_err(|why| {
-        Error::new(format!("cannot use upstream_pac ({}): {why}", settings.upstream_pac.source))
-            .hint("write the path or http(s) URL of a PAC file, or wpad")
-    })?;
-    let limits = pac::Limits { dns: !settings.anonymize.value, ..pac::Limits::default() };
-    let roots = settings.ca_files.value.clone();
-    let direct = settings.upstream_pac_direct.value;
-    let fallback = if direct { pac::Fallback::Direct } else { pac::Fallback::Fail };
-    let script = pac::Pac::with(source, roots, limits, pac::Intervals::default(), Arc::new(pac::System));
-    let choice = Choice::Found(Arc::new(script.fallback(fallback)));
-    let no_proxy = NoProxy::parse(&settings.no_proxy.value.join(","));
-    Ok(Upstream { http: choice.clone(), https: choice, no_proxy })
+fn route_rule(rule: &UpstreamRule, settings: &Settings) -> Result<RouteRule> {
+    let path = match (&rule.path, &rule.path_regex) {
+        (Some(prefix), _) => Some(PathPattern::Prefix(prefix.clone())),
+        (None, Some(text)) => {
+            let regex = regex::Regex::new(text).context(|| format!("cannot use `path_regex` ({})", rule.place))?;
+            Some(PathPattern::Regex(regex))
+        }
+        (None, None) => None,
+    };
+    let choice = match &rule.to {
+        To::Routes(routes) => Choice::Pool(Pool::new(routes.clone(), rule.order)),
+        To::Refuse => Choice::Refused,
+        To::Pac(script) => Choice::Found(pac::script(settings, script, &format!("`pac` ({})", rule.place))?),
+    };
+    let (hosts, ports, origin) = (rule.hosts.clone(), rule.ports.clone(), rule.place.clone());
+    Ok(RouteRule { hosts, ports, path, choice, origin })
 }
 
 /// A variable of the proxy's. `HTTP_PROXY` in capitals is heeded as Packer and Go heed it: not where a web server

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use larder_proxy::config::Config;
@@ -10,6 +11,7 @@ use larder_proxy::flow::FlowSink;
 use larder_proxy::identity::Client;
 use larder_proxy::origin::BoxFuture;
 use larder_proxy::proxy::Proxy;
+use larder_proxy::upstream::auth::Secrets;
 use uuid::Uuid;
 
 use super::Env;
@@ -64,6 +66,8 @@ pub(super) struct Session {
     pub dirs: StateDirs,
     /// The host's own certificates.
     pub host_bundle: Arc<Vec<u8>>,
+    /// Set where a guest's network turns out to be held to the proxy by settings alone.
+    pub observed: Arc<AtomicBool>,
     /// The latest time that images hold.
     pub clamp: Clamp,
 }
@@ -71,8 +75,19 @@ pub(super) struct Session {
 impl Session {
     /// Starts the proxy and the record. `what` is shown by `larder ps`.
     pub(super) async fn open(settings: &Settings, env: &Env, what: &str, sink: Arc<dyn FlowSink>) -> Result<Self> {
+        Self::telling(settings, env, what, sink, Secrets::default()).await
+    }
+
+    /// The same; `secrets` is told the passwords that are read for proxies.
+    pub(super) async fn telling(
+        settings: &Settings,
+        env: &Env,
+        what: &str,
+        sink: Arc<dyn FlowSink>,
+        secrets: Secrets,
+    ) -> Result<Self> {
         let project = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-        let config = proxy_config::config(settings, env, &project)?;
+        let config = Config { secrets, ..proxy_config::config(settings, env, &project)? };
         Self::with(config, settings, env, what, sink).await
     }
 
@@ -103,6 +118,7 @@ impl Session {
             record: Arc::new(record),
             dirs,
             host_bundle: Arc::new(host_bundle(env)),
+            observed: Arc::default(),
             clamp,
         })
     }

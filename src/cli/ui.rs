@@ -14,6 +14,7 @@ use super::build::{self, Front, Outside};
 use super::console::Console;
 use super::environment::is_unattended;
 use super::new;
+use super::proxy_config;
 use super::settings::Settings;
 use super::template::Ready;
 use super::{Env, settings::Ui as Form};
@@ -160,6 +161,7 @@ impl<'a> Desk<'a> {
         let mut reach = Reach::new(places, tokio::runtime::Handle::current(), start);
         reach.host = Some(outside.commands.clone());
         reach.around = Some(Arc::new(around));
+        reach.rules = proxy_config::rules(settings)?;
         let (leaving, left) = unbounded_channel();
         let at_once = Arc::new(Notify::new());
         let asked = at_once.clone();

@@ -65,6 +65,8 @@ impl DownloadError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Url { .. } => "use an http:// or https:// URL",
+            // The end of the run tells of it, with all else that was missing.
+            Self::Status { reason: Some(reason), .. } if reason.contains("Larder is offline") => return None,
             Self::Status { status, .. } => return status_hint(*status),
             Self::TooManyRedirects { .. } => "the server sends the request in circles; use the URL it should end at",
             Self::Redirect { .. } => "give a checksum, or use the URL it was redirected to",

@@ -7,6 +7,7 @@ use larder_proxy::flow::{Flow, Outcome};
 use larder_proxy::stats::Totals;
 use serde::Serialize;
 
+use super::missing::Missing;
 use super::{ArtifactLine, Ending, Event, EventKind, Failure, Mark};
 use crate::error::Exit;
 
@@ -68,6 +69,8 @@ pub struct Summary {
     pub totals: Totals,
     /// Requests that an offline run could not answer, each once.
     pub offline_misses: Vec<OfflineMiss>,
+    /// The same with what comes near and what to do, once the run has ended.
+    pub missing: Option<Box<Missing>>,
     /// Flows that were refused or failed, and why; each URL once.
     pub refused: Vec<Flow>,
     /// How long the run took.
@@ -119,7 +122,8 @@ impl Summary {
                 });
             }
             EventKind::Flow { flow } => self.flow(flow),
-            EventKind::RunFinished { seconds, cancelled, .. } => {
+            EventKind::RunFinished { seconds, cancelled, missing, .. } => {
+                self.missing.clone_from(missing);
                 self.seconds = *seconds;
                 self.cancelled.clone_from(cancelled);
             }

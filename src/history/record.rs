@@ -5,6 +5,7 @@
 //! have the same entries, byte by byte.
 
 mod digest;
+pub mod keeper;
 #[cfg(test)]
 mod tests;
 

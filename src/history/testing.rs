@@ -153,7 +153,7 @@ impl Script {
     pub(crate) fn end(&mut self, seconds: f64, cancelled: Option<&str>) {
         let cancelled = cancelled.map(str::to_owned);
         let totals = larder_proxy::stats::Totals::default();
-        self.emit(None, EventKind::RunFinished { seconds, cancelled, totals });
+        self.emit(None, EventKind::RunFinished { seconds, cancelled, totals, missing: None });
         self.finish();
     }
 

@@ -133,17 +133,16 @@ fn row(name: &str, counts: &Sums) -> Vec<String> {
 }
 
 fn offline_lines(text: &mut String, summary: &Summary) {
+    if let Some(missing) = &summary.missing {
+        text.push_str(&super::missing::render(missing));
+        return;
+    }
+    // The run did not come to its end.
     if summary.offline_misses.is_empty() {
         return;
     }
     text.push_str("\n==> Not in the cache, and the run was offline\n");
-    let mut rows = vec![["build", "step", "request"].map(str::to_owned).to_vec()];
     for miss in &summary.offline_misses {
-        let step = miss.step.as_deref().unwrap_or("-").to_owned();
-        rows.push(vec![miss.build.to_string(), step, format!("{} {}", miss.method, printable(&miss.url))]);
+        let _ = writeln!(text, "{} {}", miss.method, printable(&miss.url));
     }
-    for line in table(&rows, &[]) {
-        let _ = writeln!(text, "{line}");
-    }
-    text.push_str("hint: run the build once with `--net cache` where there is a network, on this cache\n");
 }

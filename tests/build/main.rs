@@ -7,6 +7,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod air_gap;
 mod asking;
 mod build_values;
 mod busybox;
@@ -14,6 +15,7 @@ mod cancel;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod containment;
+mod corporate;
 mod egress;
 mod exec;
 mod faults;

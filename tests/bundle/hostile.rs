@@ -260,7 +260,7 @@ fn f4_frames_that_are_not_the_one_there_should_be() {
     let tar = archive(&all);
     let packed = zstd::encode_all(&tar[..], 1).unwrap();
     let path = cache.path("bad.tar.zst");
-    let mut check = |bytes: &[u8], word: &str| {
+    let check = |bytes: &[u8], word: &str| {
         write(&path, bytes);
         let text = refused(&path);
         assert!(text.contains(word), "{text}");

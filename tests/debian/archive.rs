@@ -116,6 +116,10 @@ fn packed(files: &[(String, &[u8], u32)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(*mode);
         header.set_size(content.len() as u64);
+        // A field that is left empty is not a number.
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1_600_000_000);
         tar.append_data(&mut header, path, *content).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap()

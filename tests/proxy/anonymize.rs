@@ -76,8 +76,12 @@ fn with_anonymize_neither_origin_nor_parent_learns_who_asks() {
 
 #[test]
 fn names_are_looked_up_by_the_upstream_alone() {
-    let told = driver(&["anonymize", "direct"]);
-    assert_eq!(told["anonymize"]["names"], serde_json::json!([]));
+    let told = driver(&["anonymize", "socks5", "socks5, anonymize", "direct"]);
+    for way in ["anonymize", "socks5, anonymize"] {
+        assert_eq!(told[way]["names"], serde_json::json!([]), "{way}");
+    }
+    // By itself, socks5:// is for names that are resolved here.
+    assert!(told["socks5"]["names"].to_string().contains("pypi.example.org"), "{told}");
     // The resolver does see what is looked up.
     assert!(told["direct"]["names"].to_string().contains("pypi.example.org"), "{told}");
 }

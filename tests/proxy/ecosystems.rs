@@ -55,6 +55,7 @@ impl World {
             ("index.example.org", "cargo/index/"),
             ("crates.example.org", "cargo/crates/"),
             ("go.example.org", "go/"),
+            ("rpm.example.org", "rpm/"),
             ("git.example.org", "git/"),
             ("files.example.org", "files/"),
             ("mark.example.org", ""),
@@ -169,6 +170,50 @@ fn go_fetches(server: &Server, folder: &Path) {
     go.env("GOPATH", folder.join("go")).env("GOCACHE", folder.join("cache"));
     let _ = Run::of(go.output().unwrap()).expect(0);
     assert!(folder.join("go/pkg/mod/tiny.example.org/tiny@v1.0.0/tiny.go").exists());
+}
+
+const SPEC: &str = "Name: tiny-rpm\nVersion: 1.0\nRelease: 1\nSummary: Tiny\nLicense: MIT\nBuildArch: noarch\n\
+                    %description\nTiny.\n%install\nmkdir -p %{buildroot}/usr/share\n\
+                    head -c 100000 /dev/zero >%{buildroot}/usr/share/tiny-rpm\n%files\n/usr/share/tiny-rpm\n";
+
+/// A repository of one package, below what is served.
+fn publish_rpm(repository: &Repository) {
+    let (folder, work) = (repository.served_from().join("rpm"), tempfile::tempdir().unwrap());
+    fs::create_dir_all(&folder).unwrap();
+    let spec = work.path().join("tiny.spec");
+    fs::write(&spec, SPEC).unwrap();
+    let mut rpmbuild = Command::new("rpmbuild");
+    rpmbuild.args(["-bb", "--define"]).arg(format!("_topdir {}", work.path().display()));
+    rpmbuild.args(["--define", &format!("_rpmdir {}", folder.display())]).arg(&spec).env("HOME", work.path());
+    let _ = Run::of(rpmbuild.output().expect("rpmbuild is there (Debian's package rpm)")).expect(0);
+    let mut createrepo = Command::new("createrepo_c");
+    createrepo.arg("--quiet").arg(&folder);
+    let _ = Run::of(createrepo.output().expect("createrepo_c is there (Debian's package createrepo-c)")).expect(0);
+}
+
+fn dnf_fetches(server: &Server, folder: &Path) {
+    let root = folder.join("root");
+    fs::create_dir_all(root.join("etc/yum.repos.d")).unwrap();
+    let mut dnf = server.client("dnf");
+    dnf.args(["install", "--downloadonly", "--assumeyes", "--releasever=1", "--installroot"]).arg(&root);
+    dnf.args(["--disablerepo=*", "--repofrompath=tiny,https://rpm.example.org/", "--enablerepo=tiny"]);
+    for option in ["tiny.gpgcheck=0", "plugins=0", "reposdir=/dev/null", "zchunk=0"] {
+        dnf.arg(format!("--setopt={option}"));
+    }
+    dnf.arg(format!("--setopt=sslcacert={}", server.bundle));
+    dnf.arg(format!("--setopt=cachedir={}", folder.join("cache").display()));
+    dnf.arg(format!("--setopt=logdir={}", folder.join("log").display()));
+    dnf.arg("--downloaddir").arg(folder.join("got")).arg("tiny-rpm");
+    let _ = Run::of(dnf.output().expect("dnf is there (Debian's package dnf)")).expect(0);
+    assert!(folder.join("got/tiny-rpm-1.0-1.noarch.rpm").exists());
+}
+
+#[test]
+fn dnf_fetches_a_package_once() {
+    let world = World::start();
+    publish_rpm(&world.repository);
+    let rounds = world.thrice(dnf_fetches);
+    fetched_once(&rounds, 1);
 }
 
 #[test]

@@ -16,10 +16,13 @@ mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
 mod managers;
+mod pac;
 mod package_cases;
+mod parent_auth;
 mod registry;
 #[path = "../support/repository.rs"]
 mod repository;
+mod routes;
 mod server;
 mod service;
 mod unit;

@@ -37,6 +37,8 @@ macro_rules! cases {
 cases! {
     twenty_first_requests_are_one_fetch_streamed_to_all: "twenty-at-once";
     a_part_is_served_of_what_is_stored_and_fetches_the_whole: "range-of-stored", "range-first";
+    a_part_of_much_fetches_no_more_than_the_part: "range-of-10-gb";
+    parts_are_joined_and_completed_and_never_mixed: "parts-joined", "parts-completed", "parts-of-two-states";
     a_fetch_goes_on_without_its_client: "client-gone";
     what_is_stale_is_confirmed_by_its_validator: "stale-etag", "stale-last-modified", "no-cache-etag";
     a_fetch_whose_origin_died_is_resumed: "origin-dead";

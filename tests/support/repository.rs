@@ -99,6 +99,11 @@ impl Repository {
         &self.ca
     }
 
+    /// The folder of what is served.
+    pub fn served_from(&self) -> PathBuf {
+        self.directory.path().join("www")
+    }
+
     /// How many requests for paths with this part the server has answered with a whole body.
     pub fn served(&self, part: &str) -> usize {
         let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();

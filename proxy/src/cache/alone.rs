@@ -1,7 +1,7 @@
 //! Ranges of objects that are too large to be fetched whole for their sake: the range alone is fetched, and kept as a part.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{IF_RANGE, RANGE};
 use http::{Response, StatusCode};
@@ -9,7 +9,7 @@ use lru::LruCache;
 
 use super::exchange::{Exchange, Followed, ended};
 use super::key::hash16;
-use super::progress::SharedHead;
+use super::progress::{Fetch, SharedHead};
 use super::report::CacheStatus;
 use super::room::WHOLE_FOR_RANGE;
 use super::{Inner, Joined};
@@ -107,6 +107,26 @@ impl Exchange {
         }
     }
 
+    /// Waits for parts that are only being put in place, which takes as long as the disk does. They may be all that is
+    /// wanted, or much of it.
+    pub(super) async fn parts_in_place(&mut self, stored: &mut Option<Entry>) -> Option<Response<Body>> {
+        let placed: Vec<_> = {
+            let fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = |fetch: &&Arc<Fetch>| fetch.is_of(&self.key.hash) && fetch.places_part();
+            fetches.values().filter(places).map(|fetch| fetch.subscribe()).collect()
+        };
+        if placed.is_empty() || self.anew {
+            return None;
+        }
+        for progress in placed {
+            ended(progress).await;
+        }
+        *stored = self.lookup().await.ok().flatten().or(stored.take());
+        let entry = stored.clone()?;
+        let Judgement::Use(why) = self.judge(&entry) else { return None };
+        self.serve(&entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
+    }
+
     /// Fetches the client's range alone. Those who want the same range of it join.
     pub(super) async fn fetch_alone(mut self, mut stored: Option<Entry>) -> Response<Body> {
         let of_another = |entry: &Entry| !condition::range_allowed(&self.headers, &entry.draft.headers);
@@ -123,15 +143,11 @@ impl Exchange {
                 Joined::Following(progress) => progress,
             };
             if progress.borrow().end.is_some() {
-                // It is only being put in place.
-                ended(progress).await;
-                stored = self.lookup().await.ok().flatten().or(stored);
-                if let Some(entry) = &stored
-                    && let Judgement::Use(why) = self.judge(&entry.clone())
-                    && let Some(response) = self.serve(entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
-                {
+                // It has ended since we looked.
+                if let Some(response) = self.parts_in_place(&mut stored).await {
                     return response;
                 }
+                ended(progress).await;
                 if again {
                     continue;
                 }

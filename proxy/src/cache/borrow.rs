@@ -1,7 +1,6 @@
 //! Bodies that are stored already, for another user or from another URL: served once upstream has confirmed that this
 //! client may have them, so that no byte of them is sent again.
 
-use aws_lc_rs::digest::SHA256;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION, RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 
@@ -16,7 +15,7 @@ use crate::body::Body;
 use crate::flow::Outcome;
 use crate::policy::storable::storable;
 use crate::rules::Nature;
-use crate::store::{Digest, Draft, Entry, Provenance};
+use crate::store::{Draft, Entry, Provenance};
 
 /// For whom an answer may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +95,10 @@ impl Exchange {
     /// Serves the body with the promised digest that is stored under whatever URL, when upstream says that there is
     /// something of its size for this client.
     pub(super) async fn borrow_body(&self) -> Option<Response<Body>> {
-        let known = self.known.as_ref().filter(|known| known.binding && known.promised.algorithm == &SHA256)?;
+        let digest = self.known.as_ref().filter(|known| known.binding)?.sha256?;
         if self.anew || self.refetch || self.control.no_store || self.method != Method::GET {
             return None;
         }
-        let digest = Digest::from_hex(&known.promised.hex)?;
         let shelf = self.inner.shelf.as_ref()?;
         let lender = shelf.holders(digest).await.ok()?.into_iter().find(|lender| may_lend(lender, &self.key.url))?;
         let requested = self.inner.now();

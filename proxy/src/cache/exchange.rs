@@ -31,6 +31,8 @@ pub(super) struct Exchange {
     pub known: Option<Known>,
     /// Whether it is fetched past every cache on the way.
     pub anew: bool,
+    /// How long the entry with this number lives, once that has been worked out.
+    pub nature: Option<(i64, Nature)>,
     /// What is stored for other credentials, to be confirmed for these.
     pub borrowed: Option<Entry>,
     /// Where what was found is a part of the object: all the parts there are, in their order.
@@ -70,6 +72,8 @@ impl Exchange {
             if self.anew || self.is_refuted(&entry).await {
                 return Box::pin(Self { anew: true, ..self }.miss(None)).await;
             }
+            // Now that all is known of it: it is asked for again when it is judged, and when it is served.
+            self.nature = Some((entry.id, self.nature(&entry)));
             let (why, ask) = match self.judge(&entry) {
                 Judgement::Ask(_) => return Box::pin(self.miss(Some(entry))).await,
                 Judgement::Use(why) => (why, false),
@@ -88,6 +92,7 @@ impl Exchange {
 
     /// The newest stored answer that the request selects.
     pub(super) async fn lookup(&mut self) -> Result<Option<Entry>, ()> {
+        self.nature = None;
         let Some(store) = &self.inner.shelf else { return Err(()) };
         let entries = store.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
         let found = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers)).cloned();
@@ -135,7 +140,8 @@ impl Exchange {
 
     /// An entry as far as freshness goes.
     pub(super) fn stored<'a>(&self, entry: &'a Entry) -> Stored<'a> {
-        stored(entry, self.nature(entry))
+        let known = self.nature.filter(|(id, _)| *id == entry.id).map(|(_, nature)| nature);
+        stored(entry, known.unwrap_or_else(|| self.nature(entry)))
     }
 
     /// How long an entry lives: by its path, its head, and whether a digest vouches for its body.
@@ -198,6 +204,9 @@ impl Exchange {
         if unknown && self.headers.contains_key(AUTHORIZATION) && self.headers.contains_key(RANGE) {
             // Most likely nothing of it may be stored, so the whole is not fetched for the sake of a part.
             return self.pass(Outcome::Miss, "a range, asked for with credentials").await;
+        }
+        if let Some(response) = self.parts_in_place(&mut stored).await {
+            return response;
         }
         if self.wants_alone(stored.as_ref()) {
             return self.fetch_alone(stored).await;

@@ -284,6 +284,7 @@ impl Job {
             vary: draft.vary.clone(),
             total: part.map_or(total, |part| Some(part.total)),
             base: part.map_or(0, |part| part.from),
+            part: part.is_some(),
             file: writer.file(),
             at: (requested, responded),
             why,
@@ -426,6 +427,7 @@ impl Transfer {
         match writer.check() {
             Err(StoreError::Mismatch(why)) => {
                 tracing::warn!(url = self.draft.url, why, "refused a body that is not the one promised");
+                self.forget_parts().await;
                 return self.refuted(&why).await;
             }
             Err(error) => return self.broken(&error.to_string()),
@@ -453,11 +455,10 @@ impl Transfer {
             // It may have become so meanwhile.
             Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
             Ok(entry) if entry.draft.part.is_some() => inner.join_parts(entry, again.known),
-            Ok(entry) => {
-                if let Some(reading) = reading {
-                    reading.begin(entry);
-                }
-            }
+            Ok(entry) => match reading {
+                Some(reading) => reading.begin(entry),
+                None => inner.config_arrived(&entry.draft.url),
+            },
             Err(error) => inner.warn(&error),
         }
     }

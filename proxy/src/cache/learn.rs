@@ -22,6 +22,7 @@ use std::io::{self, BufReader};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::CONTENT_ENCODING;
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::place::promise_key;
@@ -37,6 +38,8 @@ const BATCH: usize = 2000;
 const MOST: usize = 500_000;
 /// Indexes read at a time.
 const READERS: usize = 2;
+/// Most files of one of cargo's indexes that wait for its `config.json`.
+const WAITING: usize = 4096;
 /// How long a request waits for what an index that just passed says about it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -57,11 +60,13 @@ type Sink<'a> = &'a mut dyn FnMut(Claim);
 pub(super) struct Readings {
     pending: Mutex<HashMap<String, (Format, watch::Receiver<()>)>>,
     slots: Arc<Semaphore>,
+    /// Files of cargo's index that came before its `config.json`, by the index's root.
+    waiting: Mutex<HashMap<String, Vec<Entry>>>,
 }
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { pending: Mutex::default(), slots: Arc::new(Semaphore::new(READERS)) }
+        Self { pending: Mutex::default(), slots: Arc::new(Semaphore::new(READERS)), waiting: Mutex::default() }
     }
 }
 
@@ -97,8 +102,13 @@ impl Reading {
         let inner = self.inner.clone();
         inner.tasks.spawn(async move {
             let Ok(_slot) = self.inner.readings.slots.clone().acquire_owned().await else { return };
-            let template =
-                if self.format == Format::Cargo { self.inner.cargo_template(&self.source).await } else { None };
+            let mut template = None;
+            if self.format == Format::Cargo {
+                template = self.inner.cargo_template(&self.source).await;
+                if template.is_none() {
+                    return self.inner.wait_for_config(&entry).await;
+                }
+            }
             let inner = self.inner.clone();
             let done = tokio::task::spawn_blocking(move || {
                 let read = self.read(&entry, template.as_deref());
@@ -129,7 +139,8 @@ impl Reading {
             promises: Vec::new(),
             count: 0,
         };
-        let read = read(self.format, file, &self.source, template, &mut |claim| batch.add(&claim));
+        let coding = coding(entry);
+        let read = read(self.format, file, coding, &self.source, template, &mut |claim| batch.add(&claim));
         // What was understood before the fault holds all the same; the first batch also notes that the index passed.
         batch.write();
         read.map(|()| batch.count)
@@ -198,8 +209,15 @@ fn may_speak(format: Format, source: &str, url: &str, nature: Nature) -> bool {
 }
 
 /// Reads an index, plain or packed.
-fn read(format: Format, packed: impl io::Read, source: &str, template: Option<&str>, sink: Sink<'_>) -> io::Result<()> {
-    let mut input = unpack::unpack(BufReader::with_capacity(64 * 1024, packed))?;
+fn read(
+    format: Format,
+    packed: impl io::Read,
+    coding: Option<&str>,
+    source: &str,
+    template: Option<&str>,
+    sink: Sink<'_>,
+) -> io::Result<()> {
+    let mut input = unpack::unpack(BufReader::with_capacity(64 * 1024, packed), coding)?;
     match format {
         Format::Apt => apt::read(&mut *input, source, sink),
         Format::Rpm => rpm::read(&mut *input, source, sink),
@@ -209,6 +227,11 @@ fn read(format: Format, packed: impl io::Read, source: &str, template: Option<&s
         Format::Gem => gem::read(&mut *input, source, sink),
         Format::Checksums => checksums::read(&mut *input, source, sink),
     }
+}
+
+/// What the origin packed an index in on the way.
+fn coding(entry: &Entry) -> Option<&str> {
+    entry.draft.headers.get(CONTENT_ENCODING)?.to_str().ok()
 }
 
 /// Whether two URLs are of one scheme, host and port.
@@ -252,16 +275,43 @@ impl Inner {
         self.promises.forget_all();
     }
 
+    /// Remembers a file of cargo's index until `config.json` says what URLs its crates have. It does not count as read
+    /// before: else a later process would not read it when it is confirmed.
+    async fn wait_for_config(self: &Arc<Self>, entry: &Entry) {
+        let Some(root) = cargo::root(&entry.draft.url).map(str::to_owned) else { return };
+        {
+            let mut waiting = self.readings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let files = waiting.entry(root.clone()).or_default();
+            files.retain(|file| file.draft.url != entry.draft.url);
+            if files.len() < WAITING {
+                files.push(entry.clone());
+            }
+        }
+        // It may have come meanwhile.
+        if self.cargo_template(&entry.draft.url).await.is_some() {
+            self.config_arrived(&format!("{root}/{}", cargo::CONFIG));
+        }
+    }
+
+    /// Reads the files of cargo's index that waited for a `config.json`.
+    pub(super) fn config_arrived(self: &Arc<Self>, url: &str) {
+        let Some(root) = url.strip_suffix(cargo::CONFIG).and_then(|root| root.strip_suffix('/')) else { return };
+        let files = self.readings.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(root);
+        for entry in files.unwrap_or_default() {
+            Reading::announce(self, &entry.draft.url, Format::Cargo).begin(entry);
+        }
+    }
+
     /// The template of download URLs, from the configuration of the index, where that has passed as well.
     async fn cargo_template(&self, source: &str) -> Option<String> {
         let shelf = self.shelf.as_ref()?;
-        let config = format!("{}/config.json", cargo::root(source)?);
+        let config = format!("{}/{}", cargo::root(source)?, cargo::CONFIG);
         let entry = shelf.lookup(hash16(config.as_bytes())).await.ok()?.first()?.clone();
         let store = shelf.store().clone();
         let bytes = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             let file = store.open_blob(&entry.digest, entry.size)?;
-            let mut plain = unpack::unpack(BufReader::new(file))?;
+            let mut plain = unpack::unpack(BufReader::new(file), coding(&entry))?;
             io::Read::read_to_end(&mut io::Read::take(&mut plain, 64 * 1024), &mut bytes).map(|_| bytes)
         });
         cargo::template(&bytes.await.ok()?.ok()?)

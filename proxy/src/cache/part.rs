@@ -387,6 +387,15 @@ impl Transfer {
         (response.status() == StatusCode::PARTIAL_CONTENT && fits).then(|| response.into_body())
     }
 
+    /// Makes the store forget the parts that a wrong body was made of: one of them is wrong.
+    pub(super) async fn forget_parts(&self) {
+        if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| !self.from_store.is_empty())
+            && let Err(error) = shelf.invalidate(self.draft.key).await
+        {
+            self.inner.warn(&error);
+        }
+    }
+
     /// How many of the bytes between two positions of the body came from upstream.
     pub(super) fn fetched(&self, (from, to): Span) -> u64 {
         let stored = |&(begin, end): &Span| end.min(to).saturating_sub(begin.max(from));

@@ -49,6 +49,8 @@ pub(super) struct SharedHead {
     pub total: Option<u64>,
     /// Position in the object of the first byte that is fetched.
     pub base: u64,
+    /// Whether it is a part of the object.
+    pub part: bool,
     pub file: Arc<File>,
     /// When it was asked for, and when it arrived.
     pub at: (SystemTime, SystemTime),
@@ -80,6 +82,12 @@ pub(super) struct Fetch {
 impl Fetch {
     pub(super) fn new(url: [u8; 16]) -> Self {
         Self { url, state: watch::Sender::new(Progress::default()), outdated: AtomicBool::new(false) }
+    }
+
+    /// Whether it is of a part that has arrived, and is only being put in place.
+    pub(super) fn places_part(&self) -> bool {
+        let progress = self.state.borrow();
+        matches!((&progress.end, &progress.head), (Some(End::Whole), Some(Head::Shared(head))) if head.part)
     }
 
     /// Whether it is of the URL with this hash.

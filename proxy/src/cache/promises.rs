@@ -21,6 +21,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero")
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub promised: Promised,
+    /// The same, where it is the digest that bodies are named by.
+    pub sha256: Option<Digest>,
     pub size: Option<u64>,
     /// The index that says so; `None` where it is the URL itself.
     pub source: Option<String>,
@@ -78,8 +80,8 @@ impl Known {
         if draft.status != 200 || draft.part.is_some() {
             return None;
         }
-        let same = if self.promised.algorithm == &SHA256 {
-            self.promised.hex == entry.digest.to_string()
+        let same = if let Some(digest) = self.sha256 {
+            digest == entry.digest
         } else {
             let key = (entry.digest, self.promised.hex.clone());
             *promises.checked.lock().unwrap_or_else(PoisonError::into_inner).get(&key)?
@@ -93,12 +95,14 @@ impl Inner {
     /// What is known of the body of a URL.
     pub(super) async fn known(&self, key: &Key, verdict: &Verdict) -> Option<Known> {
         if let Some(promised) = &verdict.promised {
-            return Some(Known { promised: promised.clone(), size: None, source: None, binding: true });
+            let sha256 = as_name(promised);
+            return Some(Known { promised: promised.clone(), sha256, size: None, source: None, binding: true });
         }
         let learnt = self.learnt(promise_key(key)).await?;
         let is_package = matches!(verdict.nature, Nature::Immutable | Nature::Lasting);
         let binding = learnt.at >= self.since() || is_package && same_origin(&learnt.source, &key.url);
         Some(Known {
+            sha256: as_name(&learnt.promise.promised),
             promised: learnt.promise.promised.clone(),
             size: learnt.promise.size,
             source: Some(learnt.source.clone()),
@@ -137,7 +141,7 @@ impl Inner {
 
     /// Finds out whether a stored body is the one promised, where that takes reading it.
     pub(super) async fn check(&self, known: Option<&Known>, entry: &Entry) {
-        let Some(known) = known.filter(|known| known.promised.algorithm != &SHA256) else { return };
+        let Some(known) = known.filter(|known| known.sha256.is_none()) else { return };
         if entry.draft.status != 200 || known.vouches(&self.promises, entry).is_some() {
             return;
         }
@@ -149,6 +153,11 @@ impl Inner {
             self.promises.checked.lock().unwrap_or_else(PoisonError::into_inner).put(key, same);
         }
     }
+}
+
+/// A promised digest, where it is the one that bodies are named by.
+fn as_name(promised: &Promised) -> Option<Digest> {
+    Digest::from_hex(&promised.hex).filter(|_| promised.algorithm == &SHA256)
 }
 
 /// Whether a blob has another digest than the one it is named by.

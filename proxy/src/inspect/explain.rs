@@ -211,9 +211,16 @@ fn next(variants: &[Variant], details: &[Detail]) -> Next {
     if detail.kept == Some(false) {
         return fetched(None, "its body is not the one promised");
     }
-    let left = i64::try_from(variant.lifetime).unwrap_or(0) - i64::try_from(variant.age).unwrap_or(0);
+    if variant.entry.draft.part.is_some() {
+        let cache_status = "larder; fwd=partial; fwd-status=206; stored".to_owned();
+        let why = "only a part of it is stored, and the rest is asked for".to_owned();
+        return Next { variant: Some(index), outcome: "MISS", why, cache_status };
+    }
     if variant.usable {
-        let cache_status = format!("larder; hit; ttl={left}");
+        let left = i64::try_from(variant.lifetime).unwrap_or(i64::MAX) - i64::try_from(variant.age).unwrap_or(0);
+        // What never changes has no time left: it has all of it.
+        let left = if detail.nature == Nature::Immutable { String::new() } else { format!("; ttl={left}") };
+        let cache_status = format!("larder; hit{left}");
         return Next { variant: Some(index), outcome: "HIT", why: variant.why.to_owned(), cache_status };
     }
     if !condition::has_validator(&variant.entry.draft.headers) {

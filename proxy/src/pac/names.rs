@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn names() -> (Arc<Fake>, Names) {
-        let fake = Arc::new(Fake { asked: AtomicUsize::new(0), open: Default::default() });
+        let fake = Arc::new(Fake { asked: AtomicUsize::new(0), open: (Mutex::default(), Condvar::default()) });
         (fake.clone(), Names::new(fake))
     }
 

@@ -277,18 +277,12 @@ async fn deep_nesting_is_stopped() {
         nested("x=>", ""),
         format!("{}{}", "{".repeat(100_000), "}".repeat(100_000)),
         format!("{}1", "if(1)".repeat(100_000)),
-        format!("function FindProxyForURL(u, h) {{ return '' + eval('[' + '['.repeat(500000)); }}"),
-        format!("function FindProxyForURL(u, h) {{ return '' + new RegExp('('.repeat(500000)); }}"),
-        format!("function FindProxyForURL(u, h) {{ return '' + JSON.parse('['.repeat(500000)); }}"),
-        format!(
-            "function FindProxyForURL(u, h) {{ var a = []; for (var i = 0; i < 500000; i++) a = [a]; return JSON.stringify(a); }}"
-        ),
-        format!(
-            "function FindProxyForURL(u, h) {{ var a = []; for (var i = 0; i < 300000; i++) a = [a]; return String(a); }}"
-        ),
-        format!(
-            "function FindProxyForURL(u, h) {{ var a = []; for (var i = 0; i < 300000; i++) a = [a]; return a.flat(Infinity) + 1; }}"
-        ),
+        "function FindProxyForURL(u, h) { return '' + eval('[' + '['.repeat(500000)); }".to_owned(),
+        "function FindProxyForURL(u, h) { return '' + new RegExp('('.repeat(500000)); }".to_owned(),
+        "function FindProxyForURL(u, h) { return '' + JSON.parse('['.repeat(500000)); }".to_owned(),
+        "function FindProxyForURL(u, h) { var a = []; for (var i = 0; i < 500000; i++) a = [a]; return JSON.stringify(a); }".to_owned(),
+        "function FindProxyForURL(u, h) { var a = []; for (var i = 0; i < 300000; i++) a = [a]; return String(a); }".to_owned(),
+        "function FindProxyForURL(u, h) { var a = []; for (var i = 0; i < 300000; i++) a = [a]; return a.flat(Infinity) + 1; }".to_owned(),
     ];
     for text in &table {
         let failure = failure(text, limits()).await;

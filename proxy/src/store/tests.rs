@@ -275,3 +275,26 @@ fn an_index_of_version_1_is_taken_over() {
     // And it is one of version 2 from here on.
     assert_eq!(Store::open(dir.path()).unwrap().stats().unwrap().entries, 2);
 }
+
+#[test]
+fn which_failures_cost_the_cache_and_not_the_build() {
+    use rusqlite::ffi;
+    use rustix::io::Errno;
+    let of_system =
+        |errno: Errno| StoreError::io("write", Path::new("x"), io::Error::from_raw_os_error(errno.raw_os_error()));
+    let of_index = |code| StoreError::Index(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+
+    for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS, Errno::MFILE, Errno::NFILE] {
+        assert!(of_system(errno).is_passing(), "{errno}");
+    }
+    assert!(of_system(Errno::DQUOT).hint().contains("cache gc"));
+    for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_CANTOPEN, ffi::SQLITE_BUSY] {
+        assert!(of_index(code).is_passing() && !of_index(code).is_damaged_index(), "{code}");
+    }
+    for errno in [Errno::ACCESS, Errno::NOTDIR] {
+        assert!(!of_system(errno).is_passing(), "{errno}");
+    }
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+        assert!(!of_index(code).is_passing() && of_index(code).is_damaged_index(), "{code}");
+    }
+}

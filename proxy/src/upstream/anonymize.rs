@@ -2,6 +2,7 @@
 
 use http::header::{COOKIE, FROM, HeaderMap, HeaderName, HeaderValue, REFERER, USER_AGENT, VIA};
 
+use super::route::{ProxyKind, Route};
 use crate::error::ConfigError;
 
 /// What names the client or the ways a request has taken. What a client claims of that, such as `X-Forwarded-For`,
@@ -55,11 +56,38 @@ impl Anonymize {
             headers.insert(USER_AGENT, user_agent.clone());
         }
     }
+
+    /// The ways that may be taken: a name is resolved by the proxy, and where there is one, nothing goes without.
+    pub(crate) fn routes(mut routes: Vec<Route>) -> Vec<Route> {
+        if routes.iter().any(|route| !route.is_direct()) {
+            routes.retain(|route| !route.is_direct());
+        }
+        for hop in routes.iter_mut().flat_map(|route| &mut route.hops) {
+            hop.kind = match hop.kind {
+                ProxyKind::Socks4 => ProxyKind::Socks4a,
+                ProxyKind::Socks5 => ProxyKind::Socks5h,
+                other => other,
+            };
+        }
+        routes
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_left_to_proxies() {
+        let by = |url: &str| Route::by(crate::upstream::route::ProxyUrl::parse(url, "test").unwrap());
+        let routes = ["socks5://a:1", "socks4://b:1", "http://c:1"].map(by).to_vec();
+        let shown = |routes: Vec<Route>| routes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let with_direct = [routes, vec![Route::DIRECT]].concat();
+        let private = ["proxy socks5h://a:1", "proxy socks4a://b:1", "proxy http://c:1"];
+        assert_eq!(shown(Anonymize::routes(with_direct)), private);
+        // Where the settings name no proxy, there is no other way.
+        assert_eq!(shown(Anonymize::routes(vec![Route::DIRECT])), ["direct"]);
+    }
 
     #[test]
     fn what_tells_goes_and_credentials_stay() {

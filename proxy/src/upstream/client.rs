@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, TE, TRAILER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
@@ -11,13 +11,13 @@ use hyper::body::Incoming;
 
 use super::anonymize::Anonymize;
 use super::asking::{Asking, Label};
+use super::auth::Auths;
 use super::connector::{Io, Reach};
 use super::course::Purpose;
 use super::dial::Dialer;
 use super::failure::{Failed, failure};
 use super::idle_body::IdleBody;
 use super::observe::{Event, note};
-use super::proxy_connect::unauthorized_message;
 use super::route::{ProxyUrl, Route, Target, Upstream};
 use super::standing::Standings;
 use super::tls::OriginTls;
@@ -53,6 +53,7 @@ impl NetworkOrigin {
     pub fn new(config: &Config, guard: &Arc<Guard>) -> Self {
         let mirrors = MirrorMap::new(config.mirrors.clone());
         let reach = Reach {
+            auths: Auths::new(config.proxy_logins.clone(), config.secrets.clone()),
             dialer: Dialer { guard: guard.clone(), connect_timeout: config.timeouts.connect },
             tls: OriginTls::new(config.extra_roots.clone(), &mirrors, config.host_tls.clone(), config.timeouts.connect),
             standings: Standings::default(),
@@ -109,6 +110,11 @@ impl NetworkOrigin {
 }
 
 impl Net {
+    /// Whether nothing is to tell who asks.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.anonymize.is_some()
+    }
+
     /// Takes out of a request what tells who asks, where the settings say so.
     pub(super) fn anonymize(&self, headers: &mut HeaderMap) {
         if let Some(anonymize) = &self.anonymize {
@@ -116,8 +122,8 @@ impl Net {
         }
     }
 
-    /// Sends the request on a connection of the pool. With the error comes what hyper said, if it did.
-    pub(super) async fn attempt(
+    /// Sends the request once, on a connection of the pool. With the error comes what hyper said, if it did.
+    pub(super) async fn pooled(
         &self,
         plan: &Plan,
         parts: &Parts,
@@ -129,9 +135,6 @@ impl Net {
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
-        if let Some(value) = plan.plain_proxy().and_then(ProxyUrl::basic) {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
-        }
         upload.watch(&mut request);
         let authority = request.uri().authority().filter(|_| plan.target.tls).map(ToString::to_string);
         let exchange = async {
@@ -153,17 +156,11 @@ impl Net {
         flow.answered(response.version(), response.status().as_u16());
         note(|| Event::Answer { status: response.status().as_u16(), version: format!("{:?}", response.version()) });
         response.extensions_mut().insert(Arc::new(upload.reading()));
-        match (response.status(), plan.plain_proxy()) {
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
-                let message = unauthorized_message(proxy, &offered_schemes(response.headers()));
-                Err((UpstreamError { phase: Phase::ProxyAnswered(407), message, retryable: false }, None))
-            }
-            (StatusCode::SWITCHING_PROTOCOLS, _) => {
-                let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
-                Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None))
-            }
-            _ => Ok(response),
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let message = format!("{} switched to another protocol, which nobody had asked for", plan.peer);
+            return Err((UpstreamError { phase: Phase::Upgrade, message, retryable: false }, None));
         }
+        Ok(response)
     }
 
     /// The answer for the cache.
@@ -223,12 +220,4 @@ pub(super) fn prepare(parts: &mut Parts) {
 
 pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
-    headers
-        .get_all(PROXY_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok()?.split_whitespace().next().map(str::to_owned))
-        .collect()
 }

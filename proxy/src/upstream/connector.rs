@@ -12,9 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::auth::Auths;
 use super::dial::Dialer;
 use super::origin_stream::OriginStream;
-use super::proxy_connect;
+use super::proxy_connect::{self, persist};
 use super::route::{ProxyKind, ProxyUrl, Route, Target};
 use super::socks::{self, Destination};
 use super::standing::{Part, Standings};
@@ -39,6 +40,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// What all ways share: how to dial, whom to trust, and how each way does.
 pub(crate) struct Reach {
+    pub(super) auths: Auths,
     pub(super) dialer: Dialer,
     pub(super) tls: OriginTls,
     pub(super) standings: Standings,
@@ -65,6 +67,11 @@ impl Connector {
         self.open(host, port, Until::Origin).await
     }
 
+    /// Opens a connection to the proxy that is sent whole requests for `http` URLs, for one to `host:port`.
+    pub(super) async fn to_plain_proxy(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
+        self.open(host, port, Until::LastProxy).await
+    }
+
     /// The proxy that is sent whole requests for `http` URLs.
     pub(crate) fn plain_proxy(&self) -> Option<&ProxyUrl> {
         self.route.hops.last().filter(|last| last.kind.is_http())
@@ -77,7 +84,7 @@ impl Connector {
         }
         let begin = Instant::now();
         let stage = AtomicUsize::new(0);
-        let steps = self.steps(host, port, until, &stage);
+        let steps = persist(|| self.steps(host, port, until, &stage));
         let opened = match HURRY.try_with(|limit| *limit) {
             Err(_) => steps.await.map_err(|error| (false, error)),
             Ok(limit) => match timeout(limit, steps).await {
@@ -149,7 +156,8 @@ impl Connector {
     ) -> Result<Box<dyn Io>, UpstreamError> {
         let limit = self.reach.dialer.connect_timeout * 3;
         if proxy.kind.is_http() {
-            return Ok(Box::new(proxy_connect::connect(stream, proxy, host, port, limit).await?));
+            let auth = &self.reach.auths.of(proxy);
+            return Ok(Box::new(proxy_connect::connect(stream, proxy, auth, host, port, limit).await?));
         }
         let to = self.destination(proxy, host, port, guarded).await?;
         socks::connect(&mut stream, proxy, &to, port, limit).await?;

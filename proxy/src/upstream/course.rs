@@ -13,6 +13,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::anonymize::Anonymize;
 use super::asking::{Asking, Taken};
 use super::client::{Net, Plan, authority, prepare};
 use super::connector::{HURRY, Io};
@@ -170,6 +171,7 @@ impl Net {
     /// The ways to a target as they are to be tried. Those to be looked at are, on the side.
     async fn arranged(self: &Arc<Self>, target: &Target, guarded: bool) -> Result<Vec<Route>, UpstreamError> {
         let found = self.upstream.candidates(target).await?;
+        let found = if self.is_anonymous() { Anonymize::routes(found) } else { found };
         let arranged = self.ways.standings().arrange(found, &target.host, Instant::now());
         for route in arranged.probe {
             let (net, target) = (self.clone(), target.clone());

@@ -5,11 +5,11 @@ use std::error::Error;
 use http::Method;
 
 use super::idle_body::chain;
+use super::tls::client_certificate;
 use super::upload::Upload;
 use crate::origin::{Phase, UpstreamError};
 
 pub(super) type ClientError = hyper_util::client::legacy::Error;
-
 /// Why there is no answer, and what hyper said, if it did.
 pub(super) type Failed = (UpstreamError, Option<ClientError>);
 
@@ -45,9 +45,10 @@ pub(super) fn failure(error: &(dyn Error + 'static), peer: &str, method: &Method
     if let Some(own) = cause::<UpstreamError>(error) {
         return UpstreamError { phase: own.phase, message: own.message.clone(), retryable: own.retryable };
     }
+    let told = cause::<std::io::Error>(error).and_then(client_certificate);
     UpstreamError {
         phase: phase(error),
-        message: format!("{peer} gave no proper answer: {}", chain(error)),
+        message: format!("{peer} gave no proper answer: {}", told.unwrap_or_else(|| chain(error))),
         retryable: method.is_idempotent(),
     }
 }

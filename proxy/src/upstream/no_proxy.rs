@@ -6,39 +6,52 @@ use ipnet::IpNet;
 
 use crate::host_pattern::{is_below, split_port};
 
-/// A `NO_PROXY` list as curl reads it: names cover what is below them, a leading dot does not count, addresses and
-/// CIDR blocks cover literal addresses, an entry may end in a port, `*` covers everything.
+/// A `NO_PROXY` list: names cover what is below them, a leading dot does not count, addresses and CIDR blocks cover
+/// literal addresses, an entry may end in a port, `*` covers everything. Where curl and Go differ, see
+/// `docs/reference/no-proxy.md`, which is tested against both.
 #[derive(Clone, Debug, Default)]
 pub struct NoProxy(Vec<(Entry, Option<u16>)>);
 
 #[derive(Clone, Debug)]
 enum Entry {
     Any,
+    /// A name, and what is below it.
     Name(String),
+    /// What is below a name.
+    Below(String),
     Network(IpNet),
 }
 
 impl NoProxy {
-    /// Reads a list, separated by commas or blanks. What cannot be read is left out, as curl does.
+    /// Reads a list, separated by commas or blanks. What cannot be read is left out, as curl and Go do.
     pub fn parse(text: &str) -> Self {
-        Self(text.split([',', ' ', '\t', '\n']).filter_map(Self::entry).collect())
+        let separator = |letter: char| letter == ',' || letter.is_ascii_whitespace();
+        Self(text.split(separator).filter_map(Self::entry).collect())
     }
 
     fn entry(text: &str) -> Option<(Entry, Option<u16>)> {
-        let text = text.trim();
-        if let Ok(network) = text.parse::<IpNet>() {
-            return Some((Entry::Network(network), None));
+        let network = |text: &str| text.parse::<IpNet>().ok().map(Entry::Network);
+        if let Some(network) = network(text) {
+            return Some((network, None));
         }
+        // A port that is not there; but not the end of `2001:db8::`.
+        let text = text.strip_suffix(':').filter(|rest| !rest.contains(':')).unwrap_or(text);
         let (host, port) = split_port(text)?;
         if host == "*" {
             return Some((Entry::Any, port));
         }
         if let Ok(address) = host.parse::<IpAddr>() {
-            return Some((Entry::Network(IpNet::from(address)), port));
+            return Some((Entry::Network(IpNet::from(address.to_canonical())), port));
         }
-        let name = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host);
-        let name = name.strip_suffix('.').unwrap_or(name);
-        (!name.is_empty()).then(|| (Entry::Name(name.to_ascii_lowercase()), port))
+        if let Some(network) = network(host) {
+            return Some((network, port));
+        }
+        let (name, make): (_, fn(String) -> Entry) = match host.strip_prefix("*.") {
+            Some(name) => (name, Entry::Below),
+            None => (host.strip_prefix('.').unwrap_or(host), Entry::Name),
+        };
+        let name = ascii(name.strip_suffix('.').unwrap_or(name));
+        (!name.is_empty()).then(|| (make(name), port))
     }
 
     /// Whether the host (an IPv6 address without brackets) is reached without a proxy.
@@ -49,9 +62,16 @@ impl NoProxy {
             (Entry::Any, _) => true,
             (Entry::Network(network), Some(address)) => network.contains(&address.to_canonical()),
             (Entry::Name(name), None) => name.eq_ignore_ascii_case(host) || is_below(host, name),
+            (Entry::Below(name), None) => is_below(host, name),
             _ => false,
         })
     }
+}
+
+/// A name as it is asked for: in `xn--` form where it has other letters.
+fn ascii(name: &str) -> String {
+    let converted = if name.is_ascii() { None } else { url::Host::parse(name).ok() };
+    converted.map_or_else(|| name.to_ascii_lowercase(), |host| host.to_string())
 }
 
 #[cfg(test)]

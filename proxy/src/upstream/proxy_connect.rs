@@ -1,107 +1,249 @@
 //! CONNECT through a proxy upstream (RFC 9110 section 9.3.6).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::auth::{Conversation, Next, ProxyAuth};
 use super::observe::{Event, note};
 use super::route::ProxyUrl;
 use crate::origin::{Phase, UpstreamError};
 use crate::prefixed::Prefixed;
 
-/// The answer's head may be no longer.
-const HEAD_LIMIT: usize = 16 * 1024;
+#[cfg(test)]
+mod tests;
 
-/// Asks the proxy for a tunnel to a host (an IPv6 address without brackets). Bytes that follow the answer's head
-/// belong to the tunnel and are kept.
+/// The answer's head may be no longer.
+const HEAD_LIMIT: usize = 64 * 1024;
+/// The page that comes with a refusal is read up to here, to use the connection again.
+const PAGE_LIMIT: usize = 256 * 1024;
+/// Times that a way is opened again because of a proxy that closes when it asks: once for each of some hops.
+const MOST_AGAIN: usize = 4;
+
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Asks the proxy for a tunnel to a host (an IPv6 address without brackets), with credentials where it asks for them.
+/// Bytes that follow the answer's head belong to the tunnel and are kept.
+///
+/// A proxy may ask for credentials and close the connection: then the error is [`is_asked_again`], and what it wants
+/// is remembered for the next.
 pub(crate) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(
     stream: T,
     proxy: &ProxyUrl,
+    auth: &Arc<ProxyAuth>,
     host: &str,
     port: u16,
     limit: Duration,
 ) -> Result<Prefixed<T>, UpstreamError> {
-    match timeout(limit, exchange(stream, proxy, host, port)).await {
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let asking = Asking { stream, buffer: BytesMut::new(), proxy, host, authority };
+    match timeout(limit, asking.run(auth.conversation())).await {
         Ok(result) => result,
         Err(_) => Err(failed(proxy, host, &format!("did not answer CONNECT within {} s", limit.as_secs()), true)),
     }
 }
 
-async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: T,
-    proxy: &ProxyUrl,
-    host: &str,
-    port: u16,
-) -> Result<Prefixed<T>, UpstreamError> {
-    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-    if let Some(value) = proxy.basic() {
-        request.extend_from_slice(b"Proxy-Authorization: ");
-        request.extend_from_slice(value.as_bytes());
+/// Whether a proxy closed the connection when it asked for credentials that there are: they go with the next.
+fn is_asked_again(error: &UpstreamError) -> bool {
+    error.retryable && error.phase == Phase::ProxyAnswered(407)
+}
+
+/// Opens a way, and opens it again where a proxy on it asked for credentials and closed the connection.
+pub(crate) async fn persist<T, F>(mut open: impl FnMut() -> F) -> Result<T, UpstreamError>
+where
+    F: Future<Output = Result<T, UpstreamError>>,
+{
+    for _ in 0..MOST_AGAIN {
+        match open().await {
+            Err(error) if is_asked_again(&error) => {}
+            opened => return opened,
+        }
+    }
+    open().await
+}
+
+struct Asking<'a, T> {
+    stream: T,
+    /// Read, and not used yet.
+    buffer: BytesMut,
+    proxy: &'a ProxyUrl,
+    host: &'a str,
+    authority: String,
+}
+
+struct Head {
+    line: String,
+    status: u16,
+    headers: HeaderMap,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Asking<'_, T> {
+    async fn run(mut self, mut conversation: Conversation) -> Result<Prefixed<T>, UpstreamError> {
+        // Whether the connection has carried an answer, and may have been closed behind it.
+        let mut used = false;
+        loop {
+            let asked = self.ask(&mut conversation).await;
+            let head = match asked {
+                Err(error) if used && error.retryable => return Err(self.asked_again()),
+                asked => asked?,
+            };
+            note(|| Event::Proxy {
+                proxy: self.proxy.to_string(),
+                asked: format!("CONNECT {}", self.authority),
+                answer: printable(&head.line),
+                scheme: conversation.sent().map(|scheme| scheme.name().to_owned()),
+            });
+            match head.status {
+                200..=299 => {
+                    conversation.accepted(&head.headers);
+                    return Ok(Prefixed::new(self.buffer.freeze(), self.stream));
+                }
+                407 => {
+                    let next = conversation.challenged(&head.headers).await.map_err(unauthorized)?;
+                    if self.drain(&head).await {
+                        used = next == Next::Any;
+                        continue;
+                    }
+                    return Err(match next {
+                        Next::Any => self.asked_again(),
+                        Next::Same => self.failed("closed the connection in the middle of the authentication", false),
+                    });
+                }
+                status => {
+                    conversation.accepted(&head.headers);
+                    let error = self.failed(&format!("refused: {}", printable(&head.line)), false);
+                    return Err(UpstreamError { phase: Phase::ProxyAnswered(status), ..error });
+                }
+            }
+        }
+    }
+
+    /// Sends the request, and reads the head of the answer.
+    async fn ask(&mut self, conversation: &mut Conversation) -> Result<Head, UpstreamError> {
+        let authorization = conversation.authorization("CONNECT", &self.authority).await.map_err(unauthorized)?;
+        let mut request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n", self.authority).into_bytes();
+        if let Some(value) = authorization {
+            request.extend_from_slice(b"Proxy-Authorization: ");
+            request.extend_from_slice(value.as_bytes());
+            request.extend_from_slice(b"\r\n");
+        }
         request.extend_from_slice(b"\r\n");
+        let lost = |error: std::io::Error| failed(self.proxy, self.host, &broke(&error), true);
+        self.stream.write_all(&request).await.map_err(lost)?;
+        loop {
+            let head = self.head().await?;
+            if !(100..200).contains(&head.status) {
+                return Ok(head);
+            }
+        }
     }
-    request.extend_from_slice(b"\r\n");
-    let lost = |error: std::io::Error| failed(proxy, host, &format!("broke the connection: {error}"), true);
-    stream.write_all(&request).await.map_err(lost)?;
 
-    let mut buffer = BytesMut::new();
-    let end = loop {
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
+    async fn head(&mut self) -> Result<Head, UpstreamError> {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if self.buffer.len() > HEAD_LIMIT {
+                return Err(self.failed("sent an answer to CONNECT that has no end", false));
+            }
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Err(self.failed("closed the connection without answering CONNECT", true)),
+                Ok(_) => {}
+                Err(error) => return Err(self.failed(&broke(&error), true)),
+            }
+        };
+        let head = self.buffer.split_to(end);
+        parse(&head).ok_or_else(|| self.failed("answered CONNECT with something that is not HTTP", false))
+    }
+
+    /// Reads the body of a refusal to its end. Whether the connection can be used again.
+    async fn drain(&mut self, head: &Head) -> bool {
+        let has = |name: &HeaderName, word: &str| {
+            let values = head.headers.get_all(name).iter();
+            values
+                .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+                .any(|one| one.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let says = |word: &str| has(&CONNECTION, word) || has(&PROXY_CONNECTION, word);
+        if says("close") || head.line.starts_with("HTTP/1.0") && !says("keep-alive") {
+            return false;
         }
-        if buffer.len() > HEAD_LIMIT {
-            return Err(failed(proxy, host, "sent an answer to CONNECT that has no end", false));
+        if has(&TRANSFER_ENCODING, "chunked") {
+            return self.skip_chunks().await.is_some();
         }
-        if stream.read_buf(&mut buffer).await.map_err(lost)? == 0 {
-            return Err(failed(proxy, host, "closed the connection without answering CONNECT", true));
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        match length {
+            Some(length) if length <= PAGE_LIMIT => self.skip(length).await.is_some(),
+            _ => false,
         }
-    };
-    let head = buffer.split_to(end);
-    let head = String::from_utf8_lossy(&head);
-    note(|| Event::Proxy {
-        proxy: proxy.to_string(),
-        asked: format!("CONNECT {authority}"),
-        answer: printable(head.lines().next().unwrap_or_default()),
-        scheme: proxy.login.as_ref().map(|_| "Basic".to_owned()),
-    });
-    match status(&head) {
-        Some(200..=299) => Ok(Prefixed::new(buffer.freeze(), stream)),
-        Some(407) => Err(UpstreamError {
-            phase: Phase::ProxyAnswered(407),
-            message: unauthorized(proxy, &head),
-            retryable: false,
-        }),
-        Some(status) => {
-            let line = head.lines().next().unwrap_or_default();
-            let error = failed(proxy, host, &format!("refused: {}", printable(line)), false);
-            Err(UpstreamError { phase: Phase::ProxyAnswered(status), ..error })
+    }
+
+    async fn skip_chunks(&mut self) -> Option<()> {
+        let mut all = 0;
+        loop {
+            let line = self.line().await?;
+            let size = line[..].split(|byte| *byte == b';').next()?;
+            let size = usize::from_str_radix(std::str::from_utf8(size).ok()?.trim(), 16).ok()?;
+            all += size;
+            if all > PAGE_LIMIT {
+                return None;
+            }
+            if size == 0 {
+                while !self.line().await?.is_empty() {}
+                return Some(());
+            }
+            self.skip(size.checked_add(2)?).await?;
         }
-        None => Err(failed(proxy, host, "answered CONNECT with something that is not HTTP", false)),
+    }
+
+    /// A line without its end.
+    async fn line(&mut self) -> Option<BytesMut> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") {
+                let mut line = self.buffer.split_to(end + 2);
+                line.truncate(end);
+                return Some(line);
+            }
+            if self.buffer.len() > HEAD_LIMIT {
+                return None;
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn skip(&mut self, length: usize) -> Option<()> {
+        while self.buffer.len() < length {
+            self.more().await?;
+        }
+        let _ = self.buffer.split_to(length);
+        Some(())
+    }
+
+    async fn more(&mut self) -> Option<()> {
+        matches!(self.stream.read_buf(&mut self.buffer).await, Ok(read) if read > 0).then_some(())
+    }
+
+    fn failed(&self, what: &str, retryable: bool) -> UpstreamError {
+        failed(self.proxy, self.host, what, retryable)
+    }
+
+    fn asked_again(&self) -> UpstreamError {
+        let error = self.failed("asks for authentication (407), and closed the connection", true);
+        UpstreamError { phase: Phase::ProxyAnswered(407), ..error }
     }
 }
 
-/// What to tell the user when the proxy wants (other) credentials.
-fn unauthorized(proxy: &ProxyUrl, head: &str) -> String {
-    let schemes: Vec<String> = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"))
-        .filter_map(|(_, value)| value.split_whitespace().next().map(printable))
-        .collect();
-    unauthorized_message(proxy, &schemes)
+/// No way to authenticate did.
+pub(super) fn unauthorized(error: super::auth::AuthError) -> UpstreamError {
+    UpstreamError { phase: Phase::ProxyAnswered(407), message: error.to_string(), retryable: false }
 }
 
-/// As [`unauthorized`], from the schemes the proxy offers.
-pub(crate) fn unauthorized_message(proxy: &ProxyUrl, schemes: &[String]) -> String {
-    let offered = if schemes.is_empty() { "no scheme".to_owned() } else { schemes.join(", ") };
-    let next = match (&proxy.login, schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"))) {
-        (_, false) if !schemes.is_empty() => "Larder can answer Basic only; ask for another proxy",
-        (None, _) => "put user and password into its URL: http://user:password@host:port",
-        (Some(_), _) => "the user name or password in its URL is wrong (special characters must be percent-encoded)",
-    };
-    format!("the upstream proxy {proxy} asks for authentication (407, offers {offered}); {next}")
+fn broke(error: &std::io::Error) -> String {
+    format!("broke the connection: {error}")
 }
 
 fn failed(proxy: &ProxyUrl, host: &str, what: &str, retryable: bool) -> UpstreamError {
@@ -112,57 +254,29 @@ fn failed(proxy: &ProxyUrl, host: &str, what: &str, retryable: bool) -> Upstream
     }
 }
 
-fn status(head: &str) -> Option<u16> {
-    let rest = head.strip_prefix("HTTP/1.")?;
+/// Reads a head, up to the empty line. Fields that are none are left out.
+fn parse(head: &[u8]) -> Option<Head> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line = String::from_utf8_lossy(lines.next()?).into_owned();
+    let status = status(&line)?;
+    let field = |line: &[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(field) {
+        headers.append(name, value);
+    }
+    Some(Head { line, status, headers })
+}
+
+fn status(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("HTTP/1.")?;
     let code = rest.get(1..)?.strip_prefix(' ')?.get(..3)?;
     code.bytes().all(|byte| byte.is_ascii_digit()).then(|| code.parse().ok())?
 }
 
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn reply(answer: &'static [u8]) -> Result<Vec<u8>, UpstreamError> {
-        let (client, mut server) = tokio::io::duplex(64 * 1024);
-        let proxy = ProxyUrl::parse("http://u:p@proxy.example.org:3128", "test").unwrap();
-        let peer = tokio::spawn(async move {
-            let mut request = [0; 1024];
-            let n = server.read(&mut request).await.unwrap();
-            server.write_all(answer).await.unwrap();
-            drop(server);
-            request[..n].to_vec()
-        });
-        let mut stream = connect(client, &proxy, "2001:db8::1", 443, Duration::from_secs(5)).await?;
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
-        let request = peer.await.unwrap();
-        assert!(request.starts_with(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"));
-        assert!(String::from_utf8_lossy(&request).contains("Proxy-Authorization: Basic dTpw\r\n"));
-        Ok(rest)
-    }
-
-    #[tokio::test]
-    async fn bytes_after_the_head_belong_to_the_tunnel() {
-        assert_eq!(reply(b"HTTP/1.0 200 OK\r\nX: y\r\n\r\nhello").await.unwrap(), b"hello");
-        assert_eq!(reply(b"HTTP/1.1 204\r\n\r\n").await.unwrap(), b"");
-    }
-
-    #[tokio::test]
-    async fn a_refusal_says_why() {
-        for (answer, expected) in [
-            (&b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n\r\n"[..], "is wrong"),
-            (b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\n", "Basic only"),
-            (b"HTTP/1.1 502 Bad\x1b gateway\r\n\r\n", "refused: HTTP/1.1 502 Bad gateway"),
-            (b"<html>", "without answering"),
-            (b"SSH-2.0\r\n\r\n", "not HTTP"),
-        ] {
-            let error = reply(answer).await.unwrap_err();
-            assert!(matches!(error.phase, Phase::Proxy | Phase::ProxyAnswered(407 | 502)), "{:?}", error.phase);
-            assert!(error.message.contains(expected), "{}", error.message);
-        }
-    }
 }

@@ -104,6 +104,9 @@ impl ProxyUrl {
             ));
         }
         let host = url.host_str().ok_or_else(|| refuse("it names no host"))?;
+        if host.contains(',') {
+            return Err(refuse("there is a comma in its host; between proxies stand a comma and a blank"));
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         // 80 is what the parser leaves out, being that of http.
         let explicit = rest.rsplit_once(':').is_some_and(|(_, port)| port.trim_end_matches('/') == "80");

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-pub use super::choice::{Choice, Order, Pool, RouteSource, Upstream};
+pub use super::choice::{Choice, Order, PathPattern, Pool, RouteRule, RouteSource, Upstream, routes};
 pub use super::no_proxy::NoProxy;
 pub use super::proxy_url::{Login, ProxyKind, ProxyUrl};
 
@@ -53,8 +53,10 @@ pub struct Target {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Path and query; `/` for a tunnel, of which nothing is known.
+    /// Path and query; `/` for a tunnel.
     pub path: String,
+    /// Whether it is a tunnel, of which no path is known.
+    pub is_tunnel: bool,
 }
 
 impl Target {
@@ -62,12 +64,12 @@ impl Target {
     pub fn of(uri: &Uri) -> Option<Self> {
         let (host, port, tls) = target(uri)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
-        Some(Self { tls, host: host.to_owned(), port, path })
+        Some(Self { tls, host: host.to_owned(), port, path, is_tunnel: false })
     }
 
     /// That of a tunnel, in which TLS is expected.
     pub fn tunnel(host: &str, port: u16) -> Self {
-        Self { tls: true, host: host.to_owned(), port, path: "/".to_owned() }
+        Self { tls: true, host: host.to_owned(), port, path: "/".to_owned(), is_tunnel: true }
     }
 
     /// As a URL; the port is left out where it is the scheme's own.

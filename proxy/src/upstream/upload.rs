@@ -38,16 +38,24 @@ struct Inner {
     moved: Mutex<Instant>,
     /// What ended the body early.
     broken: Mutex<Option<io::Error>>,
+    /// Whether nothing is read from the client until the origin asks for it.
+    expects: AtomicBool,
+    /// The last time it is sent.
+    attempt: Mutex<Arc<Attempt>>,
+    flow: Arc<FlowRecorder>,
+    interim: AtomicUsize,
+    too_many: Notify,
+}
+
+/// One time that the request is sent.
+#[derive(Default)]
+struct Attempt {
     /// The origin has asked for the body.
     leave: Notify,
-    expects: bool,
     /// The answer's head has come.
     answered: AtomicBool,
     /// The answer has been read to its end, or given up.
     over: Notify,
-    flow: Arc<FlowRecorder>,
-    interim: AtomicUsize,
-    too_many: Notify,
 }
 
 impl Upload {
@@ -55,14 +63,12 @@ impl Upload {
     /// the client is `100 Continue`.
     pub(crate) fn new(body: Body, expects: bool, flow: Arc<FlowRecorder>) -> Self {
         let inner = Inner {
-            expects: expects && !body.is_end_stream(),
+            expects: AtomicBool::new(expects && !body.is_end_stream()),
             body: Mutex::new(body),
             begun: AtomicBool::new(false),
             moved: Mutex::new(Instant::now()),
             broken: Mutex::default(),
-            leave: Notify::new(),
-            answered: AtomicBool::new(false),
-            over: Notify::new(),
+            attempt: Mutex::default(),
             flow,
             interim: AtomicUsize::new(0),
             too_many: Notify::new(),
@@ -70,19 +76,36 @@ impl Upload {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The body to give to hyper.
+    /// The body to give to hyper, each time the request is sent.
     pub(crate) fn body(&self) -> Sending {
-        let leave = self.inner.expects.then(|| Box::pin(self.inner.clone().leave()) as Leave);
+        let attempt = Arc::<Attempt>::default();
+        *lock(&self.inner.attempt) = attempt.clone();
+        let expects = self.inner.expects.load(Ordering::Relaxed);
+        let leave = expects.then(|| Box::pin(attempt.leave()) as Leave);
         Sending { inner: self.inner.clone(), leave }
+    }
+
+    /// Has the body wait until the next hop asks for it, so that the request can be sent again if that asks for
+    /// something else. Whether there is a body that can wait; then the request is to say so (`Expect`).
+    pub(crate) fn wait_for_leave(&self) -> bool {
+        let waits = self.is_whole() && !self.is_empty();
+        self.inner.expects.fetch_or(waits, Ordering::Relaxed);
+        waits
+    }
+
+    /// Whether there is no body.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.inner.body).is_end_stream()
     }
 
     /// Watches the interim answers to `request` (on HTTP/1; hyper does not show those of HTTP/2).
     pub(crate) fn watch<T>(&self, request: &mut Request<T>) {
         let inner = self.inner.clone();
+        let attempt = lock(&inner.attempt).clone();
         hyper::ext::on_informational(request, move |answer| {
             inner.moved();
             if answer.status() == StatusCode::CONTINUE {
-                inner.leave.notify_one();
+                attempt.leave.notify_one();
             }
             if inner.interim.fetch_add(1, Ordering::Relaxed) == MOST_INTERIM {
                 inner.too_many.notify_one();
@@ -104,12 +127,13 @@ impl Upload {
         peer: &str,
     ) -> Result<T, UpstreamError> {
         let mut answer = std::pin::pin!(answer);
+        let attempt = lock(&self.inner.attempt).clone();
         self.inner.moved();
         loop {
             let deadline = *lock(&self.inner.moved) + limit;
             tokio::select! {
                 answer = &mut answer => {
-                    self.inner.answered.store(true, Ordering::Relaxed);
+                    attempt.answered.store(true, Ordering::Relaxed);
                     return Ok(answer);
                 }
                 () = self.inner.too_many.notified() => return Err(UpstreamError {
@@ -132,7 +156,7 @@ impl Upload {
 
     /// To be held while the answer is read.
     pub(crate) fn reading(&self) -> Reading {
-        Reading(self.clone())
+        Reading(lock(&self.inner.attempt).clone())
     }
 
     /// What the client did wrong, where it was the client.
@@ -148,17 +172,17 @@ impl Upload {
 }
 
 /// Held by whoever reads the answer.
-pub(crate) struct Reading(Upload);
+pub(crate) struct Reading(Arc<Attempt>);
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.inner.over.notify_one();
+        self.0.over.notify_one();
     }
 }
 
 type Leave = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
-impl Inner {
+impl Attempt {
     /// Waits until the body may be sent. Where the origin has answered without asking for it, it is not, and breaks
     /// off once the answer has been read: the connection cannot be used again.
     async fn leave(self: Arc<Self>) -> io::Result<()> {
@@ -172,7 +196,9 @@ impl Inner {
         }
         Ok(())
     }
+}
 
+impl Inner {
     fn moved(&self) {
         *lock(&self.moved) = Instant::now();
     }

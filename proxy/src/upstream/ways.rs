@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lru::LruCache;
 
+use super::bound::Bound;
 use super::connector::{Connector, Reach};
 use super::first_contact::FirstContact;
 use super::route::Route;
@@ -61,6 +62,8 @@ pub(super) struct Way {
     pub(super) connector: Connector,
     pub(super) client: Client<Connector, Sending>,
     pub(super) first_contact: FirstContact,
+    /// Connections that a proxy knows as the user's.
+    pub(super) bound: Arc<Bound>,
 }
 
 impl Way {
@@ -78,6 +81,6 @@ impl Way {
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .build(connector.clone());
-        Self { connector, client, first_contact: FirstContact::new() }
+        Self { connector, client, first_contact: FirstContact::new(), bound: Arc::default() }
     }
 }

@@ -188,6 +188,14 @@ impl Origin {
         Self::start(Some(ca.acceptor("localhost", alpn)), handler).await
     }
 
+    /// With TLS of the test's own.
+    pub(crate) async fn with(
+        acceptor: TlsAcceptor,
+        handler: impl Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(Some(acceptor), handler).await
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.addr.port()
     }
@@ -328,20 +336,42 @@ impl TestCa {
     }
 
     pub(crate) fn acceptor(&self, name: &str, alpn: &[&[u8]]) -> TlsAcceptor {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let leaf = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.into()], key)
-            .unwrap();
+        let builder = server_config().with_no_client_auth();
+        let (leaf, key) = self.leaf(name);
+        let mut config = builder.with_single_cert(vec![leaf], key).unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
+
+    /// One that wants a client certificate of this authority.
+    pub(crate) fn strict_acceptor(&self, name: &str) -> TlsAcceptor {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let (leaf, key) = self.leaf(name);
+        let builder = server_config().with_client_cert_verifier(verifier.build().unwrap());
+        TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![leaf], key).unwrap()))
+    }
+
+    /// One, and the certificate it shows.
+    pub(crate) fn pinned_acceptor(&self, name: &str) -> (TlsAcceptor, CertificateDer<'static>) {
+        let (leaf, key) = self.leaf(name);
+        let config = server_config().with_no_client_auth().with_single_cert(vec![leaf.clone()], key).unwrap();
+        (TlsAcceptor::from(Arc::new(config)), leaf)
+    }
+
+    fn leaf(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        (leaf.into(), PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
+    }
+}
+
+fn server_config() -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
 }
 
 /// A proxy upstream: asks for `Basic dTpw` when told to, makes tunnels, answers absolute-form requests itself.

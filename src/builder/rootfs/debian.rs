@@ -14,6 +14,7 @@ mod dpkg;
 mod fetch;
 pub mod host;
 mod openpgp;
+pub mod outlook;
 mod packages;
 mod release;
 mod root_dir;

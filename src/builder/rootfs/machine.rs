@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use larder_proxy::identity::Client;
 use larder_proxy::proxy::Proxy;
@@ -43,6 +44,10 @@ pub struct Services {
     pub host_bundle: Arc<Vec<u8>>,
     /// What is asked of guests' networks.
     pub egress: Egress,
+    /// Whether something that cannot be fetched leaves the rest to be tried.
+    pub keep_going: bool,
+    /// Set where a guest's network turns out to be held by settings alone.
+    pub observed: Arc<AtomicBool>,
     /// Paths in the image (globs) whose traces are accepted.
     pub allow_trace: Vec<String>,
     /// `host:port` of the proxy for commands of the host, which must not be in the image either.
@@ -104,7 +109,9 @@ impl Machine {
 
     pub(super) async fn join_network(&mut self) -> Result<()> {
         let Services { egress, proxy, client, .. } = &self.services;
-        self.network = Some(Network::of(*egress, proxy, client.clone()).await?);
+        let network = Network::of(*egress, proxy, client.clone()).await?;
+        self.services.observed.fetch_or(network.why_observed().is_some(), Ordering::Relaxed);
+        self.network = Some(network);
         Ok(())
     }
 

@@ -247,6 +247,7 @@ impl Step for Debian {
             scratch: &scratch,
             downloader: &downloader,
             ui: &*context.ui,
+            keep_going: machine.services.keep_going,
             now: jiff::Timestamp::now(),
         };
         match self.phase {

@@ -12,6 +12,7 @@ Examples:
   larder history -n 5
   larder history last --sort time
   larder history diff 0a1b2c last
+  larder history record last
   larder history --json | jq -r '.[] | select(.ending == \"failed\").builds[].log'";
 
 /// `larder history`
@@ -49,6 +50,18 @@ pub struct HistoryArgs {
 pub enum HistoryCommand {
     /// Show the steps of two runs side by side, with their times and downloads
     Diff(HistoryDiffArgs),
+    /// Show what a run fetched: what an offline run, or a bundle, is made from
+    Record(HistoryRecordArgs),
+}
+
+/// `larder history record`
+#[derive(Args, Clone, Debug)]
+pub struct HistoryRecordArgs {
+    /// The run: a build's, or the one that `larder exec` has named
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// `larder history diff`

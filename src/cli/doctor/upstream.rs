@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use http::Uri;
+use http::{Method, Uri};
 use larder_proxy::config::Config;
 use larder_proxy::upstream::roots::{FileOfRoots, survey};
 
@@ -61,7 +61,7 @@ async fn ask(config: &Config, url: &str, settings: &Settings, env: &Env) -> (Fin
         Ok(uri) => uri,
         Err(error) => return (Finding::problem(ROUTE, format!("{url} is no URL: {error}")), None),
     };
-    let look = proxy_check::look(config, &uri, LIMIT + Duration::from_secs(5)).await;
+    let look = proxy_check::look(config, Method::HEAD, &uri, LIMIT + Duration::from_secs(5)).await;
     let told = Told::of(&uri, &look, settings, env).await;
     let finding = match &told.failed {
         None => Finding::ok(ROUTE, told.summary()),
@@ -133,6 +133,29 @@ pub(super) async fn roots(settings: &Settings, env: &Env) -> Finding {
             .so("no TLS connection can be checked")
             .remedy("sudo apt-get install ca-certificates"),
         (0, _) => Finding::warning(ROOTS, found).remedy("sudo apt-get install ca-certificates"),
+        _ => opened(settings, env, found).await,
+    }
+}
+
+/// Roots that can be read, where nobody else opens TLS or its root is among them.
+async fn opened(settings: &Settings, env: &Env, found: String) -> Finding {
+    let config = proxy_config::config(settings, env, Path::new("/")).ok();
+    let Some(mut config) = config.filter(|_| settings.net.value != Net::Offline) else {
+        return Finding::ok(ROOTS, found);
+    };
+    // The same host as is asked for `upstream`. It need not speak TLS: only the certificate it shows matters.
+    let uri = question(&config).and_then(|url| url.replacen("http://", "https://", 1).parse::<Uri>().ok());
+    let Some(uri) = uri else { return Finding::ok(ROOTS, found) };
+    config.timeouts.connect = config.timeouts.connect.min(Duration::from_secs(3));
+    config.timeouts.head = config.timeouts.connect;
+    let told =
+        Told::of(&uri, &proxy_check::look(&config, Method::HEAD, &uri, Duration::from_secs(5)).await, settings, env)
+            .await;
+    match (&told.failed, &told.inspected_by) {
+        (Some(failed), _) if failed.cause == "missing-root" => {
+            failed.next.iter().fold(Finding::problem(ROOTS, format!("{found}; {}", failed.why)), Finding::remedy)
+        }
+        (_, Some(name)) => Finding::ok(ROOTS, format!("{found}; TLS is opened on the way by {name}, which is trusted")),
         _ => Finding::ok(ROOTS, found),
     }
 }

@@ -5,11 +5,12 @@ use crate::cli::args::StepOrder;
 use crate::cli::console::Console;
 use crate::error::Result;
 use crate::event::Ending;
+use crate::history::record::Record;
 use crate::history::run::{Build, Run, Step};
 use crate::output::text::{bytes, printable, table};
 
 /// Prints a run that stands as `state` says.
-pub(super) fn show(run: &Run, state: &str, order: StepOrder, console: &Console) -> Result<()> {
+pub(super) fn show(run: &Run, state: &str, record: Option<&Record>, order: StepOrder, console: &Console) -> Result<()> {
     let downloads = run.downloads();
     let sums = downloads.all();
     let ended = run.cancelled.as_ref().map_or_else(|| state.to_owned(), |cause| format!("{state}: {cause}"));
@@ -29,6 +30,11 @@ pub(super) fn show(run: &Run, state: &str, order: StepOrder, console: &Console) 
         let (cache, upstream) = (bytes(sums.bytes_cache), bytes(sums.bytes_upstream));
         let requests = format!("{} requests, {} hits", sums.requests, hits(&downloads));
         facts.push(("downloads", format!("{requests}; {cache} from the cache, {upstream} from upstream")));
+    }
+    if let Some(record) = record {
+        let whole = if record.complete { "complete" } else { "not complete" };
+        let count = record.entries.len();
+        facts.push(("record", format!("{count} entries, {whole}: larder history record {}", run.id)));
     }
     let rows: Vec<Vec<String>> =
         facts.into_iter().map(|(name, value)| vec![name.to_owned(), printable(&value)]).collect();

@@ -4,11 +4,11 @@ use url::Url;
 
 /// An entry that has a password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::cli) struct Entry {
     /// A host, in apt's files also with scheme, port and the beginning of a path; empty for `default`.
     machine: String,
-    pub(super) login: String,
-    pub(super) password: String,
+    pub(in crate::cli) login: String,
+    pub(in crate::cli) password: String,
 }
 
 impl std::fmt::Debug for Entry {
@@ -18,7 +18,7 @@ impl std::fmt::Debug for Entry {
 }
 
 /// Reads the entries in their order; macros are left out.
-pub(super) fn parse(text: &str) -> Vec<Entry> {
+pub(in crate::cli) fn parse(text: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut current: Option<Entry> = None;
     let lines = text.lines().map(|line| if line.trim_start().starts_with('#') { "" } else { line });
@@ -43,12 +43,12 @@ pub(super) fn parse(text: &str) -> Vec<Entry> {
 
 impl Entry {
     /// Whether it is for every host that no other is for.
-    pub(super) fn is_default(&self) -> bool {
+    pub(in crate::cli) fn is_default(&self) -> bool {
         self.machine.is_empty()
     }
 
     /// Whether it is for what is at a URL.
-    pub(super) fn is_for(&self, url: &Url) -> bool {
+    pub(in crate::cli) fn is_for(&self, url: &Url) -> bool {
         let (scheme, rest) = match self.machine.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),
             None => (None, self.machine.as_str()),

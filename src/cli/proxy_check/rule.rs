@@ -28,12 +28,14 @@ impl std::fmt::Display for Rule {
 
 /// The rule for a host and port.
 pub(super) fn of(settings: &Settings, env: &Env, tls: bool, host: &str, port: u16) -> Rule {
-    if settings.upstream_proxy.value.is_some() {
+    let (proxy, pac) = (&settings.upstream_proxy, &settings.upstream_pac);
+    if proxy.value.is_some() || pac.value.is_some() {
         let near = NoProxy::parse(&settings.no_proxy.value.join(",")).matches(host, port);
-        return if near {
-            Rule::NoProxy(named("no_proxy", &settings.no_proxy.source))
-        } else {
-            Rule::Proxy(named("upstream_proxy", &settings.upstream_proxy.source))
+        let by_pac = pac.value.is_some() && (proxy.value.is_none() || pac.source.rank() > proxy.source.rank());
+        return match (near, by_pac) {
+            (true, _) => Rule::NoProxy(named("no_proxy", &settings.no_proxy.source)),
+            (_, true) => Rule::Proxy(named("upstream_pac", &pac.source)),
+            (_, false) => Rule::Proxy(named("upstream_proxy", &proxy.source)),
         };
     }
     let set = |name: &&&str| env.get(**name).is_some_and(|value| !value.trim().is_empty());

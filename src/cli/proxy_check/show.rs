@@ -69,7 +69,12 @@ fn one(step: &Step, width: usize, lines: &mut Vec<String>) {
         return hanging(&lead, &printable(&found), width, lines);
     }
     hanging(&lead, if step.works { "trusted" } else { &found }, width, lines);
+    let mut last = None;
     for certificate in &step.certificates {
+        // Some send a certificate twice.
+        if last.replace(certificate) == Some(certificate) {
+            continue;
+        }
         let until = jiff::Timestamp::from_second(certificate.not_after).unwrap_or_default();
         let text = format!("{}, until {}, by {}", certificate.subject, until.strftime("%Y-%m-%d"), certificate.issuer);
         hanging("", &printable(&text), width, lines);

@@ -26,7 +26,7 @@ pub(in crate::cli) struct Told {
     /// What was asked, one after the other: mirrors, or the URL itself; a proxy may be asked twice.
     pub(super) asked: Vec<Asked>,
     /// Who opens TLS on the way, where that can be told: the name of their authority.
-    pub(super) inspected_by: Option<String>,
+    pub(in crate::cli) inspected_by: Option<String>,
     /// Where it went wrong.
     pub(in crate::cli) failed: Option<Failed>,
     /// The time there.
@@ -158,7 +158,10 @@ fn date(headers: &http::HeaderMap) -> Option<SystemTime> {
 
 fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) -> Vec<Asked> {
     let mut all: Vec<Asked> = Vec::new();
-    for (took, event) in &look.events {
+    // What ended the last way is told as the failure of it all.
+    let end = look.events.len().saturating_sub(usize::from(look.answer.is_err()));
+    let told = look.events.iter().enumerate();
+    for (_, (took, event)) in told.filter(|(at, (_, event))| *at < end || !matches!(event, Event::WayFailed { .. })) {
         if let Event::Asked { url, way } = event {
             let parsed: Option<Uri> = url.parse().ok();
             let rule = parsed
@@ -177,6 +180,11 @@ fn asked(uri: &Uri, look: &Look, roots: &Roots, settings: &Settings, env: &Env) 
                 });
             }
         } else if let Some(last) = all.last_mut() {
+            let is_next = !matches!(event, Event::WayFailed { .. });
+            if let Some(question) = last.steps.last_mut().filter(|step| step.kind == "proxy" && is_next) {
+                // What came after a question is the answer to it.
+                question.works = true;
+            }
             last.steps.push(step(milliseconds(*took), event, roots));
         }
     }
@@ -218,7 +226,9 @@ fn step(milliseconds: f64, event: &Event, roots: &Roots) -> Step {
         }
         Event::Proxy { proxy, asked, answer, scheme } => {
             let scheme = scheme.as_ref().map(|scheme| format!(" (authentication: {scheme})"));
-            let works = answer.split(' ').nth(1).is_none_or(|status| status.starts_with('2'));
+            let mut words = answer.split(' ');
+            let status = words.find_map(|word| word.parse::<u16>().ok()).unwrap_or(200);
+            let works = (200..300).contains(&status) || (status != 407 && !asked.starts_with("CONNECT "));
             plain("proxy", proxy, works, format!("{asked}: {answer}{}", scheme.unwrap_or_default()))
         }
         Event::Answer { status, version } => {

@@ -16,7 +16,9 @@ pub(super) enum Trouble {
     NoCredentials,
     /// It does not take the one that is set.
     WrongCredentials,
-    /// It offers nothing that Larder can answer.
+    /// It asks for a ticket of Kerberos, and there is none, or none that holds.
+    NoTicket,
+    /// It offers nothing that Larder can answer, or may.
     Scheme,
     /// Nobody listens there, or it cannot be reached.
     ProxyDown,
@@ -62,9 +64,11 @@ impl Trouble {
     }
 
     fn of_407(message: &str) -> Self {
-        if message.contains("is wrong") || message.contains("not taken") || message.contains("refused") {
+        if message.contains("is wrong") {
             Self::WrongCredentials
-        } else if message.contains("can answer") {
+        } else if message.contains("Kerberos ticket") || message.contains("has run out") {
+            Self::NoTicket
+        } else if message.contains("can answer") || message.contains("not among the `schemes`") {
             Self::Scheme
         } else {
             Self::NoCredentials
@@ -76,6 +80,7 @@ impl Trouble {
         match self {
             Self::NoCredentials => "no-credentials",
             Self::WrongCredentials => "wrong-credentials",
+            Self::NoTicket => "no-ticket",
             Self::Scheme => "unknown-scheme",
             Self::ProxyDown => "proxy-down",
             Self::ProxyUnknown => "proxy-unknown",
@@ -109,7 +114,7 @@ impl Trouble {
                 same,
                 vec![
                     format!("{check} --upstream-proxy '{with_password}'"),
-                    keep(format!("upstream_proxy = \"{with_password}\"")),
+                    format!("keep it in {file}: a table [[proxy_login]] with `proxy`, `user` and `password_command`"),
                 ],
             ),
             Self::WrongCredentials => (
@@ -119,9 +124,14 @@ impl Trouble {
                     "special characters in it are percent-encoded: @ is %40, : is %3A, / is %2F, % is %25".to_owned(),
                 ],
             ),
-            Self::Scheme => {
-                (same, vec!["ask whoever runs the proxy for one with Basic, or for another way".to_owned()])
-            }
+            Self::NoTicket => (same, vec!["kinit".to_owned(), check]),
+            Self::Scheme => (
+                same,
+                vec![
+                    "allow one of them in `schemes` of its [[proxy_login]]".to_owned(),
+                    "ask whoever runs the proxy for Negotiate, NTLM, Digest or Basic".to_owned(),
+                ],
+            ),
             Self::ProxyDown => (
                 same,
                 vec![

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
+use super::{proxy_login, upstream};
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -83,6 +84,11 @@ impl Reader<'_> {
                 items.iter().map(item).collect::<Result<_>>().map(Value::List)
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
+            (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
+            (Kind::Ways, DeValue::String(text)) => parsed(text),
+            (Kind::Ways, DeValue::Array(items)) => self.ways(key, items),
+            (Kind::Rules, DeValue::Array(items)) => upstream::rules(self, items).map(Value::Rules),
+            (Kind::Tls, DeValue::Array(items)) => upstream::tls(self, items).map(Value::Tls),
             (Kind::Map, DeValue::Table(table)) => {
                 let pair = |(name, item): (&Spanned<_>, &Spanned<DeValue<'_>>)| match item.get_ref() {
                     DeValue::String(text) => {
@@ -95,6 +101,8 @@ impl Reader<'_> {
                 table.iter().map(pair).collect::<Result<_>>().map(Value::Map)
             }
             (Kind::Text | Kind::Word(_) | Kind::Path | Kind::PathOrUrl(_), _) => Err(wrong("a string")),
+            (Kind::Ways, _) => Err(wrong("a string, or a list of strings")),
+            (Kind::Rules | Kind::Tls, _) => Err(wrong(&format!("a list of tables, written `[[{}]]`", key.name))),
             (Kind::Switch, _) => Err(wrong("true or false")),
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
@@ -102,7 +110,23 @@ impl Reader<'_> {
             (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
+            (Kind::ProxyLogins, _) => Err(wrong("a list of tables: [[proxy_login]]")),
         }
+    }
+
+    /// Each is checked for itself, so that the place is right; in no way of them is a blank.
+    fn ways(&self, key: &Key, items: &[Spanned<DeValue<'_>>]) -> Result<Value> {
+        let mut all: Vec<&str> = Vec::new();
+        for item in items {
+            let DeValue::String(text) = item.get_ref() else {
+                let what = format!("`{}` holds strings, not {}", key.name, kind_name(item.get_ref()));
+                return Err(self.error(item.span(), &what));
+            };
+            let wrong = |why| self.error(item.span(), &format!("cannot use `{}`: {why}", key.name));
+            key.parse(text).map_err(wrong)?;
+            all.push(text);
+        }
+        Ok(Value::Text(all.join(", ")))
     }
 
     pub(super) fn resolve(&self, text: &str) -> String {
@@ -115,10 +139,15 @@ impl Reader<'_> {
 
     /// `file:line:column: what`.
     pub(super) fn error(&self, span: Range<usize>, what: &str) -> Error {
+        Error::new(format!("{}: {what}", self.place(span)))
+    }
+
+    /// `file:line:column`.
+    pub(super) fn place(&self, span: Range<usize>) -> String {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Error::new(format!("{}:{line}:{column}: {what}", self.path.display()))
+        format!("{}:{line}:{column}", self.path.display())
     }
 }
 

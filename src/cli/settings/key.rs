@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use larder_proxy::upstream::host_tls::HostTls;
+use larder_proxy::upstream::route::routes;
+
 use super::mirrors::{self, Mirrors};
+use super::proxy_login::{self, ProxyLoginSetting};
 use super::tui::{CLIPBOARDS, SWITCH, SYMBOLS, THEMES};
+use super::upstream::UpstreamRule;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::duration;
 
@@ -45,8 +50,23 @@ pub enum Kind {
     Paths,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
+    /// Logins of proxies; as text `host:port=user:VARIABLE`, separated by commas.
+    ProxyLogins,
     /// Texts by name; as text `name=value`, separated by commas.
     Map,
+    /// Ways by proxies: a text, in a file also a list of texts.
+    Ways,
+    /// Rules on which way to take; in a file only.
+    Rules,
+    /// TLS with single hosts; in a file only.
+    Tls,
+}
+
+impl Kind {
+    /// Whether neither a variable nor an option can hold it.
+    pub fn is_in_files_only(self) -> bool {
+        matches!(self, Self::Rules | Self::Tls)
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, harmless: bool, help: &'static str) -> Key {
@@ -58,7 +78,12 @@ pub static KEYS: &[Key] = &[
     key("cache_dir", Kind::Path, false, "Directory of the cache"),
     key("state_dir", Kind::Path, false, "Directory of history, logs and the CA"),
     key("net", Kind::Word(&["cache", "offline"]), true, "Whether the network may be used"),
-    key("upstream_proxy", Kind::Text, false, "Proxy to reach origins through"),
+    key(
+        "upstream_proxy",
+        Kind::Ways,
+        false,
+        "Proxy to reach origins through, several to try in turn, or a chain (`>` between its proxies); `apt` for the one that the host's apt is set to use",
+    ),
     key(
         "upstream_pac",
         Kind::PathOrUrl(&["wpad"]),
@@ -72,6 +97,8 @@ pub static KEYS: &[Key] = &[
         "What happens when that script gives no route: requests fail with the reason, or go without a proxy",
     ),
     key("no_proxy", Kind::List, false, "Hosts reached without the upstream proxy"),
+    key("upstream", Kind::Rules, false, "Which way leads to which host, port and path; before `upstream_proxy`"),
+    key("upstream_tls", Kind::Tls, false, "Client certificates and pinned keys for single hosts"),
     key(
         "anonymize",
         Kind::Switch,
@@ -79,6 +106,12 @@ pub static KEYS: &[Key] = &[
         "Whether requests upstream tell nothing of who asks: no Via, Forwarded, X-Forwarded-For, Referer or cookies, and no name is resolved here that a proxy upstream can resolve",
     ),
     key("anonymize_user_agent", Kind::Text, false, "With `anonymize`: the User-Agent that every request has"),
+    key(
+        "proxy_login",
+        Kind::ProxyLogins,
+        false,
+        "Who Larder is to an upstream proxy, where the password is, and which schemes may be used",
+    ),
     key("ca_files", Kind::Paths, false, "CA certificates trusted besides the system's"),
     key("mirrors", Kind::Mirrors, false, "Public names or URL prefixes, and the mirrors to fetch them from"),
     key(
@@ -218,7 +251,10 @@ pub(super) enum Value {
     Number(u64),
     List(Vec<String>),
     Mirrors(Mirrors),
+    ProxyLogins(Vec<ProxyLoginSetting>),
     Map(BTreeMap<String, String>),
+    Rules(Vec<UpstreamRule>),
+    Tls(Vec<HostTls>),
 }
 
 impl Value {
@@ -247,6 +283,27 @@ impl Value {
         match self {
             Self::Map(map) => map,
             _ => BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn into_proxy_logins(self) -> Vec<ProxyLoginSetting> {
+        match self {
+            Self::ProxyLogins(logins) => logins,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_rules(self) -> Vec<UpstreamRule> {
+        match self {
+            Self::Rules(rules) => rules,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn into_tls(self) -> Vec<HostTls> {
+        match self {
+            Self::Tls(all) => all,
+            _ => Vec::new(),
         }
     }
 
@@ -279,6 +336,11 @@ impl Key {
         let separated = |by: char| text.split(by).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         match self.kind {
             Kind::Text | Kind::Path | Kind::PathOrUrl(_) => Ok(Value::Text(text.to_owned())),
+            Kind::Ways if text.is_empty() => Ok(Value::Text(String::new())),
+            Kind::Ways => {
+                routes(text, self.name).map_err(|error| error.to_string()).map(|_| Value::Text(text.to_owned()))
+            }
+            Kind::Rules | Kind::Tls => Err(format!("it is written in a settings file, as `[[{}]]`", self.name)),
             Kind::Word(words) => word(text, words),
             Kind::Switch => word(text, SWITCH),
             Kind::Count => {
@@ -296,6 +358,7 @@ impl Key {
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::Map),
+            Kind::ProxyLogins => proxy_login::of_text(text).map(Value::ProxyLogins),
             Kind::Mirrors => {
                 let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                 mirrors::of_pairs(pairs).map(Value::Mirrors)

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use url::Url;
 
-use super::{Egress, Key, Net, Settings, Source, Ui, key, mirrors};
+use super::{Egress, Key, Settings, Source, Ui, key, mirrors, proxy_login, upstream};
 
 impl Settings {
     /// The value of a setting as shown, and where it came from.
@@ -14,7 +13,7 @@ impl Settings {
         match key.name {
             "cache_dir" => (path(&self.cache_dir.value), &self.cache_dir.source),
             "state_dir" => (path(&self.state_dir.value), &self.state_dir.source),
-            "net" => (json!(net_word(self.net.value)), &self.net.source),
+            "net" => (json!(self.net.value.as_str()), &self.net.source),
             "upstream_proxy" => {
                 (json!(self.upstream_proxy.value.as_deref().map(without_password)), &self.upstream_proxy.source)
             }
@@ -25,9 +24,12 @@ impl Settings {
                 let word = if self.upstream_pac_direct.value { "direct" } else { "fail" };
                 (json!(word), &self.upstream_pac_direct.source)
             }
+            "upstream" => (upstream::shown(&self.upstream.value), &self.upstream.source),
+            "upstream_tls" => (upstream::shown_tls(&self.upstream_tls.value), &self.upstream_tls.source),
             "no_proxy" => (json!(self.no_proxy.value), &self.no_proxy.source),
             "anonymize" => (json!(self.anonymize.value), &self.anonymize.source),
             "anonymize_user_agent" => (json!(self.anonymize_user_agent.value), &self.anonymize_user_agent.source),
+            "proxy_login" => (proxy_login::shown(&self.proxy_login.value), &self.proxy_login.source),
             "ca_files" => (self.ca_files.value.iter().map(|file| path(file)).collect(), &self.ca_files.source),
             "mirrors" => (mirrors::shown(&self.mirrors.value), &self.mirrors.source),
             "rules" => (json!(self.rules.value), &self.rules.source),
@@ -70,13 +72,6 @@ impl Source {
     }
 }
 
-fn net_word(net: Net) -> &'static str {
-    match net {
-        Net::Cache => "cache",
-        Net::Offline => "offline",
-    }
-}
-
 /// Nothing for the best that can be had.
 fn egress_word(egress: Egress) -> Option<&'static str> {
     match egress {
@@ -104,19 +99,30 @@ pub(super) fn of_value(value: &key::Value) -> Value {
         key::Value::Number(number) => json!(number),
         key::Value::List(list) => json!(list),
         key::Value::Mirrors(all) => mirrors::shown(all),
+        key::Value::ProxyLogins(all) => proxy_login::shown(all),
         key::Value::Map(map) => json!(map),
+        key::Value::Rules(rules) => upstream::shown(rules),
+        key::Value::Tls(all) => upstream::shown_tls(all),
     }
 }
 
-/// A URL with another word in place of its password; other text as it is.
+/// Text with another word in place of the password of each URL in it; an upstream proxy's may have no scheme.
 pub(super) fn without_password(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(url) => match url.password() {
-            Some(password) => text.replacen(&format!(":{password}@"), ":<sensitive>@", 1),
-            None => text.to_owned(),
-        },
-        Err(_) => text.to_owned(),
-    }
+    let one = |word: &str| {
+        let (scheme, rest) = word.split_once("://").map_or(("", word), |(scheme, rest)| (scheme, rest));
+        let (login, host) = rest.rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        let mark = if scheme.is_empty() { "" } else { "://" };
+        Some(format!("{scheme}{mark}{user}:<sensitive>@{host}"))
+    };
+    let words = text.split_inclusive(|c: char| c.is_whitespace() || c == '>');
+    words
+        .map(|word| {
+            let end = word.trim_end_matches(|c: char| c.is_whitespace() || c == '>').len();
+            let (word, rest) = word.split_at(end);
+            one(word).unwrap_or_else(|| word.to_owned()) + rest
+        })
+        .collect()
 }
 
 /// A value on one line for people.
@@ -144,6 +150,11 @@ mod tests {
             ("http://user:p%40ss@proxy.example.org:3128", "http://user:<sensitive>@proxy.example.org:3128"),
             ("http://proxy.example.org:3128", "http://proxy.example.org:3128"),
             ("info,larder=debug", "info,larder=debug"),
+            (
+                "u:p@h:1, socks5://u:p/@h > https://x:y@b",
+                "u:<sensitive>@h:1, socks5://u:<sensitive>@h > https://x:<sensitive>@b",
+            ),
+            ("http://user@h:1>http://a:b@c", "http://user@h:1>http://a:<sensitive>@c"),
         ] {
             assert_eq!(without_password(text), shown);
         }

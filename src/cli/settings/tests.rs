@@ -1,4 +1,7 @@
+use larder_proxy::upstream::auth::Scheme;
+
 use super::mirrors::{MirrorSetting, Secret};
+use super::proxy_login::PasswordPlace;
 use super::*;
 
 /// A home and a project in a temporary directory.
@@ -160,7 +163,16 @@ fn every_key_is_shown() {
             Kind::Size => "7G",
             Kind::Duration => "1m",
             Kind::Mirrors => "from.example.org=http://to.example.org",
+            Kind::ProxyLogins => "proxy.example.org:3128=jane:PASSWORD",
             Kind::Map => "/path=immutable",
+            Kind::Ways => "http://given:1",
+            // In files only.
+            Kind::Rules | Kind::Tls => {
+                assert!(setup.load(&[(key.name, "x")]).unwrap_err().to_string().contains(&format!("[[{}]]", key.name)));
+                let (value, source) = setup.load(&[]).map(|all| (all.shown(key).0, all.shown(key).1.clone())).unwrap();
+                assert_eq!((value, source), (serde_json::json!([]), Source::Default));
+                continue;
+            }
             Kind::Text | Kind::Path | Kind::PathOrUrl(_) | Kind::List | Kind::Paths => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();
@@ -241,5 +253,50 @@ fn what_is_wrong_with_a_mirror_is_said_with_its_place() {
     ] {
         let error = Setup::new(&format!("[mirrors]\n{text}\n"), "").error();
         assert_eq!(error, format!("/home/.config/larder/config.toml{expected}"));
+    }
+}
+
+#[test]
+fn logins_of_proxies_are_read_and_shown_without_secrets() {
+    let setup = Setup::new(
+        "[[proxy_login]]\nproxy = \"http://proxy.example.org:3128\"\nuser = 'CORP\\jane'\n\
+         password_command = \"echo geheim\"\nschemes = [\"ntlm\", \"Digest\"]\n\
+         [[proxy_login]]\nproxy = \"[2001:db8::1]:80\"\nservice = \"HTTP@canonical\"\n\
+         [[proxy_login]]\nproxy = \"other\"\nnetrc_file = \"~/.netrc\"\n",
+        "",
+    );
+    let settings = setup.load(&[]).unwrap();
+    let [first, second, third] = settings.proxy_login.value.as_slice() else { panic!("three") };
+    assert_eq!((first.host.as_str(), first.port), ("proxy.example.org", Some(3128)));
+    assert_eq!(first.user.as_deref(), Some("CORP\\jane"));
+    assert_eq!(first.schemes.as_deref(), Some(&[Scheme::Ntlm, Scheme::Digest][..]));
+    assert!(first.place.ends_with("config.toml:1:1"), "{}", first.place);
+    assert_eq!((second.host.as_str(), second.port), ("2001:db8::1", Some(80)));
+    assert_eq!((third.host.as_str(), third.port), ("other", None));
+    assert_eq!(third.password, Some(PasswordPlace::Netrc(setup.path("home/.netrc"))));
+    let (shown, _) = settings.shown(Key::named("proxy_login").unwrap());
+    let shown = shown.to_string();
+    assert!(shown.contains("\"password_command\":\"echo …\"") && !shown.contains("geheim"), "{shown}");
+}
+
+#[test]
+fn what_is_wrong_in_a_login_of_a_proxy_is_told_with_its_place() {
+    for (text, expected) in [
+        ("proxy_login = 1", "/larder.toml:1:15: `proxy_login` is a list of tables"),
+        ("[[proxy_login]]\nuser = \"x\"\npassword_env = \"X\"", "1:1: a proxy_login has no `proxy`"),
+        ("[[proxy_login]]\nproxy = \"h:1\"\nuser = \"x\"", "1:1: a proxy_login has a `user`, and no password"),
+        ("[[proxy_login]]\nproxy = \"h:1\"\npassword_env = \"X\"", "has a password, and no `user`"),
+        ("[[proxy_login]]\nproxy = \"h:1\"\npassword = \"geheim\"", "3:1: a proxy's password is not kept"),
+        ("[[proxy_login]]\nproxy = \"h:x\"", "2:9: h:x is no proxy"),
+        ("[[proxy_login]]\nproxy = \"http://u:geheim@h:1\"", "is no proxy"),
+        ("[[proxy_login]]\nproxy = \"h:1\"\nschemes = [\"kerberos\"]", "3:12: kerberos is no scheme"),
+        (
+            "[[proxy_login]]\nproxy = \"h:1\"\nscheme = []",
+            "3:1: a proxy_login has no `scheme` (did you mean `schemes`?)",
+        ),
+    ] {
+        let setup = Setup::new("", text);
+        let error = setup.error();
+        assert!(error.contains(expected) && !error.contains("geheim"), "{text}: {error}");
     }
 }

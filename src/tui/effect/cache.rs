@@ -76,17 +76,19 @@ impl Worker {
     /// Does it. May take its time: each area has a thread of its own.
     pub fn perform(&mut self, op: Op, outside: &Outside) -> Option<Done> {
         Some(match op {
-            Op::Load(text) => Done::Loaded(self.store.get(outside).and_then(|store| load(&store, text.as_deref()))),
+            Op::Load(text) => {
+                Done::Loaded(self.store.get(outside).and_then(|store| load(&store, &outside.rules, text.as_deref())))
+            }
             Op::Entries(prefix, text) => {
                 let store = self.store.get(outside);
-                match store.and_then(|store| entries(&store, &prefix, text.as_deref())) {
+                match store.and_then(|store| entries(&store, &outside.rules, &prefix, text.as_deref())) {
                     Ok(found) => Done::Entries(prefix, found),
                     Err(error) => Done::Told(Err(error)),
                 }
             }
             Op::Explain(url) => {
                 let store = self.store.get(outside).ok()?;
-                let found = store.explain(&url, &Rules::default(), SystemTime::now()).ok()??;
+                let found = store.explain(&url, &outside.rules, SystemTime::now()).ok()??;
                 Done::Explained(Box::new(found))
             }
             Op::Verify(targets) => Done::Told(self.store.get(outside).and_then(|store| verify(&store, &targets))),
@@ -119,14 +121,14 @@ fn read(error: larder_proxy::store::StoreError) -> Error {
     shown("cannot read the cache".to_owned(), error)
 }
 
-fn load(store: &Store, text: Option<&str>) -> Result<(Folder, Stats)> {
+fn load(store: &Store, rules: &Rules, text: Option<&str>) -> Result<(Folder, Stats)> {
     let stats = store.stats().map_err(read)?;
-    let folder = store.folders(text, &Rules::default(), SystemTime::now(), &AtomicBool::new(false)).map_err(read)?;
+    let folder = store.folders(text, rules, SystemTime::now(), &AtomicBool::new(false)).map_err(read)?;
     Ok((folder.unwrap_or_default(), stats))
 }
 
-fn entries(store: &Store, prefix: &str, text: Option<&str>) -> Result<Vec<Arc<Variant>>> {
-    let found = store.folder_entries(prefix, text, MOST_ENTRIES, &Rules::default(), SystemTime::now()).map_err(read)?;
+fn entries(store: &Store, rules: &Rules, prefix: &str, text: Option<&str>) -> Result<Vec<Arc<Variant>>> {
+    let found = store.folder_entries(prefix, text, MOST_ENTRIES, rules, SystemTime::now()).map_err(read)?;
     Ok(found.into_iter().map(Arc::new).collect())
 }
 

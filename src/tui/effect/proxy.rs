@@ -12,7 +12,6 @@ use larder_proxy::flow::Flow;
 use larder_proxy::identity::Client;
 use larder_proxy::in_flight::InFlight;
 use larder_proxy::inspect::{Explanation, Target};
-use larder_proxy::rules::Rules;
 
 use super::store::OpenStore;
 use super::worker::{Outside, Run};
@@ -86,7 +85,7 @@ impl Worker {
             Op::Look => return Some(Done::Looked(outside.run().map(|run| look(&run)))),
             Op::Explain(url) => {
                 let store = self.store.get(outside).ok()?;
-                let found = store.explain(&url, &Rules::default(), SystemTime::now()).ok()??;
+                let found = store.explain(&url, &outside.rules, SystemTime::now()).ok()??;
                 return Some(Done::Explained(url, Box::new(found)));
             }
             Op::View { digest } => match self.view(&digest, outside) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use larder_proxy::proxy::Proxy;
+use larder_proxy::rules::Rules;
 
 use super::{BuildRequest, Done, Work, cache, guests, history, log, proxy, templates};
 use crate::catalogue::Around;
@@ -47,6 +48,8 @@ pub struct Outside {
     pub around: Option<Arc<Around>>,
     /// Starts programs of the host, as the person.
     pub host: Option<Arc<dyn Host>>,
+    /// What URLs are judged by: the person's own rules and the built-in ones.
+    pub rules: Rules,
     run: Arc<Mutex<Option<Run>>>,
 }
 
@@ -64,7 +67,15 @@ pub struct Run {
 impl Outside {
     /// An outside without a run.
     pub fn new(places: Places, runtime: tokio::runtime::Handle, start: Start) -> Self {
-        Self { places: Arc::new(places), runtime, start, around: None, host: None, run: Arc::default() }
+        Self {
+            places: Arc::new(places),
+            runtime,
+            start,
+            around: None,
+            host: None,
+            rules: Rules::default(),
+            run: Arc::default(),
+        }
     }
 
     /// The run under way, if there is one.

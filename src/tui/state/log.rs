@@ -84,6 +84,8 @@ pub struct View {
     pub read: usize,
     /// Where one wants to be, but is not yet.
     pub goto: Option<Goto>,
+    /// The first row seen when one set out for there. Until one arrives rows come and go, as a filter finds them.
+    pub set_out: Option<usize>,
 }
 
 impl Default for View {
@@ -99,6 +101,7 @@ impl Default for View {
             filter_on: true,
             read: 0,
             goto: None,
+            set_out: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use insta::assert_snapshot;
 
-use crate::tui::effect::log::{Done, Op, Worker};
+use crate::tui::effect::log::{Arrived, Done, Op, Seen, Worker};
 use crate::tui::effect::{Done as AnyDone, Effect, Work};
 use crate::tui::msg::Msg;
 use crate::tui::state::{Screen, State};
@@ -149,6 +149,32 @@ fn log_as_drawn() {
         drawn("found", &reading.state);
         reading.type_in("&", "package-1 +1");
         drawn("filtered", &reading.state);
+    }
+}
+
+/// However many pieces a filter's results come in, one ends at the same place.
+#[test]
+fn a_filter_leads_to_one_place_in_whatever_pieces_it_finds_its_lines() {
+    let place = |found: &[usize]| {
+        let mut reading = Reading::open((80, 24));
+        reading.type_in("/", "index");
+        let _ = press(&mut reading.state, "&");
+        let _ = type_text(&mut reading.state, "package");
+        let mut effects = press(&mut reading.state, "Enter");
+        for &len in found {
+            let look = reading.state.log.under_way.clone().unwrap();
+            let rows = Vec::new();
+            let seen =
+                Seen { look, lines: 302, len, rows, arrived: Arrived::NotYet, filtering: true, ..Seen::default() };
+            let _ = update(&mut reading.state, Msg::Done(AnyDone::Log(Done::Seen(Box::new(seen)))));
+            effects = update(&mut reading.state, Msg::Done(AnyDone::Log(Done::More)));
+        }
+        reading.settle(effects);
+        (reading.state.log.view.top, reading.state.log.view.cursor, reading.at())
+    };
+    let at_once = place(&[]);
+    for found in [&[0][..], &[1], &[0, 3, 40], &[99], &[10, 20, 30, 98, 99]] {
+        assert_eq!(place(found), at_once, "{found:?}");
     }
 }
 

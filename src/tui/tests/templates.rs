@@ -403,7 +403,12 @@ fn record(state: &std::path::Path, template: &std::path::Path, seconds: f64) {
             marks: Vec::new(),
             exit_code: 0,
         },
-        EventKind::RunFinished { seconds, cancelled: None, totals: larder_proxy::stats::Totals::default() },
+        EventKind::RunFinished {
+            seconds,
+            cancelled: None,
+            totals: larder_proxy::stats::Totals::default(),
+            missing: None,
+        },
     ];
     for (index, kind) in kinds.into_iter().enumerate() {
         let of = if (1..5).contains(&index) { build } else { None };

@@ -155,6 +155,92 @@ def range_first(bed):
     return right and bed.requests == 1, said(bed.requests, "" if right else "not what was asked for")
 
 
+# Larder is told to take what is larger than 16 MiB for large; a table's peers need not fetch what a real one would be.
+LARGE = 20 * MB
+
+
+def asked_ranges(bed):
+    return [asked.fields.get("range", "whole") for asked in bed.asked]
+
+
+def part(bed, body, start, end):
+    """Whether the proxy gives these bytes of the body when it is asked for them."""
+    reply = bed.get(fields={"Range": f"bytes={start}-{end - 1}"})
+    bed.idle()
+    return reply.status == 206 and reply.body == body[start:end]
+
+
+@case("range-of-10-gb", "Range of 1 kB of 10 GB, again, a part of it", "1 or 2, at most 32 MB", "the whole is too much for a part")
+def range_of_much(bed):
+    size, piece = 10_000 * MB, bytes(65536)
+
+    def much():
+        # No disk is to be filled by who takes it all.
+        for _ in range(256 * MB // len(piece)):
+            yield piece
+        raise Died
+
+    def answer(asked, _):
+        fields = [LASTS, ("ETag", '"a"'), ("Accept-Ranges", "bytes")]
+        wanted = asked.fields.get("range", "")
+        if not wanted:
+            return Answer(much(), fields, size=size)
+        start, end = (int(number) for number in wanted[6:].split("-"))
+        return Answer(bytes(end + 1 - start), [*fields, ("Content-Range", f"bytes {start}-{end}/{size}")], 206)
+
+    bed.serve(answer)
+    right = True
+    for start, end in (5_000_000_000, 5_000_001_000), (5_000_000_000, 5_000_001_000), (5_000_000_100, 5_000_000_200):
+        reply = bed.get(fields={"Range": f"bytes={start}-{end - 1}"})
+        bed.idle()
+        right &= reply.status == 206 and reply.body == bytes(end - start)
+    yield
+    little = bed.sent < 32 * MB
+    notes = "" if right else "not what was asked for", "" if little else f"{bed.sent // MB} MB"
+    return right and little and bed.requests <= 2, said(bed.requests, *notes)
+
+
+@case("parts-joined", "two parts of 20 MB that overlap, then both", "2 or 3, no byte of them twice", "RFC 9111 3.4")
+def parts_joined(bed):
+    body = bed.bytes(LARGE)
+    bed.serve(ranges(body, [LASTS, ("ETag", '"a"'), ("Accept-Ranges", "bytes")]))
+    right = part(bed, body, 1 * MB, 3 * MB) and part(bed, body, 2 * MB, 5 * MB) and part(bed, body, 1 * MB, 5 * MB)
+    yield
+    wanted = asked_ranges(bed)[-2:] == ["bytes=1000000-2999999", "bytes=3000000-4999999"]
+    return right and wanted and bed.requests <= 3, said(bed.requests, "" if right else "not what was asked for")
+
+
+@case("parts-completed", "two parts of 20 MB, then whole, again", "what is missing, once", "RFC 9111 3.3, RFC 9110 13.1.5")
+def parts_completed(bed):
+    body = bed.bytes(LARGE)
+    bed.serve(ranges(body, [LASTS, ("ETag", '"a"'), ("Accept-Ranges", "bytes")]))
+    right = part(bed, body, 2 * MB, 4 * MB) and part(bed, body, 10 * MB, 12 * MB)
+    before = bed.requests
+    for _ in range(2):
+        right &= bed.get().is_ok(body)
+        bed.idle()
+    yield
+    missing = ["bytes=0-1999999", "bytes=4000000-9999999", "bytes=12000000-"]
+    once = asked_ranges(bed)[before:] == missing
+    fetched = sum(asked.sent for asked in bed.asked[before:])
+    return right and once, said(bed.requests, f"{fetched / MB:.0f} MB", "" if right else "not what was asked for")
+
+
+@case("parts-of-two-states", "part, changed, the next part", "the part of what is there now", "RFC 9111 3.4")
+def parts_of_two_states(bed):
+    old, new = bed.bytes(LARGE), bed.bytes(LARGE)
+    bed.serve(ranges(old, [LASTS, ("ETag", '"a"'), ("Accept-Ranges", "bytes")]))
+    right = part(bed, old, 1 * MB, 2 * MB)
+    fields = [LASTS, ("ETag", '"b"'), ("Accept-Ranges", "bytes")]
+    now = ranges(new, fields)
+    bed.serve(lambda asked, number: Answer(new, fields) if asked.fields.get("if-range") == '"a"' else now(asked, number))
+    whole = bed.get(fields={"Range": "bytes=1500000-2999999"})
+    bed.idle()
+    yield
+    right &= whole.body in (new[1_500_000:3_000_000], new)
+    return right, said(bed.requests, "" if right else "a mixture")
+
+
 @case("client-gone", "client gone at 40 %, then whole", "1", "a fetch goes on without its client")
 def client_gone(bed):
     body, gone = bed.bytes(8 * MB), threading.Event()

@@ -76,9 +76,10 @@ class Network:
         except OSError:
             return None
 
-    def run(self, command, **more):
-        """Runs a command in it to its end."""
-        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", *map(str, command)]
+    def run(self, command, cwd="/", **more):
+        """Runs a command in it to its end, in a directory as it is seen there."""
+        there = ["sh", "-c", 'cd "$0" && exec "$@"', str(cwd)]
+        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", *there, *map(str, command)]
         return subprocess.run(enter, capture_output=True, stdin=subprocess.DEVNULL, text=True, errors="replace", **more)
 
     def end(self):

@@ -70,6 +70,8 @@ class Larder(Proxy):
             "HOME": str(self.work),
             "LARDER_CACHE_DIR": str(self.work / "cache"),
             "LARDER_STATE_DIR": str(self.work / "state"),
+            # So that what is large in a test need not be as large as what really is.
+            "LARDER_CACHE_WHOLE_FOR_RANGE": "16M",
             # Only what it is told.
             "NO_PROXY": "" if "--upstream-proxy" in self.options else "*",
         }

@@ -19,6 +19,9 @@ struct Config {
     dl: String,
 }
 
+/// Where an index says what URLs its crates have, below its root.
+pub(super) const CONFIG: &str = "config.json";
+
 /// The root of the index that a file of it lies in.
 pub(super) fn root(source: &str) -> Option<&str> {
     let path = source.split(['?', '#']).next()?;

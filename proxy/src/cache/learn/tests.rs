@@ -6,7 +6,7 @@ use super::*;
 
 fn claims_of(format: Format, source: &str, template: Option<&str>, bytes: &[u8]) -> Vec<Claim> {
     let mut found = Vec::new();
-    read(format, bytes, source, template, &mut |claim| found.push(claim)).unwrap();
+    read(format, bytes, None, source, template, &mut |claim| found.push(claim)).unwrap();
     found
 }
 
@@ -75,13 +75,20 @@ fn apt_packages_name_files_however_packed() {
         encoder.write_all(body.as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
+    let lzma = {
+        let options = liblzma::stream::LzmaOptions::new_preset(6).unwrap();
+        let stream = liblzma::stream::Stream::new_lzma_encoder(&options).unwrap();
+        let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(body.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
     let bz2 = {
         let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
         encoder.write_all(body.as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
     let zst = zstd::encode_all(body.as_bytes(), 1).unwrap();
-    for bytes in [body.as_bytes(), &gz(body.as_bytes()), &xz, &bz2, &zst] {
+    for bytes in [body.as_bytes(), &gz(body.as_bytes()), &xz, &lzma, &bz2, &zst] {
         for name in ["Packages.xz", "by-hash/SHA256/00"] {
             let source = format!("http://example.org/debian/dists/stable/main/binary-amd64/{name}");
             assert_eq!(short(&claims_of(Format::Apt, &source, None, bytes)), expected);
@@ -107,6 +114,30 @@ fn apt_packages_name_files_however_packed() {
     let found = claims_of(Format::Apt, "http://example.org/repo/amd64/Packages", None, flat.as_bytes());
     let urls: Vec<&str> = found.iter().map(|claim| &*claim.url).collect();
     assert_eq!(urls, ["http://example.org/repo/amd64/a_1.deb", "http://example.org/repo/amd64/amd64/a_1.deb"]);
+}
+
+#[test]
+fn what_is_packed_on_the_way_is_read() {
+    // `{"versions":{}}` and a digest, as Brotli packs what it cannot shorten: one uncompressed block.
+    let body = format!("{}  tool.iso\n", hex("aa", 64));
+    let brotli = stored_in_brotli(body.as_bytes());
+    for (coding, bytes) in [("br", brotli.clone()), (" BR", brotli), ("gzip", gz(body.as_bytes()))] {
+        let mut found = Vec::new();
+        let source = "https://example.org/SHA256SUMS";
+        read(Format::Checksums, &bytes[..], Some(coding), source, None, &mut |claim| found.push(claim)).unwrap();
+        assert_eq!(short(&found), [("https://example.org/tool.iso", "sha256", "aa", None)], "{coding}");
+    }
+}
+
+/// A Brotli stream (RFC 7932 section 9) of one uncompressed meta-block and an empty last one.
+fn stored_in_brotli(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len() - 1).unwrap();
+    // A window of 16 bits; not the last; a length of four digits; uncompressed.
+    let head = (length << 4) | (1 << 20);
+    let mut packed = head.to_le_bytes()[..3].to_vec();
+    packed.extend_from_slice(bytes);
+    packed.push(3);
+    packed
 }
 
 #[test]
@@ -302,10 +333,12 @@ proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         for format in FORMATS {
-            for magic in [&b""[..], &[0x1f, 0x8b, 8], b"\xfd7zXZ\0", &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9"] {
+            for magic in [&b""[..], &[0x1f, 0x8b, 8], b"\xfd7zXZ\0", &[0x28, 0xb5, 0x2f, 0xfd], b"BZh9", &[0x5d, 0, 0]] {
                 let whole = [magic, &bytes].concat();
                 let source = "https://example.org/repodata/info/x";
-                let _ = read(format, &whole[..], source, Some("https://e.org/{crate}"), &mut |_| {});
+                for coding in [None, Some("br")] {
+                    let _ = read(format, &whole[..], coding, source, Some("https://e.org/{crate}"), &mut |_| {});
+                }
             }
         }
     }
@@ -316,7 +349,7 @@ proptest! {
         source in "https?://[a-z.]{1,8}(:80)?/[a-zé%/]{0,20}(dists/|repodata/|info/)?[a-z.]{0,6}",
     ) {
         for format in FORMATS {
-            let _ = read(format, text.as_bytes(), &source, Some(&source), &mut |claim| {
+            let _ = read(format, text.as_bytes(), None, &source, Some(&source), &mut |claim| {
                 let _ = place::key_of(&claim.url);
                 let _ = is_admissible(&Rules::default(), Format::Pypi, &source, &claim.url);
             });

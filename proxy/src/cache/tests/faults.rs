@@ -253,3 +253,32 @@ async fn who_begins_a_fetch_looks_into_the_index_first() {
     assert_eq!(two.get(DEB).await.text(), "package");
     assert_eq!((two.outcome(), two.origin.count()), (Outcome::Hit, 0));
 }
+
+/// The index has no room left, though the disk has: nothing is stored, everything is served, and later all is well.
+#[tokio::test]
+async fn a_full_index_does_not_stop_a_download() {
+    let bed = Bed::new();
+    let limit = |pages: i64| {
+        let index = bed.store.write_index();
+        index.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0)).unwrap();
+    };
+    // Never fewer than there are.
+    limit(1);
+    let body = Bytes::from(vec![1; 100_000]);
+    // Fields so long that the rows need pages of their own.
+    let long = "x".repeat(20_000);
+    let urls: Vec<String> = (0..20).map(|number| format!("http://example.org/pool/a_{number}_amd64.deb")).collect();
+    for url in &urls {
+        bed.origin.reply(url, Reply::ok(body.clone()).with("x-long", &long));
+        assert!(bed.get(url).await.body == Ok(body.clone()));
+    }
+    let stored = bed.store.stats().unwrap().entries;
+    assert!(stored < 20, "{stored}");
+    bed.assert_sound();
+    limit(1_000_000);
+    let url = urls.last().unwrap();
+    bed.origin.reply(url, Reply::ok(body.clone()).with("x-long", &long));
+    assert!(bed.get(url).await.body == Ok(body.clone()));
+    assert_eq!(bed.store.stats().unwrap().entries, stored + 1);
+    bed.assert_sound();
+}

@@ -234,6 +234,42 @@ async fn crates_are_known_by_the_sparse_index() {
     assert_eq!(bed.counted(CRATE, "crate").await, (Outcome::Hit, 0));
 }
 
+/// cargo keeps what it knows of an index, and may ask for a file of it before it asks for `config.json`.
+#[tokio::test]
+async fn crates_are_known_also_when_the_configuration_comes_last() {
+    const CONFIG: &str = "https://index.example.org/index/config.json";
+    const INDEX: &str = "https://index.example.org/index/he/ll/hello";
+    const CRATE: &str = "https://static.example.net/crates/hello/1.0.0/download";
+    let line = format!(r#"{{"name":"hello","vers":"1.0.0","cksum":"{}"}}"#, Digest::of(b"crate"));
+    let config = || tagged(r#"{"dl":"https://static.example.net/crates"}"#);
+    let bed = Bed::new();
+    for reply in [tagged(line.clone()), tagged(line.clone())] {
+        bed.origin.reply(INDEX, reply);
+    }
+    bed.origin.reply(CONFIG, config());
+    bed.origin.reply(CRATE, tagged("crate"));
+    bed.run();
+    bed.get(INDEX).await;
+    bed.get(CONFIG).await;
+    bed.get(CRATE).await;
+    bed.run();
+    assert_eq!(bed.counted(CRATE, "crate").await, (Outcome::Hit, 0));
+    // Also when that is in another process: the file is read when it is confirmed.
+    let bed = Bed::new();
+    bed.origin.reply(INDEX, tagged(line.clone()));
+    bed.get(INDEX).await;
+    let next = bed.again();
+    next.origin.reply(CONFIG, config());
+    next.origin.reply(INDEX, tagged(line));
+    next.origin.reply(CRATE, tagged("crate"));
+    next.run();
+    next.get(CONFIG).await;
+    next.get(INDEX).await;
+    next.get(CRATE).await;
+    next.run();
+    assert_eq!(next.counted(CRATE, "crate").await, (Outcome::Hit, 0));
+}
+
 #[tokio::test]
 async fn an_image_is_known_by_the_sums_of_this_run() {
     const SUMS: &str = "https://example.org/24.04/SHA256SUMS";

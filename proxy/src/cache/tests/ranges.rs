@@ -286,6 +286,23 @@ async fn the_same_range_at_once_is_one_fetch() {
     assert_eq!(bed.origin.count(), 3);
 }
 
+/// A client that has read its range asks for the next at once, while the disk is still busy with the first.
+#[tokio::test]
+async fn a_part_that_is_being_put_in_place_is_waited_for() {
+    for _ in 0..5 {
+        let bed = bed();
+        bed.origin.serve(IMAGE, object(), "\"1\"");
+        for (from, to) in [(0, 300_000), (100_000, 400_000), (50_000, 350_000)] {
+            let fields = [("range", &*format!("bytes={from}-{}", to - 1))];
+            let answer = read(bed.call("GET", IMAGE, &fields).await).await;
+            assert!(answer.body == Ok(object().slice(from..to)), "{from}-{to}");
+        }
+        assert_eq!((bed.origin.count(), bed.outcome()), (3, Outcome::Hit));
+        assert_eq!(bed.origin.asked("range").as_deref(), Some("bytes=300000-399999"));
+        bed.settle().await;
+    }
+}
+
 #[tokio::test]
 async fn who_wants_the_whole_does_not_suffer_from_who_wants_a_range() {
     let bed = bed();

@@ -10,7 +10,7 @@ use crate::pac::{Directive, Pac, System};
 
 const AT_ONCE: Intervals = Intervals { file: Duration::ZERO, url: Duration::ZERO, failed: Duration::ZERO };
 
-fn pac(source: Source) -> Pac {
+fn reader(source: Source) -> Pac {
     let limits = Limits { time: Duration::from_secs(20), script: 4096, ..Limits::default() };
     Pac::with(source, Vec::new(), limits, AT_ONCE, Arc::new(System))
 }
@@ -93,7 +93,7 @@ fn sources_are_read() {
 async fn a_file_is_read_again_when_it_changes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("proxy.pac");
-    let pac = pac(Source::File(path.clone()));
+    let pac = reader(Source::File(path.clone()));
     let missing = answer(&pac).await.unwrap_err();
     assert!(missing.contains(path.to_str().unwrap()) && missing.contains("No such file"), "{missing}");
     std::fs::write(&path, script("one")).unwrap();
@@ -104,20 +104,20 @@ async fn a_file_is_read_again_when_it_changes() {
     for (bytes, why) in [("<html>", "HTML"), ("", "empty"), (&*"x".repeat(5000), "longer than 4096")] {
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(answer(&pac).await.unwrap(), "PROXY another:1", "{why}");
-        let fresh = super::tests::pac(Source::File(path.clone()));
+        let fresh = reader(Source::File(path.clone()));
         let said = answer(&fresh).await.unwrap_err();
         assert!(said.contains(why), "{said}");
     }
     std::fs::remove_file(&path).unwrap();
     assert_eq!(answer(&pac).await.unwrap(), "PROXY another:1");
-    let folder = answer(&super::tests::pac(Source::File(directory.path().to_owned()))).await.unwrap_err();
+    let folder = answer(&reader(Source::File(directory.path().to_owned()))).await.unwrap_err();
     assert!(folder.contains("not a file"), "{folder}");
 }
 
 #[tokio::test]
 async fn a_url_is_kept_fresh_and_its_last_good_script_kept() {
     let server = Server::start().await;
-    let pac = pac(Source::Url(server.url.clone()));
+    let pac = reader(Source::Url(server.url.clone()));
     server.answers("503 Busy", "", "later");
     let said = answer(&pac).await.unwrap_err();
     assert!(said.contains("503") && !said.contains("geheim") && !said.contains("user"), "{said}");
@@ -155,14 +155,14 @@ async fn a_server_that_means_ill_is_bounded() {
     ];
     for (status, headers, body, expected) in table {
         server.answers(status, &headers, &body);
-        let said = answer(&pac(Source::Url(server.url.clone()))).await.unwrap_err();
+        let said = answer(&reader(Source::Url(server.url.clone()))).await.unwrap_err();
         assert!(said.contains(expected), "{status} {headers}: {said}");
     }
     *server.answer.lock().unwrap() = b"SSH-2.0-x\r\n".to_vec();
-    let said = answer(&pac(Source::Url(server.url.clone()))).await.unwrap_err();
+    let said = answer(&reader(Source::Url(server.url.clone()))).await.unwrap_err();
     assert!(said.contains("no proper answer"), "{said}");
     *server.answer.lock().unwrap() = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfunction".to_vec();
-    let said = answer(&pac(Source::Url(server.url.clone()))).await.unwrap_err();
+    let said = answer(&reader(Source::Url(server.url.clone()))).await.unwrap_err();
     assert!(said.contains("did not arrive whole"), "{said}");
 }
 
@@ -180,7 +180,7 @@ async fn many_at_once_fetch_once() {
 #[tokio::test]
 async fn what_happens_without_a_route_is_for_the_user_to_say() {
     let url = Url::parse("https://a.example.org/").unwrap();
-    let missing = || pac(Source::File("/nonexistent/proxy.pac".into()));
+    let missing = || reader(Source::File("/nonexistent/proxy.pac".into()));
     assert!(missing().routes(&url).await.is_err());
     let direct = missing().fallback(crate::pac::Fallback::Direct).routes(&url).await.unwrap();
     assert!(direct.len() == 1 && direct[0].is_direct());

@@ -56,6 +56,7 @@ fn work(store: &Store, number: u64) {
     let body = vec![u8::try_from(random.below(200)).unwrap(); size];
     put(store, number % 23, &[&number.to_le_bytes()[..], &body].concat());
     put(store, 100 + number % 7, &[7; 9000]);
+    put_part(store, 200 + number % 3, number % 5);
     match number % 5 {
         0 => {
             let limits = Limits { max_bytes: Some(120_000), ..Limits::default() };
@@ -77,6 +78,20 @@ fn work(store: &Store, number: u64) {
         }
         _ => {}
     }
+}
+
+/// A part of an object that others touch and overlap, now and then of another state of it; or the whole.
+fn put_part(store: &Store, number: u64, place: u64) {
+    let mut draft = draft(number);
+    let tag = if number == 202 && place == 3 { "\"2\"" } else { "\"1\"" };
+    draft.headers.insert(http::header::ETAG, http::HeaderValue::from_static(tag));
+    let whole = vec![9; 20_000];
+    let from = usize::try_from(place).unwrap() * 4000;
+    let body = if place == 4 { &whole[..] } else { &whole[from..from + 6000] };
+    draft.part = (place < 4).then_some(Part { from: from as u64, total: 20_000 });
+    let mut writer = store.writer().unwrap();
+    writer.write(body).unwrap();
+    store.commit(writer.seal().unwrap(), draft).unwrap();
 }
 
 #[test]

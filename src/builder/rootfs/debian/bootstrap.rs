@@ -33,6 +33,8 @@ pub struct Bootstrap<'a> {
     pub downloader: &'a Downloader,
     /// Told what is being done.
     pub ui: &'a dyn Say,
+    /// Whether one package that cannot be fetched leaves the others to be tried, so that all are told of at once.
+    pub keep_going: bool,
     /// The time signatures and expiry are held against.
     pub now: Timestamp,
 }
@@ -111,7 +113,7 @@ impl Bootstrap<'_> {
             root.clone(),
             layout,
             self.downloader,
-            self.ui,
+            fetch::Manner { ui: self.ui, keep_going: self.keep_going },
         )
         .await?;
         dpkg::write_database(&root, &packages, &self.spec.architecture)

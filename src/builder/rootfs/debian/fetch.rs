@@ -18,6 +18,15 @@ use crate::error::{Context as _, Error, Result};
 /// Packages fetched at a time; apt's pipeline is 10 deep.
 const AT_ONCE: usize = 8;
 
+/// How it is gone about.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'a> {
+    /// Told how far it has come.
+    pub(super) ui: &'a dyn Say,
+    /// Whether all are tried, though one has failed.
+    pub(super) keep_going: bool,
+}
+
 /// Fetches to `scratch` and unpacks into `root`; the result is sorted by name.
 pub(super) async fn fetch_and_unpack(
     spec: &DebianSpec,
@@ -26,7 +35,7 @@ pub(super) async fn fetch_and_unpack(
     root: Arc<RootDir>,
     layout: Layout,
     downloader: &Downloader,
-    ui: &dyn Say,
+    manner: Manner<'_>,
 ) -> Result<Vec<Unpacked>> {
     let total: u64 = chosen.iter().map(|package| package.size).sum();
     let done = AtomicU64::new(0);
@@ -39,17 +48,34 @@ pub(super) async fn fetch_and_unpack(
         async move {
             let unpacked = one(spec, &package, scratch, root, layout, downloader, unpacking).await?;
             let so_far = done.fetch_add(package.size, Ordering::Relaxed) + package.size;
-            ui.progress("packages", so_far, Some(total));
+            manner.ui.progress("packages", so_far, Some(total));
             Ok::<_, Error>(unpacked)
         }
     });
-    let unpacked: Result<Vec<Unpacked>> = work.buffer_unordered(AT_ONCE).try_collect().await;
+    let work = work.buffer_unordered(AT_ONCE);
+    let unpacked: Result<Vec<Unpacked>> =
+        if manner.keep_going { all_or_failed(work.collect().await) } else { work.try_collect().await };
     // Threads cannot be called back: whoever removes the root after a failure must not meet them at work in it.
     unpacking.close();
     unpacking.wait().await;
     let mut unpacked = unpacked?;
     unpacked.sort_by(|a, b| a.control.package.cmp(&b.control.package));
     Ok(unpacked)
+}
+
+/// All of them, or one error for all that failed.
+fn all_or_failed(results: Vec<Result<Unpacked>>) -> Result<Vec<Unpacked>> {
+    let count = results.len();
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut failed: Vec<Error> = failed.into_iter().filter_map(Result::err).collect();
+    match failed.len() {
+        0 => Ok(done.into_iter().flatten().collect()),
+        1 => Err(failed.remove(0)),
+        several => {
+            let first = failed.remove(0);
+            Err(Error::new(format!("{several} of {count} packages could not be had")).caused_by(first))
+        }
+    }
 }
 
 async fn one(

@@ -51,15 +51,27 @@ pub(super) async fn fetch(spec: &DebianSpec, release: &Release, downloader: &Dow
     Ok(lists)
 }
 
-async fn fetch_list(spec: &DebianSpec, release: &Release, downloader: &Downloader, base: &str) -> Result<String> {
+/// Where the lists of all components are, and how large they are.
+pub(super) fn places(spec: &DebianSpec, release: &Release) -> Result<Vec<(String, u64)>> {
+    let one = |component: &String| {
+        let base = format!("{component}/binary-{}/Packages", spec.architecture);
+        let (form, entry) = form_of(spec, release, &base)?;
+        Ok((url_of(spec, release, &format!("{base}{form}"), entry), entry.size))
+    };
+    spec.components.iter().map(one).collect()
+}
+
+/// The form in which a list is fetched.
+fn form_of<'a>(spec: &DebianSpec, release: &'a Release, base: &str) -> Result<(&'static str, &'a Entry)> {
     let forms = [".xz", ".gz", ""];
-    let (form, entry) = forms
-        .iter()
-        .find_map(|form| release.file(&format!("{base}{form}")).map(|entry| (*form, entry)))
-        .ok_or_else(|| {
-            Error::new(format!("the Release of {} lists no {base} that can be read (.xz, .gz or plain)", spec.suite))
-                .hint("check `components` and `architecture`")
-        })?;
+    forms.iter().find_map(|form| release.file(&format!("{base}{form}")).map(|entry| (*form, entry))).ok_or_else(|| {
+        Error::new(format!("the Release of {} lists no {base} that can be read (.xz, .gz or plain)", spec.suite))
+            .hint("check `components` and `architecture`")
+    })
+}
+
+async fn fetch_list(spec: &DebianSpec, release: &Release, downloader: &Downloader, base: &str) -> Result<String> {
+    let (form, entry) = form_of(spec, release, base)?;
     let url = url_of(spec, release, &format!("{base}{form}"), entry);
     let bytes = downloader.get_bytes(&url, entry.size).await?.bytes;
     let plain_size = release.file(base).map_or(MAX_LIST, |entry| entry.size);

@@ -120,8 +120,15 @@ fn spec(key: &Key) -> DebianSpec {
 async fn run_into(root: &Path, archive: Arc<Archive>, spec: &DebianSpec) -> Result<Bootstrapped> {
     let scratch = tempfile::tempdir().unwrap();
     let downloader = Downloader::new(archive);
-    let work =
-        Bootstrap { spec, root, scratch: scratch.path(), downloader: &downloader, ui: &Silent, now: Timestamp::now() };
+    let work = Bootstrap {
+        spec,
+        root,
+        scratch: scratch.path(),
+        downloader: &downloader,
+        ui: &Silent,
+        keep_going: false,
+        now: Timestamp::now(),
+    };
     let runner = Recorder { root, ran: Mutex::default(), status: 0 };
     bootstrap(work, &runner).await
 }
@@ -149,6 +156,7 @@ async fn a_root_with_all_packages() {
         scratch: scratch.path(),
         downloader: &downloader,
         ui: &Silent,
+        keep_going: false,
         now: Timestamp::now(),
     };
     let resolved = work.resolve().await.unwrap();
@@ -213,6 +221,7 @@ async fn a_failing_script_names_the_package_and_frees_services() {
         scratch: scratch.path(),
         downloader: &downloader,
         ui: &Silent,
+        keep_going: false,
         now: Timestamp::now(),
     };
     let runner = Recorder { root, ran: Mutex::default(), status: 7 };

@@ -135,6 +135,14 @@ impl Open {
     }
 
     fn go(&mut self, goto: &Goto, more: bool, tell: &Tell) -> Arrived {
+        let scanning = self.filter.as_ref().is_some_and(|filter| filter.scan.is_running());
+        if let Goto::Found { from, .. } | Goto::Problem { from, .. } | Goto::Step { from, .. } = goto
+            && scanning
+            && self.line_of(*from).is_none()
+        {
+            // Nobody knows yet where one starts from.
+            return Arrived::NotYet;
+        }
         if let Goto::Problem { .. } = goto
             && search_for(&mut self.problems, &self.store, "", tell, |_| Ok(Filter::having(Pattern::problems())))
                 .is_err()
@@ -169,7 +177,6 @@ impl Open {
             }
         };
         let Arrived::At(line) = line else { return line };
-        let scanning = self.filter.as_ref().is_some_and(|filter| filter.scan.is_running());
         let row = self.row_of(line);
         if more || (scanning && self.line_of(row).is_none()) { Arrived::NotYet } else { Arrived::At(row) }
     }

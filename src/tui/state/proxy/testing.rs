@@ -42,6 +42,7 @@ pub(in crate::tui) fn flow(id: u64, outcome: Outcome, url: &str, bytes: u64) -> 
         damaged: false,
         authorized: false,
         answer: None,
+        key_is_cut: false,
     }
 }
 

@@ -133,6 +133,8 @@ pub(super) fn arrive(state: &mut State, row: usize) {
     let page = looking::page(state);
     let view = &mut state.log.view;
     view.cursor = row;
+    // However many rows there were to be seen meanwhile.
+    view.top = view.set_out.take().unwrap_or(view.top);
     // What is out of view comes into its upper part, so that what follows is seen, too.
     if row < view.top || row >= view.top + page {
         view.top = row.saturating_sub(page / 4);

@@ -79,6 +79,7 @@ pub(super) fn fit(state: &mut State) {
     let log = &mut state.log;
     let last = log.seen.len.saturating_sub(1);
     let view = &mut log.view;
+    view.set_out = view.goto.is_some().then(|| view.set_out.unwrap_or(view.top));
     if view.follow {
         view.cursor = last;
         view.top = (last + 1).saturating_sub(page);

@@ -1,0 +1,27 @@
+//! What a build of this kind will fetch by itself, before its provisioners.
+
+use super::config::{Base, RootfsConfig};
+use super::debian;
+use crate::download::{ChecksumSpec, Downloader};
+use crate::error::{Context as _, Error, Result};
+use crate::plan::fetch::{Fetch, Outlook};
+
+pub(super) async fn outlook(config: &RootfsConfig, downloader: &Downloader) -> Result<Outlook> {
+    let base = config.base().map_err(|problem| Error::new(problem.message))?;
+    let mut outlook = match base {
+        Base::Directory(_) | Base::Archive(_) => Outlook::default(),
+        Base::Url(url) => Outlook { fetches: vec![Fetch { what: "base", url, size: None }], unknown: Vec::new() },
+        Base::Debian(options) => {
+            let spec = debian::Host::read("/".as_ref()).resolve(&options)?;
+            debian::outlook::outlook(&spec, downloader, jiff::Timestamp::now()).await
+        }
+    };
+    if let Some(text) = &config.base_checksum
+        && let ChecksumSpec::File(place) =
+            ChecksumSpec::parse(text).context(|| "cannot read `base_checksum`".to_owned())?
+        && place.contains("://")
+    {
+        outlook.fetches.push(Fetch { what: "checksum", url: place, size: None });
+    }
+    Ok(outlook)
+}
