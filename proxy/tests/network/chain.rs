@@ -298,7 +298,7 @@ async fn rare_answers_to_connect_are_understood_or_told() {
     let origin = Origin::https(&ca, &[b"http/1.1"], |_| Response::new(Full::from("sealed"))).await;
     let roots = tempfile::tempdir().unwrap();
     let file = ca.file(roots.path());
-    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(40_000));
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(300_000));
     for (manner, expected) in [
         (Manner::Split, "sealed"),
         (
