@@ -151,7 +151,7 @@ fn used(entry: &Entry, at: std::time::SystemTime, why: &str) -> Touch {
 
 impl Exchange {
     /// What was set aside for a run that is offline.
-    pub(super) async fn from_aside(&self) -> Option<Response<Body>> {
+    pub(super) async fn set_aside(&self) -> Option<Response<Body>> {
         debug_assert_eq!(self.inner.mode(), Mode::Offline);
         let entries = self.inner.shelf.as_ref()?.lookup(self.key.aside()).await.ok()?;
         let entry = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers))?;

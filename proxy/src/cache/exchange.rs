@@ -335,7 +335,7 @@ impl Exchange {
                 return response;
             }
         }
-        if let Some(response) = self.from_aside().await {
+        if let Some(response) = self.set_aside().await {
             return response;
         }
         if self.control.only_if_cached {

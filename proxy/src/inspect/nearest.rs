@@ -111,12 +111,10 @@ impl<'a> Parts<'a> {
 
     /// What follows the version: `_amd64.deb`, `.tar.gz`.
     fn tail(&self) -> &'a str {
-        if let Some((_, tail)) = self.name.rsplit_once('_')
-            && self.name.ends_with(".deb")
-        {
-            return tail;
+        match (self.name.rsplit_once('_'), self.name.rsplit_once('.')) {
+            (Some((_, tail)), Some((_, "deb"))) | (_, Some((_, tail))) => tail,
+            (_, None) => "",
         }
-        self.name.rsplit_once('.').map_or("", |(_, tail)| tail)
     }
 }
 

@@ -24,6 +24,9 @@ use super::witness::Witness;
 use crate::mirror::MirrorMap;
 use crate::origin::{Phase, UpstreamError};
 
+/// Index of the roots, and of the host with settings of its own where there is one.
+type Which = (usize, Option<usize>);
+
 /// Makes TLS connections.
 #[derive(Debug)]
 pub(crate) struct OriginTls {
@@ -31,7 +34,7 @@ pub(crate) struct OriginTls {
     roots: Vec<Roots>,
     hosts: Vec<HostTls>,
     /// By index of both.
-    made: Mutex<HashMap<(usize, Option<usize>), Arc<ClientConfig>>>,
+    made: Mutex<HashMap<Which, Arc<ClientConfig>>>,
     handshake_timeout: Duration,
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Serves what `requests` leave in the cache to the same requests, offline.
-async fn replay(bed: &Bed) -> Bed {
+fn replay(bed: &Bed) -> Bed {
     let again = bed.again();
     again.cache.set_mode(Mode::Offline);
     again
@@ -22,7 +22,7 @@ async fn what_is_not_there_is_not_there_offline() {
         assert_eq!(bed.last().digest.unwrap(), crate::store::Digest::of(b"no").to_string());
     }
     bed.settle().await;
-    let offline = replay(&bed).await;
+    let offline = replay(&bed);
     for url in [INDEX, DEB, absent, plain] {
         let answer = offline.get(url).await;
         assert_eq!((answer.status, answer.text()), (StatusCode::NOT_FOUND, "no"), "{url}");
@@ -43,7 +43,7 @@ async fn what_is_kept_for_offline_answers_nobody_online() {
     assert_eq!(bed.get(PLAIN).await.status, StatusCode::FOUND);
     assert_eq!(bed.get(PLAIN).await.text(), "now there is something");
     assert_eq!(bed.origin.count(), 2);
-    let offline = replay(&bed).await;
+    let offline = replay(&bed);
     assert_eq!(offline.get(PLAIN).await.text(), "now there is something", "what is there counts for more");
 }
 
@@ -56,7 +56,7 @@ async fn a_hiccup_replaces_nothing() {
     bed.later(86_400);
     bed.cache.begin_run();
     assert_eq!(bed.get(INDEX).await.status, StatusCode::NOT_FOUND);
-    let offline = replay(&bed).await;
+    let offline = replay(&bed);
     assert_eq!(offline.get(INDEX).await.text(), "index");
 }
 
@@ -69,7 +69,7 @@ async fn redirects_are_followed_offline_without_their_signature() {
     assert_eq!(bed.get(PLAIN).await.header("location"), signed);
     assert_eq!(bed.last().answer.unwrap().location.as_deref(), Some("https://example.net/o/x?v=2"));
     assert_eq!(bed.get(signed).await.text(), "body");
-    let offline = replay(&bed).await;
+    let offline = replay(&bed);
     let to = offline.get(PLAIN).await.header("location").to_owned();
     assert_eq!(to, "https://example.net/o/x?v=2");
     assert_eq!(offline.get(&to).await.text(), "body");
@@ -103,7 +103,7 @@ async fn what_must_not_be_stored_is_not_kept_aside() {
         }
         bed.origin.reply(PLAIN, reply);
         bed.with(PLAIN, request).await;
-        let offline = replay(&bed).await;
+        let offline = replay(&bed);
         assert_eq!(offline.with(PLAIN, request).await.status, StatusCode::FORBIDDEN, "{headers:?}");
     }
 }
