@@ -101,7 +101,7 @@ impl Proxy {
         self.cache.set_mode(config.mode);
         self.cache.keep(config.cache_keep);
         self.exchanged.0.set(Admitted { access: access.clone(), origin: origin.clone() });
-        self.current.set(Shared { access, origin, config, ..(*before).clone() });
+        self.current.set(Shared { access, config, origin, ..(*before).clone() });
         Ok(())
     }
 
