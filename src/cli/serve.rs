@@ -261,7 +261,9 @@ async fn serve(
                         reloads.taken += 1;
                         reloads.why = None;
                         console.note("The settings were read anew, and are in force.");
-                        notes.iter().for_each(|note| console.note(note));
+                        for note in &notes {
+                            console.note(note);
+                        }
                         notify.ready("Serving with the settings read last");
                     }
                     Err(error) => {

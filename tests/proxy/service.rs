@@ -49,7 +49,7 @@ fn ask(url: &str, args: &[&str]) -> (u16, String) {
     (status.parse().unwrap(), body.to_owned())
 }
 
-fn metric(page: &str, sample: &str) -> f64 {
+fn metric(page: &str, sample: &str) -> u64 {
     let found = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
 }
@@ -203,9 +203,9 @@ fn real_clients_log_in_by_the_url_of_the_proxy() {
     assert!(run.stderr.contains("config.json not found in registry"), "{}", run.stderr);
 
     let page = ask(&format!("{}/metrics", admin(&server)), &[]).1;
-    assert!(metric(&page, "larder_logins_total{result=\"known\"}") > 5.0, "{page}");
-    assert_eq!(metric(&page, "larder_logins_total{result=\"checked\"}"), 1.0, "{page}");
-    assert_eq!(metric(&page, "larder_logins_total{result=\"wrong\"}"), 0.0, "{page}");
+    assert!(metric(&page, "larder_logins_total{result=\"known\"}") > 5, "{page}");
+    assert_eq!(metric(&page, "larder_logins_total{result=\"checked\"}"), 1, "{page}");
+    assert_eq!(metric(&page, "larder_logins_total{result=\"wrong\"}"), 0, "{page}");
     until(|| fs::read_to_string(&log).unwrap().contains("none/config.json"));
     let text = fs::read_to_string(&log).unwrap();
     let flows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -256,13 +256,13 @@ fn metrics_are_as_prometheus_wants_them_and_only_for_who_means_them() {
     let mut check = check.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     check.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let _ = Run::of(check.wait_with_output().unwrap()).expect(0);
-    assert_eq!(metric(&page, r#"larder_requests_total{outcome="HIT",class="package"}"#), 1.0, "{page}");
-    assert_eq!(metric(&page, r#"larder_request_duration_seconds_count{outcome="MISS"}"#), 1.0, "{page}");
-    assert_eq!(metric(&page, "larder_cache_entries"), 1.0, "{page}");
+    assert_eq!(metric(&page, r#"larder_requests_total{outcome="HIT",class="package"}"#), 1, "{page}");
+    assert_eq!(metric(&page, r#"larder_request_duration_seconds_count{outcome="MISS"}"#), 1, "{page}");
+    assert_eq!(metric(&page, "larder_cache_entries"), 1, "{page}");
     let (cache, upstream) =
         (r#"larder_read_bytes_total{source="cache"}"#, r#"larder_read_bytes_total{source="upstream"}"#);
     assert_eq!(metric(&page, cache), metric(&page, upstream), "{page}");
-    assert_eq!(metric(&page, r#"larder_mirror_up{name="deb.example.org",mirror="MIRROR"}"#.replace("MIRROR", &format!("{}/", repository.http())).as_str()), 1.0);
+    assert_eq!(metric(&page, r#"larder_mirror_up{name="deb.example.org",mirror="MIRROR"}"#.replace("MIRROR", &format!("{}/", repository.http())).as_str()), 1);
     // What is there is what the reference says.
     let named = |text: &str| {
         text.lines()
@@ -318,7 +318,7 @@ fn a_log_that_is_moved_is_begun_anew_and_a_full_disk_stops_nothing() {
     server.signal(Signal::USR1);
     until(|| {
         fetch();
-        metric(&ask(&format!("{admin}/metrics"), &[]).1, r#"larder_log_lines_total{result="lost"}"#) > 0.0
+        metric(&ask(&format!("{admin}/metrics"), &[]).1, r#"larder_log_lines_total{result="lost"}"#) > 0
     });
     let (status, health) = ask(&format!("{admin}/healthz"), &[]);
     assert!(status == 200 && health.contains("degraded") && health.contains("No space left"), "{health}");
@@ -375,8 +375,8 @@ fn settings_are_read_anew_and_wrong_ones_are_not_taken() {
     server.note("proxy.admin is another now; that needs a new start");
     assert_eq!(status(), 200);
     let page = ask(&format!("{admin}/metrics"), &[]).1;
-    assert_eq!(metric(&page, r#"larder_reloads_total{result="refused"}"#), 4.0);
-    assert_eq!(metric(&page, "larder_reload_success"), 1.0);
+    assert_eq!(metric(&page, r#"larder_reloads_total{result="refused"}"#), 4);
+    assert_eq!(metric(&page, "larder_reload_success"), 1);
 }
 
 /// Starts `larder proxy` with a listening socket as a service manager hands it over.

@@ -52,7 +52,8 @@ fn changed(before: &str, user: &str, line: Option<&str>) -> (String, bool) {
     if !was_there {
         lines.extend(line);
     }
-    (lines.iter().map(|line| format!("{line}\n")).collect(), was_there)
+    let text = lines.join("\n");
+    (if text.is_empty() { text } else { text + "\n" }, was_there)
 }
 
 /// Puts the file in place as a whole, with the owner and mode that it had.
