@@ -60,7 +60,7 @@ pub(super) fn is_digest(hex: &[u8]) -> bool {
     hex.len() == 64 && hex.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Reads an archive. Between two calls of [`Self::next`] the content of the entry is to be had by [`Read`].
+/// Reads an archive. Between two calls of [`Self::advance`] the content of the entry is to be had by [`Read`].
 pub struct ArchiveReader<R> {
     input: R,
     /// Bytes of the content that were not read yet, and of zeros after it.
@@ -80,7 +80,7 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     /// The next entry and its size; `None` at the end mark, after which all of the input has been read.
-    pub fn next(&mut self) -> Result<Option<(Name, u64)>, BundleError> {
+    pub fn advance(&mut self) -> Result<Option<(Name, u64)>, BundleError> {
         self.skip()?;
         let mut header = [0; BLOCK];
         self.fill(&mut header)?;

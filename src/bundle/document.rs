@@ -69,7 +69,7 @@ impl Descriptor {
         Self { media_type: media_type.to_owned(), digest, size, annotations: BTreeMap::new(), artifact_type: None }
     }
 
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &impl ToString) -> Self {
         self.annotations.insert(name.to_owned(), value.to_string());
         self
     }
@@ -98,7 +98,7 @@ fn index_type() -> String {
 impl Index {
     /// That of one bundle.
     pub(super) fn of(manifest: Descriptor) -> Self {
-        let manifest = Descriptor { artifact_type: Some(ARTIFACT.to_owned()), ..manifest }.with(REF_NAME, "bundle");
+        let manifest = Descriptor { artifact_type: Some(ARTIFACT.to_owned()), ..manifest }.with(REF_NAME, &"bundle");
         Self { schema_version: 2, media_type: INDEX.to_owned(), manifests: vec![manifest] }
     }
 }

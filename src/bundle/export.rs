@@ -55,7 +55,7 @@ pub fn write(
     let mut layers = Vec::new();
     let mut documents = Vec::new();
     let mut add = |media_type: &str, title: &str, content: Vec<u8>| {
-        let descriptor = Descriptor::new(media_type, &Digest::of(&content), content.len() as u64).with(TITLE, title);
+        let descriptor = Descriptor::new(media_type, &Digest::of(&content), content.len() as u64).with(TITLE, &title);
         layers.push(descriptor);
         documents.push(content);
     };
@@ -145,8 +145,8 @@ impl Writing<'_> {
         let Hashing { output, hasher, size } = output.finish().context(cannot)?;
         let file = output.into_inner().map_err(io::IntoInnerError::into_error).context(cannot)?;
         let mut descriptor = Descriptor::new(PACK, &Digest(hasher.finalize().into()), size)
-            .with(UNPACKED, unpacked)
-            .with(BODIES, bodies.len());
+            .with(UNPACKED, &unpacked)
+            .with(BODIES, &bodies.len());
         if let (Some((first, _)), Some((last, _))) = (bodies.first(), bodies.last()) {
             descriptor = descriptor.with(FIRST, first).with(LAST, last);
         }

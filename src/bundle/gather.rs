@@ -125,6 +125,9 @@ pub fn plan(store: &Store, wanted: Wanted) -> Result<Plan> {
     Ok(plan)
 }
 
+/// URL, what the answer varies on, and whether it is for runs offline only.
+type Seen = (String, BTreeMap<String, Option<String>>, bool);
+
 impl Plan {
     /// The template that goes into the bundle.
     pub fn template(&self) -> Option<&TemplateDocument> {
@@ -142,7 +145,7 @@ impl Plan {
         store: &Store,
         entry: &RecordEntry,
         include_private: bool,
-        seen: &mut BTreeSet<(String, BTreeMap<String, Option<String>>, bool)>,
+        seen: &mut BTreeSet<Seen>,
     ) -> Result<()> {
         let lacking = |why| Lacking { method: entry.method.clone(), url: shown(&entry.url), why };
         let bound = |vary: &BTreeMap<String, Option<String>>| {

@@ -267,7 +267,9 @@ impl Split {
             place(self.current, &parts::list_path(path))
         };
         if let Err(error) = place_all() {
-            placed.iter().for_each(|path| drop(fs::remove_file(path)));
+            for path in &placed {
+                let _ = fs::remove_file(path);
+            }
             return Err(error);
         }
         File::open(&self.folder)?.sync_all()?;

@@ -155,7 +155,9 @@ impl<'a> Reader<'a> {
                 _ => break,
             }
         }
-        understand(&mut contents).into_iter().for_each(|what| self.fault(what));
+        for what in understand(&mut contents) {
+            self.fault(what);
+        }
         Ok(contents)
     }
 
@@ -325,7 +327,9 @@ impl<'a> Reader<'a> {
         if source.hasher.finalize().as_slice() != digest.0 {
             faults.push(format!("blobs/sha256/{digest} is not what its name says"));
         }
-        faults.into_iter().for_each(|what| self.fault(what));
+        for what in faults {
+            self.fault(what);
+        }
         Ok(())
     }
 }

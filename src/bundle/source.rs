@@ -123,7 +123,7 @@ impl<'a> Source<'a> {
             Form::Directory(directory) => return directory.next(),
             Form::Archive(archive) => {
                 let Some(open) = archive.as_mut() else { return Ok(None) };
-                let found = open.next()?;
+                let found = open.advance()?;
                 if found.is_none()
                     && let Some(Stream::Packed(frame)) = archive.take().map(ArchiveReader::into_inner)
                 {

@@ -31,7 +31,7 @@ pub(super) fn unpack(
     // One byte more than was said, to tell an end from a cut.
     let mut archive = ArchiveReader::new(frame.take(most.saturating_add(1)));
     let mut sum = 0_u64;
-    while let Some((name, size)) = archive.next()? {
+    while let Some((name, size)) = archive.advance()? {
         let Name::Blob(hex) = &name else {
             return Err(BundleError::malformed(format!("it holds {name}")));
         };

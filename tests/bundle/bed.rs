@@ -115,6 +115,9 @@ pub(crate) fn fetched() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
 
+/// Status, fields and body.
+pub(crate) type Stored = (u16, Vec<(String, String)>, Vec<u8>);
+
 /// A cache in a directory of its own.
 pub(crate) struct Cache {
     pub dir: TempDir,
@@ -183,7 +186,7 @@ impl Cache {
     }
 
     /// The bytes of a body, and the status and fields it is stored with.
-    pub(crate) fn get(&self, url: &str) -> Option<(u16, Vec<(String, String)>, Vec<u8>)> {
+    pub(crate) fn get(&self, url: &str) -> Option<Stored> {
         let store = self.store();
         let key = Key::of(&url.parse().unwrap()).unwrap();
         let mut found = store.lookup(&key.hash).unwrap();

@@ -59,8 +59,11 @@ fn template(larder: &Larder, more: &str) {
     larder.write("fetch.pkr.hcl", &text);
 }
 
+/// Status line, fields and body.
+type Got = (String, Vec<String>, Vec<u8>);
+
 /// What a client got: status lines, fields but for those of this one answer, and bodies.
-fn got(larder: &Larder) -> Vec<(String, Vec<String>, Vec<u8>)> {
+fn got(larder: &Larder) -> Vec<Got> {
     let mut all = Vec::new();
     for number in 0..PATHS.len() {
         let text = fs::read_to_string(larder.dir().join(format!("{number}.head"))).unwrap();
@@ -85,7 +88,7 @@ fn without_network(larder: &Larder, arguments: &[&str]) -> Run {
 }
 
 /// A machine that built, and what its clients got.
-fn built() -> (Larder, Vec<(String, Vec<String>, Vec<u8>)>) {
+fn built() -> (Larder, Vec<Got>) {
     let (larder, origin) = (Larder::new(), origin());
     template(&larder, "");
     let mirror = origin.mirror();
@@ -253,7 +256,7 @@ fn keep(larder: &Larder, answers: &[Answered]) {
     }
     staging.commit(&arrivals, Taking { pinned: false, replace: true }).unwrap();
     let mut made = record(answers.iter().map(entry).collect());
-    made.run = "a-run".to_owned();
+    "a-run".clone_into(&mut made.run);
     made.write(&larder.state()).unwrap();
 }
 
@@ -305,7 +308,7 @@ fn memory_does_not_grow_with_a_body() {
     let mut one = entry(&large);
     (one.digest, one.size) = (Some(larder::history::record::Sha256(digest)), Some(size));
     let mut made = record(vec![one]);
-    made.run = "a-run".to_owned();
+    "a-run".clone_into(&mut made.run);
     made.write(&from.state()).unwrap();
     let exporting = most_memory(&from, &["bundle", "export", "a-run", "-o", "b.tar.zst"]);
     let to = Larder::new();

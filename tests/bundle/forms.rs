@@ -175,8 +175,8 @@ fn what_the_cache_has_no_more_is_listed() {
 #[test]
 fn of_two_runs_the_later_ones_answer_counts() {
     let (old, new) = (ok("/index", b"old\n".to_vec()), ok("/index", b"new\n".to_vec()));
-    let from = Cache::holding(&[old.clone()]);
-    from.fill(&[new.clone()], crate::bed::fetched());
+    let from = Cache::holding(std::slice::from_ref(&old));
+    from.fill(std::slice::from_ref(&new), crate::bed::fetched());
     let mut first = record(vec![entry(&old)]);
     first.entries[0].builds = ["other".to_owned()].into();
     first.captured_at = "2026-10-01T12:00:00Z".parse().unwrap();

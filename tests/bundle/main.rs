@@ -1,5 +1,9 @@
 //! Bundles: made, read, carried to another cache, and attacked (`docs/reference/bundle.md`).
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's helpers fail by panicking and say why they skip"
+)]
 
 mod bed;
 mod carried;

@@ -74,8 +74,8 @@ fn newer_answers_stay_unless_told_otherwise() {
     let to = Cache::new();
     let newer = ok("/a.txt", b"newer than the bundle\n".to_vec());
     let older = ok("/b.txt", b"older than the bundle\n".to_vec());
-    to.fill(&[newer.clone()], fetched() + Duration::from_secs(60));
-    to.fill(&[older], fetched() - Duration::from_secs(60));
+    to.fill(std::slice::from_ref(&newer), fetched() + Duration::from_mins(1));
+    to.fill(&[older], fetched() - Duration::from_mins(1));
     let imported = to.imports(&from.path("b.tar.zst"));
     assert_eq!((imported.added, imported.replaced, imported.outdated), (5, 1, 1));
     let rest: Vec<Answered> = usual().into_iter().filter(|answered| answered.url != newer.url).collect();

@@ -30,7 +30,7 @@ pub enum BundleCommand {
     /// Take a bundle into the cache, all of it or nothing
     Import(BundleImportArgs),
     /// Serve what is in a bundle, and nothing else, without taking it into the cache
-    Serve(BundleServeArgs),
+    Serve(Box<BundleServeArgs>),
 }
 
 /// `larder bundle export`
@@ -65,6 +65,7 @@ pub struct BundleExportArgs {
 }
 
 /// How much may come out of a bundle.
+#[expect(clippy::struct_field_names, reason = "they are named as the options are")]
 #[derive(Args, Clone, Debug)]
 pub struct BundleLimitArgs {
     /// Most bytes it may unpack to (200G)

@@ -135,7 +135,7 @@ fn of_template(
         }
     }
     let open = template.variables.iter().filter(|(_, variable)| !variable.sensitive && !variable.value.is_sensitive());
-    let values = open.filter_map(|(name, variable)| Some((name.to_string(), to_json(&variable.value).ok()?)));
+    let values = open.filter_map(|(name, variable)| Some((name.clone(), to_json(&variable.value).ok()?)));
     document.variables = values.collect::<BTreeMap<_, _>>();
     Ok((record?, document, loaded.secrets.values()))
 }
@@ -143,7 +143,9 @@ fn of_template(
 /// Fails where a secret of the template would be in the bundle.
 fn keeps_secrets(plan: &Plan, secrets: &[String]) -> Result<()> {
     let redactor = Redactor::default();
-    secrets.iter().for_each(|secret| redactor.register(secret));
+    for secret in secrets {
+        redactor.register(secret);
+    }
     let holds = |text: &str| redactor.text(text.to_owned()) != text;
     for (name, text) in plan.template().into_iter().flat_map(|template| &template.files) {
         if holds(text) {
