@@ -209,13 +209,12 @@ impl Upstream {
 
     /// Every proxy that the settings name.
     pub fn proxies(&self) -> Vec<&ProxyUrl> {
-        let of = |choice| match choice {
-            &Choice::Pool(ref pool) => pool.members.iter().flat_map(|route| &route.hops).collect(),
-            _ => Vec::new(),
-        };
-        let mut all: Vec<&ProxyUrl> = of(&self.http);
-        all.extend(of(&self.https));
-        all.extend(self.rules.iter().flat_map(|rule| of(&rule.choice)));
+        let rules = self.rules.iter().map(|rule| &rule.choice);
+        let pools = [&self.http, &self.https].into_iter().chain(rules).filter_map(|choice| match choice {
+            Choice::Pool(pool) => Some(pool),
+            _ => None,
+        });
+        let mut all: Vec<&ProxyUrl> = pools.flat_map(|pool| &pool.members).flat_map(|route| &route.hops).collect();
         let mut seen = std::collections::HashSet::new();
         all.retain(|proxy| seen.insert(*proxy));
         all

@@ -101,7 +101,7 @@ impl Connector {
             }
             Err((late, error)) => {
                 if let Some((part, failure)) = self.fault(host, stage.load(Ordering::Relaxed), late, &error) {
-                    self.reach.standings.failed(part, &failure, &error.message, Instant::now());
+                    self.reach.standings.failed(&part, &failure, &error.message, Instant::now());
                 }
                 Err(error)
             }

@@ -244,18 +244,18 @@ impl Net {
         let part = || Part::whole(route, host);
         match answer {
             Ok(answer) if is_of_gateway(plan, answer) => {
-                standings.failed(part(), &Failure::Soft, &format!("answers {}", answer.status()), now);
+                standings.failed(&part(), &Failure::Soft, &format!("answers {}", answer.status()), now);
             }
             Ok(_) => {
                 let took = plan.plain_proxy().map(|_| took);
                 standings.answered(route, host, took, now);
             }
             Err((error, _)) if error.phase == Phase::ProxyAnswered(407) => {
-                standings.failed(part(), &Failure::Hard, &error.message, now);
+                standings.failed(&part(), &Failure::Hard, &error.message, now);
             }
             // Slow or gone: it may be the origin, where others are asked by the same way.
             Err((error, _)) if matches!(error.phase, Phase::Timeout | Phase::Terminated | Phase::Incomplete) => {
-                standings.failed(part(), &Failure::Soft, &error.message, now);
+                standings.failed(&part(), &Failure::Soft, &error.message, now);
             }
             Err(_) => {}
         }

@@ -104,9 +104,9 @@ impl Standings {
     }
 
     /// Notes a failure.
-    pub(super) fn failed(&self, part: Part, failure: &Failure, why: &str, now: Instant) {
+    pub(super) fn failed(&self, part: &Part, failure: &Failure, why: &str, now: Instant) {
         let change = self.lock().get_or_insert_mut(part.clone(), Known::default).health.failed(now, failure, why);
-        if let (Change::WentDown(pause), Part::Hops(_)) = (change, &part) {
+        if let (Change::WentDown(pause), Part::Hops(_)) = (change, part) {
             tracing::warn!("{part}: asked last for {} s: {why}", pause.as_secs());
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let all = [route(&["http://a:1"]), route(&["http://a:1", "http://b:1"]), route(&["http://c:1"]), Route::DIRECT];
         let arrange = |at| standings.arrange(all.to_vec(), "h", now + Duration::from_secs(at));
         assert_eq!(arrange(0).routes, all);
-        standings.failed(Part::first(&all[0], 1, "h"), &Failure::Hard, "no", now);
+        standings.failed(&Part::first(&all[0], 1, "h"), &Failure::Hard, "no", now);
         let found = arrange(1);
         let expected = ["proxy http://c:1", "direct", "proxy http://a:1", "proxy http://a:1 > http://b:1"];
         assert_eq!(names(&found.routes), expected);
@@ -182,8 +182,8 @@ mod tests {
         standings.answered(&all[0], "h", None, now);
         assert_eq!(arrange(4).routes, all);
         // The direct way to one host says nothing of that to another.
-        standings.failed(Part::whole(&Route::DIRECT, "h"), &Failure::Hard, "no", now);
-        standings.failed(Part::whole(&Route::DIRECT, "other"), &Failure::Hard, "no", now);
+        standings.failed(&Part::whole(&Route::DIRECT, "h"), &Failure::Hard, "no", now);
+        standings.failed(&Part::whole(&Route::DIRECT, "other"), &Failure::Hard, "no", now);
         let two = vec![Route::DIRECT, all[2].clone()];
         assert_eq!(names(&standings.arrange(two.clone(), "h", now).routes), ["proxy http://c:1", "direct"]);
         assert_eq!(names(&standings.arrange(two, "third", now).routes), ["direct", "proxy http://c:1"]);

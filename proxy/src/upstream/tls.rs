@@ -31,9 +31,12 @@ pub(crate) struct OriginTls {
     roots: Vec<Roots>,
     hosts: Vec<HostTls>,
     /// By index of both.
-    made: Mutex<HashMap<(usize, Option<usize>), Arc<ClientConfig>>>,
+    made: Mutex<HashMap<Indices, Arc<ClientConfig>>>,
     handshake_timeout: Duration,
 }
+
+/// Which roots, and which of the settings by host.
+type Indices = (usize, Option<usize>);
 
 /// What is trusted of one host and port, or of all.
 #[derive(Debug)]
