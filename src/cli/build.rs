@@ -286,7 +286,7 @@ async fn run_builds(
     kept(record::cut_short(&outcomes, cancel.cause().as_ref()));
     let totals = flows.totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let cancelled = cancel.cause().map(|cause| cause.to_string());
-    let missing = missing(&flows.misses, surrounding, &session, events).await;
+    let missing = tokio::task::block_in_place(|| missing(&flows.misses, surrounding, &session, events));
     let seconds = began.elapsed().as_secs_f64();
     events.emit(None, EventKind::RunFinished { seconds, cancelled, totals, missing: missing.map(Box::new) });
     let left = outcomes.as_ref().is_ok_and(|outcomes| outcomes.iter().any(|outcome| outcome.kept));
@@ -297,12 +297,7 @@ async fn run_builds(
 }
 
 /// What was missed, with what comes near; with `--keep-going` also what an earlier run has fetched and this one lacks.
-async fn missing(
-    misses: &Misses,
-    surrounding: &Surrounding<'_>,
-    session: &Session,
-    events: &Events,
-) -> Option<Missing> {
+fn missing(misses: &Misses, surrounding: &Surrounding<'_>, session: &Session, events: &Events) -> Option<Missing> {
     let &Surrounding { args, settings, ready, .. } = surrounding;
     let template = history::recording(settings, &args.template.template, ready).template;
     let store = session.proxy.cache().store();
@@ -319,7 +314,7 @@ async fn missing(
         export: "last",
         list: &session.dirs.logs.join(&session.id).join("missing.txt"),
     };
-    tokio::task::block_in_place(|| misses.table(store.as_ref(), recorded, &way, events.redactor()))
+    misses.table(store.as_ref(), recorded, &way, events.redactor())
 }
 
 fn tell_cancel(console: &Console, cause: &str) {

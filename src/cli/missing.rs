@@ -18,10 +18,13 @@ const SEARCHED: usize = 500;
 /// Earlier runs looked at for one with a record.
 const EARLIER: usize = 20;
 
+/// By URL and method: how often, and who asked.
+type Refused = BTreeMap<(String, String), (u64, BTreeSet<Asker>)>;
+
 /// The requests that were refused.
 #[derive(Default)]
 pub(super) struct Misses {
-    requests: Mutex<BTreeMap<(String, String), (u64, BTreeSet<Asker>)>>,
+    requests: Mutex<Refused>,
 }
 
 /// How the table tells to get it.
@@ -124,7 +127,7 @@ fn put_together(requests: Vec<MissingRequest>, way: &Way<'_>) -> Missing {
         .filter(|one| matches!(one.method.as_str(), "GET" | "HEAD") && one.url.contains("://"))
         .map(|one| one.url.as_str())
         .collect();
-    let text: String = fetched.iter().map(|url| format!("{url}\n")).collect();
+    let text: String = fetched.iter().flat_map(|url| [url, "\n"]).collect();
     let written =
         way.list.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(way.list, text));
     let mut commands = vec![way.again.clone()];

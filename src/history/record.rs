@@ -192,9 +192,12 @@ struct Whole {
     rest: Rest,
 }
 
+/// URL, method, the fields it varies on, the digest of the request's body, and its number among several.
+pub type EntryOrder<'a> = (&'a str, &'a str, &'a BTreeMap<String, Option<String>>, Option<Sha256>, Option<u32>);
+
 impl RecordEntry {
     /// What an entry is found by, and sorted by.
-    pub fn order(&self) -> (&str, &str, &BTreeMap<String, Option<String>>, Option<Sha256>, Option<u32>) {
+    pub fn order(&self) -> EntryOrder<'_> {
         (&self.url, &self.method, &self.vary, self.request_digest, self.seq)
     }
 }

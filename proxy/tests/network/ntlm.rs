@@ -37,7 +37,8 @@ impl NtlmProxy {
     async fn start(manners: Manners, password: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://CORP%5CJane:{password}@{}", listener.local_addr().unwrap());
-        let (log, bodies): (Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<usize>>>) = <_>::default();
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let bodies = Arc::<Mutex<Vec<usize>>>::default();
         let (record, taken) = (log.clone(), bodies.clone());
         let count = AtomicUsize::new(0);
         tokio::spawn(async move {

@@ -70,7 +70,9 @@ impl Reader<'_> {
                 let is_path = !(text.is_empty() || text.contains("://") || words.contains(&&**text));
                 Ok(Value::Text(if is_path { self.resolve(text) } else { text.clone().into_owned() }))
             }
-            (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration, DeValue::String(text)) => parsed(text),
+            (Kind::Text | Kind::Word(_) | Kind::Size | Kind::Duration | Kind::Ways, DeValue::String(text)) => {
+                parsed(text)
+            }
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
             (Kind::List | Kind::Paths, DeValue::Array(items)) => {
@@ -85,7 +87,6 @@ impl Reader<'_> {
             }
             (Kind::Mirrors, DeValue::Table(table)) => mirrors::of_table(self, table).map(Value::Mirrors),
             (Kind::ProxyLogins, DeValue::Array(items)) => proxy_login::of_array(self, items).map(Value::ProxyLogins),
-            (Kind::Ways, DeValue::String(text)) => parsed(text),
             (Kind::Ways, DeValue::Array(items)) => self.ways(key, items),
             (Kind::Rules, DeValue::Array(items)) => upstream::rules(self, items).map(Value::Rules),
             (Kind::Tls, DeValue::Array(items)) => upstream::tls(self, items).map(Value::Tls),

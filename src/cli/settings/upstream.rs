@@ -143,7 +143,7 @@ fn one_tls(reader: &Reader<'_>, item: &Spanned<DeValue<'_>>) -> Result<HostTls> 
 struct Table<'a> {
     reader: &'a Reader<'a>,
     setting: &'static str,
-    table: &'a DeTable<'a>,
+    content: &'a DeTable<'a>,
 }
 
 type Item<'a> = Spanned<DeValue<'a>>;
@@ -151,7 +151,7 @@ type Item<'a> = Spanned<DeValue<'a>>;
 impl<'a> Table<'a> {
     fn of(reader: &'a Reader<'a>, setting: &'static str, item: &'a Item<'a>) -> Result<Self> {
         match item.get_ref() {
-            DeValue::Table(table) => Ok(Self { reader, setting, table }),
+            DeValue::Table(content) => Ok(Self { reader, setting, content }),
             other => Err(reader.error(
                 item.span(),
                 &format!("`{setting}` holds tables, written `[[{setting}]]`, not {}", kind_name(other)),
@@ -170,7 +170,7 @@ impl<'a> Table<'a> {
                 .map_or_else(|| format!("there are: {}", keys.join(", ")), |near| format!("did you mean `{near}`?"));
             Err(self.reader.error(key.span(), &format!("`{}` has no `{name}`", self.setting)).hint(hint))
         };
-        self.table.iter().map(one).collect()
+        self.content.iter().map(one).collect()
     }
 
     fn wrong(&self, key: &str, value: &Item<'_>, expected: &str) -> Error {

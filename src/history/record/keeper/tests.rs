@@ -43,7 +43,9 @@ fn about() -> About {
 
 fn record(flows: &[Flow]) -> Record {
     let keeper = Keeper::default();
-    flows.iter().for_each(|flow| keeper.flow(flow));
+    for flow in flows {
+        keeper.flow(flow);
+    }
     keeper.finish(about())
 }
 
