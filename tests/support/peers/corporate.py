@@ -60,7 +60,7 @@ class Network:
         base = block.rsplit(".", 1)[0] + "."
         last = int(block.rsplit(".", 1)[1])
         self.outside, inside = f"{base}{last + 1}", f"{base}{last + 2}"
-        veth = f"lt{self.holder.pid}"
+        veth = f"lt{random.randrange(1 << 32):08x}"
         ip("link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
         ip("addr", "add", f"{self.outside}/30", "dev", veth)
         ip("link", "set", veth, "up")
@@ -293,5 +293,9 @@ if __name__ == "__main__":
         # All that is started ends with the first process, however that ends.
         os.environ[netbed.MARK] = "processes"
         alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--propagation", "private"]
+        if "--quick-start" not in sys.argv:
+            # What the proxy is asked for is here, so that not even a link of the host's is needed.
+            alone.append("--net")
         os.execvp("unshare", [*alone, sys.executable, *sys.argv])
+    ip("link", "set", "lo", "up")
     main()
