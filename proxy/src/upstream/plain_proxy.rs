@@ -86,8 +86,11 @@ impl Asking<'_> {
                 continue;
             }
             let response = net.pooled(self.plan, &parts, self.upload, self.limit, self.flow).await?;
-            self.note(response.status(), &conversation);
-            if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            let asks = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+            if asks || conversation.sent().is_some() {
+                self.note(response.status(), &conversation);
+            }
+            if !asks {
                 conversation.accepted(response.headers());
                 return Ok(response);
             }

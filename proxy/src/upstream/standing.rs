@@ -131,14 +131,20 @@ impl Standings {
             if is_up { well.push(route) } else { down.push(route) }
         }
         let took = |route: &Route| known.peek(&Part::whole(route, host)).and_then(|one| one.took);
-        let quickest = well.iter().filter_map(|route| Some(took(route)?.0)).min();
+        // That the direct way would be quicker is no reason to go around a proxy.
+        let by_proxies = well.iter().filter(|route| !route.is_direct());
+        let quickest = by_proxies.filter_map(|route| Some(took(route)?.0)).min();
         let limit = quickest.map(|quickest| quickest * SLOW_FACTOR + SLOW_MARGIN);
         let is_slow = |route: &Route| limit.zip(took(route)).is_some_and(|(limit, (took, _))| took > limit);
         let (slow, mut routes): (Vec<Route>, Vec<Route>) = well.into_iter().partition(is_slow);
         let recent = |since: Instant| now.duration_since(since) < MEASURED;
-        for route in &slow {
-            let Some(one) = known.get_mut(&Part::whole(route, host)) else { continue };
-            if one.took.is_some_and(|(_, at)| !recent(at)) && !one.measuring.is_some_and(recent) {
+        // Where the first takes long, the others are measured, so that there is something to compare it with.
+        let first_is_long = routes.first().and_then(took).is_some_and(|(took, _)| took > SLOW_MARGIN);
+        let unmeasured = routes.iter().skip(1).filter(|route| first_is_long && !route.is_direct());
+        for (route, is_slow) in slow.iter().map(|route| (route, true)).chain(unmeasured.map(|route| (route, false))) {
+            let one = known.get_or_insert_mut(Part::whole(route, host), Known::default);
+            let is_old = one.took.map_or(!is_slow, |(_, at)| is_slow && !recent(at));
+            if is_old && !one.measuring.is_some_and(recent) {
                 one.measuring = Some(now);
                 probe.push(route.clone());
             }
@@ -196,12 +202,18 @@ mod tests {
         let (a, b) = (route(&["http://a:1"]), route(&["http://b:1"]));
         let arrange = |at| standings.arrange(vec![a.clone(), b.clone()], "h", now + Duration::from_secs(at));
         standings.answered(&a, "h", Some(Duration::from_secs(2)), now);
-        assert_eq!(names(&arrange(0).routes), ["proxy http://a:1", "proxy http://b:1"], "nothing to compare with");
+        let found = arrange(0);
+        assert_eq!(names(&found.routes), ["proxy http://a:1", "proxy http://b:1"], "nothing to compare with");
+        assert_eq!(names(&found.probe), ["proxy http://b:1"], "so that there is");
+        assert!(arrange(1).probe.is_empty(), "one is under way");
         standings.answered(&b, "h", Some(Duration::from_millis(50)), now);
         assert_eq!(names(&arrange(0).routes), ["proxy http://b:1", "proxy http://a:1"]);
         assert!(arrange(19).probe.is_empty());
         assert_eq!(names(&arrange(20).probe), ["proxy http://a:1"]);
         assert!(arrange(21).probe.is_empty(), "one is under way");
+        let direct = standings.arrange(vec![a.clone(), Route::DIRECT], "h", now);
+        assert_eq!(names(&direct.routes), ["proxy http://a:1", "direct"], "nobody asked for a way around the proxy");
+        assert!(direct.probe.is_empty());
         for _ in 0..6 {
             standings.answered(&a, "h", Some(Duration::from_millis(50)), now);
         }
