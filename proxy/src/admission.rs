@@ -75,9 +75,10 @@ impl Admission {
             let network = self.network(address);
             (network.is_some(), network.and_then(|network| network.label.clone()))
         };
-        let log_in = match (&self.users, self.either) {
+        // Either of the two is enough only where both are given.
+        let log_in = match (&self.users, self.either && !self.networks.is_empty()) {
             (None, _) if inside => false,
-            (Some(_), true) => !inside || self.networks.is_empty(),
+            (Some(_), true) => !inside,
             (Some(_), false) if inside => true,
             // What is not on our own networks is not worth an answer; to others one is a help.
             _ if is_private(address) => return Standing::Refused,
@@ -295,6 +296,23 @@ impl Gate {
         };
         count(counter);
         result
+    }
+
+    /// Judges a request inside a CONNECT: whoever asked for that must still be let in.
+    pub(crate) fn still_admits(&self, address: Option<IpAddr>, user: Option<&str>) -> Result<(), Response<Body>> {
+        let rules = self.rules.get();
+        let admitted = match rules.standing(address) {
+            Standing::Admitted { log_in, .. } => {
+                !log_in || rules.users.as_ref().is_none_or(|users| user.is_some_and(|user| users.has(user)))
+            }
+            Standing::Refused | Standing::Ignored => false,
+        };
+        if admitted {
+            return Ok(());
+        }
+        count(&self.counts.refused);
+        let message = "this client is no longer among those that may use this proxy";
+        Err(closing(answer(StatusCode::FORBIDDEN, "http_request_denied", message)))
     }
 }
 

@@ -49,6 +49,7 @@ use tokio_util::task::TaskTracker;
 use self::absent::Absent;
 use self::alone::Large;
 use self::credential::Credentials;
+pub(crate) use self::credential::binds;
 pub use self::credential::is_credential;
 use self::exchange::Exchange;
 use self::fetch::Job;

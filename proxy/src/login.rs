@@ -75,6 +75,11 @@ impl Users {
         self.hashes.len()
     }
 
+    /// Whether there is a user of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.hashes.contains_key(name)
+    }
+
     /// Judges the credentials of a request from an address.
     pub async fn judge(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Login {
         let Some(value) = headers.get(PROXY_AUTHORIZATION) else { return Login::Missing };

@@ -212,9 +212,15 @@ impl Session {
         let shared = self.current.get();
         let session =
             if Arc::ptr_eq(&shared, &self.shared) { self } else { Arc::new(Self { shared, ..(*self).clone() }) };
-        // Inside a CONNECT, who asked for it is known.
-        let Some(gate) = session.gate.as_ref().filter(|_| session.scope == Scope::Proxy) else { return Ok(session) };
-        match gate.authorize(session.client.identity().address, request.headers()).await {
+        let Some(gate) = session.gate.as_ref() else { return Ok(session) };
+        let judged = if session.scope == Scope::Proxy {
+            gate.authorize(session.client.identity().address, request.headers()).await
+        } else {
+            // Inside a CONNECT, who asked for it is known.
+            let client = session.client.identity();
+            gate.still_admits(client.address, client.user.as_deref()).map(|()| None)
+        };
+        match judged {
             Ok(None) => Ok(session),
             Ok(Some(user)) => {
                 let client = session.client.known_as(user);

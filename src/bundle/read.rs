@@ -21,7 +21,7 @@ use crate::history::record::Record;
 /// Most bytes of `oci-layout` and of `index.json`, of a manifest (as registries have it), and of Larder's own documents.
 const SMALL: u64 = 64 * 1024;
 const MANIFESTS: u64 = 4 << 20;
-const DOCUMENTS: u64 = 512 << 20;
+const DOCUMENTS: u64 = 64 << 20;
 /// Faults that are told one by one.
 const FAULTS: usize = 200;
 pub(super) const BUFFER: usize = 256 * 1024;

@@ -37,6 +37,11 @@ pub(super) fn unpack(
         };
         to.watch.budget.one()?;
         sum = sum.saturating_add(size);
+        if !matches!(Digest::from_hex(hex).and_then(|digest| to.contents.bodies.get(&digest)), Some(said) if *said == size)
+        {
+            // Nobody wants it, and still it is unpacked to get behind it.
+            to.watch.budget.spend(size)?;
+        }
         if sum > most {
             return Err(BundleError::malformed(format!("it unpacks to more than the {most} bytes it says")));
         }

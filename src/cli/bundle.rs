@@ -4,12 +4,14 @@ mod export;
 mod progress;
 mod show;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use larder_proxy::store::{Imported, Store, StoreError, Taking};
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use self::progress::Progress;
@@ -26,6 +28,7 @@ use crate::bundle::import::{self, Outcome};
 use crate::bundle::read::Contents;
 use crate::bundle::source::Watch;
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::guest::reap::remove_tree;
 use crate::output::text::bytes;
 
 /// Faults that are shown one by one.
@@ -197,12 +200,31 @@ async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console
     Ok(())
 }
 
+/// A new directory to unpack in, and the lock that says it is in use. Those that killed programs left are removed.
+fn unpacking_place(scratch: &Path) -> std::io::Result<(tempfile::TempDir, File)> {
+    const PREFIX: &str = "bundle-";
+    let alone = File::open(scratch)?;
+    flock(&alone, FlockOperation::LockExclusive)?;
+    for left in std::fs::read_dir(scratch)?.flatten() {
+        let is_one = left.file_name().to_string_lossy().starts_with(PREFIX);
+        let held = is_one.then(|| File::open(left.path())).and_then(std::result::Result::ok);
+        if held.is_some_and(|held| flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok())
+            && let Err(error) = remove_tree(&left.path())
+        {
+            tracing::warn!(%error, "what a killed program unpacked cannot be removed");
+        }
+    }
+    let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(scratch)?;
+    let lock = File::open(made.path())?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok((made, lock))
+}
+
 /// Serves a bundle by the proxy itself, offline, over a cache that is made of the bundle and goes with the program.
 async fn serve(args: &BundleServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
     let scratch = StateDirs::of(settings).scratch;
     std::fs::create_dir_all(&scratch).context(|| format!("cannot make {}", scratch.display()))?;
-    let made = tempfile::Builder::new().prefix("bundle-").tempdir_in(&scratch);
-    let made = made.context(|| format!("cannot make a directory in {}", scratch.display()))?;
+    let (made, _lock) = unpacking_place(&scratch).context(|| format!("cannot unpack in {}", scratch.display()))?;
     let taking = Taking { pinned: true, replace: true };
     let file = std::path::absolute(&args.file).context(|| format!("cannot name {}", args.file.display()))?;
     let outcome = taken_in(file, made.path().to_owned(), limits(&args.limits)?, (taking, true)).await?;

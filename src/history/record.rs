@@ -162,13 +162,13 @@ pub struct Record {
     pub template_digest: Option<Sha256>,
 }
 
-/// The head of the file, around the entries.
-#[derive(Serialize, Deserialize)]
+/// The end of the file, behind the entries.
+#[derive(Serialize)]
 struct Rest {
     lock_version: u32,
     net: String,
     run: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     template_digest: Option<Sha256>,
 }
 
@@ -188,8 +188,11 @@ struct Whole {
     egress: Egress,
     entries: Vec<RecordEntry>,
     incomplete: Vec<Incomplete>,
-    #[serde(flatten)]
-    rest: Rest,
+    // Written out: a flattened struct would have all that is not known kept in memory.
+    net: String,
+    run: String,
+    #[serde(default)]
+    template_digest: Option<Sha256>,
 }
 
 /// URL, method, the fields it varies on, the digest of the request's body, and its number among several.
@@ -236,12 +239,11 @@ impl Record {
             return Err(Error::new(format!("it is of version {found}, this Larder reads version {VERSION}"))
                 .hint("use the Larder that wrote it, or record the build again"));
         }
-        let Whole { algorithm, captured_at, complete, egress, entries, incomplete, rest } =
+        let Whole { algorithm, captured_at, complete, egress, entries, incomplete, net, run, template_digest } =
             serde_json::from_slice(text).context(malformed)?;
         if algorithm != "sha256" {
             return Err(Error::new(format!("its digests are {algorithm}, this Larder reads sha256")));
         }
-        let Rest { net, run, template_digest, .. } = rest;
         Ok(Self { captured_at, complete, egress, entries, incomplete, net, run, template_digest })
     }
 

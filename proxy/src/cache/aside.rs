@@ -5,7 +5,7 @@
 //! replaces nothing.
 
 use bytes::{Bytes, BytesMut};
-use http::header::LOCATION;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use url::Url;
@@ -59,7 +59,13 @@ impl Job {
             return Response::from_parts(parts, body);
         };
         let (whole, body) = gathered(body).await;
-        let Some(whole) = whole else { return Response::from_parts(parts, body) };
+        let Some(mut whole) = whole else { return Response::from_parts(parts, body) };
+        if headers.get(LOCATION) != parts.headers.get(LOCATION) {
+            // The page that comes with a redirect repeats its URL, signature and all.
+            whole = Bytes::new();
+            headers.remove(CONTENT_TYPE);
+            headers.remove(CONTENT_ENCODING);
+        }
         let draft = Draft {
             key: self.key.aside(),
             url: self.key.url.clone(),

@@ -4,6 +4,7 @@
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION, RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 
+use super::credential::binds;
 use super::exchange::Exchange;
 use super::fetch::{Job, content_length};
 use super::follow::{self, Arrived, Follow};
@@ -37,9 +38,9 @@ pub(super) fn audience(
     let judge = |request: &HeaderMap| storable(&Method::GET, request, status, response, nature, now);
     match judge(request) {
         Ok(()) => Ok(Audience::Everybody),
-        Err(why) if request.contains_key(AUTHORIZATION) => {
-            let mut anonymous = request.clone();
-            anonymous.remove(AUTHORIZATION);
+        Err(why) if request.keys().any(binds) => {
+            let anonymous = request.iter().filter(|(name, _)| !binds(name));
+            let anonymous = anonymous.map(|(name, value)| (name.clone(), value.clone())).collect();
             judge(&anonymous).map(|()| Audience::Bearer).map_err(|_| why)
         }
         Err(why) => Err(why),

@@ -23,6 +23,12 @@ pub fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || OTHERS.contains(&name.as_str())
 }
 
+/// Whether an answer to a request with the field may be for its sender alone (RFC 9111 section 3.5, for the fields that
+/// stand in for `Authorization` too). Cookies have rules of their own, and a login at this proxy says nothing of origins.
+pub(crate) fn binds(name: &HeaderName) -> bool {
+    is_credential(name) && name != COOKIE && name != PROXY_AUTHORIZATION
+}
+
 /// Hashes credentials with the secret of one cache.
 #[derive(Debug)]
 pub(super) struct Credentials {
@@ -37,11 +43,16 @@ impl Credentials {
     }
 
     /// What a response varies on, with the request's values: those of credentials hashed. With `bound` it is for nobody
-    /// else than who has the request's `Authorization`. `None` when there is no secret to hash with.
+    /// else than who has the request's `Authorization`, and what else it sent of that kind. `None` when there is no secret to hash with.
     pub(super) fn fields(&self, request: &HeaderMap, response: &HeaderMap, bound: bool) -> Option<Vec<VaryField>> {
         let mut fields = vary::fields(request, response);
-        if bound && !fields.iter().any(|(name, _)| name == AUTHORIZATION) {
-            fields.push((AUTHORIZATION, None));
+        if bound {
+            let sent = request.keys().filter(|name| binds(name) && *name != AUTHORIZATION).cloned();
+            for name in std::iter::once(AUTHORIZATION).chain(sent) {
+                if !fields.iter().any(|(known, _)| *known == name) {
+                    fields.push((name, None));
+                }
+            }
         }
         for (name, value) in &mut fields {
             if is_credential(name) {
@@ -66,7 +77,7 @@ impl Credentials {
         fields: &[VaryField],
         stored: &HeaderMap,
     ) -> bool {
-        fields.iter().all(|field| field.0 == AUTHORIZATION || self.selects_field(request, field, stored))
+        fields.iter().all(|field| binds(&field.0) || self.selects_field(request, field, stored))
     }
 
     fn selects_field(&self, request: &HeaderMap, field: &VaryField, head: &HeaderMap) -> bool {

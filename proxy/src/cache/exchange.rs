@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANG
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tokio::sync::{oneshot, watch};
 
+use super::credential::binds;
 use super::fetch::{Job, Lead};
 use super::key::hash16;
 use super::progress::{End, Head, Progress};
@@ -261,9 +262,9 @@ impl Exchange {
         self.serve(&entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
     }
 
-    /// What is the same for requests that may have one answer: URL and credentials. With a cookie each is on its own.
+    /// What is the same for requests that may have one answer: URL and credentials. With a cookie or a key each is on its own.
     pub(super) fn joined(&self) -> Option<[u8; 16]> {
-        if self.headers.contains_key(COOKIE) {
+        if self.headers.keys().any(|name| name == COOKIE || (binds(name) && name != AUTHORIZATION)) {
             return None;
         }
         if !self.headers.contains_key(AUTHORIZATION) {

@@ -2,13 +2,14 @@
 
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, COOKIE, LAST_MODIFIED, LOCATION, SET_COOKIE};
+use http::header::{COOKIE, LAST_MODIFIED, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::control::CacheControl;
 use super::freshness::{HEURISTIC_STATUSES, date, explicit_lifetime};
 use super::surrogate::Surrogate;
 use super::vary;
+use crate::cache::binds;
 use crate::cache::key::carries_signature;
 use crate::rules::Nature;
 
@@ -54,7 +55,7 @@ pub fn storable(
     }
     // Section 3.5.
     let shareable = control.public || control.s_maxage.is_some();
-    if request.contains_key(AUTHORIZATION) && !(shareable || control.must_revalidate) {
+    if request.keys().any(binds) && !(shareable || control.must_revalidate) {
         return Err("the request carries credentials, and the answer does not allow to share it");
     }
     if nature == Nature::Plain && !shareable {

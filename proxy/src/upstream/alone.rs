@@ -23,6 +23,7 @@ use crate::flow::FlowRecorder;
 use crate::hop_by_hop;
 use crate::mirror::back::strip_client_credentials;
 use crate::origin::{RequestContext, UpstreamError};
+use crate::redact;
 
 /// What comes of asking an origin to switch protocols.
 pub(crate) enum Switch {
@@ -43,7 +44,7 @@ impl NetworkOrigin {
     ) -> Result<Switch, UpstreamError> {
         let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, body) = request.into_parts();
-        let peer = parts.uri.to_string();
+        let peer = redact::url(&parts.uri.to_string());
         let opened = self.net.alone_to(&parts.uri, guarded, &label, context).await?;
         hop_by_hop::strip_request(&mut parts.headers);
         let upload = Upload::new(body, false, context.flow.clone());
@@ -62,7 +63,7 @@ impl NetworkOrigin {
     ) -> Result<Response<Body>, UpstreamError> {
         let (request, guarded, label) = self.net.map_once(request, context);
         let (mut parts, _) = request.into_parts();
-        let peer = parts.uri.to_string();
+        let peer = redact::url(&parts.uri.to_string());
         let opened = self.net.alone_to(&parts.uri, guarded, &label, context).await?;
         parts.uri = Uri::from_static("*");
         hop_by_hop::strip_request(&mut parts.headers);
@@ -114,7 +115,7 @@ impl Net {
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.anonymize(&mut parts.headers);
         let Opened { target, stream, .. } = opened;
-        let peer = target.url();
+        let peer = redact::url(&target.url());
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
             let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
             parts.uri = Uri::try_from(target).unwrap_or_default();

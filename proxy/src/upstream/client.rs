@@ -31,6 +31,7 @@ use crate::hop_by_hop;
 use crate::mirror::MirrorMap;
 use crate::mirror::token::Tokens;
 use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
+use crate::redact;
 
 /// The real network.
 pub struct NetworkOrigin {
@@ -98,7 +99,7 @@ impl NetworkOrigin {
         match self.net.mirrors.candidates(request.uri()) {
             Some(candidates) => self.net.by_mirrors(candidates, request, context).await,
             None => {
-                let peer = request.uri().to_string();
+                let peer = redact::url(&request.uri().to_string());
                 let label = Label::default();
                 let asking = Asking { guarded: context.guest, limit: None, flow: &context.flow, label: Some(&label) };
                 let response = self.net.send(request, &asking).await?;

@@ -94,9 +94,16 @@ impl Connector {
         };
         match opened {
             Ok(stream) => {
-                // Where the origin is not reached yet, what the time was is told by its answer.
-                let took = (until == Until::Origin).then(|| begin.elapsed());
-                self.reach.standings.answered(&self.route, host, took, Instant::now());
+                match (until, self.route.hops.split_last()) {
+                    // That the last one takes connections says nothing yet: its answer does.
+                    (Until::LastProxy, Some((_, before))) => {
+                        if !before.is_empty() {
+                            let before = Route { hops: before.to_vec() };
+                            self.reach.standings.answered(&before, host, None, Instant::now());
+                        }
+                    }
+                    _ => self.reach.standings.answered(&self.route, host, Some(begin.elapsed()), Instant::now()),
+                }
                 Ok(stream)
             }
             Err((late, error)) => {

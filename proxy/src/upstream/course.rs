@@ -181,7 +181,7 @@ impl Net {
     }
 
     fn plan(&self, target: &Target, route: &Route, guarded: bool) -> Plan {
-        Plan { target: target.clone(), peer: target.url(), way: self.ways.get(route, guarded) }
+        Plan { target: target.clone(), peer: redact::url(&target.url()), way: self.ways.get(route, guarded) }
     }
 
     /// Asks by one way; twice, where the first connection turned out to be no good. With `hurry`, a connection must

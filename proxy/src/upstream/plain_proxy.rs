@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::auth::{Conversation, Next, ProxyAuth, Scheme};
 use super::bound::Own;
@@ -22,6 +23,8 @@ use crate::origin::{Phase, UpstreamError};
 
 /// The page that comes with a refusal is read up to here, to use the connection again.
 const PAGE_LIMIT: usize = 256 * 1024;
+/// The page may take no longer.
+const PAGE_TIME: Duration = Duration::from_secs(10);
 /// Connections tried for one request, where the proxy closes them while it asks.
 const MOST_CONNECTIONS: usize = 4;
 
@@ -179,7 +182,9 @@ impl Asking<'_> {
             // Only a 407 can follow, so a body would be sent in vain; and hyper would close behind one it may not send.
             let is_probe = own.conversation.is_opening() && !self.upload.is_empty();
             let response = match self.exchange(own, parts, is_probe).await {
-                Err(Trouble::Broke(_)) if may_close && self.upload.is_whole() => return Err(Trouble::Asked),
+                Err(Trouble::Broke(error)) if may_close && self.upload.is_whole() && self.may_repeat(&error) => {
+                    return Err(Trouble::Asked);
+                }
                 exchanged => exchanged?,
             };
             self.note(response.status(), &own.conversation);
@@ -199,7 +204,8 @@ impl Asking<'_> {
                 Next::Any
             };
             self.can_repeat().map_err(Trouble::Failed)?;
-            let is_open = read_page(response).await && own.sender.ready().await.is_ok();
+            let is_open = read_page(response).await
+                && timeout(PAGE_TIME, own.sender.ready()).await.is_ok_and(|ready| ready.is_ok());
             match next {
                 _ if is_open => may_close = next == Next::Any,
                 Next::Any => return Err(Trouble::Asked),
@@ -249,5 +255,6 @@ impl Asking<'_> {
 
 /// Reads what comes with a refusal to its end, so that its connection can be used again. Whether it came to that.
 async fn read_page(response: Response<Incoming>) -> bool {
-    Limited::new(response.into_body(), PAGE_LIMIT).collect().await.is_ok()
+    let page = Limited::new(response.into_body(), PAGE_LIMIT).collect();
+    timeout(PAGE_TIME, page).await.is_ok_and(|page| page.is_ok())
 }

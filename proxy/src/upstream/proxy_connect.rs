@@ -188,15 +188,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Asking<'_, T> {
             let line = self.line().await?;
             let size = line[..].split(|byte| *byte == b';').next()?;
             let size = usize::from_str_radix(std::str::from_utf8(size).ok()?.trim(), 16).ok()?;
-            all += size;
-            if all > PAGE_LIMIT {
+            if size > PAGE_LIMIT - all {
                 return None;
             }
+            all += size;
             if size == 0 {
                 while !self.line().await?.is_empty() {}
                 return Some(());
             }
-            self.skip(size.checked_add(2)?).await?;
+            self.skip(size + 2).await?;
         }
     }
 

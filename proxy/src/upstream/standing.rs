@@ -63,6 +63,8 @@ struct Known {
     /// How long it takes to be ready, smoothed, and when that was last measured.
     took: Option<(Duration, Instant)>,
     measuring: Option<Instant>,
+    /// The last failure left no doubt that it is not to be had.
+    is_dead: bool,
 }
 
 /// What is known of all ways.
@@ -90,6 +92,7 @@ impl Standings {
         for part in Part::all(route, host) {
             let mut known = self.lock();
             let one = known.get_or_insert_mut(part.clone(), Known::default);
+            one.is_dead = false;
             if one.health.answered(now) == Change::CameBack {
                 tracing::warn!("{part}: works again");
             }
@@ -105,30 +108,44 @@ impl Standings {
 
     /// Notes a failure.
     pub(super) fn failed(&self, part: &Part, failure: &Failure, why: &str, now: Instant) {
-        let change = self.lock().get_or_insert_mut(part.clone(), Known::default).health.failed(now, failure, why);
+        let change = {
+            let mut known = self.lock();
+            let one = known.get_or_insert_mut(part.clone(), Known::default);
+            one.is_dead = *failure == Failure::Hard;
+            one.health.failed(now, failure, why)
+        };
         if let (Change::WentDown(pause), Part::Hops(_)) = (change, part) {
             tracing::warn!("{part}: asked last for {} s: {why}", pause.as_secs());
         }
     }
 
-    /// Puts first what is known to be well, then what is slow beside it, then the rest; each in the order given.
+    /// Puts first what is known to be well, then what is slow beside it, then the rest; each in the order given. A direct
+    /// way does not come before a proxy in front of it that may only have been asked for what is broken elsewhere.
     pub(super) fn arrange(&self, routes: Vec<Route>, host: &str, now: Instant) -> Arranged {
         if routes.len() < 2 {
             return Arranged { routes, probe: Vec::new() };
         }
         let mut known = self.lock();
         let mut probe = Vec::new();
-        let (mut well, mut down) = (Vec::new(), Vec::new());
+        let (mut well, mut doubted, mut dead) = (Vec::new(), Vec::new(), Vec::new());
         for route in routes {
-            let mut is_up = true;
+            let (mut is_up, mut is_dead) = (true, false);
             for part in Part::all(&route, host) {
                 let Some(one) = known.get_mut(&part) else { continue };
-                is_up &= one.health.standing(now) == Standing::Up;
+                let up = one.health.standing(now) == Standing::Up;
+                is_up &= up;
+                is_dead |= !up && one.is_dead;
                 if one.health.begin_probe(now) && !probe.contains(&route) {
                     probe.push(route.clone());
                 }
             }
-            if is_up { well.push(route) } else { down.push(route) }
+            if is_dead {
+                dead.push(route);
+            } else if is_up && (doubted.is_empty() || !route.is_direct()) {
+                well.push(route);
+            } else {
+                doubted.push(route);
+            }
         }
         let took = |route: &Route| known.peek(&Part::whole(route, host)).and_then(|one| one.took);
         // That the direct way would be quicker is no reason to go around a proxy.
@@ -150,7 +167,8 @@ impl Standings {
             }
         }
         routes.extend(slow);
-        routes.extend(down);
+        routes.extend(doubted);
+        routes.extend(dead);
         Arranged { routes, probe }
     }
 
@@ -187,6 +205,16 @@ mod tests {
         assert!(arrange(3).probe.is_empty(), "one is under way");
         standings.answered(&all[0], "h", None, now);
         assert_eq!(arrange(4).routes, all);
+        // Soft failures may be those of origins: they are no reason to go around a proxy, only to take another first.
+        let (soft, other) = (all[0].clone(), all[2].clone());
+        for _ in 0..3 {
+            standings.failed(&Part::first(&soft, 1, "h"), &Failure::Soft, "503", now);
+        }
+        let found = standings.arrange(vec![soft.clone(), Route::DIRECT], "h", now);
+        assert_eq!(names(&found.routes), ["proxy http://a:1", "direct"]);
+        let found = standings.arrange(vec![soft.clone(), other, Route::DIRECT], "h", now);
+        assert_eq!(names(&found.routes), ["proxy http://c:1", "proxy http://a:1", "direct"]);
+        standings.answered(&soft, "h", None, now);
         // The direct way to one host says nothing of that to another.
         standings.failed(&Part::whole(&Route::DIRECT, "h"), &Failure::Hard, "no", now);
         standings.failed(&Part::whole(&Route::DIRECT, "other"), &Failure::Hard, "no", now);

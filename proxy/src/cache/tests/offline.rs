@@ -64,7 +64,7 @@ async fn a_hiccup_replaces_nothing() {
 async fn redirects_are_followed_offline_without_their_signature() {
     let bed = Bed::new();
     let signed = "https://example.net/o/x?Expires=1&Signature=geheim&Key-Pair-Id=k&v=2";
-    bed.origin.reply(PLAIN, Reply::new(302, "to").with("location", signed));
+    bed.origin.reply(PLAIN, Reply::new(302, format!("see {signed}")).with("location", signed));
     bed.origin.reply(signed, Reply::ok("body"));
     assert_eq!(bed.get(PLAIN).await.header("location"), signed);
     assert_eq!(bed.last().answer.unwrap().location.as_deref(), Some("https://example.net/o/x?v=2"));
@@ -75,6 +75,7 @@ async fn redirects_are_followed_offline_without_their_signature() {
     assert_eq!(offline.get(&to).await.text(), "body");
     let stored = format!("{:?}", bed.aside(PLAIN));
     assert!(!stored.contains("geheim"), "{stored}");
+    assert_eq!(offline.get(PLAIN).await.text(), "", "the page names the URL as it was");
 }
 
 #[tokio::test]

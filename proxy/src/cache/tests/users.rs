@@ -41,9 +41,27 @@ async fn a_redirect_to_a_signed_url_is_followed_for_the_key_and_not_kept() {
     let entry = bed.store.list(&crate::inspect::Filter::default()).unwrap().remove(0);
     assert_eq!(entry.draft.url, url);
     assert!(!entry.draft.provenance.source.unwrap().contains('?'));
-    assert_eq!(bed.with(&url, &[("authorization", "Bearer x")]).await.text(), "layer");
+    assert_eq!(bed.with(&url, &fields[..3]).await.text(), "layer");
     assert_eq!((bed.outcome(), bed.origin.count()), (Outcome::Hit, 2));
     bed.assert_sound();
+}
+
+#[tokio::test]
+async fn an_answer_to_a_key_is_for_who_has_it() {
+    for name in ["x-jfrog-art-api", "private-token", "x-api-key"] {
+        let bed = Bed::new();
+        for url in [DEB, "https://example.org/plain"] {
+            bed.origin.reply(url, Reply::ok("secret").with("cache-control", "max-age=600"));
+            let before = bed.origin.count();
+            assert_eq!(bed.with(url, &[(name, "mine")]).await.text(), "secret");
+            assert_eq!(bed.with(url, &[(name, "mine")]).await.text(), "secret");
+            assert_eq!((bed.outcome(), bed.origin.count()), (Outcome::Hit, before + 1), "{name} {url}");
+            for fields in [&[][..], &[(name, "yours")], &[("authorization", "mine")]] {
+                bed.origin.reply(url, Reply::new(401, "who are you?"));
+                assert_eq!(bed.with(url, fields).await.status, StatusCode::UNAUTHORIZED, "{name} {url} {fields:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

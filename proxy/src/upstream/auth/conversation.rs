@@ -130,18 +130,31 @@ impl Conversation {
                     Ok(None)
                 }
             },
-            Some(scheme) => self.password_scheme(scheme, method, target).await.map(Some),
+            Some(scheme) => self.password_scheme(scheme, method, target).await,
         }
     }
 
-    async fn password_scheme(&mut self, scheme: Scheme, method: &str, target: &str) -> Result<String, AuthError> {
+    /// Nothing where the proxy was found to want something else meanwhile: it will ask.
+    async fn password_scheme(
+        &mut self,
+        scheme: Scheme,
+        method: &str,
+        target: &str,
+    ) -> Result<Option<String>, AuthError> {
         let auth = self.auth.clone();
         let (user, password) = auth.credentials().await.map_err(|missing| self.without(scheme, missing))?;
+        let answer = match (scheme, &mut auth.state().wanted) {
+            (Scheme::Digest, Some(Wanted::Digest(session))) => {
+                session.answer(&digest::Asked { user, password: &password, method, target })
+            }
+            (Scheme::Basic, Some(Wanted::Basic)) => match basic::answer(user, &password) {
+                Some(answer) => answer,
+                None => return Err(self.give_up(Some("a user name cannot hold a colon"))),
+            },
+            _ => return Ok(None),
+        };
         self.step = Step::Sent(scheme);
-        if let Some(Wanted::Digest(session)) = &mut auth.state().wanted {
-            return Ok(session.answer(&digest::Asked { user, password: &password, method, target }));
-        }
-        basic::answer(user, &password).ok_or_else(|| self.give_up(Some("a user name cannot hold a colon")))
+        Ok(Some(answer))
     }
 
     async fn answer_ntlm(&mut self, challenge: &ntlm::Challenge) -> Result<String, AuthError> {
@@ -284,10 +297,15 @@ impl Conversation {
             session.next_nonce(next, hex::encode(random::<16>()));
         }
         state.proven = true;
-        state.renewed = false;
-        state.refused = None;
+        // A request that needed no login says nothing of the password.
+        if matches!(self.step, Step::Sent(_)) {
+            state.renewed = false;
+            state.refused = None;
+        }
         drop(state);
         self.step = Step::Through;
+        self.rounds = 0;
+        self.attempts = Attempts::default();
         self.turn = None;
     }
 
