@@ -73,3 +73,42 @@ impl<R: Read> Read for Pinned<R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(first: &[u8], second: &[u8]) -> Result<Vec<u8>, (Vec<u8>, String)> {
+        let mut seen = Vec::new();
+        let see = |piece: &[u8]| {
+            seen.extend_from_slice(piece);
+            Ok(())
+        };
+        let sums = look(&mut &first[..], see).unwrap();
+        assert!(seen == first);
+        let mut read = Vec::new();
+        match Pinned::new(second, Path::new("x"), sums).read_to_end(&mut read) {
+            Ok(_) => Ok(read),
+            Err(error) => Err((read, error.to_string())),
+        }
+    }
+
+    #[test]
+    fn what_differs_is_not_passed_on() {
+        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
+            let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            assert!(again(&content, &content).unwrap() == content);
+            let mut others = vec![[&content[..], b"x"].concat()];
+            if let Some(last) = size.checked_sub(1) {
+                let mut changed = content.clone();
+                changed[last] ^= 1;
+                others.extend([changed, content[..last].to_vec()]);
+            }
+            for other in others {
+                let (read, error) = again(&content, &other).unwrap_err();
+                assert_eq!(error, "x changed while it was read");
+                assert!(read.len() <= size && read[..] == content[..read.len()]);
+            }
+        }
+    }
+}

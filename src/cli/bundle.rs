@@ -171,7 +171,7 @@ async fn taken_in(
         let store = open(&cache)?;
         let outcome =
             import::import(&file, &store, taking, in_place, terms.watch(cancel, &|done| progress.show(done, None)))
-                .map_err(|error| failed("import", &file, error))?;
+                .map_err(|error| failed(if in_place { "serve" } else { "import" }, &file, error))?;
         store.settle().context(|| "cannot make the cache's index durable".to_owned())?;
         Ok(outcome)
     })

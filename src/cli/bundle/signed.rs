@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::bundle::archive;
 use crate::bundle::signature::{Signer, Trusted, beside};
 use crate::cli::args::BundleSignatureArgs;
 use crate::cli::console::Console;
@@ -34,7 +35,10 @@ pub(super) fn as_json(signer: Option<&Signer>) -> Value {
 pub(super) fn tell(signer: Option<&Signer>, file: &Path, console: &Console) {
     if let Some(signer) = signer {
         console.note(&format!("Signed: {signer}"));
-    } else if beside(file).exists() {
-        console.note(&format!("{} was not checked: no public key is given or set.", beside(file).display()));
+        return;
+    }
+    let places = [beside(file), beside(&file.join(archive::INDEX))];
+    if let Some(place) = places.iter().find(|place| place.exists()) {
+        console.note(&format!("{} was not checked: no public key is given or set.", place.display()));
     }
 }
