@@ -14,7 +14,9 @@ pub mod gather;
 pub mod import;
 pub mod output;
 pub mod parts;
+mod pinned;
 pub mod read;
+pub mod signature;
 pub mod source;
 #[cfg(test)]
 mod tests;

@@ -110,6 +110,7 @@ fn value(kind: Kind) -> String {
         Kind::Size => "size: `20G`, `512M`, `unlimited`".to_owned(),
         Kind::Duration => "time: `30m`, `1h30m`, `90s`, 0".to_owned(),
         Kind::List => "list; with commas in a variable".to_owned(),
+        Kind::PublicKeys => "list of keys or paths; with colons in a variable".to_owned(),
         Kind::Paths => "list of paths; with colons in a variable".to_owned(),
         Kind::Map => "table of texts; `name=text,name=text` in a variable".to_owned(),
         Kind::ProxyLogins => "list of tables; `host:port=user:VARIABLE`, with commas, in a variable".to_owned(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::signature::SignatureError;
 use crate::output::text::printable;
 
 /// Why reading a bundle cannot go on.
@@ -43,6 +44,9 @@ pub enum BundleError {
         /// The option that raises the limit.
         option: &'static str,
     },
+    /// It is not signed by anybody who is trusted.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// Who asked for it wants it no more.
     #[error("interrupted")]
     Interrupted,
@@ -78,6 +82,7 @@ impl BundleError {
             Self::Read { .. } | Self::Malformed(_) => {
                 "copy the bundle again and compare its digest; `larder bundle export` made a sound one".to_owned()
             }
+            Self::Signature(error) => error.hint(),
             Self::Store(error) => error.hint().to_owned(),
             Self::Interrupted => String::new(),
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
-use super::archive::{ArchiveWriter, Name};
+use super::archive::{self, ArchiveWriter, Name};
 use super::document::{PARTS, PartEntry, PartList};
 use super::{frame, parts};
 use crate::error::{Context as _, Error, Result};
@@ -44,6 +44,15 @@ impl Shape {
             _ => Ok(Self::Directory),
         }
     }
+}
+
+/// The file of the bundle at `path` that a signature is made over: by its digests it has all others.
+pub fn signed(path: &Path, in_parts: bool) -> Result<PathBuf> {
+    Ok(match Shape::of(path)? {
+        Shape::Directory => path.join(archive::INDEX),
+        _ if in_parts => parts::list_path(path),
+        _ => path.to_owned(),
+    })
 }
 
 /// A bundle being written. Dropped, it leaves nothing.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::document::{PARTS, PartEntry, PartList};
 use super::fault::BundleError;
+use super::signature::{Signer, Trusted};
 
 /// What the name of a list ends with.
 pub(super) const SUFFIX: &str = ".parts.json";
@@ -46,11 +47,13 @@ pub(super) struct Parts {
     file: Option<File>,
     hasher: Sha256,
     left: u64,
+    signer: Option<Signer>,
 }
 
 impl Parts {
-    /// Reads the list, and looks whether every part is there in its size.
-    pub(super) fn open(list: &Path, whole: PathBuf) -> Result<Self, BundleError> {
+    /// Reads the list, and looks whether every part is there in its size. The list is what is signed: it has the parts'
+    /// digests.
+    pub(super) fn open(list: &Path, whole: PathBuf, trusted: Option<&Trusted>) -> Result<Self, BundleError> {
         let mut text = Vec::new();
         let file = File::open(list).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
         file.map_err(BundleError::read(list.display().to_string()))?;
@@ -59,6 +62,7 @@ impl Parts {
         if text.len() as u64 > LONGEST {
             return Err(not_a_list("it is too long"));
         }
+        let signer = trusted.map(|trusted| trusted.begin(list)?.content(&text)).transpose()?;
         let parsed: PartList = serde_json::from_slice(&text).map_err(|error| not_a_list(&error.to_string()))?;
         let sum = parsed.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.size));
         if parsed.media_type != PARTS {
@@ -67,9 +71,19 @@ impl Parts {
         if sum != Some(parsed.size) || parsed.parts.is_empty() || parsed.parts.len() > MOST {
             return Err(not_a_list("its sizes and numbers do not agree"));
         }
-        let mut parts = Self { whole, list: parsed.parts, at: 0, file: None, hasher: Sha256::new(), left: 0 };
+        let mut parts = Self { whole, list: parsed.parts, at: 0, file: None, hasher: Sha256::new(), left: 0, signer };
         parts.look()?;
         Ok(parts)
+    }
+
+    /// Who signed the list, where that was asked for.
+    pub(super) fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
+    }
+
+    /// Begins with the first part again, after all have been read.
+    pub(super) fn rewind(&mut self) {
+        self.at = 0;
     }
 
     /// Whether every part is there, in its size: better told before an hour of reading than after.

@@ -13,6 +13,7 @@ use super::document::{
     TEMPLATE, TemplateDocument, UNPACKED,
 };
 use super::fault::{BundleError, Fault, shown};
+use super::signature::Signer;
 use super::source::{Source, Watch};
 use super::understand::understand;
 use super::unpack::{Hashing, Unpacking, copy, unpack};
@@ -78,6 +79,8 @@ pub struct Contents {
     pub bodies: BTreeMap<Digest, u64>,
     /// Bytes of all blobs as they are in the bundle.
     pub blobs: u64,
+    /// Who signed it, where it has to be signed.
+    pub signer: Option<Signer>,
 }
 
 /// A bundle being read.
@@ -142,6 +145,7 @@ impl<'a> Reader<'a> {
             template: None,
             bodies: BTreeMap::new(),
             blobs,
+            signer: self.source.signer().cloned(),
         };
         for layer in &manifest.layers {
             match layer.media_type.as_str() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::archive::{ArchiveReader, Name};
+use super::archive::{self, ArchiveReader, Name};
 use super::budget::Budget;
 use super::fault::{BundleError, shown};
 use super::frame::Frame;
 use super::parts::{self, Parts};
+use super::pinned::{self, Pinned};
+use super::signature::{self, SignatureError, Signer, Trusted};
 
 /// Told of the bytes read so far.
 pub type Progress<'a> = &'a dyn Fn(u64);
@@ -26,14 +28,20 @@ pub struct Watch<'a> {
     pub budget: Rc<Budget>,
     /// Set once nobody wants it any more.
     pub cancel: &'a AtomicBool,
-    /// Told of the bytes read so far.
+    /// Told of the bytes read so far; twice the same where it is signed, since that is read twice.
     pub progress: Progress<'a>,
+    /// Whose signature the bundle has to have, where it has to have one.
+    pub trusted: Option<&'a Trusted>,
 }
 
 impl Watch<'_> {
     fn read(&self, count: usize) -> io::Result<()> {
         self.budget.read(count as u64);
-        (self.progress)(self.budget.packed());
+        self.tell(self.budget.packed())
+    }
+
+    fn tell(&self, done: u64) -> io::Result<()> {
+        (self.progress)(done);
         if self.cancel.load(Ordering::Relaxed) {
             return Err(io::Error::other(BundleError::Interrupted));
         }
@@ -75,6 +83,7 @@ impl Read for Stream<'_> {
 pub(super) struct Source<'a> {
     form: Form<'a>,
     seen: BTreeSet<Name>,
+    signer: Option<Signer>,
 }
 
 enum Form<'a> {
@@ -90,12 +99,14 @@ impl<'a> Source<'a> {
         let list = parts::list_path(path);
         let of_parts = parts::whole_of(path).map(|whole| (path.to_owned(), whole));
         let of_parts = of_parts.or_else(|| (!path.exists() && list.exists()).then(|| (list, path.to_owned())));
+        let mut signer = None;
         let form = if path.is_dir() {
             Form::Directory(Directory::open(path, watch)?)
         } else {
-            let mut file: Box<dyn Read + 'a> = match of_parts {
-                Some((list, whole)) => Box::new(Parts::open(&list, whole)?),
-                None => Box::new(File::open(path).map_err(cannot())?),
+            let mut file: Box<dyn Read + 'a>;
+            (file, signer) = match of_parts {
+                Some((list, whole)) => of_several(&list, whole, &watch)?,
+                None => of_file(path, &watch)?,
             };
             let mut first = [0; 4];
             let count = read_up_to(&mut file, &mut first).map_err(cannot())?;
@@ -106,7 +117,12 @@ impl<'a> Source<'a> {
                 if is_zstd(first) { Stream::Packed(Frame::new(input, "the bundle")?) } else { Stream::Plain(input) };
             Form::Archive(Some(ArchiveReader::new(stream)))
         };
-        Ok(Self { form, seen: BTreeSet::new() })
+        Ok(Self { form, seen: BTreeSet::new(), signer })
+    }
+
+    /// Who signed it, where that was asked for. Of a directory it is known once its index has been read.
+    pub(super) fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
     }
 
     /// The path of the directory, where it is one.
@@ -159,8 +175,53 @@ impl<'a> Source<'a> {
         }
         let mut content = Vec::new();
         self.read_to_end(&mut content).map_err(BundleError::read(name.to_string()))?;
+        if let (Form::Directory(directory), Name::Index) = (&self.form, name)
+            && let Some(trusted) = directory.watch.trusted
+        {
+            // These bytes, and not the file: by their digests they name all others.
+            self.signer = Some(trusted.begin(&directory.path.join(archive::INDEX))?.content(&content)?);
+        }
         Ok(content)
     }
+}
+
+type Opened<'a> = (Box<dyn Read + 'a>, Option<Signer>);
+
+/// A bundle in one file. Where it has to be signed, all of it is read before the first byte is passed on, and then once
+/// more by the same descriptor.
+fn of_file<'a>(path: &Path, watch: &Watch<'a>) -> Result<Opened<'a>, BundleError> {
+    let cannot = || BundleError::read(path.display().to_string());
+    let mut file = File::open(path).map_err(cannot())?;
+    let Some(trusted) = watch.trusted else { return Ok((Box::new(file), None)) };
+    if !file.metadata().map_err(cannot())?.is_file() {
+        return Err(SignatureError::NoFile { path: path.to_owned() }.into());
+    }
+    let check = trusted.begin(path)?;
+    let (mut checking, mut done) = (check.stream(), 0);
+    let sums = pinned::look(&mut file, |piece| {
+        done += piece.len() as u64;
+        watch.tell(done).map_err(cannot())?;
+        Ok(checking.update(piece)?)
+    });
+    let sums = sums.map_err(cannot())?;
+    let signer = checking.finish()?;
+    file.rewind().map_err(cannot())?;
+    Ok((Box::new(Pinned::new(file, path, sums)), Some(signer)))
+}
+
+/// A bundle in parts. Where it has to be signed, all parts are held to their digests before the first byte is passed on.
+fn of_several<'a>(list: &Path, whole: PathBuf, watch: &Watch<'a>) -> Result<Opened<'a>, BundleError> {
+    let cannot = || BundleError::read(whole.display().to_string());
+    let mut parts = Parts::open(list, whole.clone(), watch.trusted)?;
+    let Some(signer) = parts.signer().cloned() else { return Ok((Box::new(parts), None)) };
+    let mut done = 0;
+    let sums = pinned::look(&mut parts, |piece| {
+        done += piece.len() as u64;
+        watch.tell(done).map_err(cannot())
+    });
+    let sums = sums.map_err(cannot())?;
+    parts.rewind();
+    Ok((Box::new(Pinned::new(parts, &whole, sums)), Some(signer)))
 }
 
 impl Read for Source<'_> {
@@ -220,7 +281,8 @@ impl<'a> Directory<'a> {
             Ok(names?.into_iter().filter(|name| name != b"." && name != b"..").collect())
         };
         let cannot = || BundleError::read(self.path.display().to_string());
-        let allowed: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
+        let signature = [archive::INDEX.as_bytes(), signature::SUFFIX.as_bytes()].concat();
+        let allowed: [&[u8]; 4] = [b"oci-layout", b"index.json", b"blobs", &signature];
         let stray = |name: &[u8]| {
             BundleError::malformed(format!("{} holds {:?}, which no bundle has", self.path.display(), shown(name)))
         };

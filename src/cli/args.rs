@@ -29,7 +29,7 @@ use examples::{
 
 pub use bundle::{
     BundleCommand, BundleExportArgs, BundleImportArgs, BundleInspectArgs, BundleLimitArgs, BundleServeArgs,
-    BundleVerifyArgs,
+    BundleSignatureArgs, BundleVerifyArgs,
 };
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};

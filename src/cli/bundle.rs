@@ -3,6 +3,7 @@
 mod export;
 mod progress;
 mod show;
+mod signed;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,9 @@ use serde_json::json;
 
 use self::progress::Progress;
 use super::Env;
-use super::args::{BundleCommand, BundleImportArgs, BundleLimitArgs, BundleServeArgs, BundleVerifyArgs};
+use super::args::{
+    BundleCommand, BundleImportArgs, BundleLimitArgs, BundleServeArgs, BundleSignatureArgs, BundleVerifyArgs,
+};
 use super::console::Console;
 use super::serve;
 use super::session::StateDirs;
@@ -26,6 +29,7 @@ use crate::bundle::budget::{Budget, Limits};
 use crate::bundle::fault::{BundleError, Fault};
 use crate::bundle::import::{self, Outcome};
 use crate::bundle::read::Contents;
+use crate::bundle::signature::Trusted;
 use crate::bundle::source::Watch;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::guest::reap::remove_tree;
@@ -38,8 +42,8 @@ const SHOWN: usize = 20;
 pub(super) async fn run(command: &BundleCommand, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
     match command {
         BundleCommand::Export(args) => export::run(args, settings, env, console).await,
-        BundleCommand::Verify(args) => verify(args, console).await,
-        BundleCommand::Inspect(args) => show::run(args, console),
+        BundleCommand::Verify(args) => verify(args, settings, console).await,
+        BundleCommand::Inspect(args) => show::run(args, settings, console),
         BundleCommand::Import(args) => take_in(args, settings, console).await,
         BundleCommand::Serve(args) => serve(args, settings, env, console).await,
     }
@@ -77,13 +81,30 @@ fn size(text: &str, option: &str) -> Result<u64> {
     parse_bytes(text).map_err(|why| Error::new(format!("cannot use {option}: {why}")).hint("write it as 500M or 20G"))
 }
 
-fn watch<'a>(limits: Limits, cancel: &'a AtomicBool, progress: &'a dyn Fn(u64)) -> Watch<'a> {
-    Watch { budget: Rc::new(Budget::new(limits)), cancel, progress }
+/// What may come out of a bundle, and whose it has to be.
+#[derive(Clone)]
+struct Terms {
+    limits: Limits,
+    trusted: Option<Trusted>,
+}
+
+impl Terms {
+    fn of(limit: &BundleLimitArgs, signature: &BundleSignatureArgs, settings: &Settings) -> Result<Self> {
+        Ok(Self { limits: limits(limit)?, trusted: signed::trusted(signature, settings)? })
+    }
+
+    fn watch<'a>(&'a self, cancel: &'a AtomicBool, progress: &'a dyn Fn(u64)) -> Watch<'a> {
+        let budget = Rc::new(Budget::new(self.limits));
+        Watch { budget, cancel, progress, trusted: self.trusted.as_ref() }
+    }
 }
 
 fn failed(what: &str, file: &Path, error: BundleError) -> Error {
     let exit = match &error {
-        BundleError::Malformed(_) | BundleError::Part { .. } | BundleError::Budget { .. } => Exit::Trace,
+        BundleError::Malformed(_)
+        | BundleError::Part { .. }
+        | BundleError::Budget { .. }
+        | BundleError::Signature(_) => Exit::Trace,
         _ => Exit::Failure,
     };
     let hint = error.hint();
@@ -103,11 +124,11 @@ fn unsound(file: &Path, faults: &[Fault], console: &Console) -> Error {
         .exit(Exit::Trace)
 }
 
-async fn verify(args: &BundleVerifyArgs, console: &Console) -> Result<()> {
-    let (file, limits) = (args.file.clone(), limits(&args.limits)?);
+async fn verify(args: &BundleVerifyArgs, settings: &Settings, console: &Console) -> Result<()> {
+    let (file, terms) = (args.file.clone(), Terms::of(&args.limits, &args.signature, settings)?);
     let outcome = interruptible(move |cancel| {
         let progress = Progress::new("Read");
-        import::verify(&file, watch(limits, cancel, &|done| progress.show(done, None)))
+        import::verify(&file, terms.watch(cancel, &|done| progress.show(done, None)))
             .map_err(|error| failed("verify", &file, error))
     })
     .await?;
@@ -118,10 +139,15 @@ async fn verify(args: &BundleVerifyArgs, console: &Console) -> Result<()> {
     if args.json.json {
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let manifest = contents.as_ref().map(|contents| format!("sha256:{}", contents.manifest));
-        console.json(&json!({ "sound": sound, "faults": texts, "manifest": manifest }))?;
+        let signature = signed::as_json(contents.as_ref().and_then(|contents| contents.signer.as_ref()));
+        console.json(&json!({ "sound": sound, "faults": texts, "manifest": manifest, "signature": signature }))?;
     }
     let Some(contents) = contents else { return Err(unsound(&args.file, &faults, console)) };
-    if args.json.json { Ok(()) } else { console.line(&format!("{}: sound", holds(&contents))) }
+    if args.json.json {
+        return Ok(());
+    }
+    signed::tell(contents.signer.as_ref(), &args.file, console);
+    console.line(&format!("{}: sound", holds(&contents)))
 }
 
 fn holds(contents: &Contents) -> String {
@@ -140,15 +166,15 @@ fn open(dir: &Path) -> Result<Store> {
 async fn taken_in(
     file: PathBuf,
     cache: PathBuf,
-    limits: Limits,
+    terms: Terms,
     (taking, in_place): (Taking, bool),
 ) -> Result<Outcome<Imported>> {
     interruptible(move |cancel| {
         let progress = Progress::new("Read");
         let store = open(&cache)?;
         let outcome =
-            import::import(&file, &store, taking, in_place, watch(limits, cancel, &|done| progress.show(done, None)))
-                .map_err(|error| failed("import", &file, error))?;
+            import::import(&file, &store, taking, in_place, terms.watch(cancel, &|done| progress.show(done, None)))
+                .map_err(|error| failed(if in_place { "serve" } else { "import" }, &file, error))?;
         store.settle().context(|| "cannot make the cache's index durable".to_owned())?;
         Ok(outcome)
     })
@@ -158,7 +184,8 @@ async fn taken_in(
 async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console) -> Result<()> {
     let taking = Taking { pinned: !args.no_pin, replace: args.replace };
     let cache = settings.cache_dir.value.clone();
-    let outcome = taken_in(args.file.clone(), cache, limits(&args.limits)?, (taking, false)).await?;
+    let terms = Terms::of(&args.limits, &args.signature, settings)?;
+    let outcome = taken_in(args.file.clone(), cache, terms, (taking, false)).await?;
     let (contents, imported) = match outcome {
         Outcome::Sound(contents, imported) => (contents, imported),
         Outcome::Unsound(faults) => return Err(unsound(&args.file, &faults, console)),
@@ -170,6 +197,7 @@ async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console
             "added": imported.added, "replaced": imported.replaced, "known": imported.known,
             "outdated": imported.outdated, "bodies": imported.bodies, "bytes": imported.bytes,
             "pinned": taking.pinned, "private": private, "complete": contents.record.complete,
+            "signature": signed::as_json(contents.signer.as_ref()),
         }));
     }
     console.line(&format!(
@@ -179,6 +207,7 @@ async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console
         bytes(imported.bytes),
         imported.known
     ))?;
+    signed::tell(contents.signer.as_ref(), &args.file, console);
     if imported.outdated > 0 {
         console.note(&format!(
             "{} were left out: the cache has newer ones. --replace takes them all the same.",
@@ -222,16 +251,18 @@ fn unpacking_place(scratch: &Path) -> std::io::Result<(tempfile::TempDir, File)>
 
 /// Serves a bundle by the proxy itself, offline, over a cache that is made of the bundle and goes with the program.
 async fn serve(args: &BundleServeArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
+    let terms = Terms::of(&args.limits, &args.signature, settings)?;
     let scratch = StateDirs::of(settings).scratch;
     std::fs::create_dir_all(&scratch).context(|| format!("cannot make {}", scratch.display()))?;
     let (made, _lock) = unpacking_place(&scratch).context(|| format!("cannot unpack in {}", scratch.display()))?;
     let taking = Taking { pinned: true, replace: true };
     let file = std::path::absolute(&args.file).context(|| format!("cannot name {}", args.file.display()))?;
-    let outcome = taken_in(file, made.path().to_owned(), limits(&args.limits)?, (taking, true)).await?;
+    let outcome = taken_in(file, made.path().to_owned(), terms, (taking, true)).await?;
     let contents = match outcome {
         Outcome::Sound(contents, _) => contents,
         Outcome::Unsound(faults) => return Err(unsound(&args.file, &faults, console)),
     };
+    signed::tell(contents.signer.as_ref(), &args.file, console);
     console.note(&format!("Serving {}, unpacked in {}", holds(&contents), made.path().display()));
     let mut settings = settings.clone();
     made.path().clone_into(&mut settings.cache_dir.value);

@@ -187,6 +187,8 @@ pub struct Settings {
     pub cache_min_free: Sourced<Option<u64>>,
     /// Largest object of which a range fetches the whole; `None` for no limit.
     pub cache_whole_for_range: Sourced<Option<u64>>,
+    /// Public keys, or files of them, that bundles have to be signed with; empty where they need not be signed.
+    pub bundle_public_keys: Sourced<Vec<String>>,
     /// Runs whose history and logs are kept; 0 for all.
     pub history_keep: Sourced<usize>,
     /// How the terminal UI looks and what it reacts to.
@@ -473,6 +475,7 @@ impl Layers {
                 Some(larder_proxy::cache::WHOLE_FOR_RANGE),
                 |value| Some(value.number()).filter(|size| *size > 0),
             ),
+            bundle_public_keys: self.get("bundle.public_keys", Vec::new(), key::Value::into_list),
             history_keep: self
                 .get("history.keep", HISTORY_KEPT, |value| usize::try_from(value.number()).unwrap_or(usize::MAX)),
             tui: tui::Tui::of(&mut self),

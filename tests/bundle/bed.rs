@@ -262,7 +262,7 @@ impl Cache {
 }
 
 pub(crate) fn watch(limits: Limits, cancel: &AtomicBool) -> Watch<'_> {
-    Watch { budget: Rc::new(Budget::new(limits)), cancel, progress: &|_| {} }
+    Watch { budget: Rc::new(Budget::new(limits)), cancel, progress: &|_| {}, trusted: None }
 }
 
 /// What an import says that must fail, all of it in one text; the cache must not have changed.

@@ -243,7 +243,7 @@ fn a_bundle_is_served_without_being_taken_in() {
 }
 
 /// Puts answers into the cache of a machine, and a record of them, of the run `a-run`.
-fn keep(larder: &Larder, answers: &[Answered]) {
+pub(crate) fn keep(larder: &Larder, answers: &[Answered]) {
     let store = Store::open(larder.cache()).unwrap();
     let mut staging = store.stage().unwrap();
     let mut arrivals = Vec::new();

@@ -15,5 +15,6 @@ mod origin;
 mod parts;
 mod raw;
 mod shared;
+mod signatures;
 #[path = "../support/larder.rs"]
 mod support;

@@ -15,6 +15,8 @@ Examples:
   larder bundle export templates/debian-rootfs -o image.tar.zst --max-part-size 4G
   larder bundle verify image.tar.zst
   larder bundle import image.tar.zst && larder build --net offline image.pkr.hcl
+  minisign -Sm image.tar.zst
+  larder bundle import --public-key minisign.pub image.tar.zst
 
 Exit codes: 0 all is well; 1 an error; 5 the bundle is not what it should be.";
 
@@ -79,12 +81,28 @@ pub struct BundleLimitArgs {
     pub max_ratio: Option<u64>,
 }
 
+/// Who has to have made a bundle.
+#[derive(Args, Clone, Debug)]
+pub struct BundleSignatureArgs {
+    /// Require a signature of this minisign key: its file, or the key itself; several keys: any of them
+    #[arg(long, value_name = "KEY")]
+    pub public_key: Vec<String>,
+    /// Where the signature is, if not beside what it signs (FILE.minisig)
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Fail where no public key is given or set, in place of reading a bundle of anybody
+    #[arg(long)]
+    pub require_signature: bool,
+}
+
 /// `larder bundle verify`
 #[derive(Args, Clone, Debug)]
 pub struct BundleVerifyArgs {
     /// The bundle
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub signature: BundleSignatureArgs,
     #[command(flatten)]
     pub limits: BundleLimitArgs,
     #[command(flatten)]
@@ -97,6 +115,8 @@ pub struct BundleInspectArgs {
     /// The bundle
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub signature: BundleSignatureArgs,
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -114,6 +134,8 @@ pub struct BundleImportArgs {
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
+    pub signature: BundleSignatureArgs,
+    #[command(flatten)]
     pub limits: BundleLimitArgs,
     #[command(flatten)]
     pub json: JsonArgs,
@@ -125,6 +147,8 @@ pub struct BundleServeArgs {
     /// The bundle
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub signature: BundleSignatureArgs,
     #[command(flatten)]
     pub limits: BundleLimitArgs,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use super::{interruptible, open, size};
 use crate::bundle::document::TemplateDocument;
 use crate::bundle::export::{self, Exported, Telling};
 use crate::bundle::gather::{self, Lacking, Plan, Wanted};
-use crate::bundle::output::{Output, Shape};
+use crate::bundle::output::{self, Output, Shape};
 use crate::cli::Env;
 use crate::cli::args::{BundleExportArgs, TemplateArgs};
 use crate::cli::console::Console;
@@ -228,6 +228,7 @@ fn answers(count: usize) -> String {
 fn report(exported: &Exported, plan: &Plan, args: &BundleExportArgs, console: &Console) -> Result<()> {
     let written = &exported.written;
     let sum: u64 = plan.bodies.values().sum();
+    let signed = output::signed(&args.output, args.max_part_size.is_some())?;
     if args.json.json {
         let lists = |lacking: &[Lacking]| -> Vec<_> {
             lacking.iter().map(|one| json!({ "method": one.method, "url": one.url, "why": one.why })).collect()
@@ -237,7 +238,7 @@ fn report(exported: &Exported, plan: &Plan, args: &BundleExportArgs, console: &C
             "digest": written.digest.as_ref().map(|digest| format!("sha256:{digest}")),
             "manifest": format!("sha256:{}", exported.manifest), "answers": plan.record.entries.len(),
             "bodies": plan.bodies.len(), "bytes": sum, "complete": plan.record.complete,
-            "private": lists(&plan.private), "missing": lists(&plan.missing),
+            "sign": signed, "private": lists(&plan.private), "missing": lists(&plan.missing),
         }));
     }
     console.line(&format!(
@@ -253,5 +254,7 @@ fn report(exported: &Exported, plan: &Plan, args: &BundleExportArgs, console: &C
         let of = if args.max_part_size.is_some() { "parts together" } else { "file" };
         console.line(&format!("{of:<10} sha256:{digest}"))?;
     }
-    console.line(&format!("bundle     sha256:{}", exported.manifest))
+    console.line(&format!("bundle     sha256:{}", exported.manifest))?;
+    console.note(&format!("To sign it: minisign -Sm {}", signed.display()));
+    Ok(())
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 use http::Uri;
 use serde_json::json;
 
-use super::{failed, unsound, watch};
+use super::{Terms, failed, signed, unsound};
 use crate::bundle::budget::Limits;
 use crate::bundle::import;
 use crate::bundle::read::Contents;
 use crate::cli::args::BundleInspectArgs;
 use crate::cli::console::Console;
+use crate::cli::settings::Settings;
 use crate::error::Result;
 use crate::history::record::{Kind, RecordEntry};
 use crate::output::text::{bytes, printable, table};
@@ -26,9 +27,10 @@ struct Sum {
     bytes: u64,
 }
 
-pub(super) fn run(args: &BundleInspectArgs, console: &Console) -> Result<()> {
+pub(super) fn run(args: &BundleInspectArgs, settings: &Settings, console: &Console) -> Result<()> {
     let never = AtomicBool::new(false);
-    let (contents, faults) = import::inspect(&args.file, watch(Limits::default(), &never, &|_| {}))
+    let terms = Terms { limits: Limits::default(), trusted: signed::trusted(&args.signature, settings)? };
+    let (contents, faults) = import::inspect(&args.file, terms.watch(&never, &|_| {}))
         .map_err(|error| failed("inspect", &args.file, error))?;
     if !faults.is_empty() {
         return Err(unsound(&args.file, &faults, console));
@@ -59,6 +61,7 @@ fn as_json(contents: &Contents) -> serde_json::Value {
     };
     json!({
         "manifest": format!("sha256:{}", contents.manifest),
+        "signature": signed::as_json(contents.signer.as_ref()),
         "answers": contents.arrivals.len(),
         "bodies": contents.bodies.len(),
         "bytes": contents.bodies.values().sum::<u64>(),
@@ -81,6 +84,8 @@ fn as_json(contents: &Contents) -> serde_json::Value {
 fn lines(contents: &Contents, console: &Console) -> Result<()> {
     let record = &contents.record;
     console.line(&format!("bundle     sha256:{}", contents.manifest))?;
+    let signed = contents.signer.as_ref().map_or_else(|| "not checked".to_owned(), ToString::to_string);
+    console.line(&format!("signed     {signed}"))?;
     console.line(&format!("holds      {}, {} in the bundle", super::holds(contents), bytes(contents.blobs)))?;
     console.line(&format!("fetched    {}, by run {}", record.captured_at, printable(&record.run)))?;
     console.line(&format!("egress     {}", record.egress.as_str()))?;

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::key::{KEYS, Key, Kind, Value};
 use super::mirrors;
 use super::{proxy_login, upstream};
+use crate::bundle::signature::is_key;
 use crate::error::{Error, Result};
 use crate::template::diagnostic::did_you_mean;
 
@@ -75,9 +76,10 @@ impl Reader<'_> {
             }
             (Kind::Count | Kind::Size | Kind::Duration, DeValue::Integer(number)) => parsed(&number.to_string()),
             (Kind::Switch, DeValue::Boolean(is_on)) => parsed(if *is_on { "true" } else { "false" }),
-            (Kind::List | Kind::Paths, DeValue::Array(items)) => {
+            (Kind::List | Kind::Paths | Kind::PublicKeys, DeValue::Array(items)) => {
                 let item = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
                     DeValue::String(text) if key.kind == Kind::Paths => Ok(self.resolve(text)),
+                    DeValue::String(text) if key.kind == Kind::PublicKeys && !is_key(text) => Ok(self.resolve(text)),
                     DeValue::String(text) => Ok(text.clone().into_owned()),
                     other => {
                         Err(self.error(item.span(), &format!("`{}` holds strings, not {}", key.name, kind_name(other))))
@@ -108,7 +110,7 @@ impl Reader<'_> {
             (Kind::Count, _) => Err(wrong("a whole number")),
             (Kind::Duration, _) => Err(wrong("a length of time, such as \"30m\"")),
             (Kind::Size, _) => Err(wrong("a size, such as \"20G\"")),
-            (Kind::List | Kind::Paths, _) => Err(wrong("a list of strings")),
+            (Kind::List | Kind::Paths | Kind::PublicKeys, _) => Err(wrong("a list of strings")),
             (Kind::Map, _) => Err(wrong("a table of strings")),
             (Kind::Mirrors, _) => Err(wrong("a table of mirrors")),
             (Kind::ProxyLogins, _) => Err(wrong("a list of tables: [[proxy_login]]")),

@@ -48,6 +48,8 @@ pub enum Kind {
     List,
     /// Several paths; as text separated by colons.
     Paths,
+    /// Several public keys, or paths of files of them; as text separated by colons.
+    PublicKeys,
     /// Mirrors by public name; as text `name=url`, separated by commas.
     Mirrors,
     /// Logins of proxies; as text `host:port=user:VARIABLE`, separated by commas.
@@ -241,6 +243,12 @@ pub static KEYS: &[Key] = &[
         false,
         "Largest object of which a range fetches the whole; of larger ones, of more than an eighth of `cache.max_size` and of more than half of what is free on its disk the range alone is fetched",
     ),
+    key(
+        "bundle.public_keys",
+        Kind::PublicKeys,
+        false,
+        "Public keys of minisign, or files of them; with any, bundles have to be signed with one of these; also `--public-key`",
+    ),
     key("history.keep", Kind::Count, false, "Runs whose history and logs are kept, 0 for all"),
 ];
 
@@ -349,7 +357,7 @@ impl Key {
             Kind::Size => size(text).map(Value::Number),
             Kind::Duration => seconds(text).map(Value::Number),
             Kind::List => Ok(Value::List(separated(',').collect())),
-            Kind::Paths => Ok(Value::List(separated(':').collect())),
+            Kind::Paths | Kind::PublicKeys => Ok(Value::List(separated(':').collect())),
             Kind::Map => separated(',')
                 .map(|pair| {
                     let (from, to) =

@@ -51,6 +51,7 @@ impl Settings {
             }
             "cache.min_free" => (json!(self.cache_min_free.value), &self.cache_min_free.source),
             "cache.whole_for_range" => (json!(self.cache_whole_for_range.value), &self.cache_whole_for_range.source),
+            "bundle.public_keys" => (json!(self.bundle_public_keys.value), &self.bundle_public_keys.source),
             "history.keep" => (json!(self.history_keep.value), &self.history_keep.source),
             name => {
                 self.tui.shown(name).or_else(|| self.service.shown(name)).unwrap_or((Value::Null, &Source::Default))

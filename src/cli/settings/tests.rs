@@ -173,7 +173,7 @@ fn every_key_is_shown() {
                 assert_eq!((value, source), (serde_json::json!([]), Source::Default));
                 continue;
             }
-            Kind::Text | Kind::Path | Kind::PathOrUrl(_) | Kind::List | Kind::Paths => "/given",
+            Kind::Text | Kind::Path | Kind::PathOrUrl(_) | Kind::List | Kind::Paths | Kind::PublicKeys => "/given",
         };
         let settings = setup.load(&[(key.name, given)]).unwrap();
         let (value, source) = settings.shown(key);
