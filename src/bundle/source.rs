@@ -105,7 +105,7 @@ impl<'a> Source<'a> {
         } else {
             let mut file: Box<dyn Read + 'a>;
             (file, signer) = match of_parts {
-                Some((list, whole)) => of_several(&list, whole, &watch)?,
+                Some((list, whole)) => of_several(&list, &whole, &watch)?,
                 None => of_file(path, &watch)?,
             };
             let mut first = [0; 4];
@@ -210,9 +210,9 @@ fn of_file<'a>(path: &Path, watch: &Watch<'a>) -> Result<Opened<'a>, BundleError
 }
 
 /// A bundle in parts. Where it has to be signed, all parts are held to their digests before the first byte is passed on.
-fn of_several<'a>(list: &Path, whole: PathBuf, watch: &Watch<'a>) -> Result<Opened<'a>, BundleError> {
+fn of_several<'a>(list: &Path, whole: &Path, watch: &Watch<'a>) -> Result<Opened<'a>, BundleError> {
     let cannot = || BundleError::read(whole.display().to_string());
-    let mut parts = Parts::open(list, whole.clone(), watch.trusted)?;
+    let mut parts = Parts::open(list, whole.to_owned(), watch.trusted)?;
     let Some(signer) = parts.signer().cloned() else { return Ok((Box::new(parts), None)) };
     let mut done = 0;
     let sums = pinned::look(&mut parts, |piece| {
@@ -221,7 +221,7 @@ fn of_several<'a>(list: &Path, whole: PathBuf, watch: &Watch<'a>) -> Result<Open
     });
     let sums = sums.map_err(cannot())?;
     parts.rewind();
-    Ok((Box::new(Pinned::new(parts, &whole, sums)), Some(signer)))
+    Ok((Box::new(Pinned::new(parts, whole, sums)), Some(signer)))
 }
 
 impl Read for Source<'_> {
