@@ -17,7 +17,7 @@ mod follow;
 mod head;
 mod join;
 pub(crate) mod key;
-mod learn;
+pub(crate) mod learn;
 mod opened;
 mod part;
 mod progress;

@@ -12,6 +12,9 @@ mod current;
 pub mod error;
 pub mod flow;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guard;
 mod hop_by_hop;
 pub mod host_pattern;

@@ -98,7 +98,8 @@ pub fn import(
 
 /// Fails where the disk has not the room: better told before the copy than after.
 fn room(store: &Store, contents: &Contents, in_place: bool) -> Result<(), BundleError> {
-    let needed: u64 = contents.bodies.values().sum();
+    // Anything may be said of sizes.
+    let needed = contents.bodies.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
     let free = store.free_bytes()?;
     if !in_place && needed > free {
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
             )));
         }
         self.expect(&manifest)?;
-        let blobs = manifest.layers.iter().map(|layer| layer.size).sum();
+        let blobs = manifest.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
         let record = Record::parse(&self.document(&manifest.config, DOCUMENTS)?)
             .map_err(|error| BundleError::malformed(format!("its record: {}", crate::error::chain(&error))))?;
         let mut contents = Contents {

@@ -365,6 +365,20 @@ pub(crate) fn intact(row: &Row<'_>) -> Option<Entry> {
     (seal == Some(seal::of_entry(&entry.draft, &entry.digest, entry.size))).then_some(entry)
 }
 
+/// Enters a draft, and reads it back.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn kept(
+    transaction: &Transaction<'_>,
+    draft: &Draft,
+    digest: Digest,
+    size: u64,
+) -> rusqlite::Result<Option<Entry>> {
+    let blob = insert_blob(transaction, digest, size, 0)?;
+    let (id, _) = insert_entry(transaction, draft, blob, digest, size)?;
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.id = ?1");
+    transaction.prepare_cached(&sql)?.query_row([id], |row| Ok(intact(row)))
+}
+
 /// Removes damaged rows, counts them, and returns the files that nothing names any more.
 fn drop_rows(transaction: &Transaction<'_>, ids: &[i64]) -> Result<Vec<Digest>, StoreError> {
     let mut blobs = Vec::new();
@@ -447,7 +461,7 @@ pub(super) fn encode_vary(vary: &[VaryField]) -> String {
     lines.join("\n")
 }
 
-fn decode_vary(text: &str) -> Vec<VaryField> {
+pub(super) fn decode_vary(text: &str) -> Vec<VaryField> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = match line.split_once(": ") {

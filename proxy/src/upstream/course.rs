@@ -19,6 +19,7 @@ use super::client::{Net, Plan, authority, prepare};
 use super::connector::{HURRY, Io};
 use super::failure::{Again, Failed, again};
 use super::observe::{Event, note};
+use super::patience::unlimited;
 use super::route::{ProxyUrl, Route, Target};
 use super::standing::Part;
 use super::upload::Upload;
@@ -211,12 +212,14 @@ impl Net {
                 Again::Http1 => self.by_http1(plan, parts, upload, asking.flow).await.map_err(|error| (error, None)),
             }
         };
-        let begin = Instant::now();
-        let answer = match hurry {
-            Some((hurry, _)) => HURRY.scope(hurry, asked).await,
-            None => asked.await,
+        let asked = async {
+            match hurry {
+                Some((hurry, _)) => HURRY.scope(hurry, asked).await,
+                None => asked.await,
+            }
         };
-        self.judge(plan, begin.elapsed(), &answer);
+        let (answer, took) = unlimited(asked).await;
+        self.judge(plan, took, &answer);
         answer
     }
 
@@ -276,9 +279,9 @@ impl Net {
         parts.uri = uri;
         let flow = FlowRecorder::begin(Identity::default(), "HEAD", target.url(), Flows::new(Arc::new(|_| {})));
         let upload = Upload::new(body::empty(), false, flow.clone());
-        let begin = Instant::now();
-        let answer = HURRY.scope(patience, self.attempt(&plan, &parts, &upload, patience * 3, &flow)).await;
-        self.judge(&plan, begin.elapsed(), &answer);
+        let attempt = HURRY.scope(patience, self.attempt(&plan, &parts, &upload, patience * 3, &flow));
+        let (answer, took) = unlimited(attempt).await;
+        self.judge(&plan, took, &answer);
     }
 }
 
@@ -317,8 +320,15 @@ fn may_go_on((error, said): &Failed, method: &Method, upload: &Upload) -> bool {
         return true;
     }
     match error.phase {
+        // Where there is no connection nothing has been sent: those of NTLM and Negotiate are not of hyper's pool, which
+        // would have said so above.
+        Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout | Phase::Proxy => true,
+        Phase::ProxyAnswered(_) | Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => true,
         Phase::Terminated | Phase::Incomplete => method.is_idempotent(),
         Phase::Timeout | Phase::Exchange => method.is_safe(),
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
