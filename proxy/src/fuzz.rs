@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod fields;
 mod heads;
 mod keys;
+mod names;
 mod policy;
 mod routes;
 #[cfg(test)]
@@ -16,8 +17,10 @@ mod wire;
 
 pub use self::heads::heads;
 pub use self::keys::cache_keys;
+pub use self::names::questions;
 pub use self::policy::policy;
 pub use self::routes::{no_proxy, proxy_urls};
 pub use crate::cache::learn::fuzz::indexes;
 pub use crate::pac::fuzz::{pac_answers, pac_scripts};
 pub use crate::store::fuzz::rows;
+pub use crate::upstream::auth::fuzz::challenged;

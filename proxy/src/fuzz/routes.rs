@@ -64,6 +64,8 @@ pub fn proxy_urls(data: &[u8]) {
             assert!(!shown.contains(secret), "{with_login:?} shown as {shown:?}");
         }
     }
-    let shown = redact::url(text);
-    assert_eq!(redact::url(&shown), shown, "{text:?}");
+    if matches!(scheme, "http" | "https") && text.parse::<http::Uri>().is_ok() {
+        let shown = redact::url(text);
+        assert_eq!(redact::url(&shown), shown, "{text:?}");
+    }
 }

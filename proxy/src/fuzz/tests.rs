@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 9] = [
+const TARGETS: [(&str, Body); 11] = [
     ("cache_keys", super::cache_keys),
+    ("challenged", super::challenged),
     ("heads", super::heads),
     ("indexes", super::indexes),
     ("no_proxy", super::no_proxy),
@@ -18,6 +19,7 @@ const TARGETS: [(&str, Body); 9] = [
     ("pac_scripts", super::pac_scripts),
     ("policy", super::policy),
     ("proxy_urls", super::proxy_urls),
+    ("questions", super::questions),
     ("rows", super::rows),
 ];
 
@@ -127,6 +129,16 @@ fn holds(name: &str, cases: u32) {
 #[test]
 fn cache_keys_hold_whatever_the_urls() {
     holds("cache_keys", 2000);
+}
+
+#[test]
+fn challenges_of_proxies_are_answered_without_the_password() {
+    holds("challenged", 1000);
+}
+
+#[test]
+fn questions_for_names_get_their_own_answer_or_none() {
+    holds("questions", 1000);
 }
 
 #[test]

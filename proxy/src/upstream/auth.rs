@@ -16,6 +16,8 @@ mod basic;
 mod challenge;
 mod conversation;
 mod digest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gssapi;
 mod login;
 mod negotiate;

@@ -201,7 +201,7 @@ impl Net {
             Some((hurry, true)) => limit.min(hurry * 3),
             _ => limit,
         };
-        let asked = async {
+        let asked = Box::pin(async {
             let failed = match self.attempt(plan, parts, upload, limit, asking.flow).await {
                 Err(failed) => failed,
                 Ok(answer) => return Ok(answer),
@@ -211,7 +211,7 @@ impl Net {
                 Again::Yes => self.attempt(plan, parts, upload, limit, asking.flow).await,
                 Again::Http1 => self.by_http1(plan, parts, upload, asking.flow).await.map_err(|error| (error, None)),
             }
-        };
+        });
         let asked = async {
             match hurry {
                 Some((hurry, _)) => HURRY.scope(hurry, asked).await,

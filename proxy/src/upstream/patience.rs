@@ -67,14 +67,27 @@ impl Clock {
 }
 
 /// Does some work, and says how long it took without what [`own`] did in it. `None`: it took longer than `limit`.
-pub(super) async fn measured<F: Future>(limit: Option<Duration>, work: F) -> (Option<F::Output>, Duration) {
+///
+/// The work is boxed: it is most of what is done for a request, and would be held twice.
+pub(super) fn measured<F: Future>(
+    limit: Option<Duration>,
+    work: F,
+) -> impl Future<Output = (Option<F::Output>, Duration)> {
     let clock = Arc::new(Clock {
         outer: CLOCK.try_with(Arc::clone).ok(),
         begun: Instant::now(),
         state: Mutex::default(),
         goes_on: Notify::new(),
     });
-    let mut work = std::pin::pin!(CLOCK.scope(clock.clone(), work));
+    let work = Box::pin(CLOCK.scope(clock.clone(), work));
+    wait(clock, limit, work)
+}
+
+async fn wait<F: Future + Unpin>(
+    clock: Arc<Clock>,
+    limit: Option<Duration>,
+    mut work: F,
+) -> (Option<F::Output>, Duration) {
     loop {
         let (took, stands) = clock.read();
         let left = limit.map(|limit| limit.saturating_sub(took));
@@ -90,7 +103,7 @@ pub(super) async fn measured<F: Future>(limit: Option<Duration>, work: F) -> (Op
         };
         tokio::select! {
             biased;
-            output = work.as_mut() => return (Some(output), clock.read().0),
+            output = &mut work => return (Some(output), clock.read().0),
             () = wait => {}
         }
     }
