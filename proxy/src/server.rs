@@ -254,8 +254,8 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
             answer(StatusCode::METHOD_NOT_ALLOWED, "http_request_error", "CONNECT has no meaning on this connection")
         });
     }
-    let limit = session.shared.config.timeouts.idle;
-    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    let (limit, rate) = (session.shared.config.timeouts.idle, session.shared.config.timeouts.min_rate);
+    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).at_least(rate).boxed());
     if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
         let kept = KeptBody::new(std::mem::replace(request.body_mut(), body::empty()));
         *request.body_mut() = kept.clone().boxed();
