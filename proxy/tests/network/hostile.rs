@@ -181,6 +181,19 @@ async fn a_body_that_is_not_read_is_no_request() {
     }
 }
 
+/// A CONNECT has no meaning inside another, and what follows it none either.
+#[tokio::test]
+async fn a_connect_inside_a_connect_ends_the_connection() {
+    let leg = Leg::new(true, OK).await;
+    for framing in ["", "Content-Length: 5\r\n", "Transfer-Encoding: chunked, chunked\r\n"] {
+        let text =
+            format!("CONNECT {{host}} HTTP/1.1\r\nHost: {{host}}\r\n{framing}\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}");
+        let answer = leg.say(&text).await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
+    }
+    assert_eq!(leg.over().await, [""; 0]);
+}
+
 /// A body that nobody wants is not read on: the connection ends.
 #[tokio::test]
 async fn a_refused_body_without_end_is_cut_off() {
