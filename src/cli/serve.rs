@@ -176,6 +176,7 @@ pub(super) async fn run(
     env: &Env,
     console: &Console,
 ) -> Result<()> {
+    keep_memory_private();
     let notify = Notify::of(env);
     let rules = Rules::of(&settings, env)?;
     raise_loopback();
@@ -351,6 +352,15 @@ fn learnt(mirror: &Mirror) -> Vec<String> {
         (answered + failed > 0).then(|| format!("Mirror {target}: {answered} answers, {failed} failures{why}"))
     });
     asked.collect()
+}
+
+/// The CA's key and passwords are in memory: no core of it is written, whatever the limits say, and other processes of
+/// the user do not read it.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core of this process could be written, with the CA's key in it");
+    }
 }
 
 /// Allows as many descriptors as may be had: a connection takes two and more, and shells give 1024.
