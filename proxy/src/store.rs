@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rusqlite::Connection;
 use rustix::fs::Access;
 
+pub(crate) use self::blob::Sums;
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};

@@ -155,6 +155,30 @@ async fn a_cache_that_cannot_be_written_still_lets_bytes_through() {
     }
 }
 
+/// Without a place for it a body is held to its digest as well.
+#[tokio::test]
+async fn what_cannot_be_stored_is_checked_all_the_same() {
+    let bed = Bed::new();
+    fs::remove_dir_all(bed.store.root().join("tmp")).unwrap();
+    let url = format!("http://example.org/x/by-hash/SHA256/{}", Digest::of(b"right"));
+    for (body, length, expected) in [
+        ("right", Some("5"), Some("right")),
+        ("right", None, Some("right")),
+        ("wrong", Some("5"), None),
+        ("wrong", None, None),
+    ] {
+        let reply = Reply::ok(body);
+        bed.origin.reply(&url, if let Some(length) = length { reply.with("content-length", length) } else { reply });
+        let answer = bed.get(&url).await;
+        assert_eq!(answer.body.as_ref().ok().map(|body| &body[..]), expected.map(str::as_bytes), "{body} {length:?}");
+    }
+}
+
+/// Whether it is of a body, and not the mark of a process that writes.
+fn is_blob(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.path().extension().is_none())
+}
+
 const SMALL_DISK: &str = "LARDER_TEST_SMALL_DISK";
 
 /// Runs [`on_a_full_disk`] with a tmpfs of 2 MB in a mount namespace of its own. Needs root.
@@ -210,6 +234,22 @@ async fn on_a_full_disk() {
         assert!(answer.body == Ok(expected), "{url} {fields:?}: {:?}", answer.body.map(|body| body.len()));
         feed.await.unwrap();
         assert_eq!(bed.store.stats().unwrap().entries, 0);
+        bed.assert_sound();
+    }
+    // What does not fit is still not served where it is not what its URL promises; it is asked for once more.
+    for length in [Some("5000000"), None] {
+        let mut wrong = body.to_vec();
+        wrong[4_999_999] ^= 1;
+        for _ in 0..2 {
+            let reply = Reply::ok(wrong.clone());
+            bed.origin.reply(&promised, if let Some(length) = length { reply.with("content-length", length) } else { reply });
+        }
+        let before = bed.origin.count();
+        let answer = bed.get(&promised).await;
+        assert!(answer.body.as_ref().is_err_and(|why| why.contains("was promised")), "{:?}", answer.body.map(|body| body.len()));
+        bed.settle().await;
+        assert_eq!(bed.origin.count() - before, 2);
+        assert_eq!(fs::read_dir(bed.store.root().join("tmp")).unwrap().filter(is_blob).count(), 0);
         bed.assert_sound();
     }
     // There is room again for what is small.
