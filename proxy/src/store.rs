@@ -179,6 +179,8 @@ struct Inner {
     reader: Mutex<Connection>,
     /// Of the index's file; 0 where it could not be told.
     inode: AtomicU64,
+    /// The file system.
+    device: Option<u64>,
     session: RwLock<Option<Session>>,
 }
 
@@ -218,8 +220,9 @@ impl Store {
         // The files that SQLite made just now.
         blob::sync_dir(&root)?;
         let inode = AtomicU64::new(rebuild::inode(&root).unwrap_or(0));
+        let device = rebuild::device(&root);
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, session: RwLock::default() }) })
+        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, device, session: RwLock::default() }) })
     }
 
     /// The directory that holds blobs and index: what `cacache` calls the cache.

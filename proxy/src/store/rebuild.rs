@@ -28,6 +28,11 @@ pub(super) fn inode(root: &Path) -> Option<u64> {
     fs::metadata(path_in(root)).ok().map(|found| found.ino())
 }
 
+/// The file system that a path lies on, where it is there.
+pub(super) fn device(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|found| found.dev())
+}
+
 impl Store {
     /// Opens the cache as [`Store::open`] does; where its index is damaged, a new one takes its place, and the damage
     /// is told.
@@ -86,6 +91,10 @@ impl Store {
     /// Makes a directory that was removed anew. While somebody mends the index there is none, too: the lock that is
     /// returned keeps them apart, and it is to be held until the index is there.
     fn make_anew(&self) -> Result<File, StoreError> {
+        // Where its file system went away, another must not be filled in its place.
+        if self.root().ancestors().find_map(device) != self.inner.device {
+            return Err(StoreError::io("find", self.root(), std::io::ErrorKind::NotFound.into()));
+        }
         make_directories(self.root())?;
         let alone = lock_tmp(self.root())?;
         if inode(self.root()).is_none() {

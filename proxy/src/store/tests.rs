@@ -315,10 +315,7 @@ fn an_import_leaves_newer_parts() {
             size: 100,
             provenance: Provenance::default(),
         });
-        // Its key is that of requests.
-        let mut arrival = arrival.unwrap();
-        arrival.draft.key = older.key;
-        let imported = staging.commit(&[arrival], Taking { pinned: false, replace }).unwrap();
+        let imported = staging.commit(&[arrival.unwrap()], Taking { pinned: false, replace }).unwrap();
         assert_eq!(imported.outdated, outdated, "{tag} {replace}");
         let found = store.lookup(&older.key).unwrap();
         assert_eq!(found.iter().map(|entry| entry.draft.part).collect::<Vec<_>>(), left, "{tag} {replace}");
