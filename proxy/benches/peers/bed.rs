@@ -44,7 +44,7 @@ impl Bed {
     pub(crate) async fn origin_requests(&self) -> Result<u64> {
         let request = b"GET /requests HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let address = ([127, 0, 0, 1], self.origin.plain).into();
-        let target = Target { address, tunnel: None, tls: None, request: Arc::from(&request[..]) };
+        let target = Target { address, source: None, tunnel: None, tls: None, request: Arc::from(&request[..]) };
         let mut said = Vec::new();
         Connection::open(&target).await?.ask_into(request, |piece| said.extend_from_slice(piece)).await?;
         let said = String::from_utf8_lossy(&said);

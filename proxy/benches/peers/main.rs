@@ -42,7 +42,7 @@ use crate::arguments::Arguments;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> Result<()> {
-    let arguments = Arguments::read(4)?;
+    let arguments = Arguments::read(4, 1024)?;
     if !arguments.wanted {
         return Ok(());
     }

@@ -55,7 +55,8 @@ impl Peer {
         };
         let request =
             format!("GET {prefix}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
-        Some(Target { address: ([127, 0, 0, 1], connect).into(), tunnel, tls, request: request.into_bytes().into() })
+        let address = ([127, 0, 0, 1], connect).into();
+        Some(Target { address, source: None, tunnel, tls, request: request.into_bytes().into() })
     }
 }
 

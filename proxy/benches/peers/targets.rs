@@ -1,7 +1,7 @@
 //! What Larder must reach beside its peers.
 
 use crate::sample::Sample;
-use crate::table::{Goal, median};
+use crate::table::{Bound, Goal, median};
 
 /// Scenario, peer, how many times as fast at least.
 const RATIOS: [(&str, &str, f64); 10] = [
@@ -34,16 +34,14 @@ pub(crate) fn goals(samples: &[Sample]) -> Vec<Goal> {
     let ratios = RATIOS.iter().map(|(scenario, peer, bound)| Goal {
         what: format!("{scenario}: larder / {peer}"),
         measured: ratio(samples, scenario, peer),
-        bound: *bound,
-        at_least: true,
+        bound: Some(Bound::AtLeast(*bound)),
     });
     let clients = samples.iter().filter(|sample| sample.peer == "larder" && !sample.scenario.starts_with("1g"));
     let most = clients.map(|sample| sample.resident).max();
     let memory = Goal {
         what: "larder's memory with 64 clients, MB".to_owned(),
         measured: most.map_or(f64::NAN, |bytes| bytes as f64 / 1e6),
-        bound: MEMORY,
-        at_least: false,
+        bound: Some(Bound::AtMost(MEMORY)),
     };
     ratios.chain([memory]).filter(|goal| !goal.measured.is_nan()).collect()
 }

@@ -10,17 +10,20 @@ pub(crate) struct Arguments {
     pub(crate) seconds: u64,
     /// Size of what is called large, in MiB.
     pub(crate) large: u64,
+    /// Answers in a full cache.
+    pub(crate) entries: u64,
     pub(crate) json: bool,
     /// Whether cargo runs it as a benchmark, not as one of all targets' tests.
     pub(crate) wanted: bool,
 }
 
-const USAGE: &str = "takes --only NAME[,NAME...], --rounds N, --seconds N, --large MIB and --json";
+const USAGE: &str = "takes --only NAME[,NAME...], --rounds N, --seconds N, --large MIB, --entries N and --json";
 
 impl Arguments {
-    /// Reads the command line; `seconds` is how long a load lasts unless that says something else.
-    pub(crate) fn read(seconds: u64) -> Result<Self> {
-        let mut read = Self { only: Vec::new(), rounds: 3, seconds, large: 1024, json: false, wanted: false };
+    /// Reads the command line; the parameters are for what that does not say.
+    pub(crate) fn read(seconds: u64, large: u64) -> Result<Self> {
+        let (only, entries, json, wanted) = (Vec::new(), 1_000_000, false, false);
+        let mut read = Self { only, rounds: 3, seconds, large, entries, json, wanted };
         let mut given = std::env::args().skip(1);
         while let Some(argument) = given.next() {
             let mut number = || -> Result<u64> {
@@ -32,6 +35,7 @@ impl Arguments {
                 "--json" => read.json = true,
                 "--rounds" => read.rounds = usize::try_from(number()?)?,
                 "--seconds" => read.seconds = number()?,
+                "--entries" => read.entries = number()?,
                 "--large" => read.large = number()?,
                 "--only" => {
                     let names = given.next().ok_or(USAGE)?;

@@ -35,27 +35,41 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// What must hold, and whether it does.
+/// A figure, and what it must be, if anything.
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) measured: f64,
-    pub(crate) bound: f64,
-    pub(crate) at_least: bool,
+    pub(crate) bound: Option<Bound>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
 }
 
 impl Goal {
-    pub(crate) fn met(&self) -> bool {
-        if self.at_least { self.measured >= self.bound } else { self.measured <= self.bound }
-    }
-
     pub(crate) fn row(&self) -> Vec<String> {
-        let bound = format!("{} {}", if self.at_least { "at least" } else { "at most" }, figure(self.bound));
-        let outcome = if self.met() { "met" } else { "NOT MET" };
-        vec![self.what.clone(), figure(self.measured), bound, outcome.to_owned()]
+        let mut row = vec![self.what.clone(), figure(self.measured)];
+        let (bound, met) = match self.bound {
+            None => return row,
+            Some(Bound::AtLeast(bound)) => (format!("at least {}", figure(bound)), self.measured >= bound),
+            Some(Bound::AtMost(bound)) => (format!("at most {}", figure(bound)), self.measured <= bound),
+        };
+        row.extend([bound, if met { "met" } else { "NOT MET" }.to_owned()]);
+        row
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        let kind = if self.at_least { "at_least" } else { "at_most" };
-        serde_json::json!({"what": self.what, "measured": self.measured, kind: self.bound, "met": self.met()})
+        let (what, measured) = (&self.what, self.measured);
+        match self.bound {
+            None => serde_json::json!({"what": what, "measured": measured}),
+            Some(Bound::AtLeast(bound)) => {
+                serde_json::json!({"what": what, "measured": measured, "at_least": bound, "met": measured >= bound})
+            }
+            Some(Bound::AtMost(bound)) => {
+                serde_json::json!({"what": what, "measured": measured, "at_most": bound, "met": measured <= bound})
+            }
+        }
     }
 }

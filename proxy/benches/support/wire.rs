@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -12,7 +12,7 @@ use std::task::{Poll, ready};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 /// What a head may be long, here.
@@ -27,6 +27,8 @@ thread_local! {
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
+    /// Where to connect from, if that matters.
+    pub(crate) source: Option<Ipv4Addr>,
     /// `host:port` of a CONNECT that goes before all else.
     pub(crate) tunnel: Option<String>,
     pub(crate) tls: Option<Arc<ClientConfig>>,
@@ -54,8 +56,7 @@ pub(crate) struct Answer {
 
 impl Connection {
     pub(crate) async fn open(target: &Target) -> io::Result<Self> {
-        let mut tcp = TcpStream::connect(target.address).await?;
-        tcp.set_nodelay(true)?;
+        let mut tcp = connect(target).await?;
         if let Some(authority) = &target.tunnel {
             tcp.write_all(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n").as_bytes()).await?;
             let (head, rest) = read_head(&mut tcp, |_| {}).await?;
@@ -106,6 +107,16 @@ impl Connection {
     pub(crate) async fn read_some(&mut self) -> io::Result<u64> {
         read_with(&mut self.io, |bytes| bytes.len() as u64).await
     }
+}
+
+pub(crate) async fn connect(target: &Target) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    if let Some(source) = target.source {
+        socket.bind((source, 0).into())?;
+    }
+    let tcp = socket.connect(target.address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 /// Reads a head, and tells how much of the body came with it.
