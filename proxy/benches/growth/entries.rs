@@ -9,7 +9,7 @@ use larder_proxy::store::Store;
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::bench::progress;
-use crate::filled::{self, BODY};
+use crate::filled;
 use crate::histogram::Histogram;
 use crate::load::{Clients, expect_ok};
 use crate::origin::Origin;
@@ -20,6 +20,8 @@ use crate::wire::Connection;
 const FEW: u64 = 1000;
 /// Look-ups of one sample.
 const LOOKUPS: u64 = 5000;
+/// How long it may take to make room.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A cache, and what was found of it in each round.
 struct Side {
@@ -65,14 +67,15 @@ pub(crate) async fn measure(folder: &Path, origin: &Origin, arguments: &Argument
         goal("index, MB", index as f64 / 1e6, None),
         goal("cache on disk, MB (bodies of 1 KB take a block of 4 KB each)", on_disk(&many.folder) as f64 / 1e6, None),
     ];
-    let (without, with, removed) = make_room(many, origin, arguments).await?;
+    let made = make_room(many, origin, arguments).await?;
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     goals.extend([
-        goal("longest of hits beside new answers, room enough, ms", ms(without.longest()), None),
-        goal("99 % of them within ms", ms(without.quantile(0.99)), None),
-        goal("longest while room is made, ms", ms(with.longest()), Some(Bound::AtMost(50.0))),
-        goal("99 % of them within ms", ms(with.quantile(0.99)), None),
-        goal("megabytes of bodies removed meanwhile", removed as f64 / 1e6, None),
+        goal("longest hit beside new answers, room enough, ms", ms(made.without.longest()), None),
+        goal("99 % of these hits within ms", ms(made.without.quantile(0.99)), None),
+        goal("longest hit while room is made, ms", ms(made.with.longest()), Some(Bound::AtMost(50.0))),
+        goal("99 % of these hits within ms", ms(made.with.quantile(0.99)), None),
+        goal("bodies removed meanwhile, MB", made.bytes as f64 / 1e6, None),
+        goal("time that took, s", made.time.as_secs_f64(), None),
     ]);
     Ok(goals)
 }
@@ -120,38 +123,63 @@ async fn look_up(connection: &mut Connection, origin: &Origin, number: u64) -> R
     Ok(begun.elapsed())
 }
 
-/// Eight clients ask for what is stored while others bring what is new: with room enough, and where a quarter of the
-/// cache has to go. Returns the times of the hits of both, and the bytes that went.
-async fn make_room(many: &Side, origin: &Origin, arguments: &Arguments) -> Result<(Histogram, Histogram, u64)> {
-    let cache = many.folder.join("cache");
-    let bytes = Store::open(&cache)?.bytes()?;
-    let mut times = Vec::new();
-    for limit in [u64::MAX >> 1, bytes - bytes / 4] {
-        let subject = Subject::start(&many.folder, origin, &[("LARDER_CACHE_MAX_SIZE", limit.to_string())]).await?;
-        let mut clients = Clients::connect(&subject.target(origin, &filled::path(7)), 8).await?;
-        let mut filler = Connection::open(&subject.target(origin, "/")).await?;
-        let time = Duration::from_secs(arguments.seconds * 4);
-        let end = Instant::now() + time;
-        let filling = async {
-            let mut number = 0_u64;
-            while Instant::now() < end {
-                number += 1;
-                let path = format!("/new/{limit}/{number}_all.deb");
-                expect_ok(filler.ask(request(origin, &path).as_bytes()).await?)?;
+/// Room that was made while requests ran.
+struct Made {
+    /// Times of hits where there was room enough, and while it was made.
+    without: Histogram,
+    with: Histogram,
+    /// What went, and how long that took.
+    bytes: u64,
+    time: Duration,
+}
+
+/// Eight clients ask for what is stored while another brings what is new: with room enough, and where a quarter of the
+/// cache has to go, until that has gone.
+async fn make_room(many: &Side, origin: &Origin, arguments: &Arguments) -> Result<Made> {
+    let time = Duration::from_secs(arguments.seconds * 2);
+    let bytes = bytes(many)?;
+    let (without, _) = beside_new(many, origin, u64::MAX >> 1, time).await?;
+    let limit = bytes - bytes / 4;
+    let (with, took) = beside_new(many, origin, limit, time).await?;
+    Ok(Made { without, with, bytes: bytes.saturating_sub(self::bytes(many)?), time: took })
+}
+
+fn bytes(many: &Side) -> Result<u64> {
+    Ok(Store::open(&many.folder.join("cache"))?.bytes()?)
+}
+
+/// The times of hits, for at least `least` and until the cache is within its limit; and how long that took.
+async fn beside_new(many: &Side, origin: &Origin, limit: u64, least: Duration) -> Result<(Histogram, Duration)> {
+    let subject = Subject::start(&many.folder, origin, &[("LARDER_CACHE_MAX_SIZE", limit.to_string())]).await?;
+    let mut clients = Clients::connect(&subject.target(origin, &filled::path(7)), 8).await?;
+    let mut filler = Connection::open(&subject.target(origin, "/")).await?;
+    let mut number = 0_u64;
+    let fill = async {
+        loop {
+            number += 1;
+            let asked = request(origin, &format!("/new/{limit}/{number}_all.deb"));
+            if let Err(error) = filler.ask(asked.as_bytes()).await.and_then(expect_ok) {
+                return error;
             }
-            Result::Ok(number)
-        };
-        let (hits, new) = tokio::join!(clients.ask_for(time), filling);
-        let (hits, new) = (hits?, new?);
-        progress(&format!("{} hits beside {new} new answers, at most {limit} bytes", hits.requests));
-        times.push(hits.latency);
+        }
+    };
+    let (mut times, begun) = (Histogram::new(), Instant::now());
+    let ask = async {
+        loop {
+            let hits = clients.ask_for(Duration::from_secs(1)).await?;
+            times.add(&hits.latency);
+            if begun.elapsed() >= least && bytes(many)? <= limit {
+                return Result::Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err("the cache did not come within its limit".into());
+            }
+        }
+    };
+    tokio::select! {
+        done = ask => done?,
+        error = fill => return Err(error.into()),
     }
-    let left = Store::open(&cache)?.bytes()?;
-    if left + BODY as u64 > bytes {
-        return Err("no room was made: it lasted too short a time; give --seconds more".into());
-    }
-    match <[Histogram; 2]>::try_from(times) {
-        Ok([without, with]) => Ok((without, with, bytes.saturating_sub(left))),
-        Err(_) => Err("two loads were to be run".into()),
-    }
+    progress(&format!("{number} new answers beside hits, in {:.0?}, at most {limit} bytes", begun.elapsed()));
+    Ok((times, begun.elapsed()))
 }

@@ -15,7 +15,7 @@ use crate::subject::url;
 /// Answers of one transaction.
 const BATCH: u64 = 25_000;
 /// Bytes of a body.
-pub(crate) const BODY: usize = 1024;
+const BODY: usize = 1024;
 
 /// The path of an answer; nginx has something there too, so that what is not stored is noticed and no error.
 pub(crate) fn path(number: u64) -> String {

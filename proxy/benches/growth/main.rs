@@ -30,7 +30,6 @@ mod slow_reader;
 mod subject;
 #[path = "../support/table.rs"]
 mod table;
-#[expect(dead_code, reason = "shared with the other benchmark")]
 #[path = "../support/wire.rs"]
 mod wire;
 
@@ -62,9 +61,12 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let folder = folder.path();
     std::fs::create_dir(folder.join("origin"))?;
     let origin = Origin::start(&folder.join("origin")).await?;
-    std::fs::write(origin.www.join("1k_1.0_all.deb"), [b'.'; 1024])?;
+    for (name, size) in [("1k", 1 << 10), ("64k", 64 << 10)] {
+        std::fs::write(origin.www.join(format!("{name}_1.0_all.deb")), vec![b'.'; size])?;
+    }
     let mut goals = Vec::new();
     for name in NAMES.into_iter().filter(|name| arguments.wants(name, name)) {
+        bench::progress(name);
         let found = match name {
             "entries" => entries::measure(folder, &origin, arguments).await,
             "idle" => idle::measure(folder, &origin, arguments).await,

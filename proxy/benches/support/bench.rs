@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,11 +30,13 @@ pub(crate) fn folder() -> Result<tempfile::TempDir> {
     Ok(folder)
 }
 
-/// Says on standard error how far it is.
+/// Says on standard error how far it is, with the seconds since it first did.
 pub(crate) fn progress(text: &str) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let elapsed = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
     #[expect(clippy::print_stderr, reason = "a benchmark says how far it is")]
     {
-        eprintln!("{text}");
+        eprintln!("{elapsed:>4} s  {text}");
     }
 }
 

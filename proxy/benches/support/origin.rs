@@ -51,8 +51,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// All paths below `/big/` are the file `big`, all below `/any/` the file of 1 KB; below `/new/` each has a body of its
-    /// own.
+    /// All paths below `/big/` are the file `big`, all below `/any/` the file of 1 KB, and below `/new/` that of 64 KB.
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
         let (plain, tls) = (free_port()?, free_port()?);
         let authority = Authority::new()?;
@@ -77,7 +76,7 @@ impl Origin {
              ssl_session_cache shared:SSL:10m;\n\
              location /big/ {{ try_files /big =404; }}\n\
              location /any/ {{ try_files /1k_1.0_all.deb =404; }}\n\
-             location /new/ {{ add_header Cache-Control \"public, max-age=86400\"; return 200 $request_uri; }}\n\
+             location /new/ {{ try_files /64k_1.0_all.deb =404; }}\n\
              location = /requests {{ stub_status; }} }} }}\n",
             www = www.display()
         );
