@@ -57,7 +57,7 @@ impl Exchange {
             flow.authorized |= is_bound(&head.vary);
             // A short body may be whole by now.
             answered.size = flow.answer.take().and_then(|whole| whole.size).or(head.total);
-            flow.answer = Some(Box::new(answered));
+            flow.answer = Some(Arc::new(answered));
         });
         let said = CacheStatus::forwarded(self.forward).answered(head.status);
         let said = CacheStatus { stored: leading.then_some(true), collapsed: !leading, ..said };
@@ -109,7 +109,7 @@ impl Exchange {
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
             flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
-            flow.answer = Some(Box::new(self.kept(entry)));
+            flow.answer = Some(self.kept(entry));
         });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(&held, from, to);
@@ -145,13 +145,20 @@ impl Exchange {
     }
 
     /// A stored answer as it can be given again.
-    fn kept(&self, entry: &Entry) -> Answered {
-        let draft = &entry.draft;
-        let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, self.verdict.nature);
-        answered.size = Some(total(entry));
-        answered.lost = draft.part.map(|_| PART.to_owned());
-        answered.location = redirected(&draft.url, &draft.headers);
-        answered
+    fn kept(&self, entry: &Entry) -> Arc<Answered> {
+        let nature = self.verdict.nature;
+        let told = || {
+            let draft = &entry.draft;
+            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, nature);
+            answered.size = Some(total(entry));
+            answered.lost = draft.part.map(|_| PART.to_owned());
+            answered.location = redirected(&draft.url, &draft.headers);
+            answered
+        };
+        match &self.found {
+            Some(found) => found.told(entry, nature, told),
+            None => Arc::new(told()),
+        }
     }
 
     /// Notes an answer that is not stored, unless it was set aside.
@@ -159,7 +166,7 @@ impl Exchange {
         let mut answered = Answered::of(response.status().as_u16(), response.headers(), &[], self.verdict.nature);
         answered.lost = Some(format!("it was not kept: {why}"));
         self.context.flow.update(|flow| {
-            flow.answer.get_or_insert_with(|| Box::new(answered));
+            flow.answer.get_or_insert_with(|| Arc::new(answered));
         });
     }
 

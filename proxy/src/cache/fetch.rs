@@ -436,7 +436,7 @@ impl Transfer {
         let part = self.draft.part;
         self.context.flow.update(|flow| {
             flow.digest = part.is_none().then(|| writer.digest().to_string());
-            let answer = flow.answer.get_or_insert_default();
+            let answer = Arc::make_mut(flow.answer.get_or_insert_default());
             answer.size = Some(part.map_or(writer.size(), |part| part.total));
             answer.lost = part.map(|_| super::answer::PART.to_owned());
         });

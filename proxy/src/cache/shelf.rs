@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,8 +20,9 @@ use lru::LruCache;
 use super::file_body::FileBody;
 use super::room::Room;
 use crate::body::{Body, full};
-use crate::flow::FlowRecorder;
+use crate::flow::{Answered, FlowRecorder};
 use crate::inspect::{Dropped, Target};
+use crate::rules::Nature;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -80,6 +82,41 @@ impl Mark {
     }
 }
 
+/// The stored responses of a URL, the newest first.
+pub(super) struct Found {
+    entries: Vec<Entry>,
+    /// What flows say of the one served last.
+    told: Mutex<Option<(Arc<Draft>, Nature, Arc<Answered>)>>,
+}
+
+impl Found {
+    fn new(entries: Vec<Entry>) -> Self {
+        Self { entries, told: Mutex::default() }
+    }
+
+    /// What flows say of an entry, which is worked out once as long as the same is served.
+    pub(super) fn told(&self, entry: &Entry, nature: Nature, tell: impl FnOnce() -> Answered) -> Arc<Answered> {
+        let mut told = lock(&self.told);
+        if let Some((draft, of, answered)) = &*told
+            && Arc::ptr_eq(draft, &entry.draft)
+            && *of == nature
+        {
+            return answered.clone();
+        }
+        let answered = Arc::new(tell());
+        *told = Some((entry.draft.clone(), nature, answered.clone()));
+        answered
+    }
+}
+
+impl Deref for Found {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
 struct Small {
     bodies: LruCache<Digest, Bytes>,
     bytes: usize,
@@ -99,7 +136,7 @@ pub(super) struct Shelf {
 
 pub(super) struct Shared {
     pub store: Store,
-    resources: Mutex<LruCache<[u8; 16], Arc<Vec<Entry>>>>,
+    resources: Mutex<LruCache<[u8; 16], Arc<Found>>>,
     small: Mutex<Small>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
     /// Every file handed out, to see who still reads it.
@@ -146,7 +183,7 @@ impl Shelf {
     }
 
     /// The stored responses of a URL, the newest first.
-    pub(super) async fn lookup(&self, key: [u8; 16]) -> Result<Arc<Vec<Entry>>, StoreError> {
+    pub(super) async fn lookup(&self, key: [u8; 16]) -> Result<Arc<Found>, StoreError> {
         if self.trusted()
             && let Some(found) = lock(&self.shared.resources).get(&key)
         {
@@ -158,7 +195,7 @@ impl Shelf {
                 return Ok(found.clone());
             }
             let generation = shared.generation.load(Ordering::Acquire);
-            let found = Arc::new(shared.store.lookup(&key)?);
+            let found = Arc::new(Found::new(shared.store.lookup(&key)?));
             let mut resources = lock(&shared.resources);
             // What was read before a change must not outlive it.
             if shared.generation.load(Ordering::Acquire) == generation {
