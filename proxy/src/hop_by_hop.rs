@@ -6,7 +6,8 @@ use http::header::{
 };
 use http::{HeaderMap, Version};
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+// A constant would be made, and dropped, wherever it is looked into.
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

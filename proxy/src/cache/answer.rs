@@ -17,12 +17,13 @@ use super::part::{Piece, Span, covers, pieces, span};
 use super::progress::{Progress, SharedHead};
 use super::report::{CACHE_STATUS, CacheStatus};
 use super::shape::{Payload, Shape, shape};
-use super::shelf::{Content, is_damage};
+use super::shelf::{Content, Told, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty};
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
+use crate::rules::Nature;
 use crate::store::{Entry, Touch};
 
 /// Why a part cannot be given again.
@@ -104,12 +105,13 @@ impl Exchange {
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
-        CacheStatus { ttl: time_left(&judged, age), ..said }.append_to(&mut headers);
+        let told = self.told(entry, judged.nature);
+        CacheStatus { ttl: time_left(&judged, told.lifetime, age), ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
-            flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
+            flow.digest = entry.draft.part.is_none().then(|| (*told.digest).to_owned());
             flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
-            flow.answer = Some(self.kept(entry));
+            flow.answer = Some(told.answered);
         });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(&held, from, to);
@@ -144,20 +146,20 @@ impl Exchange {
         Some(held)
     }
 
-    /// A stored answer as it can be given again.
-    fn kept(&self, entry: &Entry) -> Arc<Answered> {
-        let nature = self.verdict.nature;
+    /// What is told of a stored answer, which may be given again.
+    fn told(&self, entry: &Entry, judged: Nature) -> Told {
+        let natures = (self.verdict.nature, judged);
         let told = || {
             let draft = &entry.draft;
-            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, nature);
+            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, natures.0);
             answered.size = Some(total(entry));
             answered.lost = draft.part.map(|_| PART.to_owned());
             answered.location = redirected(&draft.url, &draft.headers);
-            answered
+            Told::of(entry, natures, answered)
         };
         match &self.found {
-            Some(found) => found.told(entry, nature, told),
-            None => Arc::new(told()),
+            Some(found) => found.told(entry, natures, told),
+            None => told(),
         }
     }
 

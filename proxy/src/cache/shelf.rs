@@ -19,9 +19,11 @@ use lru::LruCache;
 
 use super::file_body::FileBody;
 use super::room::Room;
+use super::stored::stored;
 use crate::body::{Body, full};
 use crate::flow::{Answered, FlowRecorder};
 use crate::inspect::{Dropped, Target};
+use crate::policy::freshness::lifetime;
 use crate::rules::Nature;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
@@ -85,8 +87,33 @@ impl Mark {
 /// The stored responses of a URL, the newest first.
 pub(super) struct Found {
     entries: Vec<Entry>,
-    /// What flows say of the one served last.
-    told: Mutex<Option<(Arc<Draft>, Nature, Arc<Answered>)>>,
+    /// What is told of the one served last.
+    told: Mutex<Option<Told>>,
+}
+
+/// What is told of a stored answer, in flows and in `Cache-Status`.
+#[derive(Clone)]
+pub(super) struct Told {
+    draft: Arc<Draft>,
+    /// By the rules, and by all that is known of it.
+    natures: (Nature, Nature),
+    pub answered: Arc<Answered>,
+    /// The body's, in hex.
+    pub digest: Arc<str>,
+    /// In seconds.
+    pub lifetime: u64,
+}
+
+impl Told {
+    pub(super) fn of(entry: &Entry, natures: (Nature, Nature), answered: Answered) -> Self {
+        Self {
+            draft: entry.draft.clone(),
+            natures,
+            answered: Arc::new(answered),
+            digest: entry.digest.to_string().into(),
+            lifetime: lifetime(&stored(entry, natures.1)),
+        }
+    }
 }
 
 impl Found {
@@ -94,18 +121,18 @@ impl Found {
         Self { entries, told: Mutex::default() }
     }
 
-    /// What flows say of an entry, which is worked out once as long as the same is served.
-    pub(super) fn told(&self, entry: &Entry, nature: Nature, tell: impl FnOnce() -> Answered) -> Arc<Answered> {
-        let mut told = lock(&self.told);
-        if let Some((draft, of, answered)) = &*told
-            && Arc::ptr_eq(draft, &entry.draft)
-            && *of == nature
+    /// What is told of an entry, which is worked out once as long as the same is served.
+    pub(super) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
+        let mut last = lock(&self.told);
+        if let Some(told) = &*last
+            && Arc::ptr_eq(&told.draft, &entry.draft)
+            && told.natures == natures
         {
-            return answered.clone();
+            return told.clone();
         }
-        let answered = Arc::new(tell());
-        *told = Some((entry.draft.clone(), nature, answered.clone()));
-        answered
+        let told = tell();
+        *last = Some(told.clone());
+        told
     }
 }
 
