@@ -19,7 +19,7 @@ use super::shelf::Content;
 use crate::body::Body;
 use crate::origin::RequestContext;
 use crate::policy::{condition, range};
-use crate::store::{BlobWriter, Entry, Part};
+use crate::store::{BlobWriter, Entry, Part, StoreError};
 
 /// Fewest bytes worth keeping of a body that broke off, and worth a request of its own to be spared: less is fetched
 /// again as fast.
@@ -208,7 +208,8 @@ impl Job {
                     match shelf.content(entry).await {
                         Ok(content) => Source::Stored(content, span(entry).0, held),
                         Err(error) => {
-                            self.inner.warn(&error);
+                            let path = shelf.store().blob_path(&entry.digest);
+                            self.inner.warn(&StoreError::io("read", &path, error));
                             return None;
                         }
                     }
