@@ -160,4 +160,22 @@ mod tests {
         }
         assert_eq!(leaves.kept.lock().unwrap().len(), KEPT);
     }
+
+    #[test]
+    fn ten_thousand_names_leave_no_more_than_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let leaves = Leaves::new(Arc::new(Ca::load_or_create(&dir.path().join("ca"), now).unwrap())).unwrap();
+        // As SNI has them from who means ill: most are names, some are none.
+        let mut state = 7_u64;
+        let mut refused = 0;
+        for _ in 0..10_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let odd = ["", "*.", "xn--", "_", "\u{e9}", "\0"][usize::try_from(state >> 61).unwrap() % 6];
+            refused += usize::from(leaves.config(&format!("{odd}{state:x}.example.org"), now).is_err());
+            assert!(leaves.kept.lock().unwrap().len() <= KEPT);
+        }
+        assert_eq!(leaves.kept.lock().unwrap().len(), KEPT);
+        assert!(refused < 10_000, "{refused}");
+    }
 }

@@ -166,7 +166,7 @@ impl Net {
                     let next = route.hops.first().map(ProxyUrl::authority);
                     let next = next.unwrap_or_else(|| authority(&target.host, target.port));
                     let way = named(&route, &tried.passed);
-                    return Ok(Opened { stream, way, next, target, kept_from_guests });
+                    return Ok(Opened { target, stream, way, next, kept_from_guests });
                 }
                 Err(error) if error.phase == Phase::Denied => return Err(error),
                 Err(error) => tried.pass_over(&route, error),
