@@ -24,7 +24,7 @@ use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
 use crate::rules::Nature;
-use crate::store::{Entry, Touch};
+use crate::store::{Entry, StoreError, Touch};
 
 /// Why a part cannot be given again.
 pub(super) const PART: &str = "only a part of it was fetched";
@@ -172,7 +172,7 @@ impl Exchange {
         match store.content(entry).await {
             Ok(content) => Some(content),
             Err(error) if !is_damage(&error) => {
-                self.inner.warn(&error);
+                self.inner.warn(&StoreError::io("read", &store.store().blob_path(&entry.digest), error));
                 None
             }
             Err(error) => {

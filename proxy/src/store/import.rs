@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params}
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::index::{digest_at, from_millis, insert_blob, insert_entry, limit_variants, millis, remove_unused_blobs};
-use super::parts::remove_superseded;
+use super::parts::{has_newer_parts, remove_superseded};
 use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
 use crate::cache::Key;
 use crate::flow::Class;
@@ -341,6 +341,10 @@ fn enter(
             return Ok(Vec::new());
         }
         Some((_, _, responded, _)) if !taking.replace && from_millis(responded) > draft.responded => {
+            imported.outdated += 1;
+            return Ok(Vec::new());
+        }
+        _ if !taking.replace && has_newer_parts(transaction, draft)? => {
             imported.outdated += 1;
             return Ok(Vec::new());
         }

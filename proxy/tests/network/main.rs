@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
 mod admission;
+mod certificates;
 mod chain;
 mod curl;
 mod drain;
@@ -19,6 +20,7 @@ mod leg;
 mod live;
 mod mirrors;
 mod ntlm;
+mod reach;
 mod resolver;
 mod route;
 mod status;
