@@ -18,6 +18,7 @@ mod head;
 mod join;
 pub(crate) mod key;
 mod learn;
+mod link;
 mod opened;
 mod part;
 mod progress;
@@ -56,6 +57,7 @@ use self::fetch::Job;
 pub use self::key::Key;
 use self::learn::Readings;
 pub(crate) use self::learn::promise_key;
+pub(crate) use self::link::links;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
@@ -337,14 +339,15 @@ impl Inner {
 
     fn provenance(&self, context: &RequestContext, verdict: &Verdict) -> Provenance {
         let identity = context.flow.identity();
-        Provenance {
+        let provenance = Provenance {
             run: self.run(),
             build: Some(identity.build.to_string()),
             step: identity.step.map(|step| step.to_string()),
             route: Provenance::way(context.flow.route(), context.flow.is_authorized()),
             source: None,
             rule: Some(verdict.rule.to_string()),
-        }
+        };
+        if context.flow.is_kept_from_guests() { provenance.kept_from_guests() } else { provenance }
     }
 
     /// Joins the fetch under way for a key, or begins one.

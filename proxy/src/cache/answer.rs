@@ -23,6 +23,7 @@ use crate::body::{Body, chain, empty};
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
+use crate::rules::Nature;
 use crate::store::{Entry, StoreError, Touch};
 
 /// Why a part cannot be given again.
@@ -104,7 +105,10 @@ impl Exchange {
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
-        CacheStatus { ttl: time_left(&judged, age), ..said }.append_to(&mut headers);
+        // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
+        let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
+        let ttl = time_left(&judged, age).filter(|&left| left >= 0 || by_seconds);
+        CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());

@@ -290,6 +290,7 @@ impl Job {
             file: writer.file(),
             at: (requested, responded),
             why,
+            kept_from_guests: draft.provenance.is_kept_from_guests(),
         })));
         let again = Again {
             key: self.key,

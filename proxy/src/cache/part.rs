@@ -43,6 +43,7 @@ pub(super) fn together(with: &Entry, entries: &[Entry]) -> Vec<Entry> {
         entry.id == with.id
             || other.part.is_some_and(|other| other.total == part.total)
                 && other.vary == draft.vary
+                && entry.draft.provenance.is_kept_from_guests() == draft.provenance.is_kept_from_guests()
                 && condition::same_state(&other.headers, &draft.headers)
     };
     let mut parts: Vec<Entry> = entries.iter().filter(fits).cloned().collect();

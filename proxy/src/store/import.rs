@@ -20,6 +20,7 @@ use super::parts::{has_newer_parts, remove_superseded};
 use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
 use crate::cache::Key;
 use crate::flow::Class;
+use crate::policy::storable::{TOO_LARGE, is_too_large};
 use crate::rules::Nature;
 
 /// Directories of bodies on their way in, in `tmp`.
@@ -79,6 +80,9 @@ impl Arrival {
         }
         if crate::policy::vary::names(&headers).is_none() {
             return Err("the answer varies on everything");
+        }
+        if is_too_large(&headers) {
+            return Err(TOO_LARGE);
         }
         if vary.iter().any(|(name, value)| crate::cache::is_credential(name) && value.is_some()) {
             return Err("the answer is for certain credentials only");

@@ -384,3 +384,25 @@ fn which_failures_cost_the_cache_and_not_the_build() {
         assert!(!of_index(code).is_passing() && of_index(code).is_damaged_index(), "{code}");
     }
 }
+
+/// What comes out of a bundle is held to the limits of what is fetched.
+#[test]
+fn an_arrival_has_a_head_of_the_size_that_is_stored() {
+    let arrival = |bytes: usize| {
+        let value = http::HeaderValue::try_from("x".repeat(bytes)).unwrap();
+        Arrival::new(ArrivalParts {
+            url: "http://example.org/a".to_owned(),
+            status: 200,
+            headers: HeaderMap::from_iter([(http::HeaderName::from_static("x-big"), value)]),
+            vary: Vec::new(),
+            fetched: UNIX_EPOCH,
+            class: Class::Other,
+            aside: false,
+            digest: Digest::of(b""),
+            size: 0,
+            provenance: Provenance::default(),
+        })
+    };
+    assert!(arrival(65_000).is_ok());
+    assert_eq!(arrival(66_000).unwrap_err(), "the answer's header is too large");
+}
