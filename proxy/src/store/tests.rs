@@ -341,6 +341,14 @@ fn a_directory_removed_while_it_is_in_use_is_made_anew() {
     assert!(path.join("CACHEDIR.TAG").exists());
     store.settle().unwrap();
     assert_eq!(fs::read_dir(path.join("v1/tmp")).unwrap().count(), 0);
+    // Of the index alone: the bodies are for the next process to look at.
+    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        fs::remove_file(path.join("v1").join(name)).unwrap();
+    }
+    assert!(store.follow_replaced_index().unwrap());
+    assert!(store.lookup(&draft(2).key).unwrap().is_empty() && other.follow_replaced_index().unwrap());
+    assert!(store.needs_recovery());
+    assert_eq!(store.recover().unwrap().unreferenced, 1);
 }
 
 #[test]
