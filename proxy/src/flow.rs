@@ -5,7 +5,7 @@
 
 mod answered;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -157,55 +157,20 @@ pub struct Flow {
     pub authorized: bool,
     /// The answer as it can be given again; none where there is no such.
     #[serde(default)]
-    pub answer: Option<Box<Answered>>,
+    pub answer: Option<Arc<Answered>>,
 }
 
-/// Receives each [`Flow`] when it ends. Must not block.
-pub trait FlowSink: Send + Sync {
-    /// Takes a finished flow.
-    fn flow(&self, flow: Flow);
-}
-
-impl<F: Fn(Flow) + Send + Sync> FlowSink for F {
-    fn flow(&self, flow: Flow) {
-        self(flow);
-    }
-}
-
-/// Collects the facts of one flow while it passes, and hands the [`Flow`] on when dropped.
-pub struct FlowRecorder {
-    flow: Mutex<Flow>,
-    begun: Instant,
-    /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
-    total: AtomicU64,
-    hop: Mutex<Hop>,
-    flows: Arc<Flows>,
-}
-
-/// The peer that was asked upstream.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hop {
-    /// Host and port of the origin, or of the proxy on the way to it; empty where nobody was asked.
-    pub(crate) name: String,
-    /// The HTTP version of its answer.
-    pub(crate) version: Option<Version>,
-}
-
-const UNKNOWN: u64 = u64::MAX;
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-impl FlowRecorder {
-    /// Begins a flow.
-    pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
-        let flow = Flow {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+impl Flow {
+    /// A flow of which nothing is known yet.
+    fn blank(id: u64, identity: Identity, started: SystemTime) -> Self {
+        Self {
+            id,
             identity,
-            started: SystemTime::now(),
+            started,
             duration: Duration::ZERO,
             first_byte: None,
-            method: method.to_owned(),
-            url,
+            method: String::new(),
+            url: String::new(),
             status: 0,
             outcome: Outcome::Error,
             why: String::new(),
@@ -227,9 +192,59 @@ impl FlowRecorder {
             damaged: false,
             authorized: false,
             answer: None,
-        };
-        let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
-        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, hop: Mutex::default(), flows });
+        }
+    }
+}
+
+/// Receives each [`Flow`] when it ends. Must not block.
+pub trait FlowSink: Send + Sync {
+    /// Takes a finished flow.
+    fn flow(&self, flow: Flow);
+}
+
+impl<F: Fn(Flow) + Send + Sync> FlowSink for F {
+    fn flow(&self, flow: Flow) {
+        self(flow);
+    }
+}
+
+/// Collects the facts of one flow while it passes, and hands the [`Flow`] on when dropped.
+pub struct FlowRecorder {
+    flow: Mutex<Flow>,
+    begun: Instant,
+    /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
+    total: AtomicU64,
+    hop: Mutex<Hop>,
+    kept_from_guests: AtomicBool,
+    flows: Arc<Flows>,
+}
+
+/// The peer that was asked upstream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hop {
+    /// Host and port of the origin, or of the proxy on the way to it; empty where nobody was asked.
+    pub(crate) name: String,
+    /// The HTTP version of its answer.
+    pub(crate) version: Option<Version>,
+}
+
+const UNKNOWN: u64 = u64::MAX;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl FlowRecorder {
+    /// Begins a flow.
+    pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let flow = Flow { method: method.to_owned(), url, ..Flow::blank(id, identity, SystemTime::now()) };
+        let recorder = Arc::new(Self {
+            flow: Mutex::new(flow),
+            begun: Instant::now(),
+            total: AtomicU64::new(UNKNOWN),
+            hop: Mutex::default(),
+            kept_from_guests: AtomicBool::new(false),
+            flows,
+        });
         recorder.flows.begun(id, &recorder);
         recorder
     }
@@ -260,6 +275,16 @@ impl FlowRecorder {
     /// Whether credentials went with the request.
     pub fn is_authorized(&self) -> bool {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).authorized
+    }
+
+    /// Notes that what is being answered came from where a guest may not go.
+    pub fn keep_from_guests(&self) {
+        self.kept_from_guests.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any of it did.
+    pub fn is_kept_from_guests(&self) -> bool {
+        self.kept_from_guests.load(Ordering::Relaxed)
     }
 
     /// Notes how long the answer's body is going to be.
@@ -310,8 +335,9 @@ impl FlowRecorder {
 
 impl Drop for FlowRecorder {
     fn drop(&mut self) {
-        let mut flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+        let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         flow.duration = self.begun.elapsed();
-        self.flows.ended(flow);
+        let blank = Flow::blank(flow.id, Identity::default(), flow.started);
+        self.flows.ended(std::mem::replace(flow, blank));
     }
 }

@@ -16,6 +16,7 @@ mod forward;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod guard;
+mod head_timer;
 mod hop_by_hop;
 pub mod host_pattern;
 pub mod identity;
@@ -35,6 +36,7 @@ pub mod proxy;
 mod redact;
 pub mod resolver;
 pub mod rules;
+mod seldom;
 mod sent_body;
 mod server;
 mod service;

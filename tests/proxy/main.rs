@@ -12,6 +12,7 @@ mod clients;
 mod complaints;
 mod conformance;
 mod ecosystems;
+mod exposure;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
@@ -25,5 +26,6 @@ mod repository;
 mod routes;
 mod server;
 mod service;
+mod suspend;
 mod unit;
 mod upstream_proxy;

@@ -4,6 +4,8 @@
 //! It is filed under a key of its own, so that nobody is answered by it who is online, and so that a mirror's hiccup
 //! replaces nothing.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -82,7 +84,7 @@ impl Job {
         answered.size = Some(whole.len() as u64);
         answered.location = redirected(&draft.url, &draft.headers);
         self.context.flow.update(|flow| {
-            flow.answer = Some(Box::new(answered));
+            flow.answer = Some(Arc::new(answered));
             flow.digest = Some(Digest::of(&whole).to_string());
         });
         self.keep_aside(draft, whole);
@@ -160,7 +162,9 @@ impl Exchange {
     pub(super) async fn set_aside(&self) -> Option<Response<Body>> {
         debug_assert_eq!(self.inner.mode(), Mode::Offline);
         let entries = self.inner.shelf.as_ref()?.lookup(self.key.aside()).await.ok()?;
-        let entry = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers))?;
+        let entry = entries
+            .iter()
+            .find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers) && self.may_have(entry))?;
         let status = entry.draft.status;
         let why = format!("offline: upstream answered {status} when it was asked");
         let said = CacheStatus::HIT.detail("offline");

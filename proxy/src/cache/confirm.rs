@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{Response, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::borrow::audience;
 use super::fetch::Job;
@@ -28,13 +29,16 @@ impl Job {
         let fields = shape::to_store(fresh.headers().clone(), self.verdict.nature);
         let merged = condition::merge(&entry.draft.headers, &fields);
         let allowed = audience(&self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
+        let draft = Arc::make_mut(&mut entry.draft);
         if allowed.is_ok() {
-            entry.draft.headers = merged;
+            draft.headers = merged;
+        } else {
+            take_back(&mut draft.headers, &fields);
         }
-        entry.draft.requested = requested;
-        entry.draft.responded = responded;
+        draft.requested = requested;
+        draft.responded = responded;
         if self.borrowed {
-            let draft = entry.draft.clone();
+            let draft = draft.clone();
             let entry = self.confirm_borrowed(entry, draft).await;
             return self.fetch.head(Head::Confirmed(Arc::new(entry)));
         }
@@ -56,5 +60,17 @@ impl Job {
             let nature = if entry.draft.status == 200 { self.verdict.nature } else { Nature::Plain };
             may_serve_stale(&stored(entry, nature), &control, now, true)
         })
+    }
+}
+
+/// What the origin no longer lets be shared is from now on confirmed for each client before it is served.
+fn take_back(stored: &mut HeaderMap, fresh: &HeaderMap) {
+    let said = CacheControl::parse(fresh);
+    if said.private || said.no_store {
+        let control = if said.no_store { "no-cache, no-store" } else { "no-cache, private" };
+        stored.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+        for name in ["expires", "surrogate-control"] {
+            stored.remove(name);
+        }
     }
 }

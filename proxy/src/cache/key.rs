@@ -71,18 +71,19 @@ impl Key {
     /// The key of an absolute URI; `None` where scheme or host is missing, or the port is none: what cannot be asked for must
     /// not share the key of what can.
     pub fn of(uri: &Uri) -> Option<Self> {
-        let scheme = uri.scheme_str()?.to_ascii_lowercase();
-        let authority = uri.authority()?;
-        let host = authority.host().to_ascii_lowercase();
-        if host.is_empty() {
-            return None;
-        }
-        let default = match scheme.as_str() {
-            "http" => 80,
-            "https" => 443,
-            _ => return None,
+        let scheme = uri.scheme_str()?;
+        let authority = uri.authority().filter(|authority| !authority.host().is_empty())?;
+        let (scheme, default) = match () {
+            () if scheme.eq_ignore_ascii_case("http") => ("http://", 80),
+            () if scheme.eq_ignore_ascii_case("https") => ("https://", 443),
+            () => return None,
         };
-        let mut url = format!("{scheme}://{host}");
+        let length =
+            scheme.len() + authority.as_str().len() + uri.path_and_query().map_or(1, |path| path.as_str().len());
+        let mut url = String::with_capacity(length + 1);
+        url.push_str(scheme);
+        url.push_str(authority.host());
+        url.make_ascii_lowercase();
         if let Some(port) = port(authority)?.filter(|&port| port != default) {
             url.push(':');
             url.push_str(&port.to_string());
@@ -150,6 +151,17 @@ pub(crate) fn hash16(bytes: &[u8]) -> [u8; 16] {
 /// Whether the query of `url` carries a signature. Relative references are looked into as well.
 pub(crate) fn carries_signature(url: &str) -> bool {
     url.split_once('?').is_some_and(|(_, query)| without_signature(query.split('#').next().unwrap_or_default()).1)
+}
+
+/// A URL, or a relative reference, without its signature and its fragment; `None` where it still carries a secret.
+pub(crate) fn lasting(url: &str) -> Option<String> {
+    let url = url.split('#').next().unwrap_or_default();
+    let lasting = match url.split_once('?').map(|(path, query)| (path, without_signature(query))) {
+        Some((path, (None, _))) => path.to_owned(),
+        Some((path, (Some(kept), true))) => format!("{path}?{kept}"),
+        _ => url.to_owned(),
+    };
+    (!super::carries_secret(&lasting)).then_some(lasting)
 }
 
 /// What is left of a query (`None`: not even that there is one), and whether something went.
