@@ -194,6 +194,7 @@ impl Cache {
             anew: self.inner.promises.take_suspect(&key.hash),
             nature: None,
             borrowed: None,
+            found: None,
             parts: Vec::new(),
             large: false,
             key,

@@ -14,6 +14,7 @@ use crate::current::Current;
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::intercept::session::{self, Target};
+use crate::seldom::Seldom;
 use crate::server::{self, Protocol, Session};
 use crate::shared::Shared;
 
@@ -187,14 +188,16 @@ impl Listener {
             client,
             scope: Scope::Proxy,
             stop: finish.clone(),
+            taking: None,
         };
         let role = self.role;
         session.shared.tasks.clone().spawn(async move {
             let _held = (permit, place);
             let abort = session.shared.abort.clone();
             tokio::select! {
+                biased;
                 () = converse(stream, role, session) => {}
-                () = abort.cancelled() => {}
+                () = Seldom::new(abort.cancelled()) => {}
             }
         });
     }

@@ -69,15 +69,19 @@ pub struct Key {
 impl Key {
     /// The key of an absolute URI; `None` where scheme or host is missing.
     pub fn of(uri: &Uri) -> Option<Self> {
-        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let scheme = uri.scheme_str()?;
         let authority = uri.authority()?;
-        let host = authority.host().to_ascii_lowercase();
-        let default = match scheme.as_str() {
-            "http" => 80,
-            "https" => 443,
-            _ => return None,
+        let (scheme, default) = match () {
+            () if scheme.eq_ignore_ascii_case("http") => ("http://", 80),
+            () if scheme.eq_ignore_ascii_case("https") => ("https://", 443),
+            () => return None,
         };
-        let mut url = format!("{scheme}://{host}");
+        let length =
+            scheme.len() + authority.as_str().len() + uri.path_and_query().map_or(1, |path| path.as_str().len());
+        let mut url = String::with_capacity(length + 1);
+        url.push_str(scheme);
+        url.push_str(authority.host());
+        url.make_ascii_lowercase();
         if let Some(port) = authority.port_u16().filter(|&port| port != default) {
             url.push(':');
             url.push_str(&port.to_string());

@@ -1,5 +1,6 @@
 //! The index: which blob answers which URL, and under which conditions.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
@@ -95,7 +96,7 @@ impl Store {
         drop(index);
         blob.entered();
         self.unlink_unreferenced(&files)?;
-        let (draft, last_used) = (draft.clone(), draft.responded);
+        let (draft, last_used) = (Arc::new(draft.clone()), draft.responded);
         Ok(Entry { id, draft, digest: blob.digest(), size: blob.size(), last_used, uses: 0, pinned: false })
     }
 
@@ -349,7 +350,7 @@ pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     };
     Ok(Entry {
         id: row.get(0)?,
-        draft,
+        draft: Arc::new(draft),
         digest: digest_at(row, 12)?,
         size: row.get::<_, i64>(13)?.cast_unsigned(),
         last_used: from_millis(row.get(9)?),
