@@ -5,7 +5,7 @@
 
 mod answered;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -215,6 +215,7 @@ pub struct FlowRecorder {
     /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
     total: AtomicU64,
     hop: Mutex<Hop>,
+    kept_from_guests: AtomicBool,
     flows: Arc<Flows>,
 }
 
@@ -236,8 +237,14 @@ impl FlowRecorder {
     pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let flow = Flow { method: method.to_owned(), url, ..Flow::blank(id, identity, SystemTime::now()) };
-        let (begun, total) = (Instant::now(), AtomicU64::new(UNKNOWN));
-        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, hop: Mutex::default(), flows });
+        let recorder = Arc::new(Self {
+            flow: Mutex::new(flow),
+            begun: Instant::now(),
+            total: AtomicU64::new(UNKNOWN),
+            hop: Mutex::default(),
+            kept_from_guests: AtomicBool::new(false),
+            flows,
+        });
         recorder.flows.begun(id, &recorder);
         recorder
     }
@@ -268,6 +275,16 @@ impl FlowRecorder {
     /// Whether credentials went with the request.
     pub fn is_authorized(&self) -> bool {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).authorized
+    }
+
+    /// Notes that what is being answered came from where a guest may not go.
+    pub fn keep_from_guests(&self) {
+        self.kept_from_guests.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any of it did.
+    pub fn is_kept_from_guests(&self) -> bool {
+        self.kept_from_guests.load(Ordering::Relaxed)
     }
 
     /// Notes how long the answer's body is going to be.

@@ -25,5 +25,6 @@ mod repository;
 mod routes;
 mod server;
 mod service;
+mod suspend;
 mod unit;
 mod upstream_proxy;

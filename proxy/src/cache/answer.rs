@@ -24,7 +24,7 @@ use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
 use crate::rules::Nature;
-use crate::store::{Entry, Touch};
+use crate::store::{Entry, StoreError, Touch};
 
 /// Why a part cannot be given again.
 pub(super) const PART: &str = "only a part of it was fetched";
@@ -105,8 +105,11 @@ impl Exchange {
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
+        // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
+        let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
         let told = self.told(entry, judged.nature);
-        CacheStatus { ttl: time_left(&judged, told.lifetime, age), ..said }.append_to(&mut headers);
+        let ttl = time_left(&judged, told.lifetime, age).filter(|&left| left >= 0 || by_seconds);
+        CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then(|| (*told.digest).to_owned());
@@ -177,7 +180,7 @@ impl Exchange {
         match store.content(entry).await {
             Ok(content) => Some(content),
             Err(error) if !is_damage(&error) => {
-                self.inner.warn(&error);
+                self.inner.warn(&StoreError::io("read", &store.store().blob_path(&entry.digest), error));
                 None
             }
             Err(error) => {

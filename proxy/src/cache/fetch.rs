@@ -21,6 +21,7 @@ use super::part::{Span, as_whole};
 use super::progress::{End, Fetch, Head, SharedHead};
 use super::promises::Known;
 use super::refuted::Again;
+use super::spill::Rest;
 use super::{Inner, Key, shape};
 use crate::body::{Body, empty};
 use crate::flow::Class;
@@ -78,8 +79,8 @@ pub(super) struct Job {
 enum Broken {
     /// Upstream's side; why, and what has arrived, where that is sound.
     Upstream(String, Option<Box<BlobWriter>>),
-    /// The store's side; how much was written, what was read and not written, and the rest.
-    Store(StoreError, u64, Vec<Bytes>, Body),
+    /// The store's side; and what it did not take.
+    Store(StoreError, Box<Rest>),
 }
 
 impl Job {
@@ -234,6 +235,7 @@ impl Job {
     }
 
     fn hand_over(self, response: Response<Body>, why: &'static str) {
+        let response = self.checked(response);
         let _ = self.lead.send(Lead::Answer(response, why));
         self.fetch.head(Head::Unshared);
     }
@@ -288,6 +290,7 @@ impl Job {
             file: writer.file(),
             at: (requested, responded),
             why,
+            kept_from_guests: draft.provenance.is_kept_from_guests(),
         })));
         let again = Again {
             key: self.key,
@@ -332,7 +335,7 @@ pub(super) struct Transfer {
     /// Whether a part of it is better than what is stored.
     pub keeps: bool,
     /// Whether the last byte is kept back until the body is known to be right.
-    held: bool,
+    pub held: bool,
     learns: Option<Format>,
     pub draft: Draft,
     pub again: Again,
@@ -350,11 +353,9 @@ impl Transfer {
                 }
                 self.broken(&why);
             }
-            Err(Broken::Store(error, written, unwritten, rest)) => {
+            Err(Broken::Store(error, rest)) => {
                 self.inner.warn(&error);
-                // The tail begins here: nothing is held back any more.
-                self.fetch.available(written);
-                self.spill(unwritten, rest, tail).await;
+                self.spill(rest, tail).await;
             }
         }
     }
@@ -402,7 +403,7 @@ impl Transfer {
             writer = back;
             if let Err(error) = result {
                 let rest = if ended { empty() } else { body };
-                return Err(Broken::Store(error, written, batch, rest));
+                return Err(Broken::Store(error, Rest::after(writer, written, batch, rest)));
             }
             if self.total.is_some_and(|total| writer.size() > total) {
                 return Err(Broken::Upstream("upstream sent more than it announced".to_owned(), None));
@@ -433,13 +434,7 @@ impl Transfer {
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
-        let part = self.draft.part;
-        self.context.flow.update(|flow| {
-            flow.digest = part.is_none().then(|| writer.digest().to_string());
-            let answer = Arc::make_mut(flow.answer.get_or_insert_default());
-            answer.size = Some(part.map_or(writer.size(), |part| part.total));
-            answer.lost = part.map(|_| super::answer::PART.to_owned());
-        });
+        self.note_whole(writer.sums());
         let Self { inner, fetch, context, draft, learns, again, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.
