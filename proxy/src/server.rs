@@ -27,6 +27,7 @@ use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::kept_body::KeptBody;
+use crate::listener::Held;
 use crate::redact;
 use crate::service;
 use crate::shared::Shared;
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) scope: Scope,
     /// Tells the connection to finish what is under way: its listener, or the whole proxy, stops.
     pub(crate) stop: CancellationToken,
+    /// What the connection takes of the listener's, as long as it or a tunnel made on it lasts.
+    pub(crate) _held: Arc<Held>,
 }
 
 /// Serves requests until the connection ends, or is told to stop: then what is under way is finished.

@@ -15,6 +15,7 @@ mod ecosystems;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod limits;
 mod managers;
 mod pac;
 mod package_cases;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
-use super::fetch::Transfer;
 use super::progress::End;
+use super::transfer::Transfer;
 use crate::body::Body;
 
 impl Transfer {

@@ -1,3 +1,4 @@
+mod growth;
 mod power;
 
 use std::time::{Duration, UNIX_EPOCH};

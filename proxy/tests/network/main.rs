@@ -13,6 +13,7 @@ mod hop;
 mod http2;
 mod http2_only;
 mod intercept;
+mod limits;
 mod live;
 mod mirrors;
 mod ntlm;
