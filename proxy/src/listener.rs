@@ -221,7 +221,7 @@ impl Listener {
             client,
             scope: Scope::Proxy,
             stop: finish.clone(),
-            _held: Arc::new(Held { _permit: permit, _place: place }),
+            held: Arc::new(Held { _permit: permit, _place: place }),
         };
         let role = self.role;
         session.shared.tasks.clone().spawn(async move {

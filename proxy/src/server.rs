@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -64,7 +65,7 @@ pub(crate) struct Session {
     /// Tells the connection to finish what is under way: its listener, or the whole proxy, stops.
     pub(crate) stop: CancellationToken,
     /// What the connection takes of the listener's, as long as it or a tunnel made on it lasts.
-    pub(crate) _held: Arc<Held>,
+    pub(crate) held: Arc<Held>,
 }
 
 /// Serves requests until the connection ends, or is told to stop: then what is under way is finished.
@@ -256,6 +257,9 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
         } else {
             answer(StatusCode::METHOD_NOT_ALLOWED, "http_request_error", "CONNECT has no meaning on this connection")
         });
+    }
+    if request.headers().contains_key(UPGRADE) {
+        request.extensions_mut().insert(session.held.clone());
     }
     let limit = session.shared.config.timeouts.idle;
     let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
