@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
+#[path = "support/test_names.rs"]
+mod test_names;
+
 /// A module may import from groups to its left, and from its own group.
 const ORDER: [&[&str]; 10] = [
     &["error"],
@@ -193,21 +196,12 @@ fn unsafe_code_is_in_few_small_modules() {
     assert!(files.len() <= 4, "unsafe code is spread over {files:?}");
 }
 
-/// Every test there is: functions, and those that a macro makes of `name: "case", ...;`.
+/// Every test there is.
 fn tests_there_are() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for folder in ["src", "tests", "proxy/src", "proxy/tests"] {
         for text in sources(folder).into_values() {
-            let mut is_test = false;
-            for line in text.lines().map(str::trim) {
-                let function = line.trim_start_matches("pub(crate) ").trim_start_matches("async ").strip_prefix("fn ");
-                let made = line.split_once(": \"").map(|(name, _)| name).filter(|_| line.ends_with([';', ',']));
-                let name = function.filter(|_| is_test).and_then(|rest| rest.split('(').next()).or(made);
-                names.extend(name.map(str::to_owned));
-                is_test = line.starts_with("#[test]")
-                    || line.starts_with("#[tokio::test")
-                    || (is_test && line.starts_with("#["));
-            }
+            names.extend(test_names::of(&text));
         }
     }
     names

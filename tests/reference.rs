@@ -3,6 +3,7 @@
 //! `UPDATE_DOCS=1 cargo test --test reference` writes them anew, between the markers in `docs/reference/*.md`.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,9 @@ use larder::tui::keymap::{self, Keymap, Scope, listing};
 use larder::tui::state::Screen;
 use larder::{builder, post_processor, provisioner};
 use serde_json::Value;
+
+#[path = "support/test_names.rs"]
+mod test_names;
 
 /// Replaces what is between `<!-- NAME -->` and `<!-- end -->` in a page, or checks that it is so.
 fn hold(page: &str, parts: &[(String, String)]) {
@@ -303,4 +307,52 @@ fn events() {
     }
     let parts = [("every event", every), ("kinds", kinds), ("objects", objects)];
     hold("events.md", &parts.map(|(name, text)| (name.to_owned(), text.trim_end().to_owned() + "\n")));
+}
+
+/// The rows of the checklist: a letter, and how many there are of it.
+const HOSTILE: [(&str, usize); 6] = [("A", 16), ("B", 15), ("C", 13), ("D", 7), ("E", 10), ("F", 10)];
+
+/// Below the heading of a section that has no rows yet: it may lack some.
+const UNFILLED: &str = "<!-- to be filled -->";
+
+/// A test by `file::name`, or a program by its path.
+fn exists(test: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match test.split_once("::") {
+        Some((file, name)) => {
+            fs::read_to_string(root.join(file)).is_ok_and(|text| test_names::of(&text).contains(name))
+        }
+        None => test.starts_with("tests/") && root.join(test).is_file(),
+    }
+}
+
+#[test]
+fn every_row_of_hostile_input_has_a_test_that_exists() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/hostile-input.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut rows = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_uppercase()) {
+        let escaped = line.replace("\\|", "\0");
+        let cells: Vec<&str> = escaped.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, tried, tests, outcome] = cells[..] else { panic!("four cells to a row: {line}") };
+        assert!(!tried.is_empty() && !outcome.is_empty(), "an empty cell: {line}");
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {line}");
+        for test in tests {
+            assert!(exists(test), "there is no test {test}: {line}");
+        }
+        rows.insert(id.to_owned());
+    }
+    for section in page.split("\n## ").skip(1).filter(|section| !section.contains(UNFILLED)) {
+        let Some((letter, count)) = HOSTILE.iter().find(|(letter, _)| section.starts_with(&format!("{letter}: ")))
+        else {
+            continue;
+        };
+        let missing: Vec<_> =
+            (1..=*count).map(|row| format!("{letter}{row}")).filter(|row| !rows.contains(row)).collect();
+        assert!(missing.is_empty(), "rows without a test: {missing:?}");
+    }
+    for (letter, _) in HOSTILE {
+        assert!(page.contains(&format!("\n## {letter}: ")), "the page has no section {letter}");
+    }
 }

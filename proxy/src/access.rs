@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::{Request, Uri};
 
 use crate::body::Body;
 use crate::current::Current;
@@ -50,6 +50,10 @@ impl Origin for Exchanged {
         let admitted = self.0.get();
         Box::pin(async move { admitted.send(request, context).await })
     }
+
+    fn is_kept_from_guests(&self, uri: &Uri) -> bool {
+        self.0.get().origin.is_kept_from_guests(uri)
+    }
 }
 
 impl Origin for Admitted {
@@ -63,5 +67,9 @@ impl Origin for Admitted {
             return Box::pin(async { Err(UpstreamError { phase: Phase::Denied, message, retryable: false }) });
         }
         self.origin.send(request, context)
+    }
+
+    fn is_kept_from_guests(&self, uri: &Uri) -> bool {
+        self.origin.is_kept_from_guests(uri)
     }
 }

@@ -192,6 +192,11 @@ impl Gate {
         self.rules.set(rules);
     }
 
+    /// Whether it has rules: then it is for others than who is on this machine.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.rules.get().has_rules()
+    }
+
     /// What became of clients so far.
     pub fn counts(&self) -> GateCounts {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

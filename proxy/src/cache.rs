@@ -20,6 +20,7 @@ mod head;
 mod join;
 pub(crate) mod key;
 mod learn;
+mod link;
 mod opened;
 mod part;
 mod progress;
@@ -61,6 +62,7 @@ use self::fetch::Job;
 pub use self::key::Key;
 use self::learn::Readings;
 pub(crate) use self::learn::promise_key;
+pub(crate) use self::link::links;
 pub(crate) use self::opened::Opened;
 use self::progress::{Fetch, Progress};
 use self::promises::Promises;
@@ -146,7 +148,7 @@ impl Cache {
     pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
         let cache = Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now));
         if cache.inner.shelf.is_none() {
-            cache.inner.warn(&"there is no usable cache directory");
+            cache.inner.say(&"there is no usable cache directory");
         }
         cache
     }
@@ -349,14 +351,15 @@ impl Inner {
 
     fn provenance(&self, context: &RequestContext, verdict: &Verdict) -> Provenance {
         let identity = context.flow.identity();
-        Provenance {
+        let provenance = Provenance {
             run: self.run(),
             build: Some(identity.build.to_string()),
             step: identity.step.map(|step| step.to_string()),
             route: Provenance::way(context.flow.route(), context.flow.is_authorized()),
             source: None,
             rule: Some(verdict.rule.to_string()),
-        }
+        };
+        if context.flow.is_kept_from_guests() { provenance.kept_from_guests() } else { provenance }
     }
 
     /// Joins the fetch under way for a key, or begins one.
@@ -456,7 +459,11 @@ impl Inner {
     }
 
     /// Warns that the cache does not work as it should: once, however many requests it hits.
-    fn warn(&self, error: &dyn Display) {
+    fn warn(&self, error: &StoreError) {
+        self.say(&format_args!("{error} (hint: {})", error.hint()));
+    }
+
+    fn say(&self, error: &dyn Display) {
         self.faults.fetch_add(1, Ordering::Relaxed);
         if self.warned.swap(true, Ordering::Relaxed) {
             tracing::debug!(%error, "the cache failed again");

@@ -93,8 +93,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
-    /// Bytes a second that an origin's body of a known length has to bring, over five minutes of waiting for it; 0 for
-    /// any number. What has no length, as a stream of events, may take its time.
+    /// Bytes a second that a body of a known length has to bring, an origin's or a client's, over five minutes of waiting
+    /// for it; 0 for any number. What has no length, as a stream of events, may take its time.
     pub min_rate: u64,
     /// For a client's request head or TLS hello.
     pub client: Duration,

@@ -5,7 +5,7 @@
 
 mod answered;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -179,6 +179,7 @@ pub struct FlowRecorder {
     /// Bytes of the answer's body; [`UNKNOWN`] where the length is not known.
     total: AtomicU64,
     hop: Mutex<Hop>,
+    kept_from_guests: AtomicBool,
     flows: Arc<Flows>,
 }
 
@@ -229,7 +230,14 @@ impl FlowRecorder {
             answer: None,
         };
         let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
-        let recorder = Arc::new(Self { flow: Mutex::new(flow), begun, total, hop: Mutex::default(), flows });
+        let recorder = Arc::new(Self {
+            flow: Mutex::new(flow),
+            begun,
+            total,
+            hop: Mutex::default(),
+            kept_from_guests: AtomicBool::new(false),
+            flows,
+        });
         recorder.flows.begun(id, &recorder);
         recorder
     }
@@ -260,6 +268,16 @@ impl FlowRecorder {
     /// Whether credentials went with the request.
     pub fn is_authorized(&self) -> bool {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner).authorized
+    }
+
+    /// Notes that what is being answered came from where a guest may not go.
+    pub fn keep_from_guests(&self) {
+        self.kept_from_guests.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any of it did.
+    pub fn is_kept_from_guests(&self) -> bool {
+        self.kept_from_guests.load(Ordering::Relaxed)
     }
 
     /// Notes how long the answer's body is going to be.

@@ -17,21 +17,36 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What a client may claim about where a request comes from or goes to. An origin (or a cache key) that believed it
-/// could be made to answer for somebody else.
-const CLAIMS: [&str; 11] = [
+/// What a client may claim about where a request comes from or goes to, beside all `X-Forwarded-*` and `X-Original-*`. An
+/// origin (or a cache key) that believed it could be made to answer for somebody else. `Proxy` becomes `HTTP_PROXY` where
+/// the origin is a CGI program.
+const CLAIMS: [&str; 20] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method-override",
+    "front-end-https",
+    "proxy",
+    "true-client-ip",
+    "x-backend-host",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
     "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-override-url",
+    "x-real-ip",
+    "x-rewrite-url",
+    "x-url-scheme",
 ];
+
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded-") || name.starts_with("x-original-") || CLAIMS.contains(&name)
+}
 
 /// Removes what must not go on to the origin. `Via` stays, for loops to be seen.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
@@ -39,7 +54,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
     headers.remove(PROXY_AUTHORIZATION);
     headers.remove(EXPECT);
     headers.remove("http2-settings");
-    for name in CLAIMS {
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    for name in claims {
         headers.remove(name);
     }
 }
@@ -82,6 +98,11 @@ pub(crate) fn options<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
 /// Removes what must not go back to the client. The announcement of trailers stays: without it hyper sends none on
 /// HTTP/1, and it does no harm where there are none.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    // The coding frames the message (RFC 9112 section 6.3): a length beside it says nothing, and could make a body that
+    // breaks off look whole.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let announced = headers.get(TRAILER).cloned();
     strip(headers);
     headers.remove("proxy-authentication-info");

@@ -61,11 +61,12 @@ impl Client {
         Self { build: build.into(), step: Arc::default(), guest, user: None, address: None }
     }
 
-    /// The client at an address of the network: refused what a guest is, unless the address is this machine's
-    /// loopback. `label` stands for the network it is of.
+    /// The client at an address, or at a Unix socket: refused what a guest is, unless it is of this machine. Where
+    /// others may come, a loopback address and a Unix socket say nothing of that: a tunnel or another proxy may end
+    /// there. `label` stands for the network it is of.
     #[must_use]
-    pub(crate) fn at(&self, address: Option<IpAddr>, label: Option<&Arc<str>>) -> Self {
-        let remote = address.is_some_and(|address| !address.is_loopback());
+    pub(crate) fn at(&self, address: Option<IpAddr>, label: Option<&Arc<str>>, others_may_come: bool) -> Self {
+        let remote = others_may_come || address.is_some_and(|address| !address.is_loopback());
         Self { build: label.unwrap_or(&self.build).clone(), guest: self.guest || remote, address, ..self.clone() }
     }
 

@@ -211,7 +211,7 @@ impl Listener {
             Some(Arrival::Ignored) => return,
         };
         let client = match &self.gate {
-            Some(_) => self.client.at(address, label.as_ref()),
+            Some(gate) => self.client.at(address, label.as_ref(), gate.has_rules()),
             None => self.client.clone(),
         };
         let session = Session {

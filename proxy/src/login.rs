@@ -94,7 +94,7 @@ impl Users {
         {
             return Login::Known(name.clone());
         }
-        if let Some(wait) = self.attempts.must_wait(from, now) {
+        if let Some(wait) = self.attempts.must_wait(from, &user, now) {
             return Login::Later(wait);
         }
         let Ok(_place) = self.waiting.try_acquire() else { return Login::Later(Duration::from_secs(1)) };
@@ -107,7 +107,7 @@ impl Users {
             return Login::Known(name.clone());
         }
         // Or the same wrong one, of which a hundred wait.
-        if let Some(wait) = self.attempts.must_wait(from, now) {
+        if let Some(wait) = self.attempts.must_wait(from, &user, now) {
             return Login::Later(wait);
         }
         let (hash, secret) = (hash.clone(), password.clone());
@@ -122,7 +122,7 @@ impl Users {
                 Login::Checked(name.clone())
             }
             _ => {
-                self.attempts.failed(from, Instant::now());
+                self.attempts.failed(from, &user, Instant::now());
                 Login::Wrong
             }
         }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 
 use crate::body::Body;
 use crate::flow::FlowRecorder;
@@ -31,6 +31,12 @@ pub trait Origin: Send + Sync {
         request: Request<Body>,
         context: &'a RequestContext,
     ) -> BoxFuture<'a, Result<Response<Body>, UpstreamError>>;
+
+    /// Whether a guest asking for this URL would be refused whatever name service said: then it gets nothing stored of
+    /// it either, whoever has fetched that. Of names it is where they led that counts, which is stored.
+    fn is_kept_from_guests(&self, _uri: &Uri) -> bool {
+        false
+    }
 }
 
 /// Why upstream gave no answer.

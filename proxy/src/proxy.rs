@@ -1,5 +1,6 @@
 //! The proxy as its users see it: start, listen, ask, stop.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -35,6 +36,7 @@ use crate::rules::Rules;
 use crate::service;
 use crate::shared::Shared;
 use crate::upstream::client::NetworkOrigin;
+use crate::upstream::figures::Figures;
 
 /// A running proxy. Cheap to clone; all clones are the same proxy.
 #[derive(Clone)]
@@ -238,6 +240,11 @@ impl Proxy {
     /// The mirrors of the settings, and by them how each does.
     pub fn mirrors(&self) -> Vec<Mirror> {
         self.shared().config.mirrors.clone()
+    }
+
+    /// The proxies on the ways upstream, and how each does since the settings were read.
+    pub fn upstream(&self) -> BTreeMap<String, Figures> {
+        self.shared().origin.figures(std::time::Instant::now())
     }
 
     /// The cache.

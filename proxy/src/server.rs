@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::header::UPGRADE;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -252,17 +252,22 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
             return Ok(refusal.response());
         }
     } else if request.method() == Method::CONNECT {
-        return Ok(if session.scope == Scope::Proxy {
-            connect::accept(&session, request).await
-        } else {
-            answer(StatusCode::METHOD_NOT_ALLOWED, "http_request_error", "CONNECT has no meaning on this connection")
-        });
+        if session.scope == Scope::Proxy {
+            return Ok(connect::accept(&session, request).await);
+        }
+        let text = "CONNECT has no meaning on this connection";
+        let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, "http_request_error", text);
+        if request.version() < Version::HTTP_2 {
+            // Nobody has looked how its body is framed.
+            refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        return Ok(refused);
     }
     if request.headers().contains_key(UPGRADE) {
         request.extensions_mut().insert(session.held.clone());
     }
-    let limit = session.shared.config.timeouts.idle;
-    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).boxed());
+    let (limit, rate) = (session.shared.config.timeouts.idle, session.shared.config.timeouts.min_rate);
+    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).at_least(rate).boxed());
     if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
         let kept = KeptBody::new(std::mem::replace(request.body_mut(), body::empty()));
         *request.body_mut() = kept.clone().boxed();

@@ -45,7 +45,7 @@ pub(crate) async fn respond(
         flow.intercepted = matches!(scope, Scope::Inside { tls: true, .. });
     });
     let waiting = Waiting(Some(flow.clone()));
-    let head = parts.method == Method::HEAD;
+    let (head, version) = (parts.method == Method::HEAD, parts.version);
     let response = match uri {
         Ok(uri) => {
             let context = RequestContext { flow: flow.clone(), guest: client.is_guest() };
@@ -53,7 +53,12 @@ pub(crate) async fn respond(
         }
         Err(refusal) => {
             flow.outcome(Outcome::Denied, refusal.message.clone());
-            refusal.response()
+            let mut response = refusal.response();
+            if refusal.status == StatusCode::BAD_REQUEST && version < Version::HTTP_2 {
+                // Where its end is, its sender and we may see differently.
+                response.extensions_mut().insert(Close);
+            }
+            response
         }
     };
     waiting.over();

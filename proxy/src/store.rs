@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rusqlite::Connection;
 use rustix::fs::Access;
 
+pub(crate) use self::blob::Sums;
 pub use self::blob::{BlobWriter, Digest, SealedBlob};
 pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
@@ -156,6 +157,10 @@ impl StoreError {
                 }
                 _ => "check the directory, or choose another",
             },
+            Self::Index(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                "free some space, or run `larder cache gc --max-size SIZE`"
+            }
+            Self::Index(_) if self.is_passing() => "check the disk and the directory, or choose another",
             Self::Index(_) | Self::Damaged(_) => {
                 "run `larder cache verify --repair`; deleting the cache directory costs only downloads"
             }
@@ -178,6 +183,8 @@ struct Inner {
     reader: Mutex<Connection>,
     /// Of the index's file; 0 where it could not be told.
     inode: AtomicU64,
+    /// The file system.
+    device: Option<u64>,
     session: RwLock<Option<Session>>,
 }
 
@@ -206,28 +213,20 @@ impl Store {
     /// The same, and removes nothing.
     pub(crate) fn open_as_it_is(dir: &Path) -> Result<Self, StoreError> {
         let root = dir.join(FORMAT);
-        for path in [root.as_path(), &root.join("tmp"), &root.join("content-v2")] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(|error| StoreError::io("make the directory", path, error))?;
-        }
+        make_directories(&root)?;
         refuse_network(dir)?;
         // SQLite would only say that it cannot open a file.
         rustix::fs::access(&root, Access::WRITE_OK).map_err(|error| StoreError::io("write to", &root, error.into()))?;
-        let tag = dir.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))?;
-        }
+        write_tag(dir)?;
         let path = root.join("index.sqlite");
         let writer = schema::open(&path, dir).map_err(|error| unwritable(error, &path))?;
         let reader = schema::open(&path, dir)?;
         // The files that SQLite made just now.
         blob::sync_dir(&root)?;
         let inode = AtomicU64::new(rebuild::inode(&root).unwrap_or(0));
+        let device = rebuild::device(&root);
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, session: RwLock::default() }) })
+        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, device, session: RwLock::default() }) })
     }
 
     /// The directory that holds blobs and index: what `cacache` calls the cache.
@@ -253,7 +252,15 @@ impl Store {
 
     /// Begins a blob.
     pub fn writer(&self) -> Result<BlobWriter, StoreError> {
-        BlobWriter::create(&self.inner.root.join("tmp"))
+        let tmp = self.inner.root.join("tmp");
+        match BlobWriter::create(&tmp) {
+            Err(StoreError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && self.follow_replaced_index()? =>
+            {
+                BlobWriter::create(&tmp)
+            }
+            other => other,
+        }
     }
 
     /// A connection of one's own, for what takes long: look-ups of requests go on beside it.
@@ -280,6 +287,25 @@ impl Store {
     pub(crate) fn read_index(&self) -> MutexGuard<'_, Connection> {
         self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn make_directories(root: &Path) -> Result<(), StoreError> {
+    for path in [root, &root.join("tmp"), &root.join("content-v2")] {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| StoreError::io("make the directory", path, error))?;
+    }
+    Ok(())
+}
+
+fn write_tag(dir: &Path) -> Result<(), StoreError> {
+    let tag = dir.join("CACHEDIR.TAG");
+    if tag.exists() {
+        return Ok(());
+    }
+    fs::write(&tag, TAG).map_err(|error| StoreError::io("write", &tag, error))
 }
 
 /// A damaged head of the index can say that it must not be written.
@@ -315,7 +341,12 @@ pub fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
     let found = rustix::fs::statfs(dir)?;
     #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "magic numbers are 32 bits wide")]
     let magic = found.f_type as u32;
-    Ok(Some(match magic {
+    Ok(kind_of(magic))
+}
+
+/// By its magic number (statfs(2)).
+fn kind_of(magic: u32) -> Option<&'static str> {
+    Some(match magic {
         0x0000_6969 => "NFS",
         0xff53_4d42 => "CIFS",
         0xfe53_4d42 | 0x0000_517b => "SMB",
@@ -324,8 +355,8 @@ pub fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
         0x00c3_6400 => "Ceph",
         0x0bd0_0bd0 => "Lustre",
         0x4750_4653 => "GPFS",
-        _ => return Ok(None),
-    }))
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

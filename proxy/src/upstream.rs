@@ -12,6 +12,7 @@ pub(crate) mod connector;
 mod course;
 pub(crate) mod dial;
 pub(crate) mod failure;
+pub mod figures;
 pub(crate) mod first_contact;
 pub mod host_tls;
 pub(crate) mod idle_body;

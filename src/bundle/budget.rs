@@ -25,6 +25,11 @@ impl Default for Limits {
     }
 }
 
+/// The sum of sizes that somebody else wrote down: as much as there can be, where it would be more.
+pub fn sum(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
 /// What has been used of the limits. Shared by the readers that lie one in another.
 #[derive(Debug)]
 pub struct Budget {
@@ -93,5 +98,16 @@ impl Budget {
     /// Bytes read from the file.
     pub fn packed(&self) -> u64 {
         self.packed.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn sizes_beyond_measure_are_as_much_as_there_can_be() {
+        assert_eq!(sum([1, 2, 3]), 6);
+        assert_eq!(sum([u64::MAX, 1, u64::MAX]), u64::MAX);
     }
 }

@@ -9,6 +9,7 @@ use larder_proxy::store::{Digest, Store};
 use sha2::{Digest as _, Sha256 as Hasher};
 
 use super::archive::{ArchiveWriter, Name};
+use super::budget::sum;
 use super::document::{
     ANSWERS, ARTIFACT, BODIES, BODY, Descriptor, FIRST, Index, LAST, LAYOUT, MANIFEST, Manifest, PACK, README, RECORD,
     TEMPLATE, TITLE, UNPACKED, answers_text,
@@ -50,7 +51,7 @@ pub fn write(
     telling: &Telling<'_>,
 ) -> Result<Exported> {
     let folder = at.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut writing = Writing { store, plan, telling, done: 0, total: plan.bodies.values().sum::<u64>() };
+    let mut writing = Writing { store, plan, telling, done: 0, total: sum(plan.bodies.values().copied()) };
     let packs = writing.packs(folder, mtime)?;
     let mut layers = Vec::new();
     let mut documents = Vec::new();
@@ -233,7 +234,7 @@ impl<W: Write> Write for Counting<W> {
 }
 
 fn readme(plan: &Plan) -> String {
-    let sum: u64 = plan.bodies.values().sum();
+    let sum = sum(plan.bodies.values().copied());
     let (entries, bodies) = (plan.record.entries.len(), plan.bodies.len());
     let complete = if plan.record.complete {
         ""

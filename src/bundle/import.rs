@@ -4,6 +4,7 @@ use std::path::Path;
 
 use larder_proxy::store::{Digest, Imported, Staging, Store, StoreError, Taking};
 
+use super::budget::sum;
 use super::fault::{BundleError, Fault};
 use super::read::{Contents, Nobody, Reader, Receiver};
 use super::source::Watch;
@@ -98,7 +99,7 @@ pub fn import(
 
 /// Fails where the disk has not the room: better told before the copy than after.
 fn room(store: &Store, contents: &Contents, in_place: bool) -> Result<(), BundleError> {
-    let needed: u64 = contents.bodies.values().sum();
+    let needed = sum(contents.bodies.values().copied());
     let free = store.free_bytes()?;
     if !in_place && needed > free {
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);

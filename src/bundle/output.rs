@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -12,6 +13,7 @@ use super::archive::{self, ArchiveWriter, Name};
 use super::document::{PARTS, PartEntry, PartList};
 use super::{frame, parts};
 use crate::error::{Context as _, Error, Result};
+use crate::guest::reap::remove_tree;
 
 const PREFIX: &str = ".larder-bundle-";
 /// Smallest parts: below, there would soon be too many of them.
@@ -65,7 +67,8 @@ pub struct Output {
 enum Form {
     Packed(ArchiveWriter<zstd::Encoder<'static, Split>>),
     Tar(ArchiveWriter<BufWriter<Split>>),
-    Directory(TempDir, Option<BufWriter<File>>),
+    /// And the file being written; the lock says that the directory is in use.
+    Directory(TempDir, Option<BufWriter<File>>, File),
 }
 
 /// What has been written.
@@ -101,6 +104,7 @@ impl Output {
             return Err(Error::new("a directory is not written in parts").hint("name it NAME.tar.zst or NAME.tar"));
         }
         let cannot = || format!("cannot write {}", path.display());
+        sweep(folder(path));
         let form = match shape {
             Shape::Packed => {
                 let packed = frame::pack(Split::new(path, part).context(cannot)?).context(cannot)?;
@@ -111,9 +115,10 @@ impl Output {
                 Form::Tar(ArchiveWriter::new(buffered, mtime))
             }
             Shape::Directory => {
-                let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder(path)).context(cannot)?;
+                let make = || tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder(path));
+                let (made, lock) = locked(folder(path), make, |made| File::open(made.path())).context(cannot)?;
                 fs::create_dir_all(made.path().join("blobs/sha256")).context(cannot)?;
-                Form::Directory(made, None)
+                Form::Directory(made, None, lock)
             }
         };
         Ok(Self { path: path.to_owned(), force, form })
@@ -124,7 +129,7 @@ impl Output {
         match &mut self.form {
             Form::Packed(archive) => archive.begin(name, size),
             Form::Tar(archive) => archive.begin(name, size),
-            Form::Directory(directory, current) => {
+            Form::Directory(directory, current, _) => {
                 let file = File::create(directory.path().join(name.to_string()))?;
                 *current = Some(BufWriter::with_capacity(1 << 20, file));
                 Ok(())
@@ -137,7 +142,7 @@ impl Output {
         match &mut self.form {
             Form::Packed(archive) => archive.content(bytes),
             Form::Tar(archive) => archive.content(bytes),
-            Form::Directory(_, current) => current.as_mut().map_or(Ok(()), |file| file.write_all(bytes)),
+            Form::Directory(_, current, _) => current.as_mut().map_or(Ok(()), |file| file.write_all(bytes)),
         }
     }
 
@@ -146,7 +151,7 @@ impl Output {
         match &mut self.form {
             Form::Packed(archive) => archive.pad(size),
             Form::Tar(archive) => archive.pad(size),
-            Form::Directory(_, current) => match current.take() {
+            Form::Directory(_, current, _) => match current.take() {
                 Some(file) => file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all(),
                 None => Ok(()),
             },
@@ -171,7 +176,7 @@ impl Output {
                 let buffered = archive.finish().context(cannot)?;
                 buffered.into_inner().map_err(io::IntoInnerError::into_error).context(cannot)?
             }
-            Form::Directory(made, _) => return finish_directory(&made, &path),
+            Form::Directory(made, _, _lock) => return finish_directory(&made, &path),
         };
         split.finish(&path, force).context(cannot)
     }
@@ -214,7 +219,47 @@ struct Split {
 
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     // What the umask allows of it, as for any file.
-    tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
+    let make =
+        || tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(folder);
+    // The file's own descriptor holds the lock.
+    Ok(locked(folder, make, |made| made.as_file().try_clone())?.0)
+}
+
+/// Makes something in a folder, and locks it: so it is told from what a killed program left. Nobody sweeps in between.
+fn locked<T>(
+    folder: &Path,
+    make: impl FnOnce() -> io::Result<T>,
+    open: impl FnOnce(&T) -> io::Result<File>,
+) -> io::Result<(T, File)> {
+    let alone = File::open(folder)?;
+    // Where the file system has no locks, nobody sweeps.
+    let _ = flock(&alone, FlockOperation::LockExclusive);
+    let made = make()?;
+    let lock = open(&made)?;
+    let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+    Ok((made, lock))
+}
+
+/// Removes what killed programs left of bundles in a folder. Best effort: what stays harms nothing.
+fn sweep(folder: &Path) {
+    let Ok(alone) = File::open(folder) else { return };
+    if flock(&alone, FlockOperation::LockExclusive).is_err() {
+        return;
+    }
+    for left in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = left.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if !random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            continue;
+        }
+        let known = left.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());
+        let held = known.then(|| File::open(left.path())).and_then(io::Result::ok);
+        if held.is_some_and(|held| flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok())
+            && let Err(error) = remove_tree(&left.path())
+        {
+            tracing::warn!(%error, "what a killed program left of a bundle cannot be removed");
+        }
+    }
 }
 
 impl Split {

@@ -8,6 +8,7 @@ use larder_proxy::store::{Arrival, Digest, StoreError};
 use sha2::{Digest as _, Sha256 as Hasher};
 
 use super::archive::Name;
+use super::budget::sum;
 use super::document::{
     ANSWERS, ARTIFACT, Answer, Answers, BODY, Descriptor, INDEX, Index, MANIFEST, Manifest, PACK, README, RECORD,
     TEMPLATE, TemplateDocument, UNPACKED,
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
             )));
         }
         self.expect(&manifest)?;
-        let blobs = manifest.layers.iter().map(|layer| layer.size).sum();
+        let blobs = sum(manifest.layers.iter().map(|layer| layer.size));
         let record = Record::parse(&self.document(&manifest.config, DOCUMENTS)?)
             .map_err(|error| BundleError::malformed(format!("its record: {}", crate::error::chain(&error))))?;
         let mut contents = Contents {

@@ -21,7 +21,7 @@ const LONGEST: u64 = 64 * 1024;
 /// Most bytes that are held in memory for a signature of the older form, which is over the content itself.
 pub(super) const LEGACY: usize = 64 << 20;
 
-/// Names a key, as `minisign` shows it. It is no digest of the key: whoever makes a key can choose it.
+/// Names a key, as `minisign` shows it: without leading zeros. It is no digest of the key: whoever makes a key can choose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(u64);
 
@@ -35,7 +35,7 @@ impl KeyId {
 
 impl std::fmt::Display for KeyId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016X}", self.0)
+        write!(f, "{:X}", self.0)
     }
 }
 
@@ -292,5 +292,16 @@ impl SignatureError {
             Self::Changed { .. } => "see that nobody writes to it, and try again".to_owned(),
             Self::NoFile { .. } => "write it to a file first".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_as_minisign_names_them() {
+        let line = STANDARD.encode(b"Ed\x32\x20\x75\x54\xf7\xdb\x0c\x00");
+        assert_eq!(KeyId::of(&line).expect("a name").to_string(), "CDBF754752032");
     }
 }

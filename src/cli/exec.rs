@@ -27,6 +27,7 @@ use crate::guest::record::Record;
 use crate::guest::tools;
 use crate::history::record::Egress;
 use crate::history::record::keeper::Keeper;
+use crate::history::run_store::keep_last_unlisted;
 use crate::output::missing::render as render_missing;
 use crate::output::report;
 
@@ -155,6 +156,9 @@ pub(super) async fn run(args: &ExecArgs, settings: &Settings, env: &Env, console
     };
     let id = session.id.clone();
     record::write(&downloads.keeper, record::about(settings, &id, egress, None, cut_short), settings, console);
+    if let Err(error) = keep_last_unlisted(&settings.state_dir.value, settings.history_keep.value) {
+        tracing::warn!("records of older commands stay: {}", chain(&error));
+    }
     let way = Way {
         again: format!("larder exec -- {}", words.join(" ")),
         export: "RUN",

@@ -28,7 +28,7 @@ use larder_proxy::mirror::Mirror;
 use larder_proxy::proxy::Proxy;
 
 use self::address::{Address, Inherited, Socket};
-use self::log::{Form, Log};
+use self::log::{Form, Log, Place};
 use self::metrics::Meter;
 use self::notify::Notify;
 use self::rules::{AdminRules, Rules};
@@ -48,7 +48,7 @@ struct Service {
     gate: Arc<Gate>,
     meter: Arc<Meter>,
     admin: Mutex<Arc<AdminRules>>,
-    access_log: Option<Arc<log::State>>,
+    access_log: Arc<log::State>,
     cache_dir: PathBuf,
     max_bytes: AtomicU64,
     users: AtomicU64,
@@ -131,7 +131,7 @@ impl Sockets {
 /// What takes each flow.
 struct Outputs {
     lines: Option<Log>,
-    access_log: Option<Log>,
+    access_log: Log,
     meter: Arc<Meter>,
 }
 
@@ -140,12 +140,12 @@ impl Outputs {
         let form = if args.json { Form::Json } else { Form::Plain };
         // A service's standard output is the journal, which need not have what the access log has.
         let lines = if args.quiet { None } else { Some(Log::standard(form)?) };
-        let access_log = settings.service.access_log.value.as_deref().map(Log::file).transpose()?;
+        let access_log = Log::access(access_log(settings)?)?;
         Ok(Self { lines, access_log, meter: Arc::default() })
     }
 
     fn sink(&self) -> impl Fn(Flow) + Send + Sync + 'static {
-        let sinks: Vec<_> = self.lines.iter().chain(&self.access_log).map(Log::sink).collect();
+        let sinks: Vec<_> = self.lines.iter().chain([&self.access_log]).map(Log::sink).collect();
         let meter = self.meter.clone();
         move |flow| {
             meter.add(&flow);
@@ -159,7 +159,7 @@ impl Outputs {
         if let Some(lines) = self.lines {
             lines.finish();
         }
-        let lost = self.access_log.map_or(0, Log::finish);
+        let lost = self.access_log.finish();
         if lost > 0 {
             console.warning(&format!(
                 "{lost} lines of the access log are missing: it could not be written fast enough, or at all"
@@ -176,6 +176,7 @@ pub(super) async fn run(
     env: &Env,
     console: &Console,
 ) -> Result<()> {
+    keep_memory_private();
     let notify = Notify::of(env);
     let rules = Rules::of(&settings, env)?;
     raise_loopback();
@@ -190,7 +191,7 @@ pub(super) async fn run(
         gate: Gate::new(rules.admission.clone()),
         meter: outputs.meter.clone(),
         admin: Mutex::default(),
-        access_log: outputs.access_log.as_ref().map(Log::state),
+        access_log: outputs.access_log.state(),
         cache_dir: settings.cache_dir.value.clone(),
         max_bytes: AtomicU64::default(),
         users: AtomicU64::default(),
@@ -250,10 +251,10 @@ async fn serve(
     loop {
         match events.next().await {
             Event::Stop => return,
-            Event::Reopen => reopen(service),
+            Event::Reopen => service.access_log.reopen(),
             Event::Reload => {
                 notify.reloading();
-                reopen(service);
+                service.access_log.reopen();
                 let result = reload();
                 let mut reloads = service.reloads.lock().unwrap_or_else(PoisonError::into_inner);
                 match result {
@@ -276,12 +277,6 @@ async fn serve(
                 }
             }
         }
-    }
-}
-
-fn reopen(service: &Service) {
-    if let Some(log) = &service.access_log {
-        log.reopen();
     }
 }
 
@@ -309,9 +304,16 @@ fn reload(
     if settings.cache_dir.value != service.cache_dir {
         notes.push("cache_dir is another now; that needs a new start.".to_owned());
     }
+    let access_log = access_log(&settings)?;
     service.proxy.reload(rules.config.clone()).context(|| "the proxy cannot use the settings".to_owned())?;
+    service.access_log.change(access_log);
     service.note(rules, &settings);
     Ok(notes)
+}
+
+/// The file of the settings for the access log, opened, where there is one.
+fn access_log(settings: &Settings) -> Result<Option<Place>> {
+    settings.service.access_log.value.as_deref().map(Place::open).transpose()
 }
 
 async fn stop(
@@ -350,6 +352,15 @@ fn learnt(mirror: &Mirror) -> Vec<String> {
         (answered + failed > 0).then(|| format!("Mirror {target}: {answered} answers, {failed} failures{why}"))
     });
     asked.collect()
+}
+
+/// The CA's key and passwords are in memory: no core of it is written, whatever the limits say, and other processes of
+/// the user do not read it.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core of this process could be written, with the CA's key in it");
+    }
 }
 
 /// Allows as many descriptors as may be had: a connection takes two and more, and shells give 1024.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use retention::Kept;
+pub use retention::{Kept, keep_last_unlisted};
 pub use write::Change;
 
 use crate::error::{Context as _, Error, Result};

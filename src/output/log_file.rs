@@ -84,7 +84,7 @@ impl LogFiles {
     fn attempt(&mut self, build: &Arc<str>, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
         let Some(file) = self.files.get_mut(build) else { return };
         if let Err(error) = write(file) {
-            tracing::warn!(%build, %error, "the build's log ends here: it cannot be written");
+            tracing::warn!(%build, %error, "the build's log ends here: it cannot be written (hint: make room where `state_dir` is)");
             self.files.remove(build);
         }
     }

@@ -67,10 +67,13 @@ fn an_interrupted_provisioner_leaves_nothing() {
     let larder = Larder::new();
     let line = "sleep 1000 & trap '' INT TERM; echo going; while :; do sleep 100; done";
     larder.write("t.pkr.hcl", &template(&inline("busy", line)));
-    let mut running = Running::start(&mut larder.command(["build", "--ui=json", "t.pkr.hcl"]));
-    running.wait_for_line("going");
-    running.signal(Signal::INT);
-    assert_cancelled(&larder, &running.wait(), "interrupted");
+    // SIGHUP is what is left of a terminal that was closed.
+    for (signal, cause) in [(Signal::INT, "interrupted"), (Signal::HUP, "terminated")] {
+        let mut running = Running::start(&mut larder.command(["build", "--ui=json", "t.pkr.hcl"]));
+        running.wait_for_line("going");
+        running.signal(signal);
+        assert_cancelled(&larder, &running.wait(), cause);
+    }
 }
 
 #[test]

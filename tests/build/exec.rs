@@ -125,6 +125,20 @@ fn signals_reach_the_command_and_larder_waits_for_it() {
     crate::host::assert_nothing_left(&larder);
 }
 
+#[test]
+fn records_of_older_commands_go() {
+    if !is_root() {
+        return;
+    }
+    let larder = Larder::new();
+    for _ in 0..4 {
+        let run = Run::of(larder.command(["exec", "--", "true"]).env("LARDER_HISTORY_KEEP", "2").output().unwrap());
+        let run = run.expect(0);
+        assert!(!run.stderr.contains("records of older commands"), "{run:?}");
+    }
+    assert_eq!(fs::read_dir(larder.state().join("logs")).unwrap().count(), 2);
+}
+
 /// A `larder` for `nobody`, in a place that is open to it.
 fn as_nobody(home: &Path, line: &str) -> Run {
     let program = home.join("larder");

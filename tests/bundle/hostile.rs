@@ -351,6 +351,14 @@ fn f5_sizes_that_do_not_agree() {
         manifest["layers"].as_array_mut().unwrap().push(twice);
     });
     assert!(said(&cache, &archive(&bad)).contains("twice"));
+    // Sizes whose sum nobody can count.
+    let mut bad = all.clone();
+    with_manifest(&mut bad, |manifest| {
+        for layer in manifest["layers"].as_array_mut().unwrap() {
+            layer["size"] = u64::MAX.into();
+        }
+    });
+    assert!(said(&cache, &archive(&bad)).contains("--max-size"));
 }
 
 /// Changes one of Larder's own documents, by its place among the entries.
@@ -376,7 +384,9 @@ fn documents_that_say_what_no_cache_could_have_stored() {
     let (cache, all) = good();
     let answers = "application/vnd.larder.bundle.answers.v1+json";
     let record = "application/vnd.larder.record.v1+json";
+    let large = format!("[\"etag\",\"{}\"]", "a".repeat(70_000));
     for (what, from, to, word) in [
+        (answers, "[\"etag\",\"\\\"1\\\"\"]", large.as_str(), "header is too large"),
         (answers, "http://example.org/a.txt", "ftp://example.org/a.txt", "not of the record"),
         (answers, "http://example.org/a.txt", "http://EXAMPLE.org/a.txt", "not of the record"),
         (answers, "\"status\":200", "\"status\":206", "of this status is not stored"),

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use larder::bundle::import::{self, Outcome};
+use larder::bundle::output::Output;
 use larder_proxy::inspect::{Limits, Target};
 use larder_proxy::store::{Store, Taking};
 
@@ -136,4 +137,41 @@ fn what_a_killed_import_left_is_removed_by_the_next_to_open_the_cache() {
     assert_eq!(to.files().len(), before);
     drop(staging);
     assert_eq!(to.files().len(), before - 2, "the body and the lock");
+}
+
+#[test]
+fn what_a_killed_export_left_is_removed_by_the_next_in_that_folder() {
+    let cache = Cache::holding(&usual());
+    let folder = cache.path("media");
+    fs::create_dir(&folder).unwrap();
+    let at = |name: &str| folder.join(name);
+    // A file of parts, a directory being filled, somebody else's, and one that a live program has locked.
+    fs::write(at(".larder-bundle-aB3xY9"), "half").unwrap();
+    fs::create_dir_all(at(".larder-bundle-Zz0000/blobs/sha256")).unwrap();
+    fs::write(at(".larder-bundle-Zz0000/blobs/sha256/x"), "half").unwrap();
+    fs::write(at(".larder-bundle-notes.txt"), "mine").unwrap();
+    fs::write(at(".larder-bundle-live00"), "half").unwrap();
+    let live = fs::File::open(at(".larder-bundle-live00")).unwrap();
+    rustix::fs::flock(&live, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    cache.export(&cache.plan(&usual()), &at("b.tar.zst"), None);
+    assert_eq!(names(&folder), [".larder-bundle-live00", ".larder-bundle-notes.txt", "b.tar.zst"]);
+    drop(live);
+    // Those that are being written, in each form, stay while another is.
+    for (name, part) in [("one.tar", None), ("many.tar.zst", Some(100_000)), ("directory", None)] {
+        let under_way = Output::create(&at(name), part, 0, false).unwrap();
+        let left = names(&folder);
+        cache.export(&cache.plan(&usual()), &at(&format!("beside-{name}")), part);
+        let now = names(&folder);
+        assert!(left.iter().all(|name| now.contains(name)), "{left:?} {now:?}");
+        drop(under_way);
+    }
+    let left = names(&folder);
+    assert!(left.iter().all(|name| !name.starts_with(".larder-bundle-") || name.ends_with("notes.txt")), "{left:?}");
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

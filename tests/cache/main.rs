@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking and say why they skip"
 )]
 
+mod adverse;
 mod commands;
 mod damage;
 mod kills;

@@ -26,5 +26,6 @@ mod repository;
 mod routes;
 mod server;
 mod service;
+mod suspend;
 mod unit;
 mod upstream_proxy;

@@ -130,6 +130,17 @@ impl Server {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Waits until a SIGSTOP has stopped it.
+    #[track_caller]
+    pub(crate) fn wait_until_stopped(&self) {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let deadline = Instant::now() + LIMIT;
+        while !fs::read_to_string(&path).unwrap().rsplit(')').next().unwrap().starts_with(" T") {
+            assert!(Instant::now() < deadline, "it does not stop");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The next thing it says that has this in it.
     #[track_caller]
     pub(crate) fn note(&self, part: &str) -> String {

@@ -49,9 +49,9 @@ impl Default for Absent {
 impl Job {
     /// Notes a 404 for an index or a package, and hands it back.
     pub(super) async fn note_absence(&self, response: Response<Body>, now: SystemTime) -> Response<Body> {
-        let Some(key) = self.joined.filter(|_| matches!(self.verdict.class, Class::Index | Class::Package)) else {
-            return response;
-        };
+        let of_use =
+            matches!(self.verdict.class, Class::Index | Class::Package) && !self.context.flow.is_kept_from_guests();
+        let Some(key) = self.joined.filter(|_| of_use) else { return response };
         let short = content_length(response.headers()).is_none_or(|length| length <= LONGEST as u64);
         let allowed = audience(&self.request, StatusCode::OK, response.headers(), self.verdict.nature, now);
         if !short || allowed.is_err() {

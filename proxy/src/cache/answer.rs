@@ -23,7 +23,8 @@ use crate::body::{Body, chain, empty};
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
-use crate::store::{Entry, Touch};
+use crate::rules::Nature;
+use crate::store::{Entry, StoreError, Touch};
 
 /// Why a part cannot be given again.
 pub(super) const PART: &str = "only a part of it was fetched";
@@ -104,7 +105,10 @@ impl Exchange {
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
-        CacheStatus { ttl: time_left(&judged, age), ..said }.append_to(&mut headers);
+        // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
+        let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
+        let ttl = time_left(&judged, age).filter(|&left| left >= 0 || by_seconds);
+        CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
@@ -168,7 +172,7 @@ impl Exchange {
         match store.content(entry).await {
             Ok(content) => Some(content),
             Err(error) if !is_damage(&error) => {
-                self.inner.warn(&error);
+                self.inner.warn(&StoreError::io("read", &store.store().blob_path(&entry.digest), error));
                 None
             }
             Err(error) => {

@@ -160,7 +160,9 @@ impl Exchange {
     pub(super) async fn set_aside(&self) -> Option<Response<Body>> {
         debug_assert_eq!(self.inner.mode(), Mode::Offline);
         let entries = self.inner.shelf.as_ref()?.lookup(self.key.aside()).await.ok()?;
-        let entry = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers))?;
+        let entry = entries
+            .iter()
+            .find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers) && self.may_have(entry))?;
         let status = entry.draft.status;
         let why = format!("offline: upstream answered {status} when it was asked");
         let said = CacheStatus::HIT.detail("offline");

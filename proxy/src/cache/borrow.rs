@@ -89,6 +89,7 @@ impl Exchange {
         let selects = |entry: &&Entry| {
             self.inner.credentials.selects_but_for_credentials(&self.headers, &entry.draft.vary, &entry.draft.headers)
                 && self.takes(&entry.draft.headers)
+                && self.may_have(entry)
         };
         entries.iter().filter(strong).find(selects).cloned()
     }
@@ -101,7 +102,8 @@ impl Exchange {
             return None;
         }
         let shelf = self.inner.shelf.as_ref()?;
-        let lender = shelf.holders(digest).await.ok()?.into_iter().find(|lender| may_lend(lender, &self.key.url))?;
+        let lenders = shelf.holders(digest).await.ok()?;
+        let lender = lenders.into_iter().find(|lender| may_lend(lender, &self.key.url) && self.may_have(lender))?;
         let requested = self.inner.now();
         let confirmed = self.confirmed(&lender).await?;
         let (nature, responded) = (self.verdict.nature, self.inner.now());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{Response, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::borrow::audience;
 use super::fetch::Job;
@@ -30,6 +31,8 @@ impl Job {
         let allowed = audience(&self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
         if allowed.is_ok() {
             entry.draft.headers = merged;
+        } else {
+            take_back(&mut entry.draft.headers, &fields);
         }
         entry.draft.requested = requested;
         entry.draft.responded = responded;
@@ -56,5 +59,17 @@ impl Job {
             let nature = if entry.draft.status == 200 { self.verdict.nature } else { Nature::Plain };
             may_serve_stale(&stored(entry, nature), &control, now, true)
         })
+    }
+}
+
+/// What the origin no longer lets be shared is from now on confirmed for each client before it is served.
+fn take_back(stored: &mut HeaderMap, fresh: &HeaderMap) {
+    let said = CacheControl::parse(fresh);
+    if said.private || said.no_store {
+        let control = if said.no_store { "no-cache, no-store" } else { "no-cache, private" };
+        stored.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+        for name in ["expires", "surrogate-control"] {
+            stored.remove(name);
+        }
     }
 }

@@ -96,7 +96,8 @@ impl Exchange {
         self.nature = None;
         let Some(store) = &self.inner.shelf else { return Err(()) };
         let entries = store.lookup(self.key.hash).await.map_err(|error| self.inner.warn(&error))?;
-        let found = entries.iter().find(|entry| self.selects(&entry.draft.vary, &entry.draft.headers)).cloned();
+        let selects = |entry: &&Entry| self.selects(&entry.draft.vary, &entry.draft.headers) && self.may_have(entry);
+        let found = entries.iter().find(selects).cloned();
         self.parts = found.as_ref().map_or_else(Vec::new, |found| part::together(found, &entries));
         if found.is_none() {
             self.forward = if entries.is_empty() { Forward::UriMiss } else { Forward::VaryMiss };
@@ -106,6 +107,13 @@ impl Exchange {
 
     pub(super) fn selects(&self, fields: &[crate::store::VaryField], stored: &HeaderMap) -> bool {
         self.inner.credentials.selects(&self.headers, fields, stored) && self.takes(stored)
+    }
+
+    /// Whether the client could have fetched a stored answer as well: what came from where a guest may not go is not
+    /// for guests.
+    pub(super) fn may_have(&self, entry: &Entry) -> bool {
+        !self.context.guest
+            || !(entry.draft.provenance.is_kept_from_guests() || self.inner.origin.is_kept_from_guests(&self.uri))
     }
 
     /// Whether the client takes a stored body in its coding.
@@ -423,7 +431,15 @@ impl Exchange {
                 let (phase, message) = (Phase::Exchange, format!("the fetch of {} was cancelled", self.key.url));
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await
             }
+            // A guest may have begun it, who is refused more.
+            Some(Head::Failed(error)) if !leading && error.phase == Phase::Denied && !self.context.guest => {
+                return Followed::Alone;
+            }
             Some(Head::Failed(error)) => self.failed(&error, stored).await,
+            Some(Head::Shared(head)) if !leading && self.context.guest && head.kept_from_guests => {
+                return Followed::Alone;
+            }
+            Some(Head::Confirmed(entry)) if !leading && !self.may_have(&entry) => return Followed::Alone,
             Some(Head::Shared(head)) if self.is_far(&head, progress.borrow().available) => {
                 let why = "a short range far behind what has arrived of the whole";
                 self.inner.pass(self.request(), self.context.clone(), Outcome::Miss, why).await

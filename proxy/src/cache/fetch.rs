@@ -224,6 +224,7 @@ impl Job {
     }
 
     fn hand_over(self, response: Response<Body>, why: &'static str) {
+        let response = self.checked(response);
         let _ = self.lead.send(Lead::Answer(response, why));
         self.fetch.head(Head::Unshared);
     }
@@ -278,6 +279,7 @@ impl Job {
             file: writer.file(),
             at: (requested, responded),
             why,
+            kept_from_guests: draft.provenance.is_kept_from_guests(),
         })));
         let again = Again {
             key: self.key,

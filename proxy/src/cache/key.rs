@@ -123,6 +123,17 @@ pub(crate) fn carries_signature(url: &str) -> bool {
     url.split_once('?').is_some_and(|(_, query)| without_signature(query.split('#').next().unwrap_or_default()).1)
 }
 
+/// A URL, or a relative reference, without its signature and its fragment; `None` where it still carries a secret.
+pub(crate) fn lasting(url: &str) -> Option<String> {
+    let url = url.split('#').next().unwrap_or_default();
+    let lasting = match url.split_once('?').map(|(path, query)| (path, without_signature(query))) {
+        Some((path, (kept, true))) if kept.is_empty() => path.to_owned(),
+        Some((path, (kept, true))) => format!("{path}?{kept}"),
+        _ => url.to_owned(),
+    };
+    (!super::carries_secret(&lasting)).then_some(lasting)
+}
+
 fn without_signature(query: &str) -> (String, bool) {
     let names = names_of(query);
     let Some(set) = SIGNATURES.iter().find(|set| set.when.iter().all(|name| names.contains(name))) else {

@@ -39,7 +39,7 @@ impl Opened {
     pub(crate) fn cache(self, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Cache {
         let Some(error) = self.failure else { return Cache::new(self.store, origin, mode, rules) };
         let cache = Cache::with_clock(None, origin, mode, rules, Arc::new(SystemTime::now));
-        cache.inner.warn(&format_args!("{error} (hint: {})", error.hint()));
+        cache.inner.warn(&error);
         cache
     }
 }

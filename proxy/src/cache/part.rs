@@ -20,7 +20,7 @@ use super::transfer::Transfer;
 use crate::body::Body;
 use crate::origin::RequestContext;
 use crate::policy::{condition, range};
-use crate::store::{BlobWriter, Entry, Part};
+use crate::store::{BlobWriter, Entry, Part, StoreError};
 
 /// Fewest bytes worth keeping of a body that broke off, and worth a request of its own to be spared: less is fetched
 /// again as fast.
@@ -44,6 +44,7 @@ pub(super) fn together(with: &Entry, entries: &[Entry]) -> Vec<Entry> {
         entry.id == with.id
             || other.part.is_some_and(|other| other.total == part.total)
                 && other.vary == draft.vary
+                && entry.draft.provenance.is_kept_from_guests() == draft.provenance.is_kept_from_guests()
                 && condition::same_state(&other.headers, &draft.headers)
     };
     let mut parts: Vec<Entry> = entries.iter().filter(fits).cloned().collect();
@@ -208,7 +209,8 @@ impl Job {
                     match shelf.content(entry).await {
                         Ok(content) => Source::Stored(content, span(entry).0, held),
                         Err(error) => {
-                            self.inner.warn(&error);
+                            let path = shelf.store().blob_path(&entry.digest);
+                            self.inner.warn(&StoreError::io("read", &path, error));
                             return None;
                         }
                     }

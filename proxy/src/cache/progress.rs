@@ -59,6 +59,8 @@ pub(super) struct SharedHead {
     pub at: (SystemTime, SystemTime),
     /// Why it is fetched.
     pub why: &'static str,
+    /// Whether it comes from where a guest may not go.
+    pub kept_from_guests: bool,
 }
 
 /// How a body ended.

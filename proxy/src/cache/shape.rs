@@ -5,6 +5,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::link;
 use crate::body::{Body, full};
 use crate::policy::{condition, range};
 use crate::rules::Nature;
@@ -143,5 +144,6 @@ pub(crate) fn to_store(mut headers: HeaderMap, nature: Nature) -> HeaderMap {
     if nature != Nature::Plain {
         headers.remove(SET_COOKIE);
     }
+    link::make_lasting(&mut headers);
     headers
 }

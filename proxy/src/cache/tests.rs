@@ -3,6 +3,7 @@
 mod damage;
 mod fake_origin;
 mod faults;
+mod hostile;
 mod joining;
 mod offline;
 mod parts;

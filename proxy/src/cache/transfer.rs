@@ -16,6 +16,7 @@ use super::learn::Reading;
 use super::part::Span;
 use super::progress::{End, Fetch};
 use super::refuted::Again;
+use super::spill::Rest;
 use crate::body::{Body, empty};
 use crate::origin::RequestContext;
 use crate::rules::Format;
@@ -25,8 +26,8 @@ use crate::store::{BlobWriter, Draft, StoreError};
 enum Broken {
     /// Upstream's side; why, and what has arrived, where that is sound.
     Upstream(String, Option<Box<BlobWriter>>),
-    /// The store's side; how much was written, what was read and not written, and the rest.
-    Store(StoreError, u64, Vec<Bytes>, Body),
+    /// The store's side; and what it did not take.
+    Store(StoreError, Box<Rest>),
 }
 
 impl From<JoinError> for Broken {
@@ -83,14 +84,12 @@ impl Transfer {
                 }
                 self.broken(&why);
             }
-            Err(Broken::Store(error, written, unwritten, rest)) => {
+            Err(Broken::Store(error, rest)) => {
                 match error {
                     StoreError::TooLarge(_) => tracing::debug!(url = self.draft.url, %error, "not stored"),
                     _ => self.inner.warn(&error),
                 }
-                // The tail begins here: nothing is held back any more.
-                self.fetch.available(written);
-                self.spill(unwritten, rest, tail).await;
+                self.spill(rest, tail).await;
             }
         }
     }
@@ -159,7 +158,7 @@ impl Transfer {
             let mut unwritten = batch.into_chunks();
             let gathered = std::mem::replace(&mut copying.batch, Batch::new(&self.inner.memory));
             unwritten.extend(gathered.into_chunks());
-            return Err(Broken::Store(error, from, unwritten, copying.rest()));
+            return Err(Broken::Store(error, Rest::after(writer, from, unwritten, copying.rest())));
         }
         if self.total.is_some_and(|total| to > total) {
             return Err(Broken::Upstream("upstream sent more than it announced".to_owned(), None));
@@ -202,13 +201,7 @@ impl Transfer {
             Err(error) => return self.broken(&error.to_string()),
             Ok(()) => {}
         }
-        let part = self.draft.part;
-        self.context.flow.update(|flow| {
-            flow.digest = part.is_none().then(|| writer.digest().to_string());
-            let answer = flow.answer.get_or_insert_default();
-            answer.size = Some(part.map_or(writer.size(), |part| part.total));
-            answer.lost = part.map(|_| super::answer::PART.to_owned());
-        });
+        self.note_whole(writer.sums());
         let Self { inner, fetch, context, draft, learns, again, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
         // The flow ends with the client's last byte, not with what the disk has taken.

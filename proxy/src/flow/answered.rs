@@ -7,6 +7,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::links;
 use crate::rules::Nature;
 use crate::store::VaryField;
 
@@ -50,7 +51,10 @@ impl Answered {
     pub(crate) fn of(status: u16, headers: &HeaderMap, vary: &[VaryField], nature: Nature) -> Self {
         let field = |name: &HeaderName| {
             let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-            (!values.is_empty()).then(|| (name.as_str().to_owned(), values.join(", ")))
+            let value = values.join(", ");
+            // Of what is not kept the signatures are still there.
+            let value = if *name == LINK { links(&value)? } else { value };
+            (!values.is_empty()).then(|| (name.as_str().to_owned(), value))
         };
         let mut matter: Vec<_> = MATTER.iter().filter_map(field).collect();
         matter.sort();

@@ -106,3 +106,73 @@ fn connect_names_a_host_and_a_port() {
     assert!(target("https://example.org:443/".parse().unwrap(), &[]).is_err());
     assert!(target(authority("example.org:443"), &[("content-length", "5")]).is_err());
 }
+
+/// The URL as upstream is asked for it, and what it is filed under; `None` where it is refused.
+fn filed(url: &str) -> Option<(String, crate::cache::Key)> {
+    let uri: Uri = url.parse().ok()?;
+    let mut parts = parts("GET", "/", Version::HTTP_11, &[("host", "x.example.org")]);
+    parts.uri = uri;
+    let uri = absolute_uri(&parts, &Scope::Proxy).ok()?;
+    Some((uri.to_string(), crate::cache::Key::of(&uri)?))
+}
+
+#[test]
+fn the_page_on_keys_is_what_happens() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/cache-key.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut rows = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let urls: Vec<&str> = row.split('`').collect();
+        let (one, other) = (filed(urls[1]).unwrap(), filed(urls[3]).unwrap());
+        assert_eq!(one.1 == other.1, row.contains(" | one | "), "{row}");
+        assert!(row.contains(" | one | ") || row.contains(" | two | "), "{row}");
+        rows += 1;
+    }
+    assert!(rows > 25, "{rows} rows");
+}
+
+/// A URL taken apart by hand: scheme, host, port, path, and query, as far as an origin could see a difference.
+fn apart(url: &str) -> (String, String, u16, String, Option<String>) {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = rest.split('#').next().unwrap();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (authority, None),
+    };
+    let host = host.to_ascii_lowercase().replace("[0:0::1]", "[::1]");
+    let port = port.unwrap_or(if scheme == "http" { 80 } else { 443 });
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let encoded = |text: &str| text.replace('é', "%C3%A9").replace('"', "%22");
+    let path = if path.is_empty() { "/".to_owned() } else { encoded(path) };
+    (scheme, host.trim_end_matches('.').to_owned(), port, path, query.map(encoded))
+}
+
+proptest::proptest! {
+    /// Whatever an origin can tell apart stays apart, and nothing else does; and what it is sent is what is filed.
+    #[test]
+    fn never_merges_what_an_origin_could_tell_apart(
+        one in "(http|HTTP|https)://(a|A|b|a\\.|\\[::1\\]|\\[0:0::1\\])(:80|:443|:0080|:8080)?(/(a|A|%7E|~|%2F|%2f|/|\\.\\.|é|%C3%A9|\"|%22|;|\\+|%20){0,3})?(\\?(a|A|b=|=|&|%61|é){0,3})?(#f)?",
+        other in "(http|HTTP|https)://(a|A|b|a\\.|\\[::1\\]|\\[0:0::1\\])(:80|:443|:0080|:8080)?(/(a|A|%7E|~|%2F|%2f|/|\\.\\.|é|%C3%A9|\"|%22|;|\\+|%20){0,3})?(\\?(a|A|b=|=|&|%61|é){0,3})?(#f)?",
+        // Mostly alike, as two of the same client are.
+        mix in 0..4,
+    ) {
+        let other = if mix == 0 { other } else {
+            let (head, tail) = (one.split_once("://").unwrap(), other.split_once("://").unwrap());
+            let cut = |text: &str| text.find(['/', '?', '#']).unwrap_or(text.len());
+            match mix {
+                1 => format!("{}://{}", tail.0, head.1),
+                2 => format!("{}://{}{}", head.0, &tail.1[..cut(tail.1)], &head.1[cut(head.1)..]),
+                _ => format!("{}://{}{}", head.0, &head.1[..cut(head.1)], &tail.1[cut(tail.1)..]),
+            }
+        };
+        let (Some(first), Some(second)) = (filed(&one), filed(&other)) else {
+            proptest::prop_assert!(false, "{one} or {other} is refused");
+            return Ok(());
+        };
+        proptest::prop_assert_eq!(apart(&one) == apart(&other), first.1 == second.1, "{} {}", one, other);
+        proptest::prop_assert_eq!(first.0 == second.0, first.1 == second.1, "{} {}", first.0, second.0);
+    }
+}

@@ -60,6 +60,9 @@ async fn sniff<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<(Hello, Prefix
             }
             Ok(None) if buffer.len() > LIMIT => break Hello::Other("a TLS hello without end".to_owned()),
             Ok(None) => {}
+            Err((rustls::Error::PeerIncompatible(what), _)) => {
+                break Hello::Other(format!("a hello of TLS before 1.2, which is not spoken here ({what:?}),"));
+            }
             Err((error, _)) => break Hello::Other(format!("a TLS hello that cannot be read ({error})")),
         }
     };

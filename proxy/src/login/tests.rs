@@ -73,17 +73,28 @@ fn the_bucket_leaks() {
     let (attempts, start) = (Attempts::new(), Instant::now());
     let address = Some("2001:db8::1".parse().unwrap());
     for _ in 0..10 {
-        assert_eq!(attempts.must_wait(address, start), None);
-        attempts.failed(address, start);
+        assert_eq!(attempts.must_wait(address, "ci", start), None);
+        attempts.failed(address, "ci", start);
     }
     // The whole /64 is one client.
     let neighbour = Some("2001:db8::2".parse().unwrap());
-    assert!(attempts.must_wait(neighbour, start).is_some());
-    assert!(attempts.must_wait(Some("2001:db8:0:1::1".parse().unwrap()), start).is_none());
+    assert!(attempts.must_wait(neighbour, "other", start).is_some());
+    assert!(attempts.must_wait(Some("2001:db8:0:1::1".parse().unwrap()), "ci", start).is_none());
     let later = start + Duration::from_secs(31);
-    assert_eq!(attempts.must_wait(neighbour, later), None);
-    attempts.failed(neighbour, later);
-    assert!(attempts.must_wait(address, later).is_some());
+    assert_eq!(attempts.must_wait(neighbour, "ci", later), None);
+    attempts.failed(neighbour, "ci", later);
+    assert!(attempts.must_wait(address, "ci", later).is_some());
+}
+
+#[tokio::test]
+async fn who_guesses_behind_a_tunnel_shuts_out_nobody_else_there() {
+    // A Unix socket, and the loopback: there many may come by one way.
+    for from in [None, Some("127.0.0.1".parse().unwrap()), Some("::1".parse().unwrap())] {
+        let users = users();
+        while users.judge(&header("ci", "a guess"), from).await == Login::Wrong {}
+        assert!(matches!(users.judge(&header("ci", "s3cret"), from).await, Login::Later(_)), "{from:?}");
+        assert_eq!(users.judge(&header("ä", "p:ä s"), from).await, Login::Checked("ä".into()), "{from:?}");
+    }
 }
 
 #[test]

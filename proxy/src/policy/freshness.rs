@@ -13,6 +13,9 @@ use crate::rules::Nature;
 /// Statuses whose freshness may be guessed (RFC 9110 section 15.1).
 pub const HEURISTIC_STATUSES: [u16; 12] = [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501];
 
+/// How far ahead of now a stored answer may have come: clocks are set right by so much, and no more.
+const AHEAD: Duration = Duration::from_mins(5);
+
 /// Longest guess: a day.
 const LONGEST_GUESS: u64 = 24 * 3600;
 
@@ -103,8 +106,11 @@ pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
     let response = CacheControl::parse(stored.headers);
     let has_explicit = || explicit(stored.headers, &response, stored.responded).is_some() || response.no_cache;
+    let to_come = stored.responded.duration_since(now).is_ok_and(|ahead| ahead > AHEAD);
     match stored.nature {
         Nature::Immutable => return Judgement::Use("its digest is known"),
+        // It would stay fresh until the clock has come so far again.
+        _ if to_come => return Judgement::Ask("stored at a time that is yet to come"),
         // Within one run a build sees one state of each package and index, and upstream is asked once.
         Nature::Lasting if run.is_some_and(|run| stored.responded >= run) => {
             return Judgement::Use("confirmed in this run");

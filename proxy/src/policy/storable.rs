@@ -70,11 +70,16 @@ pub fn storable(
     if vary::names(response).is_none() {
         return Err("the answer varies on everything");
     }
+    if is_too_large(response) { Err(TOO_LARGE) } else { Ok(()) }
+}
+
+/// Why an answer is not stored of which [`is_too_large`].
+pub const TOO_LARGE: &str = "the answer's header is too large";
+
+/// Whether an answer has more fields than are stored.
+pub fn is_too_large(response: &HeaderMap) -> bool {
     let size: usize = response.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > MAX_HEADERS {
-        return Err("the answer's header is too large");
-    }
-    Ok(())
+    size > MAX_HEADERS
 }
 
 /// Section 3: a final status that has a lifetime, explicit or guessed. Of packages and indexes, no failure is stored.

@@ -83,10 +83,57 @@ impl std::fmt::Debug for Digest {
 pub struct BlobWriter {
     file: Arc<File>,
     path: PathBuf,
+    sums: Sums,
+    placed: bool,
+}
+
+/// What is worked out of a body while it passes, stored or not.
+pub(crate) struct Sums {
     hash: Context,
     promised: Option<(Context, Promised)>,
     size: u64,
-    placed: bool,
+}
+
+impl Sums {
+    /// Of a body that has not begun.
+    pub(crate) fn new(promised: Option<Promised>) -> Self {
+        let promised = promised.map(|promised| (Context::new(promised.algorithm), promised));
+        Self { hash: Context::new(&SHA256), promised, size: 0 }
+    }
+
+    /// Takes in the next bytes.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        if let Some((context, _)) = &mut self.promised {
+            context.update(bytes);
+        }
+        self.size += bytes.len() as u64;
+    }
+
+    /// Bytes taken in.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The SHA-256 of what has been taken in.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::from_digest(self.hash.clone().finish())
+    }
+
+    /// Checks the promise, now that the body is whole.
+    pub(crate) fn check(&mut self) -> Result<(), StoreError> {
+        if let Some((context, promised)) = self.promised.take() {
+            let found = hex::encode(context.finish());
+            if found != promised.hex {
+                return Err(StoreError::Mismatch(format!(
+                    "its {} is {found}, and {} was promised",
+                    promised.name(),
+                    promised.hex
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -114,17 +161,17 @@ impl BlobWriter {
     pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
         let (file, path) = create_locked(dir, "")?;
         let file = Arc::new(file);
-        Ok(Self { file, path, hash: Context::new(&SHA256), promised: None, size: 0, placed: false })
+        Ok(Self { file, path, sums: Sums::new(None), placed: false })
     }
 
     /// Demands that the body have this digest as well.
     pub fn promise(&mut self, promised: Promised) {
-        self.promised = Some((Context::new(promised.algorithm), promised));
+        self.sums.promised = Some((Context::new(promised.algorithm), promised));
     }
 
     /// Demands nothing of the digest any more.
     pub fn release(&mut self) {
-        self.promised = None;
+        self.sums.promised = None;
     }
 
     /// The file, for readers; what has been written can be read from it.
@@ -134,7 +181,7 @@ impl BlobWriter {
 
     /// Bytes written.
     pub fn size(&self) -> u64 {
-        self.size
+        self.sums.size
     }
 
     /// Appends.
@@ -149,34 +196,27 @@ impl BlobWriter {
             _ => write_vectored(&self.file, pieces),
         };
         written.map_err(|error| StoreError::io("write", &self.path, error))?;
-        for piece in pieces.iter().map(AsRef::as_ref) {
-            self.hash.update(piece);
-            if let Some((context, _)) = &mut self.promised {
-                context.update(piece);
-            }
-            self.size += piece.len() as u64;
-        }
+        pieces.iter().for_each(|piece| self.sums.add(piece.as_ref()));
         Ok(())
     }
 
     /// Checks the promise, now that the body is whole.
     pub fn check(&mut self) -> Result<(), StoreError> {
-        if let Some((context, promised)) = self.promised.take() {
-            let found = hex::encode(context.finish());
-            if found != promised.hex {
-                return Err(StoreError::Mismatch(format!(
-                    "its {} is {found}, and {} was promised",
-                    promised.name(),
-                    promised.hex
-                )));
-            }
-        }
-        Ok(())
+        self.sums.check()
     }
 
     /// The SHA-256 of what has been written.
     pub fn digest(&self) -> Digest {
-        Digest::from_digest(self.hash.clone().finish())
+        self.sums.digest()
+    }
+
+    pub(crate) fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// Removes the file, and gives back what was worked out of the bytes that were written.
+    pub(crate) fn give_up(mut self) -> Sums {
+        std::mem::replace(&mut self.sums, Sums::new(None))
     }
 
     /// Checks the promise, and makes the bytes durable. The blob is not yet in place.
@@ -234,7 +274,7 @@ impl SealedBlob {
 
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.writer.size
+        self.writer.sums.size
     }
 
     /// The open file.
@@ -282,7 +322,7 @@ impl SealedBlob {
     /// removals out.
     pub(super) fn keep_in_place(&mut self, root: &Path) -> Result<(), StoreError> {
         let target = self.digest.path(root);
-        if fs::metadata(&target).is_ok_and(|found| found.len() == self.writer.size) {
+        if fs::metadata(&target).is_ok_and(|found| found.len() == self.writer.sums.size) {
             return Ok(());
         }
         self.writer.rename_to(&target)?;

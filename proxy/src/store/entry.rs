@@ -43,6 +43,8 @@ pub struct Provenance {
     pub rule: Option<String>,
 }
 
+/// What the way of an answer says that came from where a guest may not go.
+const KEPT_FROM_GUESTS: &str = ", from an address kept from guests";
 /// What the way of an answer says that was given to credentials of the settings.
 const WITH_CREDENTIALS: &str = ", with credentials";
 
@@ -53,6 +55,23 @@ impl Provenance {
             return None;
         }
         Some(if authorized { route + WITH_CREDENTIALS } else { route })
+    }
+
+    /// The same, of what came from where a guest may not go.
+    #[must_use]
+    pub fn kept_from_guests(mut self) -> Self {
+        let route = self.route.unwrap_or_default();
+        self.route = Some(match route.strip_suffix(WITH_CREDENTIALS) {
+            Some(way) => format!("{way}{KEPT_FROM_GUESTS}{WITH_CREDENTIALS}"),
+            None => route + KEPT_FROM_GUESTS,
+        });
+        self
+    }
+
+    /// Whether it came from where a guest may not go.
+    pub fn is_kept_from_guests(&self) -> bool {
+        let way = |route: &str| route.strip_suffix(WITH_CREDENTIALS).unwrap_or(route).ends_with(KEPT_FROM_GUESTS);
+        self.route.as_deref().is_some_and(way)
     }
 
     /// Whether credentials went with the request.

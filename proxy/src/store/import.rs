@@ -16,10 +16,11 @@ use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params}
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::index::{digest_at, from_millis, insert_blob, insert_entry, limit_variants, millis, remove_unused_blobs};
-use super::parts::remove_superseded;
+use super::parts::{has_newer_parts, remove_superseded};
 use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
 use crate::cache::Key;
 use crate::flow::Class;
+use crate::policy::storable::{TOO_LARGE, is_too_large};
 use crate::rules::Nature;
 
 /// Directories of bodies on their way in, in `tmp`.
@@ -79,6 +80,9 @@ impl Arrival {
         }
         if crate::policy::vary::names(&headers).is_none() {
             return Err("the answer varies on everything");
+        }
+        if is_too_large(&headers) {
+            return Err(TOO_LARGE);
         }
         if vary.iter().any(|(name, value)| crate::cache::is_credential(name) && value.is_some()) {
             return Err("the answer is for certain credentials only");
@@ -337,6 +341,10 @@ fn enter(
             return Ok(Vec::new());
         }
         Some((_, _, responded, _)) if !taking.replace && from_millis(responded) > draft.responded => {
+            imported.outdated += 1;
+            return Ok(Vec::new());
+        }
+        _ if !taking.replace && has_newer_parts(transaction, draft)? => {
             imported.outdated += 1;
             return Ok(Vec::new());
         }

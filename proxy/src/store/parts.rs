@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::index::{encode_vary, intact};
+use super::index::{encode_vary, intact, millis};
 use super::{Draft, ENTRY_COLUMNS, Entry};
 use crate::policy::condition;
 
@@ -16,6 +16,22 @@ fn supersedes(draft: &Draft, size: u64, old: &Entry) -> bool {
         Some(part) => !same || part.total != new.total || new.covers(size, &part, old.size),
         None => !same,
     }
+}
+
+/// Whether parts of a newer state of the object are there than an answer is of.
+pub(super) fn has_newer_parts(transaction: &Transaction<'_>, draft: &Draft) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
+         WHERE entry.key = ?1 AND entry.vary = ?2 AND entry.part_from IS NOT NULL AND entry.responded > ?3"
+    );
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![&draft.key[..], encode_vary(&draft.vary), millis(draft.responded)])?;
+    while let Some(row) = rows.next()? {
+        if intact(row).is_some_and(|part| !condition::same_state(&draft.headers, &part.draft.headers)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes what a new entry makes superfluous, or itself where it is a part of what is there whole, and returns the blobs

@@ -11,7 +11,7 @@ use super::blob::sync_dir;
 use super::damage::{self, Damage};
 use super::index::{ENTRY_COLUMNS, intact, take_over};
 use super::session::remove;
-use super::{Entry, FORMAT, Store, StoreError, schema};
+use super::{Entry, FORMAT, Store, StoreError, make_directories, schema};
 
 /// Where the damaged one is kept, until the next.
 const ASIDE: &str = "index.sqlite.damaged";
@@ -26,6 +26,11 @@ pub(super) fn path_in(root: &Path) -> PathBuf {
 /// What identifies the file of an index.
 pub(super) fn inode(root: &Path) -> Option<u64> {
     fs::metadata(path_in(root)).ok().map(|found| found.ino())
+}
+
+/// The file system that a path lies on, where it is there.
+pub(super) fn device(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|found| found.dev())
 }
 
 impl Store {
@@ -67,30 +72,57 @@ impl Store {
         Ok(())
     }
 
-    /// Goes on with another index where another process has put one in place; says whether it has.
+    /// Goes on with another index where another process has put one in place, or where somebody removed the directory
+    /// while it was in use; says whether it has.
     pub(crate) fn follow_replaced_index(&self) -> Result<bool, StoreError> {
-        let now = inode(self.root());
-        if now.is_none() || now == self.inode() {
+        if inode(self.root()) == self.inode() {
             return Ok(false);
         }
         let mut writer = self.write_index();
         let mut reader = self.read_index();
+        let _alone = if inode(self.root()).is_none() { Some(self.make_anew()?) } else { None };
         let dir = self.root().parent().unwrap_or(self.root()).to_owned();
         *writer = schema::open(&path_in(self.root()), &dir)?;
         *reader = schema::open(&path_in(self.root()), &dir)?;
         self.set_inode();
         Ok(true)
     }
+
+    /// Makes a directory that was removed anew. While somebody mends the index there is none, too: the lock that is
+    /// returned keeps them apart, and it is to be held until the index is there.
+    fn make_anew(&self) -> Result<File, StoreError> {
+        // Where its file system went away, another must not be filled in its place.
+        if self.root().ancestors().find_map(device) != self.inner.device {
+            return Err(StoreError::io("find", self.root(), std::io::ErrorKind::NotFound.into()));
+        }
+        make_directories(self.root())?;
+        let alone = lock_tmp(self.root())?;
+        if inode(self.root()).is_none() {
+            let dir = self.root().parent().unwrap_or(self.root());
+            tracing::warn!(path = %dir.display(), "the cache directory was removed while it was in use, and is made anew");
+            super::write_tag(dir)?;
+            // Its mark went with the directory.
+            if let Ok(mut session) = self.session().try_write() {
+                *session = None;
+            }
+        }
+        Ok(alone)
+    }
+}
+
+/// Another lock than that under which an index is opened.
+fn lock_tmp(root: &Path) -> Result<File, StoreError> {
+    let failed = |error| StoreError::io("lock", &root.join("tmp"), error);
+    let lock = File::open(root.join("tmp")).map_err(failed)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    Ok(lock)
 }
 
 /// Sets the index aside, unless it is another than the one that was found damaged, and makes a new one of what can be
 /// read of it.
 fn replace(dir: &Path, damaged: Option<u64>) -> Result<(), StoreError> {
     let root = dir.join(FORMAT);
-    // Another lock than that under which an index is opened.
-    let failed = |error| StoreError::io("lock", &root.join("tmp"), error);
-    let lock = File::open(root.join("tmp")).map_err(failed)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    let _alone = lock_tmp(&root)?;
     if damaged.is_some() && inode(&root) != damaged {
         return Ok(());
     }

@@ -277,6 +277,84 @@ fn an_index_of_version_1_is_taken_over() {
     assert_eq!(Store::open(dir.path()).unwrap().stats().unwrap().entries, 2);
 }
 
+/// What was fetched later than a bundle was made is not thrown away for it, unless that is asked for.
+#[test]
+fn an_import_leaves_newer_parts() {
+    let tagged = |number, tag: &'static str, later| {
+        let mut draft = draft(number);
+        draft.headers.insert(http::header::ETAG, http::HeaderValue::from_static(tag));
+        draft.responded += Duration::from_secs(later);
+        draft
+    };
+    for (tag, replace, outdated, left) in [
+        ("\"old\"", false, 1, vec![Some(Part { from: 5, total: 100 })]),
+        // The whole of the same state has all that the part has.
+        ("\"new\"", false, 0, vec![None]),
+        ("\"old\"", true, 0, vec![None]),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut writer = store.writer().unwrap();
+        writer.write(b"middle").unwrap();
+        let part = Draft { part: Some(Part { from: 5, total: 100 }), ..tagged(1, "\"new\"", 50) };
+        store.commit(writer.seal().unwrap(), part).unwrap();
+        let whole = vec![b'w'; 100];
+        let mut staging = store.stage().unwrap();
+        staging.begin(&Digest::of(&whole)).unwrap();
+        staging.write(&whole).unwrap();
+        staging.keep(Digest::of(&whole), 100);
+        let older = tagged(1, tag, 0);
+        let arrival = Arrival::new(ArrivalParts {
+            url: older.url,
+            status: 200,
+            headers: older.headers,
+            vary: Vec::new(),
+            fetched: older.responded,
+            class: Class::Package,
+            aside: false,
+            digest: Digest::of(&whole),
+            size: 100,
+            provenance: Provenance::default(),
+        });
+        let imported = staging.commit(&[arrival.unwrap()], Taking { pinned: false, replace }).unwrap();
+        assert_eq!(imported.outdated, outdated, "{tag} {replace}");
+        let found = store.lookup(&older.key).unwrap();
+        assert_eq!(found.iter().map(|entry| entry.draft.part).collect::<Vec<_>>(), left, "{tag} {replace}");
+        assert!(store.verify(false).unwrap().is_sound());
+    }
+}
+
+#[test]
+fn a_directory_removed_while_it_is_in_use_is_made_anew() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cache");
+    let store = Store::open(&path).unwrap();
+    put(&store, 1, b"gone");
+    fs::remove_dir_all(&path).unwrap();
+    put(&store, 2, b"new");
+    assert!(store.lookup(&draft(1).key).unwrap().is_empty());
+    assert_eq!(store.lookup(&draft(2).key).unwrap().len(), 1);
+    assert!(store.verify(false).unwrap().is_sound());
+    // Another process finds it as it is, and a mark for as long as something is being written.
+    let other = Store::open(&path).unwrap();
+    assert_eq!(other.lookup(&draft(2).key).unwrap().len(), 1);
+    assert!(!other.needs_recovery());
+    assert!(path.join("CACHEDIR.TAG").exists());
+    store.settle().unwrap();
+    assert_eq!(fs::read_dir(path.join("v1/tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn network_file_systems_are_known() {
+    for (magic, kind) in [(0x6969, Some("NFS")), (0xff53_4d42, Some("CIFS")), (0x0102_1997, Some("9p"))] {
+        assert_eq!(kind_of(magic), kind);
+    }
+    // ext4, tmpfs, xfs, btrfs.
+    for magic in [0xef53, 0x0102_1994, 0x5846_5342, 0x9123_683e] {
+        assert_eq!(kind_of(magic), None);
+    }
+}
+
 #[test]
 fn which_failures_cost_the_cache_and_not_the_build() {
     use rusqlite::ffi;
@@ -298,4 +376,26 @@ fn which_failures_cost_the_cache_and_not_the_build() {
     for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
         assert!(!of_index(code).is_passing() && of_index(code).is_damaged_index(), "{code}");
     }
+}
+
+/// What comes out of a bundle is held to the limits of what is fetched.
+#[test]
+fn an_arrival_has_a_head_of_the_size_that_is_stored() {
+    let arrival = |bytes: usize| {
+        let value = http::HeaderValue::try_from("x".repeat(bytes)).unwrap();
+        Arrival::new(ArrivalParts {
+            url: "http://example.org/a".to_owned(),
+            status: 200,
+            headers: HeaderMap::from_iter([(http::HeaderName::from_static("x-big"), value)]),
+            vary: Vec::new(),
+            fetched: UNIX_EPOCH,
+            class: Class::Other,
+            aside: false,
+            digest: Digest::of(b""),
+            size: 0,
+            provenance: Provenance::default(),
+        })
+    };
+    assert!(arrival(65_000).is_ok());
+    assert_eq!(arrival(66_000).unwrap_err(), "the answer's header is too large");
 }

@@ -12,10 +12,11 @@ use url::Url;
 
 use super::asking::Label;
 use super::client::{Net, NetworkOrigin, authority};
-use super::connector::Io;
+use super::connector::Reached;
 use super::course::{Opened, Purpose, of};
 use super::failure::failure;
 use super::mirrored::is_as_good;
+use super::origin_stream::KeptFromGuests;
 use super::route::Target;
 use super::upload::Upload;
 use crate::body::{self, Body};
@@ -114,7 +115,7 @@ impl Net {
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.anonymize(&mut parts.headers);
-        let Opened { target, stream, .. } = opened;
+        let Opened { target, stream, kept_from_guests, .. } = opened;
         let peer = redact::url(&target.url());
         if parts.method != Method::OPTIONS || parts.uri.path() != "*" {
             let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -146,18 +147,22 @@ impl Net {
             upload.answer(sender.send_request(request), self.timeouts.head, &peer).await?.map_err(failed)?;
         flow.answered(response.version(), response.status().as_u16());
         response.extensions_mut().insert(Arc::new(upload.reading()));
+        if kept_from_guests {
+            response.extensions_mut().insert(KeptFromGuests);
+        }
         Ok(response)
     }
 }
 
 impl super::connector::Connector {
     /// A connection to an origin that speaks HTTP/1.1 on it.
-    pub(super) async fn http1(&self, target: &Target) -> Result<Box<dyn Io>, UpstreamError> {
-        let stream = self.tunnel(&target.host, target.port).await?;
+    pub(super) async fn http1(&self, target: &Target) -> Result<Reached, UpstreamError> {
+        let reached = self.reach(&target.host, target.port).await?;
         if !target.tls {
-            return Ok(stream);
+            return Ok(reached);
         }
-        Ok(Box::new(self.reach.tls.handshake(&target.host, target.port, stream, &[b"http/1.1"]).await?))
+        let tls = self.reach.tls.handshake(&target.host, target.port, reached.stream, &[b"http/1.1"]).await?;
+        Ok(Reached { stream: Box::new(tls), ..reached })
     }
 }
 

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Response;
+use hyper::body::Incoming;
+
 use super::client::authority;
+use super::origin_stream::KeptFromGuests;
 use super::route::{ProxyUrl, Route, Target};
 use crate::flow::FlowRecorder;
 
@@ -49,6 +53,14 @@ pub(super) struct Taken {
 }
 
 impl Asking<'_> {
+    /// Notes where an answer came from: what the settings stand in with for a public name is for guests, too.
+    pub(super) fn came(&self, answer: Option<&Response<Incoming>>) {
+        let is_public = self.label.is_some_and(|label| label.mirror.is_none());
+        if is_public && answer.is_some_and(|answer| answer.extensions().get::<KeptFromGuests>().is_some()) {
+            self.flow.keep_from_guests();
+        }
+    }
+
     /// Notes the way that the request goes.
     pub(super) fn goes(&self, target: &Target, route: &Route, passed: &[String]) {
         let next = route.hops.last().map_or_else(|| authority(&target.host, target.port), ProxyUrl::authority);

@@ -32,6 +32,8 @@ use super::route::ProxyUrl;
 
 /// How long a login that was refused is not sent again. Servers that lock accounts count over half an hour or so.
 const HOLD: Duration = Duration::from_mins(20);
+/// Refused passwords of one proxy that are remembered.
+const MOST_REFUSED: usize = 8;
 /// Proxies of which something is remembered; a PAC script may name many.
 const MOST: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
@@ -107,12 +109,23 @@ struct State {
     /// Somebody got through with it, or without any.
     proven: bool,
     password: Option<Arc<str>>,
-    /// The password that was refused, and when.
-    refused: Option<(Arc<str>, Instant)>,
+    /// The passwords that were refused, and when.
+    refused: Vec<(Arc<str>, Instant)>,
     /// A nonce that had been good was refused since somebody got through.
     renewed: bool,
     /// The proxy wants to see a ticket with each request, not once a connection.
     each_request: bool,
+}
+
+/// What a refused password means for what comes next.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// There is another by now, which is known to be taken.
+    Former,
+    /// There may be another.
+    MayChange,
+    /// There is no other.
+    Final,
 }
 
 /// What the proxy is known to want.
@@ -185,10 +198,8 @@ impl ProxyAuth {
             }
         };
         let mut state = self.state();
-        if let Some((refused, when)) = &state.refused
-            && *refused == password
-            && when.elapsed() < HOLD
-        {
+        let refused = state.refused.iter().find(|(refused, when)| *refused == password && when.elapsed() < HOLD);
+        if let Some((_, when)) = refused {
             let minutes = when.elapsed().as_secs() / 60;
             let left = (HOLD.saturating_sub(when.elapsed()).as_secs() / 60).max(1);
             // What may have changed is looked at again the next time.
@@ -206,15 +217,26 @@ impl ProxyAuth {
         negotiate::begin(&self.host, self.login.service.as_deref()).await
     }
 
-    /// Notes that the proxy did not take the password. Whether there may be another now.
-    fn refuse(&self) -> bool {
+    /// Notes that the proxy did not take this password, which may be older than the one that is sent now.
+    fn refuse(&self, password: &Arc<str>) -> Refused {
         let mut state = self.state();
-        state.wanted = None;
-        state.proven = false;
-        if let Some(password) = state.password.take() {
-            state.refused = Some((password, Instant::now()));
+        state.refused.retain(|(other, when)| other != password && when.elapsed() < HOLD);
+        // A store that gives another each time must not make this grow.
+        if state.refused.len() >= MOST_REFUSED {
+            state.refused.remove(0);
         }
-        self.login.password.as_ref().is_some_and(Password::may_change)
+        state.refused.push((password.clone(), Instant::now()));
+        let newer = state.password.as_ref().is_some_and(|current| current != password);
+        if newer && state.proven && state.wanted.is_some() {
+            return Refused::Former;
+        }
+        if !newer {
+            state.password = None;
+            state.wanted = None;
+            state.proven = false;
+        }
+        let may_change = self.login.password.as_ref().is_some_and(Password::may_change);
+        if may_change { Refused::MayChange } else { Refused::Final }
     }
 
     /// What is said of a login that was refused.

@@ -209,16 +209,18 @@ impl Upstream {
 
     /// Every proxy that the settings name.
     pub fn proxies(&self) -> Vec<&ProxyUrl> {
-        let rules = self.rules.iter().map(|rule| &rule.choice);
         let mut seen = std::collections::HashSet::new();
+        self.ways().flat_map(|route| &route.hops).filter(|proxy| seen.insert(*proxy)).collect()
+    }
+
+    /// Every way that the settings name.
+    pub(super) fn ways(&self) -> impl Iterator<Item = &Route> {
+        let rules = self.rules.iter().map(|rule| &rule.choice);
         [&self.http, &self.https]
             .into_iter()
             .chain(rules)
             .filter_map(|choice| if let Choice::Pool(pool) = choice { Some(&pool.members) } else { None })
             .flatten()
-            .flat_map(|route| &route.hops)
-            .filter(|proxy| seen.insert(*proxy))
-            .collect()
     }
 }
 

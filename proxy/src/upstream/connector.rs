@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::auth::Auths;
 use super::dial::Dialer;
+use super::figures::Step;
 use super::origin_stream::OriginStream;
 use super::proxy_connect::{self, persist};
 use super::route::{ProxyKind, ProxyUrl, Route, Target};
@@ -54,6 +55,13 @@ pub(crate) struct Connector {
     pub(super) guarded: bool,
 }
 
+/// A way that is open.
+pub(super) struct Reached {
+    pub(super) stream: Box<dyn Io>,
+    /// Whether a guest may not go there.
+    pub(super) kept_from_guests: bool,
+}
+
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
@@ -63,13 +71,13 @@ enum Until {
 
 impl Connector {
     /// Opens a way to `host:port` on which bytes pass unchanged.
-    pub(crate) async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
+    pub(super) async fn reach(&self, host: &str, port: u16) -> Result<Reached, UpstreamError> {
         self.open(host, port, Until::Origin).await
     }
 
     /// Opens a connection to the proxy that is sent whole requests for `http` URLs, for one to `host:port`.
     pub(super) async fn to_plain_proxy(&self, host: &str, port: u16) -> Result<Box<dyn Io>, UpstreamError> {
-        self.open(host, port, Until::LastProxy).await
+        self.open(host, port, Until::LastProxy).await.map(|reached| reached.stream)
     }
 
     /// The proxy that is sent whole requests for `http` URLs.
@@ -78,7 +86,7 @@ impl Connector {
     }
 
     /// Opens a way, and notes how the proxies on it did.
-    async fn open(&self, host: &str, port: u16, until: Until) -> Result<Box<dyn Io>, UpstreamError> {
+    async fn open(&self, host: &str, port: u16, until: Until) -> Result<Reached, UpstreamError> {
         if !self.route.is_direct() {
             self.reach.dialer.check_literal(host, port, self.guarded)?;
         }
@@ -93,7 +101,7 @@ impl Connector {
             },
         };
         match opened {
-            Ok(stream) => {
+            Ok(reached) => {
                 match (until, self.route.hops.split_last()) {
                     // That the last one takes connections says nothing yet: its answer does.
                     (Until::LastProxy, Some((_, before))) => {
@@ -104,10 +112,12 @@ impl Connector {
                     }
                     _ => self.reach.standings.answered(&self.route, host, Some(begin.elapsed()), Instant::now()),
                 }
-                Ok(stream)
+                Ok(reached)
             }
             Err((late, error)) => {
-                if let Some((part, failure)) = self.fault(host, stage.load(Ordering::Relaxed), late, &error) {
+                let stage = stage.load(Ordering::Relaxed);
+                if let Some((part, failure)) = self.fault(host, stage, late, &error) {
+                    self.reach.standings.count(&part, step(stage, error.phase));
                     self.reach.standings.failed(&part, &failure, &error.message, Instant::now());
                 }
                 Err(error)
@@ -116,19 +126,15 @@ impl Connector {
     }
 
     /// Goes hop by hop. `stage` is twice the number of the proxy that is being reached, one more while it is asked.
-    async fn steps(
-        &self,
-        host: &str,
-        port: u16,
-        until: Until,
-        stage: &AtomicUsize,
-    ) -> Result<Box<dyn Io>, UpstreamError> {
-        let hops = &self.route.hops;
+    async fn steps(&self, host: &str, port: u16, until: Until, stage: &AtomicUsize) -> Result<Reached, UpstreamError> {
+        let (hops, dialer) = (&self.route.hops, &self.reach.dialer);
         let Some(first) = hops.first() else {
-            return Ok(Box::new(self.reach.dialer.dial(host, port, self.guarded).await?));
+            let stream = dialer.dial(host, port, self.guarded).await?;
+            let kept_from_guests = !self.guarded && dialer.is_kept_from_guests(&stream);
+            return Ok(Reached { stream: Box::new(stream), kept_from_guests });
         };
         // The user's configuration names the proxy, so the guard has no say in its address, except that it is not us.
-        let dialled = self.reach.dialer.dial(&first.host, first.port, false).await.map_err(|error| UpstreamError {
+        let dialled = dialer.dial(&first.host, first.port, false).await.map_err(|error| UpstreamError {
             message: format!("the upstream proxy {first} cannot be reached: {}", error.message),
             ..error
         })?;
@@ -149,7 +155,8 @@ impl Connector {
                 None => self.through(hop, stream, host, port, self.guarded).await?,
             };
         }
-        Ok(stream)
+        let kept_from_guests = !self.guarded && dialer.check_literal(host, port, true).is_err();
+        Ok(Reached { stream, kept_from_guests })
     }
 
     /// Asks a proxy for a connection to `host:port`.
@@ -235,12 +242,13 @@ impl Connector {
         if !target.tls {
             let proxied = self.plain_proxy().is_some();
             let until = if proxied { Until::LastProxy } else { Until::Origin };
-            return Ok(OriginStream { io: self.open(host, port, until).await?, h2: false, proxied });
+            let Reached { stream, kept_from_guests } = self.open(host, port, until).await?;
+            return Ok(OriginStream { io: stream, h2: false, proxied, kept_from_guests });
         }
-        let stream = self.tunnel(host, port).await?;
+        let Reached { stream, kept_from_guests } = self.reach(host, port).await?;
         let stream = self.reach.tls.handshake(host, port, stream, &ALPN).await?;
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(OriginStream { io: Box::new(stream), h2, proxied: false })
+        Ok(OriginStream { io: Box::new(stream), h2, proxied: false, kept_from_guests })
     }
 
     /// Makes a connection as for a request, and gives it up.
@@ -251,6 +259,16 @@ impl Connector {
             retryable: false,
         })?;
         self.connect(&uri).await.map(drop)
+    }
+}
+
+/// What a proxy failed at, that was being reached or asked.
+fn step(stage: usize, phase: Phase) -> Step {
+    match phase {
+        Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => Step::Tls,
+        Phase::ProxyAnswered(407) => Step::Login,
+        _ if stage.is_multiple_of(2) => Step::Connect,
+        _ => Step::Answer,
     }
 }
 

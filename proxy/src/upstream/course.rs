@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 use super::anonymize::Anonymize;
 use super::asking::{Asking, Taken};
 use super::client::{Net, Plan, authority, prepare};
-use super::connector::{HURRY, Io};
+use super::connector::{HURRY, Io, Reached};
 use super::failure::{Again, Failed, again};
+use super::figures::Step;
 use super::observe::{Event, note};
 use super::route::{ProxyUrl, Route, Target};
 use super::standing::Part;
@@ -47,6 +48,8 @@ pub(super) struct Opened {
     pub(super) way: String,
     /// Whom the first message goes to.
     pub(super) next: String,
+    /// Whether a guest may not go there.
+    pub(super) kept_from_guests: bool,
 }
 
 /// What came of the ways tried so far.
@@ -103,7 +106,9 @@ impl Net {
             asking.goes(&target, &route, &tried.passed);
             note(|| Event::Asked { url: redact::url(&target.url()), way: route.to_string() });
             let plan = self.plan(&target, &route, asking.guarded);
-            match self.by(&plan, &parts, &upload, asking, hurry.map(|hurry| (hurry, is_repeatable))).await {
+            let answer = self.by(&plan, &parts, &upload, asking, hurry.map(|hurry| (hurry, is_repeatable))).await;
+            asking.came(answer.as_ref().ok());
+            match answer {
                 Ok(answer) if hurry.is_some() && is_repeatable && is_of_gateway(&plan, &answer) => {
                     tried.passed.push(format!("{route}: answers {}", answer.status()));
                     tried.failing.get_or_insert((route, answer));
@@ -124,6 +129,7 @@ impl Net {
             asking.goes(&target, &route, &tried.passed);
             let plan = self.plan(&target, &route, asking.guarded);
             if let Ok(answer) = self.by(&plan, &parts, &upload, asking, None).await {
+                asking.came(Some(&answer));
                 return Ok(taken(answer, &route, tried.passed));
             }
         }
@@ -147,7 +153,7 @@ impl Net {
             let connector = self.ways.connector(&route, guarded);
             let opening = async {
                 match purpose {
-                    Purpose::Tunnel => connector.tunnel(&target.host, target.port).await,
+                    Purpose::Tunnel => connector.reach(&target.host, target.port).await,
                     Purpose::Http1 => connector.http1(&target).await,
                 }
             };
@@ -156,10 +162,11 @@ impl Net {
                 None => opening.await,
             };
             match opened {
-                Ok(stream) => {
+                Ok(Reached { stream, kept_from_guests }) => {
                     let next = route.hops.first().map(ProxyUrl::authority);
                     let next = next.unwrap_or_else(|| authority(&target.host, target.port));
-                    return Ok(Opened { stream, way: named(&route, &tried.passed), next, target });
+                    let way = named(&route, &tried.passed);
+                    return Ok(Opened { stream, way, next, target, kept_from_guests });
                 }
                 Err(error) if error.phase == Phase::Denied => return Err(error),
                 Err(error) => tried.pass_over(&route, error),
@@ -227,8 +234,9 @@ impl Net {
         upload: &Upload,
         flow: &FlowRecorder,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let stream = plan.way.connector.http1(&plan.target).await?;
-        let opened = Opened { target: plan.target.clone(), stream, way: String::new(), next: String::new() };
+        let Reached { stream, kept_from_guests } = plan.way.connector.http1(&plan.target).await?;
+        let (way, next) = (String::new(), String::new());
+        let opened = Opened { target: plan.target.clone(), stream, way, next, kept_from_guests };
         let mut copy = Request::new(()).into_parts().0;
         copy.method = parts.method.clone();
         copy.uri = parts.uri.clone();
@@ -244,6 +252,7 @@ impl Net {
         let part = || Part::whole(route, host);
         match answer {
             Ok(answer) if is_of_gateway(plan, answer) => {
+                standings.count(&part(), Step::Answer);
                 standings.failed(&part(), &Failure::Soft, &format!("answers {}", answer.status()), now);
             }
             Ok(_) => {
@@ -251,10 +260,15 @@ impl Net {
                 standings.answered(route, host, took, now);
             }
             Err((error, _)) if error.phase == Phase::ProxyAnswered(407) => {
+                // To CONNECT it was counted there.
+                if plan.plain_proxy().is_some() {
+                    standings.count(&part(), Step::Login);
+                }
                 standings.failed(&part(), &Failure::Hard, &error.message, now);
             }
             // Slow or gone: it may be the origin, where others are asked by the same way.
             Err((error, _)) if matches!(error.phase, Phase::Timeout | Phase::Terminated | Phase::Incomplete) => {
+                standings.count(&part(), Step::Answer);
                 standings.failed(&part(), &Failure::Soft, &error.message, now);
             }
             Err(_) => {}

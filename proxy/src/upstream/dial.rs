@@ -52,6 +52,11 @@ impl Dialer {
         }
     }
 
+    /// Whether a guest would have been refused the address that was dialled.
+    pub(super) fn is_kept_from_guests(&self, stream: &TcpStream) -> bool {
+        stream.peer_addr().is_ok_and(|address| self.guard.refuses(address, true).is_some())
+    }
+
     /// Refuses what can be told without resolving, for targets whose name a proxy upstream will resolve.
     pub(crate) fn check_literal(&self, host: &str, port: u16, guarded: bool) -> Result<(), UpstreamError> {
         let address = host.parse::<IpAddr>().ok().or_else(|| loose_ipv4(host).map(IpAddr::V4));

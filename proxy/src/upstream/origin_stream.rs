@@ -15,11 +15,18 @@ pub(crate) struct OriginStream {
     pub(super) h2: bool,
     /// Requests on it name their whole URL.
     pub(super) proxied: bool,
+    /// Whether a guest may not go there.
+    pub(super) kept_from_guests: bool,
 }
+
+/// Marks an answer that came from where a guest may not go, among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeptFromGuests;
 
 impl Connection for OriginStream {
     fn connected(&self) -> Connected {
         let connected = Connected::new().proxy(self.proxied);
+        let connected = if self.kept_from_guests { connected.extra(KeptFromGuests) } else { connected };
         if self.h2 { connected.negotiated_h2() } else { connected }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
+use super::figures::{Figures, Step};
 use super::route::{ProxyUrl, Route};
 use crate::mirror::health::{Change, Failure, Health, Standing};
 
@@ -43,6 +44,17 @@ impl Part {
         Self::Hops(route.hops.iter().take(number.max(1)).cloned().collect())
     }
 
+    /// The proxies of a route, each with those before it.
+    pub(super) fn proxies(route: &Route) -> impl Iterator<Item = Self> {
+        (1..=route.hops.len()).map(move |number| Self::first(route, number, ""))
+    }
+
+    /// A proxy's name, without user and password.
+    pub(super) fn name(&self) -> Option<String> {
+        let Self::Hops(hops) = self else { return None };
+        Some(hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))
+    }
+
     fn all(route: &Route, host: &str) -> impl Iterator<Item = Self> {
         (1..=route.hops.len().max(1)).map(move |number| Self::first(route, number, host))
     }
@@ -65,6 +77,8 @@ struct Known {
     measuring: Option<Instant>,
     /// The last failure left no doubt that it is not to be had.
     is_dead: bool,
+    /// Failures, by what it failed at.
+    failures: [u64; Step::ALL.len()],
 }
 
 /// What is known of all ways.
@@ -117,6 +131,22 @@ impl Standings {
         if let (Change::WentDown(pause), Part::Hops(_)) = (change, part) {
             tracing::warn!("{part}: asked last for {} s: {why}", pause.as_secs());
         }
+    }
+
+    /// Counts a failure.
+    pub(super) fn count(&self, part: &Part, step: Step) {
+        self.lock().get_or_insert_mut(part.clone(), Known::default).failures[step as usize] += 1;
+    }
+
+    /// What is known of proxies, by their names.
+    pub(super) fn figures(&self, now: Instant) -> Vec<(String, Figures)> {
+        let known = self.lock();
+        let figures = |one: &Known| Figures {
+            is_up: one.health.standing(now) == Standing::Up,
+            took: one.took.map(|(took, _)| took),
+            failures: one.failures,
+        };
+        known.iter().filter_map(|(part, one)| Some((part.name()?, figures(one)))).collect()
     }
 
     /// Puts first what is known to be well, then what is slow beside it, then the rest; each in the order given. A direct

@@ -15,6 +15,7 @@ use lru::LruCache;
 
 use super::bound::Bound;
 use super::connector::{Connector, Reach};
+use super::dial::Dialer;
 use super::first_contact::FirstContact;
 use super::route::Route;
 use super::standing::Standings;
@@ -49,6 +50,11 @@ impl Ways {
     /// Makes connections that belong to no pool.
     pub(super) fn connector(&self, route: &Route, guarded: bool) -> Connector {
         Connector { reach: self.reach.clone(), route: Arc::new(route.clone()), guarded }
+    }
+
+    /// What opens connections, and knows where guests may not go.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.reach.dialer
     }
 
     /// How the ways do.

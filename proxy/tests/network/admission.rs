@@ -4,12 +4,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use larder_proxy::admission::{Admission, Gate};
+use larder_proxy::admission::{Admission, Gate, Network};
 use larder_proxy::config::Config;
 use larder_proxy::flow::Outcome;
 use larder_proxy::identity::Client;
 use larder_proxy::listener::ListenerHandle;
 use larder_proxy::login::{self, Users};
+use larder_proxy::mirror::Mirror;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -35,9 +36,10 @@ fn credentials(password: &str) -> String {
 #[tokio::test]
 async fn a_kept_connection_is_asked_and_its_credentials_go_no_further() {
     let origin = Origin::hello().await;
-    let mut bed = Bed::new(|_| {}).await;
+    let to = format!("http://{}/", origin.addr);
+    let mut bed = Bed::new(|config| config.mirrors.push(Mirror::parse("pkgs.example.org", &to).unwrap())).await;
     let (gate, listener) = open(&bed, rules(true));
-    let addr = origin.addr;
+    let addr = "pkgs.example.org";
     let get = |more: &str| format!("GET http://{addr}/x HTTP/1.1\r\nHost: {addr}\r\n{more}\r\n");
     let mut client = TcpStream::connect(listener.local_addr()).await.unwrap();
     for wrong in [String::new(), credentials("guess")] {
@@ -155,4 +157,37 @@ async fn new_settings_hold_for_the_next_request_and_not_for_one_under_way() {
     let other = dir.path().join("other");
     bed.proxy.reload(Config::new(other)).unwrap();
     assert!(bed.get(&format!("http://{}/x", origin.addr)).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn where_others_may_come_a_loopback_address_opens_nothing_of_the_machine() {
+    let origin = Origin::hello().await;
+    let mut bed = Bed::new(|_| {}).await;
+    let network = Network { range: "127.0.0.0/8".parse().unwrap(), label: None };
+    let get = format!("GET http://{0}/x HTTP/1.1\r\nHost: {0}\r\nConnection: close\r\n\r\n", origin.addr);
+    // A tunnel of ssh, or another proxy in front, ends on the loopback as who sits here does.
+    let (_gate, listed) = open(&bed, Admission { networks: vec![network], ..Admission::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let users = Gate::new(Admission { either: false, ..rules(true) });
+    let _unix = bed.proxy.listen_unix(socket, Client::host("fleet"), &users).unwrap();
+    let mut tcp = TcpStream::connect(listed.local_addr()).await.unwrap();
+    tcp.write_all(get.as_bytes()).await.unwrap();
+    let answer = read_all(&mut tcp).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("loopback"), "{answer}");
+    let mut unix = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let logged_in = get.replace("Connection: close", &format!("{}Connection: close", credentials("s3cret")));
+    unix.write_all(logged_in.as_bytes()).await.unwrap();
+    let answer = read_all(&mut unix).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("loopback"), "{answer}");
+    assert!(origin.seen().is_empty());
+    for _ in 0..2 {
+        assert_eq!(bed.flow().await.outcome, Outcome::Denied);
+    }
+    // A proxy for nobody else is its user's own.
+    let (_gate, own) = open(&bed, Admission::default());
+    let mut tcp = TcpStream::connect(own.local_addr()).await.unwrap();
+    tcp.write_all(get.as_bytes()).await.unwrap();
+    assert!(read_all(&mut tcp).await.ends_with("hello"));
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a peer of a test that fails ends the test")]
 
 mod admission;
+mod certificates;
 mod chain;
 mod curl;
 mod drain;
@@ -10,13 +11,17 @@ mod forward;
 mod framing;
 mod git;
 mod hop;
+mod hostile;
+mod hostile_origin;
 mod http2;
 mod http2_only;
 mod intercept;
+mod leg;
 mod limits;
 mod live;
 mod mirrors;
 mod ntlm;
+mod reach;
 mod resolver;
 mod route;
 mod status;

@@ -261,7 +261,11 @@ pub(crate) struct RawOrigin {
 
 impl RawOrigin {
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         Self { addr: listener.local_addr().unwrap(), listener }
     }
 
@@ -340,6 +344,22 @@ impl TestCa {
         let (leaf, key) = self.leaf(name);
         let mut config = builder.with_single_cert(vec![leaf], key).unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// One whose certificate was changed before it was signed: by this authority, or by its own key.
+    pub(crate) fn acceptor_with(
+        &self,
+        name: &str,
+        own: bool,
+        change: impl FnOnce(&mut rcgen::CertificateParams),
+    ) -> TlsAcceptor {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let leaf = if own { params.self_signed(&key) } else { params.signed_by(&key, &self.issuer) }.unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = server_config().with_no_client_auth().with_single_cert(vec![leaf.into()], key).unwrap();
         TlsAcceptor::from(Arc::new(config))
     }
 

@@ -113,6 +113,24 @@ pub static METRICS: &[Metric] = &[
         &["name", "mirror"],
         "Answers that spoke against a mirror, and failures.",
     ),
+    metric(
+        "larder_upstream_up",
+        Gauge,
+        &["proxy"],
+        "Whether a proxy on the way upstream is asked in its turn: 1, or 0 while it is down.",
+    ),
+    metric(
+        "larder_upstream_latency_seconds",
+        Gauge,
+        &["proxy"],
+        "Time until a way by a proxy was ready, for http URLs until the answer; smoothed, none before the first.",
+    ),
+    metric(
+        "larder_upstream_failures_total",
+        Counter,
+        &["proxy", "phase"],
+        "Failures of a proxy on the way upstream, by what it failed at: connect, tls, login or answer.",
+    ),
     metric("larder_log_lines_total", Counter, &["result"], "Lines of the access log: written, or lost."),
     metric("larder_reloads_total", Counter, &["result"], "Times that the settings were read anew: taken, or refused."),
     metric(

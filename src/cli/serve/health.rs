@@ -43,7 +43,7 @@ impl Service {
     pub(super) fn health(&self) -> Health {
         let found = [
             ("cache", self.cache_fault()),
-            ("access log", self.access_log.as_ref().and_then(|log| log.failing())),
+            ("access log", self.access_log.failing()),
             ("settings", self.reloads().why),
         ];
         let problems: Vec<Problem> =

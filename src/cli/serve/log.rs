@@ -49,7 +49,11 @@ pub(super) struct Log {
 pub(super) struct State {
     written: AtomicU64,
     lost: AtomicU64,
+    /// Whether there is anywhere to write to.
+    active: AtomicBool,
     reopen: AtomicBool,
+    /// What is written to from the next line on, instead of what was.
+    next: Mutex<Option<Place>>,
     failing: Mutex<Option<String>>,
 }
 
@@ -61,12 +65,39 @@ impl State {
 
     /// Why lines cannot be written at present.
     pub(super) fn failing(&self) -> Option<String> {
+        if !self.active.load(Ordering::Relaxed) {
+            return None;
+        }
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens the file anew before the next line: somebody has renamed it.
     pub(super) fn reopen(&self) {
         self.reopen.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes to another file from the next line on, or to none.
+    pub(super) fn change(&self, place: Option<Place>) {
+        self.active.store(place.is_some(), Ordering::Relaxed);
+        // What waits still goes where it was meant to go.
+        if let Some(place) = place {
+            *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+            self.reopen();
+        }
+    }
+}
+
+/// A file for the access log, open at its end.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    file: File,
+}
+
+impl Place {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = open(path).context(|| format!("cannot write the access log {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 }
 
@@ -75,6 +106,7 @@ enum Target {
     Standard,
     /// A file, closed where it could not be opened.
     File(PathBuf, Option<File>),
+    Nowhere,
 }
 
 impl Log {
@@ -83,15 +115,15 @@ impl Log {
         Self::spawn(Target::Standard, form)
     }
 
-    /// Lines at the end of a file.
-    pub(super) fn file(path: &Path) -> Result<Self> {
-        let file = open(path).context(|| format!("cannot write the access log {}", path.display()))?;
-        Self::spawn(Target::File(path.to_owned(), Some(file)), Form::Access)
+    /// The access log: lines at the end of a file, where there is one.
+    pub(super) fn access(place: Option<Place>) -> Result<Self> {
+        Self::spawn(place.map_or(Target::Nowhere, Target::from), Form::Access)
     }
 
     fn spawn(mut target: Target, form: Form) -> Result<Self> {
         let (sender, flows) = sync_channel::<Option<Flow>>(WAITING);
-        let state = Arc::new(State::default());
+        let active = AtomicBool::new(!matches!(target, Target::Nowhere));
+        let state = Arc::new(State { active, ..State::default() });
         let shared = state.clone();
         let write = move || write_all(&flows, &mut target, form, &shared);
         let thread = std::thread::Builder::new().name("flows".to_owned()).spawn(write);
@@ -106,6 +138,9 @@ impl Log {
     pub(super) fn sink(&self) -> impl Fn(&Flow) + Send + Sync + 'static {
         let (sender, state) = (self.sender.clone(), self.state.clone());
         move |flow| {
+            if !state.active.load(Ordering::Relaxed) {
+                return;
+            }
             if sender.try_send(Some(flow.clone())).is_err() {
                 state.lost.fetch_add(1, Ordering::Relaxed);
             }
@@ -143,7 +178,10 @@ fn write_all(flows: &Receiver<Option<Flow>>, target: &mut Target, form: Form, st
             lines += 1;
         }
         if state.reopen.swap(false, Ordering::Relaxed) {
-            target.reopen();
+            match state.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(place) => *target = place.into(),
+                None => target.reopen(),
+            }
         }
         let failure = target.write(&text).err();
         let counter = if failure.is_some() { &state.lost } else { &state.written };
@@ -162,6 +200,12 @@ fn write_all(flows: &Receiver<Option<Flow>>, target: &mut Target, form: Form, st
     }
 }
 
+impl From<Place> for Target {
+    fn from(place: Place) -> Self {
+        Self::File(place.path, Some(place.file))
+    }
+}
+
 impl Target {
     fn reopen(&mut self) {
         if let Self::File(_, file) = self {
@@ -171,9 +215,13 @@ impl Target {
 
     /// Writes all of it, or nothing: a line that is cut off would spoil the next.
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        let Self::File(path, opened) = self else {
-            let mut out = io::stdout().lock();
-            return out.write_all(text).and_then(|()| out.flush());
+        let (path, opened) = match self {
+            Self::File(path, opened) => (path, opened),
+            Self::Nowhere => return Ok(()),
+            Self::Standard => {
+                let mut out = io::stdout().lock();
+                return out.write_all(text).and_then(|()| out.flush());
+            }
         };
         let file = match opened {
             Some(file) => file,
@@ -192,6 +240,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Standard => f.write_str("standard output"),
+            Self::Nowhere => f.write_str("nowhere"),
             Self::File(path, _) => write!(f, "{}", path.display()),
         }
     }

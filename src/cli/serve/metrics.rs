@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Class, Flow, Outcome};
 use larder_proxy::mirror::health::Standing;
+use larder_proxy::upstream::figures::Step;
 
 use super::Service;
 use super::exposition::Page;
@@ -124,7 +125,8 @@ impl Service {
         self.write_clients(&mut page);
         self.write_cache(&mut page);
         self.write_mirrors(&mut page);
-        let (written, lost) = self.access_log.as_ref().map(|log| log.counts()).unwrap_or_default();
+        self.write_upstream(&mut page);
+        let (written, lost) = self.access_log.counts();
         page.metric("larder_log_lines_total").count(&["written"], written).count(&["lost"], lost);
         let reloads = self.reloads();
         page.metric("larder_reloads_total").count(&["taken"], reloads.taken).count(&["refused"], reloads.refused);
@@ -190,6 +192,28 @@ impl Service {
         write("larder_mirror_up", &|one| u64::from(one.0));
         write("larder_mirror_answers_total", &|one| one.1);
         write("larder_mirror_failures_total", &|one| one.2);
+    }
+}
+
+impl Service {
+    fn write_upstream(&self, page: &mut Page) {
+        let all = self.proxy.upstream();
+        let mut family = page.metric("larder_upstream_up");
+        for (proxy, one) in &all {
+            family.count(&[proxy], u64::from(one.is_up));
+        }
+        let mut family = page.metric("larder_upstream_latency_seconds");
+        for (proxy, one) in &all {
+            if let Some(took) = one.took {
+                family.sample(&[proxy], took.as_secs_f64());
+            }
+        }
+        let mut family = page.metric("larder_upstream_failures_total");
+        for (proxy, one) in &all {
+            for (step, count) in Step::ALL.iter().zip(one.failures) {
+                family.count(&[proxy, step.as_str()], count);
+            }
+        }
     }
 }
 

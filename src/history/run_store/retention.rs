@@ -45,6 +45,13 @@ impl RunStore {
         Ok(kept)
     }
 
+    fn ids(&self) -> Result<BTreeSet<String>> {
+        let read = || -> rusqlite::Result<BTreeSet<String>> {
+            self.connection.prepare("SELECT id FROM run")?.query_map([], |row| row.get(0))?.collect()
+        };
+        read().context(|| self.failed("read"))
+    }
+
     /// The oldest run among the newest `count`, and those before it.
     fn split(&self, count: usize) -> Result<(Option<String>, Vec<String>)> {
         let read = || -> rusqlite::Result<Vec<String>> {
@@ -55,6 +62,28 @@ impl RunStore {
         let mut ids = read().context(|| self.failed("read"))?.into_iter().filter(|id| is_run_id(id));
         Ok((ids.next(), ids.collect()))
     }
+}
+
+/// Removes the logs and records, below `state`, of runs that the history does not list (commands of `larder exec`), but
+/// for the newest `count`, those that are under way, and all where `count` is 0. Returns how many went.
+pub fn keep_last_unlisted(state: &Path, count: usize) -> Result<usize> {
+    if count == 0 {
+        return Ok(0);
+    }
+    let listed = RunStore::open_to_read(state)?.map(|store| store.ids()).transpose()?.unwrap_or_default();
+    let live: BTreeSet<String> = reap::list(&state.join("runs"))?.into_iter().map(|run| run.id).collect();
+    let entries = fs::read_dir(state.join("logs")).into_iter().flatten().flatten();
+    let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut ids: Vec<String> = names.filter(|name| is_run_id(name) && !listed.contains(name)).collect();
+    // Ids begin with the second the run began in.
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    let mut removed = 0;
+    for id in ids.iter().skip(count).filter(|id| !live.contains(*id)) {
+        reap::remove_tree(&state.join("logs").join(id))?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// How much of an id is the time.

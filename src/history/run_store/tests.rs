@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use larder_proxy::flow::{Class, Outcome};
 use rusqlite::Connection;
 
-use super::{RunStore, schema};
+use super::{RunStore, keep_last_unlisted, schema};
 use crate::event::Ending;
 use crate::guest::record::Record;
 use crate::history::testing::{Script, recording, simple};
@@ -175,6 +175,26 @@ fn old_runs_are_forgotten_with_their_logs_and_live_ones_never() {
     let expected = ["20251102T000000-bbbbbb", &id(1), &id(3), &id(4), "mine"];
     assert_eq!(left, expected, "an old directory nobody recorded goes too, a stranger's and a link stay");
     live.finish().unwrap();
+}
+
+/// Commands of `larder exec` are in no history; their records go by number.
+#[test]
+fn records_of_commands_go_with_time() {
+    let state = tempfile::tempdir().unwrap();
+    let logs = state.path().join("logs");
+    simple(recording(state.path(), 0), &id(0), [1.0, 1.0]);
+    for number in 0..6 {
+        fs::create_dir_all(logs.join(id(number)).join("x")).unwrap();
+    }
+    fs::create_dir_all(logs.join("mine")).unwrap();
+    let live = Record::create(&state.path().join("runs"), &id(2), "exec true", SystemTime::now()).unwrap();
+    assert_eq!(keep_last_unlisted(state.path(), 0).unwrap(), 0, "0 is for all");
+    assert_eq!(keep_last_unlisted(state.path(), 2).unwrap(), 2);
+    let mut left: Vec<_> = fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [&id(0), &id(2), &id(4), &id(5), "mine"], "a build's log is for its history to remove");
+    live.finish().unwrap();
+    assert_eq!(keep_last_unlisted(&state.path().join("nothing"), 2).unwrap(), 0);
 }
 
 #[test]

@@ -155,6 +155,77 @@ async fn a_cache_that_cannot_be_written_still_lets_bytes_through() {
     }
 }
 
+/// Without a place for it a body is held to its digest as well.
+#[tokio::test]
+async fn what_cannot_be_stored_is_checked_all_the_same() {
+    let bed = Bed::new();
+    fs::remove_dir_all(bed.store.root().join("tmp")).unwrap();
+    let url = format!("http://example.org/x/by-hash/SHA256/{}", Digest::of(b"right"));
+    for (body, length, expected) in [
+        ("right", Some("5"), Some("right")),
+        ("right", None, Some("right")),
+        ("wrong", Some("5"), None),
+        ("wrong", None, None),
+    ] {
+        let reply = Reply::ok(body);
+        bed.origin.reply(&url, if let Some(length) = length { reply.with("content-length", length) } else { reply });
+        let answer = bed.get(&url).await;
+        assert_eq!(answer.body.as_ref().ok().map(|body| &body[..]), expected.map(str::as_bytes), "{body} {length:?}");
+    }
+}
+
+/// Somebody empties the cache of a service by removing its directory.
+#[tokio::test]
+async fn a_directory_removed_while_it_is_in_use_is_made_anew() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cache");
+    let bed = Bed::at(Arc::new(dir), &path);
+    let large = Bytes::from(vec![7; 200_000]);
+    let other = "http://example.org/pool/other_1_amd64.deb";
+    for (url, body) in [(DEB, Bytes::from_static(b"small")), (other, large.clone())] {
+        bed.origin.reply(url, Reply::ok(body));
+        bed.get(url).await;
+    }
+    fs::remove_dir_all(&path).unwrap();
+    // Also what the front still knows.
+    for (url, body) in [(PLAIN, "plain".into()), (DEB, Bytes::from_static(b"small")), (other, large)] {
+        bed.origin.reply(url, Reply::ok(body.clone()).with("cache-control", "max-age=600"));
+        assert_eq!(bed.get(url).await.body, Ok(body));
+    }
+    bed.assert_sound();
+    assert_eq!(bed.get(PLAIN).await.text(), "plain");
+    assert_eq!(bed.outcome(), Outcome::Hit);
+    assert!(!bed.stored(PLAIN).is_empty());
+    assert!(path.join("v1/index.sqlite").exists());
+}
+
+/// The machine sleeps for a night in mid-download: the connection is dead afterwards, and the clock has jumped.
+#[tokio::test]
+async fn a_download_goes_on_after_the_machine_has_slept() {
+    for jump in [8 * 3600, 10 * 365 * 86_400] {
+        let bed = Bed::new();
+        let (reply, sender) = Reply::live();
+        bed.origin.reply(DEB, reply.with("content-length", "10").with("etag", "\"1\""));
+        bed.origin.reply(DEB, Reply::new(206, "456789").with("content-range", "bytes 4-9/10").with("etag", "\"1\""));
+        let answer = bed.call("GET", DEB, &[]).await;
+        sender.send(Ok(Bytes::from_static(b"0123"))).await.unwrap();
+        bed.later(jump);
+        sender.send(Err(std::io::Error::other("reset"))).await.unwrap();
+        drop(sender);
+        assert_eq!(read(answer).await.text(), "0123456789");
+        assert_eq!(bed.origin.asked("range").as_deref(), Some("bytes=4-"));
+        bed.settle().await;
+        assert_eq!(bed.get(DEB).await.text(), "0123456789");
+        assert_eq!((bed.outcome(), bed.origin.count()), (Outcome::Hit, 2));
+        bed.assert_sound();
+    }
+}
+
+/// Whether it is of a body, and not the mark of a process that writes.
+fn is_blob(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.path().extension().is_none())
+}
+
 const SMALL_DISK: &str = "LARDER_TEST_SMALL_DISK";
 
 /// Runs [`on_a_full_disk`] with a tmpfs of 2 MB in a mount namespace of its own. Needs root.
@@ -212,11 +283,50 @@ async fn on_a_full_disk() {
         assert_eq!(bed.store.stats().unwrap().entries, 0);
         bed.assert_sound();
     }
+    // What does not fit is still not served where it is not what its URL promises; it is asked for once more.
+    for length in [Some("5000000"), None] {
+        let mut wrong = body.to_vec();
+        wrong[4_999_999] ^= 1;
+        for _ in 0..2 {
+            let reply = Reply::ok(wrong.clone());
+            bed.origin
+                .reply(&promised, if let Some(length) = length { reply.with("content-length", length) } else { reply });
+        }
+        let before = bed.origin.count();
+        let answer = bed.get(&promised).await;
+        assert!(
+            answer.body.as_ref().is_err_and(|why| why.contains("was promised")),
+            "{:?}",
+            answer.body.map(|body| body.len())
+        );
+        bed.settle().await;
+        assert_eq!(bed.origin.count() - before, 2);
+        assert_eq!(fs::read_dir(bed.store.root().join("tmp")).unwrap().filter(is_blob).count(), 0);
+        bed.assert_sound();
+    }
+    no_room_for_the_index(&bed, &path).await;
     // There is room again for what is small.
     bed.origin.reply(PLAIN, Reply::ok("small"));
     bed.get(PLAIN).await;
     assert_eq!(bed.store.stats().unwrap().entries, 1);
     bed.assert_sound();
+}
+
+/// A page is left for the body, and none for its row.
+async fn no_room_for_the_index(bed: &Bed, path: &Path) {
+    use std::io::Write as _;
+    let mut filler = fs::File::create(path.join("filler")).unwrap();
+    while filler.write(&[1; 4096]).is_ok() {}
+    let length = filler.metadata().unwrap().len();
+    filler.set_len(length - 4096).unwrap();
+    let long = "x".repeat(20_000);
+    bed.origin.reply(PLAIN, Reply::ok("small").with("x-long", &long));
+    assert_eq!(bed.get(PLAIN).await.text(), "small");
+    assert_eq!(bed.store.stats().unwrap().entries, 0);
+    assert_eq!(fs::read_dir(bed.store.root().join("tmp")).unwrap().filter(is_blob).count(), 0);
+    assert!(!bed.store.blob_path(&Digest::of(b"small")).exists());
+    bed.assert_sound();
+    fs::remove_file(path.join("filler")).unwrap();
 }
 
 /// A fetch that ended between a look-up and the joining is not repeated.

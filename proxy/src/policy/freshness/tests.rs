@@ -176,3 +176,21 @@ fn stale_when_upstream_fails() {
     assert!(serve(&[("cache-control", "max-age=1, stale-if-error=200".to_owned())], Nature::Plain, true));
     assert!(serve(&[], Nature::Mutable, true));
 }
+
+/// What was stored by a clock that was ahead would stay fresh until the clock has come so far again.
+#[test]
+fn what_comes_from_the_future_is_asked_for() {
+    let headers = map(&[("cache-control", "max-age=60".into()), ("etag", "\"1\"".into())]);
+    let judge_at = |seconds: i64, nature| {
+        let now =
+            if seconds < 0 { at(0) - Duration::from_secs(seconds.unsigned_abs()) } else { at(seconds.unsigned_abs()) };
+        let run = Some(now - Duration::from_secs(1));
+        judge(&stored(&headers, nature), &CacheControl::default(), now, run)
+    };
+    for nature in [Nature::Plain, Nature::Lasting, Nature::Mutable] {
+        assert!(matches!(judge_at(-400, nature), Judgement::Ask(_)), "{nature:?}");
+        // Clocks are set right by a little now and then.
+        assert!(matches!(judge_at(-200, nature), Judgement::Use(_)), "{nature:?}");
+    }
+    assert!(matches!(judge_at(-400, Nature::Immutable), Judgement::Use(_)), "a digest knows no time");
+}

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::challenge::{Challenge, challenges, parameter};
 use super::gssapi::Context;
 use super::words::Attempts;
-use super::{AuthError, Missing, ProxyAuth, Scheme, Wanted, basic, digest, negotiate, ntlm, random};
+use super::{AuthError, Missing, ProxyAuth, Refused, Scheme, Wanted, basic, digest, negotiate, ntlm, random};
 
 /// Challenges answered on one connection: NTLM takes two, a nonce that has run out one more.
 const MOST: u8 = 6;
@@ -43,8 +43,8 @@ pub struct Conversation {
 enum Step {
     /// Nothing has been said yet.
     Begun,
-    /// Credentials of this scheme were sent.
-    Sent(Scheme),
+    /// Credentials were sent.
+    Sent(Sent),
     /// NTLM's first message was sent.
     Offered,
     /// NTLM's third message is to be sent.
@@ -55,6 +55,15 @@ enum Step {
     Shown(Option<Context>),
     /// The proxy has let a request pass.
     Through,
+}
+
+/// What a 407 is about: meanwhile another connection may have come by a newer nonce, or another password, of which it
+/// says nothing.
+struct Sent {
+    scheme: Scheme,
+    password: Arc<str>,
+    /// That of Digest.
+    nonce: Option<String>,
 }
 
 impl Conversation {
@@ -81,7 +90,7 @@ impl Conversation {
     /// The scheme of what was sent last, if anything was.
     pub(crate) fn sent(&self) -> Option<Scheme> {
         match &self.step {
-            Step::Sent(scheme) => Some(*scheme),
+            Step::Sent(sent) => Some(sent.scheme),
             Step::Offered | Step::Answer(_) => Some(Scheme::Ntlm),
             Step::Shown(_) => Some(Scheme::Negotiate),
             Step::Begun | Step::Show(_) | Step::Through => None,
@@ -143,17 +152,18 @@ impl Conversation {
     ) -> Result<Option<String>, AuthError> {
         let auth = self.auth.clone();
         let (user, password) = auth.credentials().await.map_err(|missing| self.without(scheme, missing))?;
-        let answer = match (scheme, &mut auth.state().wanted) {
+        let (answer, nonce) = match (scheme, &mut auth.state().wanted) {
             (Scheme::Digest, Some(Wanted::Digest(session))) => {
-                session.answer(&digest::Asked { user, password: &password, method, target })
+                let answer = session.answer(&digest::Asked { user, password: &password, method, target });
+                (answer, Some(session.nonce().to_owned()))
             }
             (Scheme::Basic, Some(Wanted::Basic)) => match basic::answer(user, &password) {
-                Some(answer) => answer,
+                Some(answer) => (answer, None),
                 None => return Err(self.give_up(Some("a user name cannot hold a colon"))),
             },
             _ => return Ok(None),
         };
-        self.step = Step::Sent(scheme);
+        self.step = Step::Sent(Sent { scheme, password, nonce });
         Ok(Some(answer))
     }
 
@@ -163,8 +173,10 @@ impl Conversation {
         let (user, domain) = ntlm::split_domain(user);
         let service = format!("HTTP/{}", auth.host);
         let moment = ntlm::Moment { filetime: filetime(SystemTime::now()), nonce: random() };
-        self.step = Step::Sent(Scheme::Ntlm);
-        Ok(ntlm::field(&challenge.answer(ntlm::Account { user, domain, password: &password }, &service, moment)))
+        let field =
+            ntlm::field(&challenge.answer(ntlm::Account { user, domain, password: &password }, &service, moment));
+        self.step = Step::Sent(Sent { scheme: Scheme::Ntlm, password, nonce: None });
+        Ok(field)
     }
 
     fn show(&mut self, token: negotiate::Token) -> String {
@@ -211,13 +223,15 @@ impl Conversation {
                     self.attempts.failed(Scheme::Negotiate, "the proxy does not accept the Kerberos ticket");
                 }
             }
-            Step::Sent(Scheme::Digest) if self.renews(&of(&offered, Scheme::Digest)) => return Ok(Next::Any),
-            Step::Sent(_) => {
-                if !self.auth.refuse() {
+            Step::Sent(sent) if self.renews(&sent, &of(&offered, Scheme::Digest)) => return Ok(Next::Any),
+            Step::Sent(sent) => match self.auth.refuse(&sent.password) {
+                Refused::Former => return Ok(Next::Any),
+                Refused::MayChange => {}
+                Refused::Final => {
                     let wrong = self.auth.wrong();
                     return Err(self.give_up(Some(&wrong)));
                 }
-            }
+            },
         }
         self.choose(&offered).await
     }
@@ -236,7 +250,12 @@ impl Conversation {
     }
 
     /// Whether it was only the nonce that the proxy did not take; then there is another.
-    fn renews(&self, offered: &[&Challenge]) -> bool {
+    fn renews(&self, sent: &Sent, offered: &[&Challenge]) -> bool {
+        let Some(nonce) = &sent.nonce else { return false };
+        // Another connection has got a newer one meanwhile: nothing is said of that, nor of the password.
+        if matches!(&self.auth.state().wanted, Some(Wanted::Digest(session)) if session.nonce() != nonce) {
+            return true;
+        }
         let read = |one: &Challenge| digest::Session::new(one, hex::encode(random::<16>())).ok();
         let Some((challenge, session)) = offered.iter().find_map(|one| Some((one, read(one)?))) else {
             return false;
@@ -246,7 +265,11 @@ impl Conversation {
         // A proxy that was started anew knows none of its nonces, and not all say then that they are stale.
         let forgotten = state.proven && !state.renewed;
         if stale || forgotten {
-            state.renewed |= !stale;
+            if !stale {
+                // If it was the password after all, one connection is to find out, and not each of those that wait.
+                state.renewed = true;
+                state.proven = false;
+            }
             state.wanted = Some(Wanted::Digest(session));
         }
         stale || forgotten
@@ -298,9 +321,9 @@ impl Conversation {
         }
         state.proven = true;
         // A request that needed no login says nothing of the password.
-        if matches!(self.step, Step::Sent(_)) {
+        if let Step::Sent(sent) = &self.step {
             state.renewed = false;
-            state.refused = None;
+            state.refused.retain(|(refused, _)| *refused != sent.password);
         }
         drop(state);
         self.step = Step::Through;

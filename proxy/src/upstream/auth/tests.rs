@@ -279,3 +279,69 @@ async fn a_proxy_that_never_has_enough_is_left() {
         says(&mut conversation).await;
     }
 }
+
+#[tokio::test]
+async fn a_late_407_to_an_old_nonce_says_nothing_of_the_password() {
+    let auth = auth(login(&[Scheme::Digest]));
+    let asked = |nonce: &str| challenge(&[&format!("Digest realm=x, qop=auth, nonce={nonce}")]);
+    let mut first = auth.conversation();
+    assert_eq!(says(&mut first).await, "");
+    first.challenged(&asked("one")).await.unwrap();
+    says(&mut first).await;
+    first.accepted(&HeaderMap::new());
+    // Three are under way when the proxy forgets its nonces, and does not say that they are stale.
+    let mut under_way = [auth.conversation(), auth.conversation(), auth.conversation()];
+    for one in &mut under_way {
+        assert_eq!(parameter(&says(one).await, "nonce"), "one");
+    }
+    let [mut quick, late, later] = under_way;
+    assert_eq!(quick.challenged(&asked("two")).await.unwrap(), Next::Any);
+    assert_eq!(parameter(&says(&mut quick).await, "nonce"), "two");
+    for (mut one, nonce) in [(late, "three"), (later, "four")] {
+        assert_eq!(one.challenged(&asked(nonce)).await.unwrap(), Next::Any);
+        // It is one connection that finds out whether it is the password after all.
+        let waiting = tokio::spawn(async move { says(&mut one).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        if nonce == "three" {
+            waiting.abort();
+            continue;
+        }
+        quick.accepted(&HeaderMap::new());
+        assert_eq!(parameter(&waiting.await.unwrap(), "nonce"), "two");
+        break;
+    }
+    assert!(!says(&mut auth.conversation()).await.is_empty(), "the password is not held back");
+}
+
+#[tokio::test]
+async fn a_late_407_to_an_old_password_does_not_hold_back_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    std::fs::write(&path, "old").unwrap();
+    let auth = auth(ProxyLogin { password: Some(Password::File(path.clone())), ..login(&[Scheme::Basic]) });
+    let asked = challenge(&["Basic realm=x"]);
+    let mut first = auth.conversation();
+    assert_eq!(says(&mut first).await, "");
+    first.challenged(&asked).await.unwrap();
+    let old = says(&mut first).await;
+    first.accepted(&HeaderMap::new());
+    let (mut quick, mut late) = (auth.conversation(), auth.conversation());
+    assert_eq!([says(&mut quick).await, says(&mut late).await], [old.clone(), old.clone()]);
+    // The password is changed, and one connection finds out.
+    std::fs::write(&path, "new").unwrap();
+    quick.challenged(&asked).await.unwrap();
+    let new = says(&mut quick).await;
+    assert_ne!(new, old);
+    quick.accepted(&HeaderMap::new());
+    assert_eq!(late.challenged(&asked).await.unwrap(), Next::Any);
+    assert_eq!(says(&mut late).await, new);
+    late.accepted(&HeaderMap::new());
+    assert_eq!(says(&mut auth.conversation()).await, new);
+    // The old one is not forgotten over that.
+    std::fs::write(&path, "old").unwrap();
+    let mut last = auth.conversation();
+    assert_eq!(says(&mut last).await, new);
+    let error = last.challenged(&asked).await.unwrap_err();
+    assert!(error.to_string().contains("not sent again"), "{error}");
+}
