@@ -50,6 +50,8 @@ pub(super) struct FileBody {
     tail: Option<Tail>,
     /// Counts the bytes as read from the cache.
     counter: Option<Arc<FlowRecorder>>,
+    /// Bytes given since others had their turn.
+    given: u64,
 }
 
 impl FileBody {
@@ -63,6 +65,7 @@ impl FileBody {
             waiting: None,
             tail: None,
             counter: Some(counter),
+            given: 0,
         }
     }
 
@@ -75,11 +78,12 @@ impl FileBody {
         counter: Option<Arc<FlowRecorder>>,
     ) -> Self {
         let tail = tail.map(|chunks| Tail { chunks, position: None });
-        Self { file, offset: part.0, end: part.1, progress: Some(progress), waiting: None, tail, counter }
+        Self { file, offset: part.0, end: part.1, progress: Some(progress), waiting: None, tail, counter, given: 0 }
     }
 
     fn emit(&mut self, bytes: Bytes) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         self.offset += bytes.len() as u64;
+        self.given += bytes.len() as u64;
         if let Some(counter) = &self.counter {
             counter.update(|flow| flow.bytes_cache += bytes.len() as u64);
         }
@@ -179,6 +183,13 @@ impl Body for FileBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        // What is in memory is always ready: a client that reads as fast as we write would keep the thread to itself, and
+        // two hundred of them would keep everybody else waiting for seconds.
+        if self.given >= CHUNK {
+            self.given = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if let Some(waiting) = &mut self.waiting {
                 let event = std::task::ready!(waiting.as_mut().poll(context));

@@ -1,4 +1,3 @@
-mod growth;
 mod power;
 
 use std::time::{Duration, UNIX_EPOCH};
