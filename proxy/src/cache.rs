@@ -19,7 +19,7 @@ mod follow;
 mod head;
 mod join;
 pub(crate) mod key;
-mod learn;
+pub(crate) mod learn;
 mod link;
 mod opened;
 mod part;
@@ -206,6 +206,7 @@ impl Cache {
             anew: self.inner.promises.take_suspect(&key.hash),
             nature: None,
             borrowed: None,
+            found: None,
             parts: Vec::new(),
             large: false,
             key,

@@ -157,7 +157,43 @@ pub struct Flow {
     pub authorized: bool,
     /// The answer as it can be given again; none where there is no such.
     #[serde(default)]
-    pub answer: Option<Box<Answered>>,
+    pub answer: Option<Arc<Answered>>,
+}
+
+impl Flow {
+    /// A flow of which nothing is known yet.
+    fn blank(id: u64, identity: Identity, started: SystemTime) -> Self {
+        Self {
+            id,
+            identity,
+            started,
+            duration: Duration::ZERO,
+            first_byte: None,
+            method: String::new(),
+            url: String::new(),
+            status: 0,
+            outcome: Outcome::Error,
+            why: String::new(),
+            class: Class::Other,
+            route: String::new(),
+            upstream_status: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+            bytes_cache: 0,
+            bytes_upstream: 0,
+            digest: None,
+            aborted: false,
+            version: String::new(),
+            intercepted: false,
+            offline_miss: false,
+            rule: String::new(),
+            key: String::new(),
+            key_is_cut: false,
+            damaged: false,
+            authorized: false,
+            answer: None,
+        }
+    }
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.
@@ -199,41 +235,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl FlowRecorder {
     /// Begins a flow.
     pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
-        let flow = Flow {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            identity,
-            started: SystemTime::now(),
-            duration: Duration::ZERO,
-            first_byte: None,
-            method: method.to_owned(),
-            url,
-            status: 0,
-            outcome: Outcome::Error,
-            why: String::new(),
-            class: Class::Other,
-            route: String::new(),
-            upstream_status: None,
-            bytes_sent: 0,
-            bytes_received: 0,
-            bytes_cache: 0,
-            bytes_upstream: 0,
-            digest: None,
-            aborted: false,
-            version: String::new(),
-            intercepted: false,
-            offline_miss: false,
-            rule: String::new(),
-            key: String::new(),
-            key_is_cut: false,
-            damaged: false,
-            authorized: false,
-            answer: None,
-        };
-        let (id, begun, total) = (flow.id, Instant::now(), AtomicU64::new(UNKNOWN));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let flow = Flow { method: method.to_owned(), url, ..Flow::blank(id, identity, SystemTime::now()) };
         let recorder = Arc::new(Self {
             flow: Mutex::new(flow),
-            begun,
-            total,
+            begun: Instant::now(),
+            total: AtomicU64::new(UNKNOWN),
             hop: Mutex::default(),
             kept_from_guests: AtomicBool::new(false),
             flows,
@@ -328,8 +335,9 @@ impl FlowRecorder {
 
 impl Drop for FlowRecorder {
     fn drop(&mut self) {
-        let mut flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+        let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         flow.duration = self.begun.elapsed();
-        self.flows.ended(flow);
+        let blank = Flow::blank(flow.id, Identity::default(), flow.started);
+        self.flows.ended(std::mem::replace(flow, blank));
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{self, Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::error::Refusal;
@@ -56,21 +56,21 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
             let scheme = uri.scheme().filter(|_| uri.authority().is_some()).ok_or_else(not_a_proxy_request)?;
             let (name, port) = split(uri.authority().ok_or_else(not_a_proxy_request)?)?;
             // A Host that differs is ignored, as RFC 9112 section 3.2.2 demands; it still has to be a host.
-            build(scheme, &name, port, uri)
+            build(scheme, &name, port, uri, uri.authority())
         }
         Scope::Transparent { fallback } => {
             let target = match uri.authority() {
                 Some(authority) => split(authority)?,
-                None => match host {
-                    Some(authority) => split(&authority)?,
+                None => match &host {
+                    Some(authority) => split(authority)?,
                     None if parts.version == Version::HTTP_10 => (fallback.clone(), None),
                     None => return Err(Refusal::malformed("an HTTP/1.1 request needs a Host field")),
                 },
             };
-            build(&Scheme::HTTP, &target.0, target.1, uri)
+            build(&Scheme::HTTP, &target.0, target.1, uri, uri.authority().or(host.as_ref()))
         }
         Scope::Inside { tls, host: own, port } => {
-            let named = name_inside(parts, host)?;
+            let named = name_inside(parts, host.as_ref())?;
             let default = if *tls { 443 } else { 80 };
             if let Some((name, named_port)) = named
                 && (name != *own || named_port.unwrap_or(default) != *port)
@@ -82,19 +82,19 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
                 });
             }
             let scheme = if *tls { Scheme::HTTPS } else { Scheme::HTTP };
-            build(&scheme, own, Some(*port), uri)
+            build(&scheme, own, Some(*port), uri, uri.authority().or(host.as_ref()))
         }
     }
 }
 
 /// The host that a request inside a connection names: in its URI, in Host, or in both alike.
-fn name_inside(parts: &Parts, host: Option<Authority>) -> Result<Option<(String, Option<u16>)>, Refusal> {
+fn name_inside(parts: &Parts, host: Option<&Authority>) -> Result<Option<(String, Option<u16>)>, Refusal> {
     match (parts.uri.authority(), host) {
-        (Some(authority), Some(host)) if split(authority)? != split(&host)? => {
+        (Some(authority), Some(host)) if split(authority)? != split(host)? => {
             Err(Refusal::malformed(format!("the URL names {authority}, but Host names {host}")))
         }
         (Some(authority), _) => split(authority).map(Some),
-        (None, Some(host)) => split(&host).map(Some),
+        (None, Some(host)) => split(host).map(Some),
         (None, None) if parts.version == Version::HTTP_10 => Ok(None),
         (None, None) => Err(Refusal::malformed("the request needs a Host field")),
     }
@@ -175,7 +175,8 @@ fn split(authority: &Authority) -> Result<(String, Option<u16>), Refusal> {
     if fits { Ok((host, port)) } else { Err(bad()) }
 }
 
-fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri) -> Result<Uri, Refusal> {
+/// `named` is how the client wrote the host: what is canonical already is not read again.
+fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri, named: Option<&Authority>) -> Result<Uri, Refusal> {
     let default = match scheme.as_str() {
         "http" => 80,
         "https" => 443,
@@ -187,21 +188,33 @@ fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri) -> Result<Ur
         Some(port) => format!("{host}:{port}"),
         None => host,
     };
-    // What `OPTIONS *` asks about has no path; which server it is, is all there is to say.
-    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let path = if path == "*" { "/" } else { path };
-    let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
-    Uri::builder()
-        .scheme(scheme.clone())
-        .authority(authority)
-        .path_and_query(ascii(&path))
-        .build()
-        .map_err(|error| Refusal::malformed(format!("the URL cannot be read: {error}")))
+    let unreadable = |error: http::Error| Refusal::malformed(format!("the URL cannot be read: {error}"));
+    let authority = match named.filter(|named| named.as_str() == authority) {
+        Some(named) => named.clone(),
+        None => Authority::try_from(authority).map_err(|error| unreadable(error.into()))?,
+    };
+    let path = match uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('/') && is_ascii(path.as_str()) => path.clone(),
+        // What `OPTIONS *` asks about has no path; which server it is, is all there is to say.
+        path => {
+            let path = path.map_or("/", PathAndQuery::as_str);
+            let path = if path == "*" { "/" } else { path };
+            let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+            PathAndQuery::try_from(ascii(&path)).map_err(|error| unreadable(error.into()))?
+        }
+    };
+    let mut parts = uri::Parts::default();
+    (parts.scheme, parts.authority, parts.path_and_query) = (Some(scheme.clone()), Some(authority), Some(path));
+    Uri::from_parts(parts).map_err(|error| unreadable(error.into()))
+}
+
+fn is_ascii(path: &str) -> bool {
+    path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }
 
 /// Bytes that do not belong into a URL, percent-encoded: one spelling for one resource.
 fn ascii(path: &str) -> String {
-    if path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+    if is_ascii(path) {
         return path.to_owned();
     }
     path.bytes()

@@ -1,12 +1,13 @@
 //! Fields that concern one connection only (RFC 9110 section 7.6.1), and those a client could use to pretend.
 
-use http::HeaderMap;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
+use http::{HeaderMap, Version};
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+// A constant would be made, and dropped, wherever it is looked into.
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -54,8 +55,14 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
     headers.remove(PROXY_AUTHORIZATION);
     headers.remove(EXPECT);
     headers.remove("http2-settings");
-    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
-    for name in claims {
+    remove_all(headers, is_claim);
+}
+
+/// Removes the fields with some names. Most messages have none of them, so that looking through what there is costs
+/// less than looking for each.
+fn remove_all(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName) -> bool) {
+    let meant: Vec<HeaderName> = headers.keys().filter(|name| is_meant(name)).cloned().collect();
+    for name in meant {
         headers.remove(name);
     }
 }
@@ -117,21 +124,39 @@ fn strip(headers: &mut HeaderMap) {
         // A sender that names these would make us change the message's framing or target.
         .filter(|name| ![CONTENT_LENGTH, HOST, CONNECTION].contains(name))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
+    remove_all(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+}
+
+/// A proxy's name in `Via` (RFC 9110 section 7.6.3), and what it appends there for each version of HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Via {
+    name: String,
+    values: [HeaderValue; 3],
+}
+
+impl Via {
+    /// `None` where the name does not fit into a field.
+    pub(crate) fn new(name: String) -> Option<Self> {
+        let value = |version| HeaderValue::try_from(format!("{version} {name}")).ok();
+        let values = [value("1.0")?, value("1.1")?, value("2.0")?];
+        Some(Self { name, values })
     }
-}
 
-/// Whether `Via` shows that the request has already passed a proxy by this name.
-pub(crate) fn has_passed(headers: &HeaderMap, name: &str) -> bool {
-    let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|entry| entry.split_whitespace().nth(1) == Some(name))
-}
+    /// Appends it to a message that came by this version.
+    pub(crate) fn append_to(&self, headers: &mut HeaderMap, version: Version) {
+        let [old, usual, new] = &self.values;
+        let value = match version {
+            Version::HTTP_10 => old,
+            Version::HTTP_2 => new,
+            _ => usual,
+        };
+        headers.append(VIA, value.clone());
+    }
 
-/// Appends to `Via` (RFC 9110 section 7.6.3).
-pub(crate) fn add_via(headers: &mut HeaderMap, version: &str, name: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("{version} {name}")) {
-        headers.append(VIA, value);
+    /// Whether a request has already passed a proxy by this name.
+    pub(crate) fn has_passed(&self, headers: &HeaderMap) -> bool {
+        let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|entry| entry.split_whitespace().nth(1) == Some(&self.name))
     }
 }
 
@@ -175,9 +200,11 @@ mod tests {
     #[test]
     fn a_loop_is_seen() {
         let mut map = headers(&[("via", "1.1 other, 1.0 larder-abc (x)")]);
-        assert!(has_passed(&map, "larder-abc"));
-        assert!(!has_passed(&map, "larder-abd"));
-        add_via(&mut map, "1.1", "larder-abd");
-        assert!(has_passed(&map, "larder-abd"));
+        let via = |name: &str| Via::new(name.to_owned()).unwrap();
+        assert!(via("larder-abc").has_passed(&map));
+        assert!(!via("larder-abd").has_passed(&map));
+        via("larder-abd").append_to(&mut map, Version::HTTP_2);
+        assert!(via("larder-abd").has_passed(&map));
+        assert_eq!(map.get_all(VIA).iter().next_back().unwrap(), "2.0 larder-abd");
     }
 }

@@ -13,7 +13,11 @@ mod descriptors;
 pub mod error;
 pub mod flow;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guard;
+mod head_timer;
 mod hop_by_hop;
 pub mod host_pattern;
 pub mod identity;
@@ -33,6 +37,7 @@ pub mod proxy;
 mod redact;
 pub mod resolver;
 pub mod rules;
+mod seldom;
 mod sent_body;
 mod server;
 mod service;

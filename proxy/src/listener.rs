@@ -16,6 +16,7 @@ use crate::descriptors::{self, Room, Shortage};
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::intercept::session::{self, Target};
+use crate::seldom::Seldom;
 use crate::server::{self, Protocol, Session};
 use crate::shared::Shared;
 
@@ -222,13 +223,15 @@ impl Listener {
             scope: Scope::Proxy,
             stop: finish.clone(),
             held: Arc::new(Held { _permit: permit, _place: place }),
+            taking: None,
         };
         let role = self.role;
         session.shared.tasks.clone().spawn(async move {
             let abort = session.shared.abort.clone();
             tokio::select! {
+                biased;
                 () = converse(stream, role, session) => {}
-                () = abort.cancelled() => {}
+                () = Seldom::new(abort.cancelled()) => {}
             }
         });
     }

@@ -18,6 +18,12 @@ impl<T> Prefixed<T> {
     pub(crate) fn new(prefix: impl Into<Bytes>, inner: T) -> Self {
         Self { prefix: prefix.into(), inner }
     }
+
+    /// Without the first bytes of the prefix, which somebody has read elsewhere.
+    pub(crate) fn skip(mut self, count: usize) -> Self {
+        self.prefix.advance(count.min(self.prefix.len()));
+        self
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Prefixed<T> {

@@ -25,6 +25,7 @@ use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
 use crate::forward::Scope;
 use crate::guard::{Guard, is_in_own_namespace};
+use crate::hop_by_hop::Via;
 use crate::identity::Client;
 use crate::in_flight::{Flows, InFlight};
 use crate::intercept::ca::Ca;
@@ -105,6 +106,18 @@ impl Proxy {
         self.exchanged.0.set(Admitted { access: access.clone(), origin: origin.clone() });
         self.current.set(Shared { access, config, origin, ..(*before).clone() });
         Ok(())
+    }
+
+    /// What holds for one connection of a client.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn session(&self, client: Client, scope: Scope, stop: CancellationToken) -> crate::server::Session {
+        crate::server::Session { shared: self.shared(), current: self.current.clone(), gate: None, client, scope, stop }
+    }
+
+    /// Its name in `Via`.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn via(&self) -> String {
+        self.shared().via.clone()
     }
 
     /// What holds now.
@@ -199,7 +212,7 @@ impl Proxy {
     /// Larder's own request, through the same cache, rules and routes. The URI must be absolute; failures are
     /// answers of the proxy's own, as for any client.
     pub async fn request(&self, request: Request<Body>, client: &Client) -> Response<Body> {
-        service::respond(&self.shared(), client, &Scope::Own, request).await
+        service::respond(&self.shared(), client, &Scope::Own, None, request).await
     }
 
     /// The interception CA's certificate, in PEM.
@@ -274,11 +287,11 @@ impl Proxy {
     }
 }
 
-fn via_name() -> Result<String, CaError> {
+fn via_name() -> Result<Via, CaError> {
     let mut random = [0; 8];
-    SystemRandom::new().fill(&mut random).map_err(|_| CaError::Certificate {
+    let name = SystemRandom::new().fill(&mut random).ok().map(|()| format!("larder-{}", hex::encode(random)));
+    name.and_then(Via::new).ok_or_else(|| CaError::Certificate {
         action: "name the proxy",
         message: "the system has no random numbers".to_owned(),
-    })?;
-    Ok(format!("larder-{}", hex::encode(random)))
+    })
 }

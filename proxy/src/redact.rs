@@ -28,6 +28,10 @@ const SECRET: [&str; 22] = [
 
 /// Leaves out user information, fragments and secret parameters.
 pub(crate) fn url(text: &str) -> String {
+    // Most have nothing that could be left out.
+    if !text.bytes().any(|byte| matches!(byte, b'@' | b'?' | b'#')) {
+        return text.to_owned();
+    }
     let text = text.split('#').next().unwrap_or_default();
     let (head, query) = text.split_once('?').map_or((text, None), |(head, query)| (head, Some(query)));
     let mut out = without_user(head);

@@ -26,10 +26,12 @@ use crate::current::Current;
 use crate::error::answer;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
+use crate::head_timer::HeadTimer;
 use crate::identity::Client;
 use crate::kept_body::KeptBody;
 use crate::listener::Held;
 use crate::redact;
+use crate::seldom::Seldom;
 use crate::service;
 use crate::shared::Shared;
 use crate::taking::Taking;
@@ -66,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) stop: CancellationToken,
     /// What the connection takes of the listener's, as long as it or a tunnel made on it lasts.
     pub(crate) held: Arc<Held>,
+    /// Whether the client takes its answers, once it is served.
+    pub(crate) taking: Option<Arc<Taking>>,
 }
 
 /// Serves requests until the connection ends, or is told to stop: then what is under way is finished.
@@ -77,12 +81,10 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
     let (taking, patience) = (Arc::new(Taking::new()), session.shared.config.timeouts.send);
-    let for_answers = taking.clone();
-    let session = Arc::new(session);
+    let session = Arc::new(Session { taking: Some(taking.clone()), ..session });
     let calm = Arc::new(Calm::default());
     let cancelled = calm.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(for_answers.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
         // Made here, and not when it is first polled: a request may be cancelled before that.
         let call = Call { calm: cancelled.clone(), done: false };
         let session = session.clone();
@@ -93,14 +95,24 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
         }
     });
     let io = TokioIo::new(io);
+    let mut end = Seldom::new(async {
+        tokio::select! {
+            () = taking.stalled(patience) => End::Stalled,
+            () = calm.lost.notified() => End::Lost,
+            () = stop.cancelled() => End::Stop,
+        }
+    });
     let result = match protocol {
         Protocol::Http1 => {
             let connection = http1(head_timeout).serve_connection(io, service).with_upgrades();
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
+                biased;
                 result = connection.as_mut() => result,
-                () = taking.stalled(patience) => return gone(patience),
-                () = stop.cancelled() => {
+                end = &mut end => {
+                    if end.is_at_once(patience) {
+                        return;
+                    }
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
                 }
@@ -109,13 +121,12 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
         Protocol::Http2 => {
             let mut connection = std::pin::pin!(http2().serve_connection(io, service));
             tokio::select! {
+                biased;
                 result = connection.as_mut() => result,
-                () = taking.stalled(patience) => return gone(patience),
-                () = calm.lost.notified() => {
-                    tracing::debug!("a client cancels its requests as fast as it makes them");
-                    return;
-                }
-                () = stop.cancelled() => {
+                end = &mut end => {
+                    if end.is_at_once(patience) {
+                        return;
+                    }
                     connection.as_mut().graceful_shutdown();
                     finish(connection, &abort).await
                 }
@@ -127,8 +138,26 @@ pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Se
     }
 }
 
-fn gone(patience: Duration) {
-    tracing::debug!("a client took nothing of its answers for {} s", patience.as_secs());
+/// Why a connection ends that its client has not closed.
+enum End {
+    /// The client takes nothing.
+    Stalled,
+    /// It cancels too much.
+    Lost,
+    /// Nothing more is served.
+    Stop,
+}
+
+impl End {
+    /// Whether nothing is finished any more.
+    fn is_at_once(&self, patience: Duration) -> bool {
+        match self {
+            Self::Stalled => tracing::debug!("a client took nothing of its answers for {} s", patience.as_secs()),
+            Self::Lost => tracing::debug!("a client cancels its requests as fast as it makes them"),
+            Self::Stop => return false,
+        }
+        true
+    }
 }
 
 async fn finish(connection: impl Future<Output = hyper::Result<()>>, abort: &CancellationToken) -> hyper::Result<()> {
@@ -175,7 +204,8 @@ impl Drop for Call {
 
 fn http1(head_timeout: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024).max_headers(100);
+    // Of fields there may be 100, which is hyper's own limit: set by us, it would cost two arrays on the heap a request.
+    builder.timer(HeadTimer::new()).header_read_timeout(head_timeout).max_buf_size(64 * 1024);
     builder
 }
 
@@ -267,11 +297,17 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
         request.extensions_mut().insert(session.held.clone());
     }
     let (limit, rate) = (session.shared.config.timeouts.idle, session.shared.config.timeouts.min_rate);
-    let mut request = request.map(|body| IdleBody::new(body, limit, "the client".to_owned()).at_least(rate).boxed());
+    let mut request = request.map(|body| {
+        if body.is_end_stream() {
+            return body::empty();
+        }
+        IdleBody::new(body, limit, "the client".to_owned()).at_least(rate).boxed()
+    });
     if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
         let kept = KeptBody::new(std::mem::replace(request.body_mut(), body::empty()));
         *request.body_mut() = kept.clone().boxed();
         request.extensions_mut().insert(kept);
     }
-    Ok(service::respond(&session.shared, &session.client, &session.scope, request).await)
+    let Session { shared, client, scope, taking, .. } = &*session;
+    Ok(service::respond(shared, client, scope, taking.clone(), request).await)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, UPGRADE};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -13,7 +14,7 @@ use crate::cache::Mode;
 use crate::error::{self, Refusal};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::{self, Scope};
-use crate::hop_by_hop;
+use crate::hop_by_hop::{self, Via};
 use crate::identity::Client;
 use crate::kept_body::KeptBody;
 use crate::max_forwards;
@@ -30,10 +31,11 @@ pub(crate) async fn respond(
     shared: &Arc<Shared>,
     client: &Client,
     scope: &Scope,
+    taking: Option<Arc<Taking>>,
     request: Request<Body>,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let (taking, kept) = (parts.extensions.remove::<Arc<Taking>>(), parts.extensions.remove::<KeptBody>());
+    let kept = parts.extensions.remove::<KeptBody>();
     let uri = forward::absolute_uri(&parts, scope)
         // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
@@ -41,7 +43,7 @@ pub(crate) async fn respond(
     let shown = uri.as_ref().map_or_else(|_| parts.uri.to_string(), Uri::to_string);
     let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.flows.clone());
     flow.update(|flow| {
-        flow.version = format!("{:?}", parts.version);
+        flow.version = version_name(parts.version);
         flow.intercepted = matches!(scope, Scope::Inside { tls: true, .. });
     });
     let waiting = Waiting(Some(flow.clone()));
@@ -63,6 +65,13 @@ pub(crate) async fn respond(
     };
     waiting.over();
     finish(response, flow, head, &shared.via, taking).map(|body| body.keeping(kept).boxed())
+}
+
+fn version_name(version: Version) -> String {
+    match version {
+        Version::HTTP_11 => "HTTP/1.1".to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// Sends the request the way it has to go: to the cache, past it to the origin, or no further.
@@ -92,10 +101,13 @@ async fn pass_on(
     let about_server = forward::is_about_server(&parts);
     let upgrade = upgrade::take(&mut parts, &body);
     hop_by_hop::strip_request_but_wishes(&mut parts.headers, !body.is_end_stream());
-    if let Some(value) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+    if let Some(host) = uri.authority().map(Authority::as_str)
+        && parts.headers.get(HOST).is_none_or(|named| named != host)
+        && let Ok(value) = HeaderValue::from_str(host)
+    {
         parts.headers.insert(HOST, value);
     }
-    hop_by_hop::add_via(&mut parts.headers, via_version(parts.version), &shared.via);
+    shared.via.append_to(&mut parts.headers, parts.version);
     parts.uri = uri;
     let request = Request::from_parts(parts, body);
     // Boxed: a connection holds this future for as long as it lasts, and most of that time asks nothing.
@@ -131,7 +143,7 @@ async fn ask_server(shared: &Shared, request: Request<Body>, context: &RequestCo
 
 /// Rules that need the whole URI: loops, and the user's lists of hosts.
 fn check(shared: &Shared, parts: &Parts, uri: Uri) -> Result<Uri, Refusal> {
-    if hop_by_hop::has_passed(&parts.headers, &shared.via) {
+    if shared.via.has_passed(&parts.headers) {
         return Err(Refusal {
             status: StatusCode::LOOP_DETECTED,
             kind: "proxy_loop_detected",
@@ -151,7 +163,7 @@ fn finish(
     response: Response<Body>,
     flow: Arc<FlowRecorder>,
     head: bool,
-    via: &str,
+    via: &Via,
     taking: Option<Arc<Taking>>,
 ) -> Response<SentBody> {
     let (mut parts, body) = response.into_parts();
@@ -168,7 +180,7 @@ fn finish(
     }
     let hop = flow.hop();
     error::name_next_hop(&parts.extensions, &mut parts.headers, &hop.name);
-    hop_by_hop::add_via(&mut parts.headers, via_version(hop.version.unwrap_or(Version::HTTP_11)), via);
+    via.append_to(&mut parts.headers, hop.version.unwrap_or(Version::HTTP_11));
     flow.update(|flow| flow.status = parts.status.as_u16());
     let body = if head { body::empty() } else { body };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -179,14 +191,6 @@ fn finish(
 /// Marks an answer after which the connection ends: what follows may not have been meant as a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Close;
-
-fn via_version(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
-    }
-}
 
 /// Marks the flow where the client goes away while the answer is being waited for (hyper drops the future).
 struct Waiting(Option<Arc<FlowRecorder>>);

@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::guard::Guard;
+use crate::hop_by_hop::Via;
 use crate::identity::Client;
 use crate::in_flight::Flows;
 use crate::intercept::leaf::Leaves;
@@ -28,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) leaves: Arc<Leaves>,
     pub(crate) flows: Arc<Flows>,
     /// This proxy's name in `Via`, unique among proxies.
-    pub(crate) via: String,
+    pub(crate) via: Via,
     /// Tells connections to finish what is under way.
     pub(crate) stop: CancellationToken,
     /// Tells connections to end at once.

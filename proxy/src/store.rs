@@ -6,6 +6,8 @@ mod adopt;
 mod blob;
 mod damage;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod headers;
 mod import;
 mod index;

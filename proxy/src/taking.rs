@@ -6,13 +6,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+/// However short the limit, between two looks there is a pause.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// How the answers on one connection are taken.
 pub(crate) struct Taking {
     state: Mutex<State>,
-    offered: Notify,
 }
 
 struct State {
@@ -24,7 +25,7 @@ struct State {
 
 impl Taking {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(State { offers: 0, last: Instant::now() }), offered: Notify::new() }
+        Self { state: Mutex::new(State { offers: 0, last: Instant::now() }) }
     }
 
     /// An answer has something for the client, and had nothing before.
@@ -32,7 +33,6 @@ impl Taking {
         let mut state = self.lock();
         state.offers += 1;
         state.last = Instant::now();
-        self.offered.notify_one();
     }
 
     /// The client has taken something; there is more.
@@ -48,19 +48,21 @@ impl Taking {
     }
 
     /// Returns when something has waited for the client that long, and nothing was taken on the whole connection.
+    ///
+    /// It looks by itself from time to time, and is told of nothing: a small answer must not wake its own connection.
+    /// What is offered between two looks is not over time before the second, so that none is missed.
     pub(crate) async fn stalled(&self, limit: Duration) {
+        let wait = limit.max(SHORTEST);
         loop {
             let (offers, last) = {
                 let state = self.lock();
                 (state.offers, state.last)
             };
-            if offers == 0 {
-                self.offered.notified().await;
-            } else if last + limit <= Instant::now() {
+            let now = Instant::now();
+            if offers > 0 && last + limit <= now {
                 return;
-            } else {
-                sleep_until(last + limit).await;
             }
+            sleep_until(if offers > 0 { last + wait } else { now + wait }).await;
         }
     }
 

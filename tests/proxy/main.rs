@@ -12,6 +12,7 @@ mod clients;
 mod complaints;
 mod conformance;
 mod ecosystems;
+mod exposure;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;

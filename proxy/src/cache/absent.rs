@@ -4,7 +4,7 @@
 //! hiccup must not destroy.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -93,7 +93,7 @@ impl Exchange {
             let mut answered = Answered::of(404, &answer.headers, &vary, self.verdict.nature);
             answered.size = Some(answer.body.len() as u64);
             self.context.flow.update(|flow| {
-                flow.answer = Some(Box::new(answered));
+                flow.answer = Some(Arc::new(answered));
                 flow.digest = Some(Digest::of(&answer.body).to_string());
             });
             let mut response = Response::new(full(answer.body.clone()));

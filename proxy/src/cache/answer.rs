@@ -17,7 +17,7 @@ use super::part::{Piece, Span, covers, pieces, span};
 use super::progress::{Progress, SharedHead};
 use super::report::{CACHE_STATUS, CacheStatus};
 use super::shape::{Payload, Shape, shape};
-use super::shelf::{Content, is_damage};
+use super::shelf::{Content, Told, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty};
 use crate::flow::{Answered, Outcome, is_bound};
@@ -58,7 +58,7 @@ impl Exchange {
             flow.authorized |= is_bound(&head.vary);
             // A short body may be whole by now.
             answered.size = flow.answer.take().and_then(|whole| whole.size).or(head.total);
-            flow.answer = Some(Box::new(answered));
+            flow.answer = Some(Arc::new(answered));
         });
         let said = CacheStatus::forwarded(self.forward).answered(head.status);
         let said = CacheStatus { stored: leading.then_some(true), collapsed: !leading, ..said };
@@ -105,15 +105,16 @@ impl Exchange {
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
         headers.insert(AGE, HeaderValue::from(age));
+        let told = self.told(entry, judged.nature);
         // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
         let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
-        let ttl = time_left(&judged, age).filter(|&left| left >= 0 || by_seconds);
+        let ttl = time_left(&judged, told.lifetime, age).filter(|&left| left >= 0 || by_seconds);
         CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
-            flow.digest = entry.draft.part.is_none().then(|| entry.digest.to_string());
+            flow.digest = entry.draft.part.is_none().then(|| (*told.digest).to_owned());
             flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
-            flow.answer = Some(Box::new(self.kept(entry)));
+            flow.answer = Some(told.answered);
         });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(&held, from, to);
@@ -148,14 +149,21 @@ impl Exchange {
         Some(held)
     }
 
-    /// A stored answer as it can be given again.
-    fn kept(&self, entry: &Entry) -> Answered {
-        let draft = &entry.draft;
-        let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, self.verdict.nature);
-        answered.size = Some(total(entry));
-        answered.lost = draft.part.map(|_| PART.to_owned());
-        answered.location = redirected(&draft.url, &draft.headers);
-        answered
+    /// What is told of a stored answer, which may be given again.
+    fn told(&self, entry: &Entry, judged: Nature) -> Told {
+        let natures = (self.verdict.nature, judged);
+        let told = || {
+            let draft = &entry.draft;
+            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, natures.0);
+            answered.size = Some(total(entry));
+            answered.lost = draft.part.map(|_| PART.to_owned());
+            answered.location = redirected(&draft.url, &draft.headers);
+            Told::of(entry, natures, answered)
+        };
+        match &self.found {
+            Some(found) => found.told(entry, natures, told),
+            None => told(),
+        }
     }
 
     /// Notes an answer that is not stored, unless it was set aside.
@@ -163,7 +171,7 @@ impl Exchange {
         let mut answered = Answered::of(response.status().as_u16(), response.headers(), &[], self.verdict.nature);
         answered.lost = Some(format!("it was not kept: {why}"));
         self.context.flow.update(|flow| {
-            flow.answer.get_or_insert_with(|| Box::new(answered));
+            flow.answer.get_or_insert_with(|| Arc::new(answered));
         });
     }
 

@@ -4,6 +4,8 @@
 //! It is filed under a key of its own, so that nobody is answered by it who is online, and so that a mirror's hiccup
 //! replaces nothing.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -82,7 +84,7 @@ impl Job {
         answered.size = Some(whole.len() as u64);
         answered.location = redirected(&draft.url, &draft.headers);
         self.context.flow.update(|flow| {
-            flow.answer = Some(Box::new(answered));
+            flow.answer = Some(Arc::new(answered));
             flow.digest = Some(Digest::of(&whole).to_string());
         });
         self.keep_aside(draft, whole);

@@ -1,6 +1,8 @@
 //! Bodies that are stored already, for another user or from another URL: served once upstream has confirmed that this
 //! client may have them, so that no byte of them is sent again.
 
+use std::sync::Arc;
+
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION, RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 
@@ -61,13 +63,13 @@ impl Job {
         let (now, nature) = (draft.responded, self.verdict.nature);
         let audience = audience(&self.request, StatusCode::OK, &draft.headers, nature, now);
         let bound = audience != Ok(Audience::Everybody);
-        entry.draft = draft;
+        entry.draft = Arc::new(draft);
         let vary = self.inner.credentials.fields(&self.request, &entry.draft.headers, bound);
         // Without a hash nobody selects it.
         let storable = audience.is_ok() && vary.is_some();
-        entry.draft.vary = vary.unwrap_or_else(|| vec![(AUTHORIZATION, Some(String::new()))]);
+        Arc::make_mut(&mut entry.draft).vary = vary.unwrap_or_else(|| vec![(AUTHORIZATION, Some(String::new()))]);
         if let Some(shelf) = self.inner.shelf.as_ref().filter(|_| storable) {
-            match shelf.adopt(entry.digest, entry.draft.clone()).await {
+            match shelf.adopt(entry.digest, (*entry.draft).clone()).await {
                 Ok(Some(adopted)) => return adopted,
                 Ok(None) => {}
                 Err(error) => self.inner.warn(&error),

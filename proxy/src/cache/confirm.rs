@@ -29,15 +29,16 @@ impl Job {
         let fields = shape::to_store(fresh.headers().clone(), self.verdict.nature);
         let merged = condition::merge(&entry.draft.headers, &fields);
         let allowed = audience(&self.request, StatusCode::OK, &merged, self.verdict.nature, responded);
+        let draft = Arc::make_mut(&mut entry.draft);
         if allowed.is_ok() {
-            entry.draft.headers = merged;
+            draft.headers = merged;
         } else {
-            take_back(&mut entry.draft.headers, &fields);
+            take_back(&mut draft.headers, &fields);
         }
-        entry.draft.requested = requested;
-        entry.draft.responded = responded;
+        draft.requested = requested;
+        draft.responded = responded;
         if self.borrowed {
-            let draft = entry.draft.clone();
+            let draft = draft.clone();
             let entry = self.confirm_borrowed(entry, draft).await;
             return self.fetch.head(Head::Confirmed(Arc::new(entry)));
         }

@@ -20,7 +20,7 @@ const NAME: &str = "credential.key";
 pub fn is_credential(name: &HeaderName) -> bool {
     const OTHERS: [&str; 6] =
         ["x-jfrog-art-api", "x-api-key", "x-auth-token", "private-token", "job-token", "x-amz-security-token"];
-    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || OTHERS.contains(&name.as_str())
+    name == AUTHORIZATION || name == COOKIE || name == PROXY_AUTHORIZATION || OTHERS.contains(&name.as_str())
 }
 
 /// Whether an answer to a request with the field may be for its sender alone (RFC 9111 section 3.5, for the fields that

@@ -13,6 +13,7 @@ use super::key::hash16;
 use super::progress::{End, Head, Progress};
 use super::promises::Known;
 use super::report::{CacheStatus, Forward};
+use super::shelf::Found;
 use super::stored::{stored, suffices};
 use super::{Inner, Joined, Key, Leading, Mode, part, report};
 use crate::body::{Body, empty};
@@ -34,6 +35,8 @@ pub(super) struct Exchange {
     pub anew: bool,
     /// How long the entry with this number lives, once that has been worked out.
     pub nature: Option<(i64, Nature)>,
+    /// What was looked up last.
+    pub found: Option<Arc<Found>>,
     /// What is stored for other credentials, to be confirmed for these.
     pub borrowed: Option<Entry>,
     /// Where what was found is a part of the object: all the parts there are, in their order.
@@ -102,6 +105,7 @@ impl Exchange {
         if found.is_none() {
             self.forward = if entries.is_empty() { Forward::UriMiss } else { Forward::VaryMiss };
         }
+        self.found = Some(entries);
         Ok(found)
     }
 

@@ -1,5 +1,7 @@
 //! HEAD that goes on to the origin, and what its answer says of what is stored (RFC 9111 section 4.3.5).
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 
 use super::exchange::Exchange;
@@ -24,8 +26,9 @@ impl Exchange {
             let size = super::stored::total(&entry);
             if condition::same_object(&entry.draft.headers, size, response.headers()) {
                 let fields = shape::to_store(response.headers().clone(), self.verdict.nature);
-                entry.draft.headers = condition::merge(&entry.draft.headers, &fields);
-                (entry.draft.requested, entry.draft.responded) = (requested, self.inner.now());
+                let draft = Arc::make_mut(&mut entry.draft);
+                draft.headers = condition::merge(&draft.headers, &fields);
+                (draft.requested, draft.responded) = (requested, self.inner.now());
                 self.refresh(&entry).await;
                 let why = "HEAD confirmed what is stored".to_owned();
                 if let Some(response) = self.serve(&entry, Outcome::Revalidated, why, said).await {

@@ -61,7 +61,7 @@ impl Inner {
         let promised = promised.filter(|_| whole && !newest.draft.headers.contains_key(http::header::CONTENT_ENCODING));
         let copied = tokio::task::spawn_blocking(move || copy(&store, &parts, &order, promised)).await;
         let writer = copied.map_err(|error| StoreError::Stopped(error.to_string()))??;
-        let mut draft = newest.draft.clone();
+        let mut draft = (*newest.draft).clone();
         draft.part = if whole { None } else { Some(Part { from: joined.0, total: part.total }) };
         shelf.commit(writer, draft, self.run()).await.map(|_| ())
     }

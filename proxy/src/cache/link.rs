@@ -16,7 +16,7 @@ pub(super) fn make_lasting(headers: &mut HeaderMap) {
         }
     }
     if let Some(value) = headers.remove(CONTENT_LOCATION)
-        && let Some(value) = lasting(&value, |url| key::lasting(url))
+        && let Some(value) = lasting(&value, key::lasting)
     {
         headers.insert(CONTENT_LOCATION, value);
     }

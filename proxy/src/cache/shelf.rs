@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,9 +19,12 @@ use lru::LruCache;
 
 use super::file_body::FileBody;
 use super::room::Room;
+use super::stored::stored;
 use crate::body::{Body, full};
-use crate::flow::FlowRecorder;
+use crate::flow::{Answered, FlowRecorder};
 use crate::inspect::{Dropped, Target};
+use crate::policy::freshness::lifetime;
+use crate::rules::Nature;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -80,6 +84,66 @@ impl Mark {
     }
 }
 
+/// The stored responses of a URL, the newest first.
+pub(super) struct Found {
+    entries: Vec<Entry>,
+    /// What is told of the one served last.
+    told: Mutex<Option<Told>>,
+}
+
+/// What is told of a stored answer, in flows and in `Cache-Status`.
+#[derive(Clone)]
+pub(super) struct Told {
+    draft: Arc<Draft>,
+    /// By the rules, and by all that is known of it.
+    natures: (Nature, Nature),
+    pub answered: Arc<Answered>,
+    /// The body's, in hex.
+    pub digest: Arc<str>,
+    /// In seconds.
+    pub lifetime: u64,
+}
+
+impl Told {
+    pub(super) fn of(entry: &Entry, natures: (Nature, Nature), answered: Answered) -> Self {
+        Self {
+            draft: entry.draft.clone(),
+            natures,
+            answered: Arc::new(answered),
+            digest: entry.digest.to_string().into(),
+            lifetime: lifetime(&stored(entry, natures.1)),
+        }
+    }
+}
+
+impl Found {
+    fn new(entries: Vec<Entry>) -> Self {
+        Self { entries, told: Mutex::default() }
+    }
+
+    /// What is told of an entry, which is worked out once as long as the same is served.
+    pub(super) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
+        let mut last = lock(&self.told);
+        if let Some(told) = &*last
+            && Arc::ptr_eq(&told.draft, &entry.draft)
+            && told.natures == natures
+        {
+            return told.clone();
+        }
+        let told = tell();
+        *last = Some(told.clone());
+        told
+    }
+}
+
+impl Deref for Found {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
 struct Small {
     bodies: LruCache<Digest, Bytes>,
     bytes: usize,
@@ -99,7 +163,7 @@ pub(super) struct Shelf {
 
 pub(super) struct Shared {
     pub store: Store,
-    resources: Mutex<LruCache<[u8; 16], Arc<Vec<Entry>>>>,
+    resources: Mutex<LruCache<[u8; 16], Arc<Found>>>,
     small: Mutex<Small>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
     /// Every file handed out, to see who still reads it.
@@ -146,7 +210,7 @@ impl Shelf {
     }
 
     /// The stored responses of a URL, the newest first.
-    pub(super) async fn lookup(&self, key: [u8; 16]) -> Result<Arc<Vec<Entry>>, StoreError> {
+    pub(super) async fn lookup(&self, key: [u8; 16]) -> Result<Arc<Found>, StoreError> {
         if self.trusted()
             && let Some(found) = lock(&self.shared.resources).get(&key)
         {
@@ -158,7 +222,7 @@ impl Shelf {
                 return Ok(found.clone());
             }
             let generation = shared.generation.load(Ordering::Acquire);
-            let found = Arc::new(shared.store.lookup(&key)?);
+            let found = Arc::new(Found::new(shared.store.lookup(&key)?));
             let mut resources = lock(&shared.resources);
             // What was read before a change must not outlive it.
             if shared.generation.load(Ordering::Acquire) == generation {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -153,7 +154,7 @@ impl Transfer {
         let part = self.draft.part;
         self.context.flow.update(|flow| {
             flow.digest = part.is_none().then(|| sums.digest().to_string());
-            let answer = flow.answer.get_or_insert_default();
+            let answer = Arc::make_mut(flow.answer.get_or_insert_default());
             answer.size = Some(part.map_or(sums.size(), |part| part.total));
             answer.lost = part.map(|_| super::answer::PART.to_owned());
         });

@@ -3,6 +3,7 @@
 mod damage;
 mod fake_origin;
 mod faults;
+mod front;
 mod hostile;
 mod joining;
 mod offline;

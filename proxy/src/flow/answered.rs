@@ -12,7 +12,7 @@ use crate::rules::Nature;
 use crate::store::VaryField;
 
 /// Fields of an answer that clients go by and that do not tell of the one transfer.
-const MATTER: [HeaderName; 12] = [
+static MATTER: [HeaderName; 12] = [
     CACHE_CONTROL,
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,

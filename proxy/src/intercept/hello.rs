@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustls::server::Acceptor;
+use rustls::CipherSuite;
+use rustls::server::{Accepted, Acceptor};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
@@ -12,16 +13,27 @@ use crate::prefixed::Prefixed;
 
 /// Content type of a TLS handshake record (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 0x16;
+/// Those of TLS 1.3 that are spoken here.
+const CIPHERS: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+];
 /// A hello may be no longer.
 const LIMIT: usize = 64 * 1024;
 
 /// The client's first bytes.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Hello {
     /// A TLS hello, with the name it asks for.
     Tls {
+        /// The hello, read: the handshake goes on from here.
+        accepted: Box<Accepted>,
+        /// How many of the first bytes are in it.
+        taken: usize,
         /// In lower case.
         sni: Option<String>,
+        /// Whether it wants `ChaCha20` most, as who has no instructions for AES does.
+        wants_chacha: bool,
     },
     /// Looks like an HTTP/1 request without TLS.
     Http,
@@ -55,8 +67,11 @@ async fn sniff<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<(Hello, Prefix
         seen = buffer.len() - fresh.len();
         match acceptor.accept() {
             Ok(Some(accepted)) => {
-                let sni = accepted.client_hello().server_name().map(str::to_ascii_lowercase);
-                break Hello::Tls { sni };
+                let hello = accepted.client_hello();
+                let sni = hello.server_name().map(str::to_ascii_lowercase);
+                let wanted = hello.cipher_suites().iter().find(|suite| CIPHERS.contains(suite));
+                let wants_chacha = wanted == Some(&CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+                break Hello::Tls { accepted: Box::new(accepted), taken: seen, sni, wants_chacha };
             }
             Ok(None) if buffer.len() > LIMIT => break Hello::Other("a TLS hello without end".to_owned()),
             Ok(None) => {}
@@ -96,10 +111,11 @@ mod tests {
     #[tokio::test]
     async fn first_bytes_tell_and_are_kept() {
         let (hello, rest) = first(b"GET / HTTP/1.1\r\n").await;
-        assert_eq!((hello, &rest[..]), (Hello::Http, &b"GET / HTTP/1.1\r\n"[..]));
+        assert!(matches!(hello, Hello::Http));
+        assert_eq!(rest, b"GET / HTTP/1.1\r\n");
         assert!(matches!(first(b"SSH-2.0-x").await.0, Hello::Other(_)));
         assert!(matches!(first(b"\x16\x03\x01\x00\x05hello").await.0, Hello::Other(_)));
         assert!(matches!(first(b"\x16\x03").await.0, Hello::Other(_)));
-        assert_eq!(first(b"").await.0, Hello::Nothing);
+        assert!(matches!(first(b"").await.0, Hello::Nothing));
     }
 }

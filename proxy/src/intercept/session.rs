@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::StartHandshake;
 
 use super::hello::{self, Hello};
+use super::leaf;
 use super::refusal::{self, Handshake};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
@@ -57,13 +58,14 @@ async fn converse(session: Session, io: impl Io + 'static, target: Target) {
         () = stop.cancelled() => return,
     };
     match read {
-        Ok((Hello::Tls { sni }, stream)) => {
+        Ok((Hello::Tls { accepted, taken, sni, wants_chacha }, stream)) => {
             let host = target.decide(sni);
             // Where CONNECT named a covered host it never came here; an address or the gateway tells only now.
             if session.shared.is_tunnel(&host, target.port) {
                 pass_on(&session, stream, &host, target.port).await;
             } else {
-                intercept(session, stream, host, &target).await;
+                let handshake = StartHandshake::from_parts(*accepted, stream.skip(taken));
+                intercept(session, handshake, host, &target, wants_chacha).await;
             }
         }
         Ok((Hello::Http, stream)) if target.port != 443 && target.host.is_some() => {
@@ -97,8 +99,14 @@ async fn converse(session: Session, io: impl Io + 'static, target: Target) {
     }
 }
 
-/// Ends TLS under a leaf for `host` and serves what is inside.
-async fn intercept<T: Io + 'static>(session: Session, stream: Prefixed<T>, host: String, target: &Target) {
+/// Ends TLS under a leaf for `host`, its hello read already, and serves what is inside.
+async fn intercept<T: Io + 'static>(
+    session: Session,
+    handshake: StartHandshake<Prefixed<T>>,
+    host: String,
+    target: &Target,
+    wants_chacha: bool,
+) {
     let shared = &session.shared;
     let port = target.port;
     if let Err(refusal) = shared.check_access(&host, port) {
@@ -107,6 +115,7 @@ async fn intercept<T: Io + 'static>(session: Session, stream: Prefixed<T>, host:
         return;
     }
     let config = match shared.leaves.config(&host, Shared::now()) {
+        Ok(config) if wants_chacha => leaf::in_client_order(&config),
         Ok(config) => config,
         Err(error) => {
             report(&session, &host, port, &error.to_string());
@@ -114,7 +123,7 @@ async fn intercept<T: Io + 'static>(session: Session, stream: Prefixed<T>, host:
         }
     };
     let limit = shared.config.timeouts.client;
-    match timeout(limit, TlsAcceptor::from(config).accept(stream)).await {
+    match timeout(limit, handshake.into_stream(config)).await {
         Ok(Ok(stream)) => {
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let protocol = if h2 { Protocol::Http2 } else { Protocol::Http1 };

@@ -51,8 +51,8 @@ impl CacheControl {
         }
         for line in headers.get_all(CACHE_CONTROL) {
             // Bytes beyond ASCII can only be in arguments that are of no interest.
-            for directive in split_quoted(&String::from_utf8_lossy(line.as_bytes())) {
-                control.apply(&directive);
+            for directive in directives(&String::from_utf8_lossy(line.as_bytes())) {
+                control.apply(directive);
             }
         }
         control
@@ -67,24 +67,25 @@ impl CacheControl {
         let seconds = |slot: &mut Option<u64>| {
             slot.get_or_insert(argument.and_then(seconds).unwrap_or(0));
         };
-        match name.to_ascii_lowercase().as_str() {
-            "no-store" => self.no_store = true,
-            "no-cache" => self.no_cache = true,
-            "private" => self.private = true,
-            "public" => self.public = true,
-            "must-revalidate" => self.must_revalidate = true,
-            "proxy-revalidate" => self.proxy_revalidate = true,
-            "must-understand" => self.must_understand = true,
-            "only-if-cached" => self.only_if_cached = true,
-            "max-age" => seconds(&mut self.max_age),
-            "s-maxage" => seconds(&mut self.s_maxage),
-            "min-fresh" => seconds(&mut self.min_fresh),
-            "stale-if-error" => seconds(&mut self.stale_if_error),
-            "stale-while-revalidate" => seconds(&mut self.stale_while_revalidate),
-            "max-stale" => {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match () {
+            () if is("no-store") => self.no_store = true,
+            () if is("no-cache") => self.no_cache = true,
+            () if is("private") => self.private = true,
+            () if is("public") => self.public = true,
+            () if is("must-revalidate") => self.must_revalidate = true,
+            () if is("proxy-revalidate") => self.proxy_revalidate = true,
+            () if is("must-understand") => self.must_understand = true,
+            () if is("only-if-cached") => self.only_if_cached = true,
+            () if is("max-age") => seconds(&mut self.max_age),
+            () if is("s-maxage") => seconds(&mut self.s_maxage),
+            () if is("min-fresh") => seconds(&mut self.min_fresh),
+            () if is("stale-if-error") => seconds(&mut self.stale_if_error),
+            () if is("stale-while-revalidate") => seconds(&mut self.stale_while_revalidate),
+            () if is("max-stale") => {
                 self.max_stale.get_or_insert(argument.map_or(FOREVER, |text| self::seconds(text).unwrap_or(0)));
             }
-            _ => {}
+            () => {}
         }
     }
 }
@@ -97,26 +98,19 @@ pub fn seconds(text: &str) -> Option<u64> {
     Some(text.parse::<u64>().unwrap_or(FOREVER).min(FOREVER))
 }
 
-/// Splits at commas outside quotes.
-fn split_quoted(line: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
+/// What stands between commas outside quotes.
+fn directives(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
-    for character in line.chars() {
+    line.split(move |character| {
         match character {
             '"' if !escaped => quoted = !quoted,
-            ',' if !quoted => {
-                parts.push(String::new());
-                continue;
-            }
+            ',' if !quoted => return true,
             _ => {}
         }
         escaped = quoted && character == '\\' && !escaped;
-        if let Some(last) = parts.last_mut() {
-            last.push(character);
-        }
-    }
-    parts
+        false
+    })
 }
 
 #[cfg(test)]

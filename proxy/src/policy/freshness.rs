@@ -72,10 +72,11 @@ pub fn lifetime(stored: &Stored<'_>) -> u64 {
     explicit(stored.headers, &control, stored.responded).unwrap_or_else(|| guessed(stored, &control))
 }
 
-/// Seconds that it stays fresh, at the age given; negative where it is stale, and `None` where it never becomes so.
-pub fn time_left(stored: &Stored<'_>, age: u64) -> Option<i64> {
+/// Seconds that it stays fresh, with the lifetime and at the age given; negative where it is stale, and `None` where it
+/// never becomes so.
+pub fn time_left(stored: &Stored<'_>, lifetime: u64, age: u64) -> Option<i64> {
     let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
-    (stored.nature != Nature::Immutable).then(|| seconds(lifetime(stored)) - seconds(age))
+    (stored.nature != Nature::Immutable).then(|| seconds(lifetime) - seconds(age))
 }
 
 /// A tenth of the age that the object had (section 4.2.2), where its status, or `public`, allows to guess.

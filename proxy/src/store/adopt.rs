@@ -1,5 +1,7 @@
 //! One body under many URLs: entries for what is stored already.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
 
 use super::index::{ENTRY_COLUMNS, insert_entry, intact, limit_variants, remove_unused_blobs};
@@ -38,7 +40,7 @@ impl Store {
         transaction.commit()?;
         drop(index);
         self.unlink_unreferenced(&files)?;
-        let last_used = draft.responded;
+        let (last_used, draft) = (draft.responded, Arc::new(draft));
         Ok(Some(Entry { id, draft, digest: *digest, size: size.cast_unsigned(), last_used, uses: 0, pinned: false }))
     }
 }

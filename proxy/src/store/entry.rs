@@ -1,5 +1,6 @@
 //! One stored response.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName};
@@ -110,8 +111,8 @@ pub struct Draft {
 pub struct Entry {
     /// Row of the index.
     pub id: i64,
-    /// What was stored; the times are those of the last validation.
-    pub draft: Draft,
+    /// What was stored; the times are those of the last validation. Shared, since every hit has an entry of its own.
+    pub draft: Arc<Draft>,
     /// SHA-256 of the body.
     pub digest: Digest,
     /// Bytes of the body.

@@ -1,5 +1,6 @@
 //! The index: which blob answers which URL, and under which conditions.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
@@ -97,7 +98,7 @@ impl Store {
         drop(index);
         blob.entered();
         self.unlink_unreferenced(&files)?;
-        let (draft, last_used) = (draft.clone(), draft.responded);
+        let (draft, last_used) = (Arc::new(draft.clone()), draft.responded);
         Ok(Entry { id, draft, digest: blob.digest(), size: blob.size(), last_used, uses: 0, pinned: false })
     }
 
@@ -371,7 +372,7 @@ pub(crate) fn decode_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     };
     Ok(Entry {
         id: row.get(0)?,
-        draft,
+        draft: Arc::new(draft),
         digest: digest_at(row, 12)?,
         size: row.get::<_, i64>(13)?.cast_unsigned(),
         last_used: from_millis(row.get(9)?),
@@ -385,6 +386,20 @@ pub(crate) fn intact(row: &Row<'_>) -> Option<Entry> {
     let entry = decode_entry(row).ok()?;
     let seal: Option<i64> = row.get(22).ok()?;
     (seal == Some(seal::of_entry(&entry.draft, &entry.digest, entry.size))).then_some(entry)
+}
+
+/// Enters a draft, and reads it back.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn kept(
+    transaction: &Transaction<'_>,
+    draft: &Draft,
+    digest: Digest,
+    size: u64,
+) -> rusqlite::Result<Option<Entry>> {
+    let blob = insert_blob(transaction, digest, size, 0)?;
+    let (id, _) = insert_entry(transaction, draft, blob, digest, size)?;
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.id = ?1");
+    transaction.prepare_cached(&sql)?.query_row([id], |row| Ok(intact(row)))
 }
 
 /// Removes damaged rows, counts them, and returns the files that nothing names any more.
@@ -469,7 +484,7 @@ pub(super) fn encode_vary(vary: &[VaryField]) -> String {
     lines.join("\n")
 }
 
-fn decode_vary(text: &str) -> Vec<VaryField> {
+pub(super) fn decode_vary(text: &str) -> Vec<VaryField> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = match line.split_once(": ") {

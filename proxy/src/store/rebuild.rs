@@ -98,6 +98,10 @@ impl Store {
         make_directories(self.root())?;
         let alone = lock_tmp(self.root())?;
         if inode(self.root()).is_none() {
+            if self.root().join("content-v2/sha256").exists() {
+                // Only the index was removed: somebody has to look at the bodies.
+                super::session::leave_mark(&self.root().join("tmp"))?;
+            }
             let dir = self.root().parent().unwrap_or(self.root());
             tracing::warn!(path = %dir.display(), "the cache directory was removed while it was in use, and is made anew");
             super::write_tag(dir)?;

@@ -210,7 +210,7 @@ fn part_and_provenance_come_back() {
     let draft = Draft { part, provenance: provenance.clone(), ..draft(1) };
     store.commit(writer.seal().unwrap(), draft.clone()).unwrap();
     let found = store.lookup(&draft.key).unwrap().remove(0);
-    assert_eq!((found.draft.part, found.draft.provenance), (part, provenance));
+    assert_eq!((found.draft.part, found.draft.provenance.clone()), (part, provenance));
     put(&store, 1, b"the whole");
     let found = store.lookup(&draft.key).unwrap();
     assert_eq!(found.len(), 1);
@@ -270,7 +270,7 @@ fn an_index_of_version_1_is_taken_over() {
     let store = Store::open(dir.path()).unwrap();
     let found = store.lookup(&[0; 16]).unwrap().remove(0);
     assert_eq!((found.draft.url.as_str(), found.uses, found.pinned), ("http://example.org/", 3, true));
-    assert_eq!((found.draft.part, found.draft.provenance), (None, Provenance::default()));
+    assert_eq!((found.draft.part, found.draft.provenance.clone()), (None, Provenance::default()));
     put(&store, 1, b"new");
     // And it is one of version 2 from here on.
     assert_eq!(Store::open(dir.path()).unwrap().stats().unwrap().entries, 2);
@@ -341,6 +341,14 @@ fn a_directory_removed_while_it_is_in_use_is_made_anew() {
     assert!(path.join("CACHEDIR.TAG").exists());
     store.settle().unwrap();
     assert_eq!(fs::read_dir(path.join("v1/tmp")).unwrap().count(), 0);
+    // Of the index alone: the bodies are for the next process to look at.
+    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        fs::remove_file(path.join("v1").join(name)).unwrap();
+    }
+    assert!(store.follow_replaced_index().unwrap());
+    assert!(store.lookup(&draft(2).key).unwrap().is_empty() && other.follow_replaced_index().unwrap());
+    assert!(store.needs_recovery());
+    assert_eq!(store.recover().unwrap().unreferenced, 1);
 }
 
 #[test]

@@ -55,6 +55,28 @@ async fn a_broken_answer_is_passed_on_broken_and_not_stored() {
     }
 }
 
+/// The chunks are the body, and what is stored has their length.
+#[tokio::test]
+async fn a_length_of_an_origin_beside_chunks_says_nothing() {
+    for length in [3, 5, 50] {
+        for inside in LEGS {
+            let dir = tempfile::tempdir().unwrap();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\
+                 Content-Length: {length}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            );
+            let leg = Leg::with(inside, answer, |config| config.cache_dir = Some(dir.path().join("cache"))).await;
+            let first = leg.say(ASK).await;
+            assert!(first.ends_with("5\r\nhello\r\n0\r\n\r\n") && !first.contains("content-length"), "{first}");
+            leg.bed.proxy.cache().drain(Duration::from_secs(5)).await;
+            let second = leg.say(ASK).await;
+            assert!(second.contains("larder; hit") && second.contains("content-length: 5\r\n"), "{second}");
+            assert!(second.ends_with("\r\n\r\nhello"), "{second}");
+            assert_eq!(leg.over().await.len(), 1);
+        }
+    }
+}
+
 /// What follows an answer on its connection answers nobody.
 #[tokio::test]
 async fn an_answer_too_many_is_nobodys() {
@@ -224,6 +246,15 @@ struct Flood {
 
 impl Flood {
     async fn start(ca: &TestCa, begin: fn(u32) -> Vec<u8>, unit: Option<fn(u32) -> Vec<u8>>) -> Self {
+        Self::with(ca, &[], begin, unit).await
+    }
+
+    async fn with(
+        ca: &TestCa,
+        settings: &'static [u8],
+        begin: fn(u32) -> Vec<u8>,
+        unit: Option<fn(u32) -> Vec<u8>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = ca.acceptor("localhost", &[b"h2"]);
@@ -238,7 +269,7 @@ impl Flood {
                     if stream.read_exact(&mut preface).await.is_err() {
                         return;
                     }
-                    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+                    stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
                     while let Some(got) = read_frame(&mut stream).await {
                         if got.kind == SETTINGS && got.flags & ACK == 0 {
                             let _ = stream.write_all(&frame(SETTINGS, ACK, 0, &[])).await;
@@ -263,6 +294,14 @@ impl Flood {
     }
 
     async fn ask(&self, ca: &TestCa) -> (String, Bed) {
+        let (mut stream, bed) = self.open(ca).await;
+        let head = format!("GET /a HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", self.port);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        (read_all(&mut stream).await, bed)
+    }
+
+    /// A connection to it, by a proxy that does not wait long.
+    async fn open(&self, ca: &TestCa) -> (impl Stream + use<>, Bed) {
         let roots = tempfile::tempdir().unwrap();
         let file = ca.file(roots.path());
         let bed = Bed::new(|config| {
@@ -273,10 +312,7 @@ impl Flood {
         })
         .await;
         let stream = bed.connect(&format!("localhost:{}", self.port)).await;
-        let mut stream = bed.tls(stream, "localhost", &[]).await.unwrap();
-        let head = format!("GET /a HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", self.port);
-        stream.write_all(head.as_bytes()).await.unwrap();
-        (read_all(&mut stream).await, bed)
+        (bed.tls(stream, "localhost", &[]).await.unwrap(), bed)
     }
 }
 
@@ -323,6 +359,29 @@ async fn a_flood_of_informational_heads_ends_in_an_error() {
 async fn a_flood_of_resets_and_windows_ends_in_an_error() {
     check_flood(|_| Vec::new(), |id| frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())).await;
     check_flood(|_| Vec::new(), |_| frame(WINDOW_UPDATE, 0, 0, &0x7fff_ffff_u32.to_be_bytes())).await;
+}
+
+/// An origin that opens no window for an upload: the client is held back, and told when the time is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_origin_without_a_window_is_given_up() {
+    let ca = TestCa::new();
+    // INITIAL_WINDOW_SIZE is 0.
+    let origin = Flood::with(&ca, &[0, 4, 0, 0, 0, 0], |_| Vec::new(), None).await;
+    let (stream, bed) = origin.open(&ca).await;
+    let (mut read, mut write) = tokio::io::split(stream);
+    let head = format!("PUT /a HTTP/1.1\r\nHost: localhost:{}\r\nContent-Length: {}\r\n\r\n", origin.port, 1_u64 << 40);
+    let writer = tokio::spawn(async move {
+        let _ = write.write_all(head.as_bytes()).await;
+        let (mut sent, chunk) = (0, vec![b'x'; 64 * 1024]);
+        while write.write_all(&chunk).await.is_ok() {
+            sent += chunk.len();
+            assert!(sent < MOST, "nothing holds it back");
+        }
+    });
+    let answer = read_all(&mut read).await;
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    timeout(LIMIT, writer).await.expect("it may still write").unwrap();
+    still_serves(&bed).await;
 }
 
 #[tokio::test]

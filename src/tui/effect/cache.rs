@@ -141,7 +141,7 @@ fn verify(store: &Store, targets: &[Target]) -> Result<String> {
             }
             size += entry.size;
             if store.check(&entry).map_err(read)? != Soundness::Sound {
-                wrong.push(entry.draft.url);
+                wrong.push(entry.draft.url.clone());
             }
         }
     }

@@ -18,7 +18,7 @@ async fn what_is_not_there_is_not_there_offline() {
         bed.origin.reply(url, Reply::new(404, "no").with("content-type", "text/x"));
         assert_eq!(bed.get(url).await.status, StatusCode::NOT_FOUND);
         let answer = bed.last().answer.unwrap();
-        assert_eq!((answer.status, answer.size, answer.lost), (404, Some(2), None), "{url}");
+        assert_eq!((answer.status, answer.size, answer.lost.clone()), (404, Some(2), None), "{url}");
         assert_eq!(bed.last().digest.unwrap(), crate::store::Digest::of(b"no").to_string());
     }
     bed.settle().await;

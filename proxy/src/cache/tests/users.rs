@@ -40,7 +40,7 @@ async fn a_redirect_to_a_signed_url_is_followed_for_the_key_and_not_kept() {
     assert!(!bed.last().route.contains("signature"));
     let entry = bed.store.list(&crate::inspect::Filter::default()).unwrap().remove(0);
     assert_eq!(entry.draft.url, url);
-    assert!(!entry.draft.provenance.source.unwrap().contains('?'));
+    assert!(!entry.draft.provenance.source.clone().unwrap().contains('?'));
     assert_eq!(bed.with(&url, &fields[..3]).await.text(), "layer");
     assert_eq!((bed.outcome(), bed.origin.count()), (Outcome::Hit, 2));
     bed.assert_sound();

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -7,8 +8,12 @@ use crate::inspect::Limits;
 use crate::inspect::tree::tests::put;
 
 fn urls(store: &Store) -> Vec<String> {
-    let mut urls: Vec<String> =
-        store.list(&crate::inspect::Filter::default()).unwrap().into_iter().map(|entry| entry.draft.url).collect();
+    let mut urls: Vec<String> = store
+        .list(&crate::inspect::Filter::default())
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.draft.url.clone())
+        .collect();
     urls.sort();
     urls
 }
@@ -26,7 +31,7 @@ fn below_ends_at_a_slash() {
     }
     put(&store, "http://example.org:8080/a", b"port");
     let found = |target: &Target| -> Vec<String> {
-        store.find(target).unwrap().into_iter().map(|entry| entry.draft.url).collect()
+        store.find(target).unwrap().into_iter().map(|entry| entry.draft.url.clone()).collect()
     };
     assert_eq!(
         found(&below("HTTP://Example.org:80/a")),
@@ -87,7 +92,7 @@ fn a_row_given_to_another_url_is_left_alone() {
     let new = put(&store, "http://example.org/new", b"new");
     assert_eq!(old.id, new.id, "else there is nothing to see here");
     let mut confirmed = old.clone();
-    confirmed.draft.headers.clear();
+    Arc::make_mut(&mut confirmed.draft).headers.clear();
     store.refresh(&confirmed).unwrap();
     store
         .touch(&[crate::store::Touch {

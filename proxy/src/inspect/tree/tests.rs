@@ -54,7 +54,7 @@ fn shown(store: &Store, text: Option<&str>, seconds: u64) -> Vec<String> {
 
 fn names(store: &Store, prefix: &str, text: Option<&str>, limit: usize) -> Vec<String> {
     let found = store.folder_entries(prefix, text, limit, &Rules::default(), UNIX_EPOCH).unwrap();
-    found.into_iter().map(|variant| variant.entry.draft.url).collect()
+    found.into_iter().map(|variant| variant.entry.draft.url.clone()).collect()
 }
 
 #[test]

@@ -62,3 +62,32 @@ fn many_processes_agree_on_one_ca() {
     });
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[test]
+fn no_umask_and_no_link_opens_the_key() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("ca");
+    // The test has a process of its own.
+    let before = rustix::process::umask(rustix::fs::Mode::empty());
+    Ca::load_or_create(&dir, SystemTime::now()).unwrap();
+    rustix::process::umask(before);
+    for (path, mode) in [(dir.clone(), 0o700), (dir.join("ca.pem"), 0o600), (dir.join("lock"), 0o600)] {
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode, "{}", path.display());
+    }
+    // Another's file does not become the CA, and the key is not written to another's.
+    let elsewhere = root.path().join("elsewhere");
+    fs::rename(dir.join("ca.pem"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, dir.join("ca.pem")).unwrap();
+    let error = Ca::load_or_create(&dir, SystemTime::now()).unwrap_err().to_string();
+    assert!(error.contains("ca.pem"), "{error}");
+    fs::remove_file(dir.join("ca.pem")).unwrap();
+    let bait = root.path().join("bait");
+    fs::write(&bait, "").unwrap();
+    std::os::unix::fs::symlink(&bait, dir.join("ca.pem.new")).unwrap();
+    Ca::load_or_create(&dir, SystemTime::now()).unwrap();
+    assert_eq!(fs::read(&bait).unwrap(), b"");
+    assert!(fs::symlink_metadata(dir.join("ca.pem")).unwrap().is_file());
+    fs::remove_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink(root.path(), &dir).unwrap();
+    Ca::load_or_create(&dir, SystemTime::now()).unwrap_err();
+}

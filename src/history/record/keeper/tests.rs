@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use larder_proxy::store::Digest;
 
 use super::*;
@@ -11,13 +13,13 @@ fn fetched(url: &str, body: &str) -> Flow {
     flow.method = "GET".to_owned();
     flow.upstream_status = Some(200);
     flow.digest = Some(Digest::of(body.as_bytes()).to_string());
-    flow.answer = Some(Box::new(Answered { status: 200, size: Some(body.len() as u64), ..Answered::default() }));
+    flow.answer = Some(Arc::new(Answered { status: 200, size: Some(body.len() as u64), ..Answered::default() }));
     flow
 }
 
 fn with(flow: Flow, change: impl FnOnce(&mut Answered)) -> Flow {
     let mut flow = flow;
-    change(flow.answer.as_mut().unwrap());
+    change(Arc::make_mut(flow.answer.as_mut().unwrap()));
     flow
 }
 

@@ -32,7 +32,7 @@ pub(in crate::tui) fn variant(id: i64, url: &str, size: u64, left: Option<u64>) 
     };
     let entry = Entry {
         id,
-        draft,
+        draft: draft.into(),
         digest: Digest::from_hex(&"9f".repeat(32)).unwrap(),
         size,
         last_used: SystemTime::from(noon()),
