@@ -9,6 +9,7 @@ pub mod cache;
 pub mod config;
 mod connect;
 mod current;
+mod descriptors;
 pub mod error;
 pub mod flow;
 mod forward;
@@ -46,6 +47,7 @@ pub mod store;
 mod taking;
 mod trailers;
 mod tunnel;
+mod turns;
 mod upgrade;
 pub mod upstream;
 
