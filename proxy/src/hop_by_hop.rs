@@ -142,6 +142,12 @@ impl Via {
         Some(Self { name, values })
     }
 
+    /// The name.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Appends it to a message that came by this version.
     pub(crate) fn append_to(&self, headers: &mut HeaderMap, version: Version) {
         let [old, usual, new] = &self.values;

@@ -110,6 +110,7 @@ impl Stream {
 const LINGER: Duration = Duration::from_millis(300);
 
 /// The place of a connection among those that a listener has at a time.
+#[derive(Default)]
 pub(crate) struct Held {
     _permit: Option<OwnedSemaphorePermit>,
     _place: Option<Place>,

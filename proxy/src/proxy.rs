@@ -111,13 +111,22 @@ impl Proxy {
     /// What holds for one connection of a client.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn session(&self, client: Client, scope: Scope, stop: CancellationToken) -> crate::server::Session {
-        crate::server::Session { shared: self.shared(), current: self.current.clone(), gate: None, client, scope, stop }
+        crate::server::Session {
+            shared: self.shared(),
+            current: self.current.clone(),
+            gate: None,
+            client,
+            scope,
+            stop,
+            held: Arc::default(),
+            taking: None,
+        }
     }
 
     /// Its name in `Via`.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn via(&self) -> String {
-        self.shared().via.clone()
+        self.shared().via.name().to_owned()
     }
 
     /// What holds now.

@@ -37,13 +37,14 @@ struct Side {
 pub(crate) async fn measure(folder: &Path, origin: &Origin, arguments: &Arguments) -> Result<Vec<Goal>> {
     // A block of the disk, a row of the index and of its log.
     need_room(folder, arguments.entries * (4096 + 2 * 1024))?;
-    let side = |entries: u64| -> Result<Side> {
+    let mut sides = [FEW, arguments.entries].map(|entries| {
         let folder = folder.join(format!("entries-{entries}"));
-        std::fs::create_dir_all(&folder)?;
-        filled::fill(&folder.join("cache"), origin, entries)?;
-        Ok(Side { entries, folder, start: Vec::new(), same: Vec::new(), any: Vec::new(), resident: 0.0 })
-    };
-    let mut sides = [side(FEW)?, side(arguments.entries)?];
+        Side { entries, folder, start: Vec::new(), same: Vec::new(), any: Vec::new(), resident: 0.0 }
+    });
+    for side in &sides {
+        std::fs::create_dir_all(&side.folder)?;
+        filled::fill(&side.folder.join("cache"), origin, side.entries).await?;
+    }
     for round in 1..=arguments.rounds {
         for side in &mut sides {
             ask(side, origin, round as u64).await?;

@@ -23,7 +23,7 @@ pub(crate) fn path(number: u64) -> String {
 }
 
 /// Makes a cache of `number` answers, and none that ends while it is used.
-pub(crate) fn fill(cache: &Path, origin: &Origin, number: u64) -> Result<()> {
+pub(crate) async fn fill(cache: &Path, origin: &Origin, number: u64) -> Result<()> {
     let store = Store::open(cache)?;
     let begun = Instant::now();
     let mut headers = HeaderMap::new();
@@ -55,6 +55,8 @@ pub(crate) fn fill(cache: &Path, origin: &Origin, number: u64) -> Result<()> {
             })?);
         }
         staging.commit(&arrivals, Taking { pinned: false, replace: false })?;
+        // Where somebody wants it to end, it does.
+        tokio::task::yield_now().await;
         if first % (10 * BATCH) == 0 {
             progress(&format!(
                 "{} of {number} answers are there after {:.0?}",

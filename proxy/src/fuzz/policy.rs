@@ -101,7 +101,7 @@ fn lifetimes(request: &HeaderMap, response: &HeaderMap, numbers: &[u64; 4]) {
         };
         let (age, lifetime) = (current_age(&stored, at(now)), lifetime(&stored));
         assert!(age <= FOREVER && lifetime <= FOREVER, "{age} {lifetime}");
-        let _ = (time_left(&stored, age), may_serve_stale(&stored, &control, at(now), now % 2 == 0));
+        let _ = (time_left(&stored, lifetime, age), may_serve_stale(&stored, &control, at(now), now % 2 == 0));
         let judged = judge(&stored, &control, at(now), Some(at(requested)));
         if nature == Nature::Plain {
             plain(&stored, &control, &said, judged, (age, lifetime));

@@ -196,7 +196,9 @@ impl BlobWriter {
             _ => write_vectored(&self.file, pieces),
         };
         written.map_err(|error| StoreError::io("write", &self.path, error))?;
-        pieces.iter().for_each(|piece| self.sums.add(piece.as_ref()));
+        for piece in pieces {
+            self.sums.add(piece.as_ref());
+        }
         Ok(())
     }
 

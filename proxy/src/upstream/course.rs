@@ -336,8 +336,15 @@ fn may_go_on((error, said): &Failed, method: &Method, upload: &Upload) -> bool {
     match error.phase {
         // Where there is no connection nothing has been sent: those of NTLM and Negotiate are not of hyper's pool, which
         // would have said so above.
-        Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout | Phase::Proxy => true,
-        Phase::ProxyAnswered(_) | Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => true,
+        Phase::Resolve
+        | Phase::Connect
+        | Phase::Unroutable
+        | Phase::ConnectTimeout
+        | Phase::Proxy
+        | Phase::ProxyAnswered(_)
+        | Phase::Tls
+        | Phase::TlsHandshake
+        | Phase::TlsAlert(_) => true,
         Phase::Terminated | Phase::Incomplete => method.is_idempotent(),
         Phase::Timeout | Phase::Exchange => method.is_safe(),
         _ => false,
