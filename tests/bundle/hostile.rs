@@ -358,7 +358,7 @@ fn f5_sizes_that_do_not_agree() {
             layer["size"] = u64::MAX.into();
         }
     });
-    assert!(said(&cache, &archive(&bad)).contains("--max-size"));
+    assert!(said(&cache, &archive(&bad)).contains("unpacks to too much"));
 }
 
 /// Changes one of Larder's own documents, by its place among the entries.
