@@ -10,6 +10,9 @@ pub mod document;
 pub mod export;
 pub mod fault;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gather;
 pub mod import;
 pub mod output;

@@ -226,6 +226,22 @@ fn every_complaint_about_proxies_has_a_test_that_exists() {
 }
 
 #[test]
+fn every_limit_has_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/reference/limits.md")).unwrap();
+    let there = tests_there_are();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    for row in rows {
+        let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for name in tests {
+            let exists = if name.contains('/') { root().join(name).is_file() } else { there.contains(name) };
+            assert!(exists, "there is no test {name}: {row}");
+        }
+    }
+}
+
+#[test]
 fn the_proxy_is_not_built_on_what_is_complained_of() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     // `memmap2` is the part of `cacache` that panicked.

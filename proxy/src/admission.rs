@@ -137,7 +137,7 @@ pub struct GateCounts {
     pub ignored: u64,
     /// Connections told 403: of no network of the rules.
     pub refused: u64,
-    /// Connections told 503: the client has too many.
+    /// Connections told 503: the client has too many, all have, or descriptors are short.
     pub crowded: u64,
     /// Requests whose password was checked and right.
     pub checked: u64,
@@ -247,6 +247,14 @@ impl Gate {
                 Arrival::Refused(StatusCode::SERVICE_UNAVAILABLE, message)
             }
         }
+    }
+
+    /// What a connection is told that would take the descriptors of those under way.
+    pub(crate) fn no_descriptors(&self) -> Arrival {
+        count(&self.counts.crowded);
+        let message =
+            "this proxy has hardly any file descriptors left, and keeps them for what is under way".to_owned();
+        Arrival::Refused(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
     fn take_place(&self, client: Option<IpAddr>, rules: &Admission) -> Result<(), String> {

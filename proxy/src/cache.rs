@@ -7,7 +7,9 @@ mod absent;
 mod alone;
 mod answer;
 mod aside;
+mod batch;
 mod borrow;
+mod buffers;
 mod confirm;
 mod credential;
 mod exchange;
@@ -17,7 +19,7 @@ mod follow;
 mod head;
 mod join;
 pub(crate) mod key;
-mod learn;
+pub(crate) mod learn;
 mod link;
 mod opened;
 mod part;
@@ -30,12 +32,14 @@ mod shape;
 mod shelf;
 mod spill;
 mod stored;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -49,6 +53,7 @@ use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
 use self::alone::Large;
+use self::batch::Memory;
 use self::credential::Credentials;
 pub(crate) use self::credential::binds;
 pub use self::credential::is_credential;
@@ -74,6 +79,7 @@ use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
 use crate::rules::{Rules, Verdict};
 use crate::store::{Provenance, Store, StoreError, Touch, from_millis, millis};
+use crate::turns::Turns;
 
 /// What the cache may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +127,10 @@ struct Inner {
     promises: Promises,
     readings: Readings,
     large: Large,
+    /// Memory for what is on its way to the disk.
+    memory: Memory,
+    /// Turns at writing to the disk.
+    turns: Arc<Turns>,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
     /// What was confirmed before is asked for again, in milliseconds since 1970; 0 where nothing was said.
@@ -156,6 +166,8 @@ impl Cache {
             promises: Promises::default(),
             readings: Readings::default(),
             large: Large::default(),
+            memory: Memory::default(),
+            turns: Turns::new(2 * std::thread::available_parallelism().map_or(2, NonZeroUsize::get)),
             shelf: store.map(Shelf::new),
             run: AtomicI64::new(0),
             anew: AtomicI64::new(0),
@@ -482,6 +494,7 @@ struct Leading {
 
 impl Drop for Leading {
     fn drop(&mut self) {
+        self.fetch.settled();
         let Some(key) = &self.key else { return };
         let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         // After an invalidation another may have its place.

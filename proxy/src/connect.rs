@@ -29,7 +29,7 @@ pub(crate) async fn accept(session: &Session, request: Request<Incoming>) -> Res
     let shared = session.shared.clone();
     let session = session.clone();
     if shared.is_tunnel(&host, port) {
-        let flow = tunnel::begin(&session, &host, port);
+        let (flow, held) = (tunnel::begin(&session, &host, port), session.held.clone());
         let upstream = match tunnel::open(&session, &host, port, &flow).await {
             Ok(upstream) => upstream,
             Err(error) => {
@@ -39,6 +39,7 @@ pub(crate) async fn accept(session: &Session, request: Request<Incoming>) -> Res
             }
         };
         shared.tasks.spawn(async move {
+            let _held = held;
             match hyper::upgrade::on(request).await {
                 Ok(client) => tunnel::copy(&session.shared, TokioIo::new(client), upstream, &flow).await,
                 Err(error) => flow.outcome(Outcome::Error, format!("the client went away: {error}")),

@@ -20,6 +20,21 @@ pub struct Identity {
     pub address: Option<IpAddr>,
 }
 
+/// Who shares with others what is scarce: a build, or of a network's clients each user and each address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    build: Arc<str>,
+    user: Option<Arc<str>>,
+    address: Option<IpAddr>,
+}
+
+impl Identity {
+    /// Whose request it is, whatever the step.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { build: self.build.clone(), user: self.user.clone(), address: self.address }
+    }
+}
+
 /// One client of the proxy: a build, an `exec`, or the proxy's own listener. Listeners carry one, and so
 /// attribute each request; the step is changed while the client lives.
 #[derive(Clone, Debug)]

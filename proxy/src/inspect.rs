@@ -6,6 +6,7 @@ mod nearest;
 mod room;
 mod tree;
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -110,7 +111,8 @@ pub struct Variant {
 impl Store {
     /// The entries, the last used first.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
-        let index = self.read_index();
+        // Look-ups go on beside it.
+        let index = self.reader()?;
         let mut statement = index.prepare(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob \
              WHERE (?1 IS NULL OR instr(entry.url, ?1) > 0) AND (?2 IS NULL OR entry.class = ?2) \
@@ -139,17 +141,20 @@ impl Store {
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         let mut stats = self.totals()?;
-        let index = self.read_index();
+        let index = self.reader()?;
         let mut statement = index.prepare(
-            "SELECT count(*), coalesce(sum(blob.size), 0), coalesce(sum(entry.uses), 0) \
-             FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.class = ?1",
+            "SELECT entry.class, count(*), coalesce(sum(blob.size), 0), coalesce(sum(entry.uses), 0) \
+             FROM entry JOIN blob ON blob.id = entry.blob GROUP BY entry.class",
         )?;
+        let mut found = HashMap::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let sums = (unsigned(row.get(1)?), unsigned(row.get(2)?), unsigned(row.get(3)?));
+            found.insert(row.get::<_, String>(0)?, sums);
+        }
         for class in [Class::Package, Class::Index, Class::Image, Class::Other] {
-            let (count, bytes, uses) = statement.query_row([class.as_str()], |row| {
-                Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), unsigned(row.get(2)?)))
-            })?;
-            stats.uses += uses;
-            if count > 0 {
+            if let Some(&(count, bytes, uses)) = found.get(class.as_str()) {
+                stats.uses += uses;
                 stats.classes.push((class, count, bytes));
             }
         }
@@ -176,7 +181,8 @@ impl Store {
             report.blobs += 1;
             report.bytes += size;
         }
-        self.stray_files(repair, &mut report)?;
+        let known: HashSet<Digest> = known.into_iter().map(|(digest, _)| digest).collect();
+        self.stray_files(&known, repair, &mut report)?;
         let index = self.reader()?;
         let check: String = index.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         report.index = (check != "ok").then_some(check);
@@ -197,16 +203,19 @@ impl Store {
     }
 
     fn known_blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
-        let index = self.read_index();
+        let index = self.reader()?;
         let mut statement = index.prepare("SELECT digest, size FROM blob ORDER BY id")?;
         let rows = statement.query_map([], |row| Ok((Digest(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Files in the content directory that the index does not know.
-    fn stray_files(&self, remove: bool, report: &mut Report) -> Result<(), StoreError> {
+    fn stray_files(&self, known: &HashSet<Digest>, remove: bool, report: &mut Report) -> Result<(), StoreError> {
         for path in files_below(&self.root().join("content-v2"), 4)? {
             let digest = Digest::of_path(&path).filter(|digest| self.blob_path(digest) == path);
+            if digest.is_some_and(|digest| known.contains(&digest)) {
+                continue;
+            }
             // Writers put blobs in place within a write transaction, so holding one means to see no state between.
             let mut index = self.write_index();
             let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;

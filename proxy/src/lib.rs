@@ -9,9 +9,13 @@ pub mod cache;
 pub mod config;
 mod connect;
 mod current;
+mod descriptors;
 pub mod error;
 pub mod flow;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guard;
 mod head_timer;
 mod hop_by_hop;
@@ -43,6 +47,7 @@ pub mod store;
 mod taking;
 mod trailers;
 mod tunnel;
+mod turns;
 mod upgrade;
 pub mod upstream;
 

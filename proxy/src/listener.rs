@@ -1,6 +1,7 @@
 //! Accepts connections, each for one client, until it is told to stop.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{self, Arrival, Gate};
+use crate::admission::{self, Arrival, Gate, Place};
 use crate::current::Current;
+use crate::descriptors::{self, Room, Shortage};
 use crate::forward::Scope;
 use crate::identity::Client;
 use crate::intercept::session::{self, Target};
@@ -84,6 +86,15 @@ impl Socket {
     }
 }
 
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream, _) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
 impl Stream {
     /// The client's address; a Unix socket has none.
     fn peer(&self) -> Option<IpAddr> {
@@ -97,6 +108,12 @@ impl Stream {
 /// How long connections of a network's clients go on once nothing more is accepted: one that was accepted a moment ago
 /// has its first request on the way.
 const LINGER: Duration = Duration::from_millis(300);
+
+/// The place of a connection among those that a listener has at a time.
+pub(crate) struct Held {
+    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
+}
 
 /// What a listener has for each connection.
 pub(crate) struct Listener {
@@ -124,6 +141,7 @@ async fn accept(socket: Socket, listener: &Listener, finish: &CancellationToken)
     let permits = Arc::new(Semaphore::new(if listener.gate.is_some() { Semaphore::MAX_PERMITS } else { CONNECTIONS }));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let mut pause = SHORTEST_PAUSE;
+    let mut shortage = Shortage::default();
     loop {
         let accepted = tokio::select! {
             accepted = async {
@@ -135,12 +153,22 @@ async fn accept(socket: Socket, listener: &Listener, finish: &CancellationToken)
         };
         match accepted {
             Ok((stream, permit)) => {
-                pause = SHORTEST_PAUSE;
-                listener.take(stream, permit, &refusals, finish);
+                let room = descriptors::room(&stream);
+                shortage.see(room);
+                if room == Room::Enough {
+                    pause = SHORTEST_PAUSE;
+                } else if listener.gate.is_none() {
+                    // A build's own: it waits for itself, and is not told.
+                    tokio::select! {
+                        () = descriptors::enough(&stream) => {}
+                        () = listener.stop.cancelled() => return,
+                    }
+                }
+                listener.take(stream, permit, room, &refusals, finish);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections for now");
+                shortage.failed(&error);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                     () = listener.stop.cancelled() => return,
@@ -156,11 +184,17 @@ impl Listener {
         &self,
         stream: Stream,
         permit: Option<OwnedSemaphorePermit>,
+        room: Room,
         refusals: &Arc<Semaphore>,
         finish: &CancellationToken,
     ) {
         let address = self.gate.as_ref().and_then(|_| stream.peer());
-        let (place, label) = match self.gate.as_ref().map(|gate| gate.arrive(address)) {
+        let arrival = self.gate.as_ref().map(|gate| match room {
+            Room::Enough => gate.arrive(address),
+            Room::Little => gate.no_descriptors(),
+            Room::None => Arrival::Ignored,
+        });
+        let (place, label) = match arrival {
             None => (None, None),
             Some(Arrival::Admitted(place, label)) => (Some(place), label),
             Some(Arrival::Refused(status, message)) => {
@@ -188,11 +222,11 @@ impl Listener {
             client,
             scope: Scope::Proxy,
             stop: finish.clone(),
+            held: Arc::new(Held { _permit: permit, _place: place }),
             taking: None,
         };
         let role = self.role;
         session.shared.tasks.clone().spawn(async move {
-            let _held = (permit, place);
             let abort = session.shared.abort.clone();
             tokio::select! {
                 biased;

@@ -10,6 +10,8 @@ mod engine;
 mod error;
 mod fetch;
 mod functions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod names;
 mod range;
 mod script;

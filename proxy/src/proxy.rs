@@ -108,6 +108,18 @@ impl Proxy {
         Ok(())
     }
 
+    /// What holds for one connection of a client.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn session(&self, client: Client, scope: Scope, stop: CancellationToken) -> crate::server::Session {
+        crate::server::Session { shared: self.shared(), current: self.current.clone(), gate: None, client, scope, stop }
+    }
+
+    /// Its name in `Via`.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn via(&self) -> String {
+        self.shared().via.clone()
+    }
+
     /// What holds now.
     fn shared(&self) -> Arc<Shared> {
         self.current.get()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -29,6 +29,7 @@ use crate::forward::Scope;
 use crate::head_timer::HeadTimer;
 use crate::identity::Client;
 use crate::kept_body::KeptBody;
+use crate::listener::Held;
 use crate::redact;
 use crate::seldom::Seldom;
 use crate::service;
@@ -65,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) scope: Scope,
     /// Tells the connection to finish what is under way: its listener, or the whole proxy, stops.
     pub(crate) stop: CancellationToken,
+    /// What the connection takes of the listener's, as long as it or a tunnel made on it lasts.
+    pub(crate) held: Arc<Held>,
     /// Whether the client takes its answers, once it is served.
     pub(crate) taking: Option<Arc<Taking>>,
 }
@@ -289,6 +292,9 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
             refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         return Ok(refused);
+    }
+    if request.headers().contains_key(UPGRADE) {
+        request.extensions_mut().insert(session.held.clone());
     }
     let (limit, rate) = (session.shared.config.timeouts.idle, session.shared.config.timeouts.min_rate);
     let mut request = request.map(|body| {

@@ -6,6 +6,8 @@ mod adopt;
 mod blob;
 mod damage;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod headers;
 mod import;
 mod index;
@@ -90,6 +92,9 @@ pub enum StoreError {
     /// The work was cut short: a panic, or the runtime's end.
     #[error("the cache's work was cut short: {0}")]
     Stopped(String),
+    /// The body is larger than all of the cache may be.
+    #[error("the body is larger than the cache may be ({0} bytes; the setting cache.max_size)")]
+    TooLarge(u64),
     /// The body is not the one its URL or origin promised.
     #[error("the body is not as promised: {0}")]
     Mismatch(String),
@@ -162,6 +167,7 @@ impl StoreError {
                 "run `larder cache verify --repair`; deleting the cache directory costs only downloads"
             }
             Self::Stopped(_) => "please report this",
+            Self::TooLarge(_) => "give the cache more room, or fetch it past the cache",
             Self::Mismatch(_) => "ask the mirror's operator, or try another mirror",
         }
     }

@@ -1,11 +1,15 @@
 //! Bytes passed on unseen: by a rule of the user, or after a switch of protocols.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cache::Mode;
@@ -91,19 +95,19 @@ async fn one_way(
     life: &Life,
     count: impl Fn(u64),
 ) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = match from.read(&mut buffer).await {
+        let passed = match poll_fn(|context| pass(&mut from, &mut to, context)).await {
             // Many peers end TLS without saying so; the protocol inside tells whether it was whole.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-            read => read?,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Passed::default(),
+            passed => passed?,
         };
         life.moved();
-        if length == 0 {
+        if passed.read == 0 {
             life.half_closed.store(true, Ordering::Relaxed);
             return to.shutdown().await;
         }
-        let mut left = &buffer[..length];
+        count((passed.read - passed.left.len()) as u64);
+        let mut left = passed.left.as_slice();
         while !left.is_empty() {
             let written = to.write(left).await?;
             if written == 0 {
@@ -115,6 +119,54 @@ async fn one_way(
         }
         to.flush().await?;
     }
+}
+
+/// Bytes read at a time.
+const CHUNK: usize = 64 * 1024;
+
+thread_local! {
+    /// What is read goes from here to the other side within one call: a tunnel that is silent, as most are most of the
+    /// time, has no buffers of its own.
+    static CHUNKS: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
+}
+
+/// What came, and what of it the other side did not take at once.
+#[derive(Default)]
+struct Passed {
+    read: usize,
+    left: Vec<u8>,
+}
+
+/// Reads once, and writes as much of it as goes without waiting.
+fn pass(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Passed>> {
+    CHUNKS.with(|chunk| match chunk.try_borrow_mut() {
+        Ok(mut chunk) => pass_by(&mut chunk, from, to, context),
+        // A stream that is itself made of a tunnel.
+        Err(_) => pass_by(&mut vec![0; CHUNK], from, to, context),
+    })
+}
+
+fn pass_by(
+    chunk: &mut [u8],
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Passed>> {
+    let mut buffer = ReadBuf::new(chunk);
+    ready!(Pin::new(from).poll_read(context, &mut buffer))?;
+    let filled = buffer.filled();
+    if filled.is_empty() {
+        return Poll::Ready(Ok(Passed::default()));
+    }
+    let written = match Pin::new(to).poll_write(context, filled) {
+        Poll::Ready(written) => written?,
+        Poll::Pending => 0,
+    };
+    Poll::Ready(Ok(Passed { read: filled.len(), left: filled[written..].to_vec() }))
 }
 
 /// When bytes last passed, in either direction.

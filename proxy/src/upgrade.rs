@@ -20,6 +20,7 @@ use crate::cache::Mode;
 use crate::error::{Refusal, rescue};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::hop_by_hop::options;
+use crate::listener::Held;
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::service::Close;
 use crate::shared::Shared;
@@ -36,6 +37,8 @@ pub(crate) struct Upgrade {
     client: OnUpgrade,
     /// The key we made up for a client whose HTTP/2 needs none.
     key: Option<HeaderValue>,
+    /// The client's place, which it keeps while the way is open.
+    held: Option<Arc<Held>>,
 }
 
 /// Marks a request that came as an extended CONNECT.
@@ -70,6 +73,7 @@ pub(crate) fn from_extended_connect(request: &mut Request<Incoming>, protocol: &
 pub(crate) fn take(parts: &mut Parts, body: &Body) -> Option<Upgrade> {
     let client = parts.extensions.remove::<OnUpgrade>();
     let extended = parts.extensions.remove::<Extended>();
+    let held = parts.extensions.remove::<Arc<Held>>();
     let upgradable = parts.version == Version::HTTP_11 || extended.is_some();
     let named = options(&parts.headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
     if !upgradable || !named || !body.is_end_stream() {
@@ -78,7 +82,7 @@ pub(crate) fn take(parts: &mut Parts, body: &Body) -> Option<Upgrade> {
     let protocols: Vec<String> =
         options(&parts.headers, &UPGRADE).filter(|one| !is_http(one)).map(str::to_owned).collect();
     let client = client.filter(|_| !protocols.is_empty())?;
-    Some(Upgrade { protocols, client, key: extended.map(|Extended(key)| key) })
+    Some(Upgrade { protocols, client, key: extended.map(|Extended(key)| key), held })
 }
 
 fn is_http(protocol: &str) -> bool {
@@ -148,9 +152,10 @@ impl Upgrade {
         }
         flow.outcome(Outcome::Tunnel, format!("switched to {chosen}, and passed on unseen"));
         let origin = hyper::upgrade::on(&mut response);
-        let (shared, flow, client) = (shared.clone(), flow.clone(), self.client);
+        let (shared, flow, client, held) = (shared.clone(), flow.clone(), self.client, self.held);
         let tasks = shared.tasks.clone();
         tasks.spawn(async move {
+            let _held = held;
             let both = async { tokio::try_join!(client, origin) };
             let both = tokio::select! {
                 both = both => both,

@@ -20,6 +20,7 @@ pub(crate) mod mirrored;
 pub mod no_proxy;
 pub mod observe;
 mod origin_stream;
+mod patience;
 mod plain_proxy;
 pub(crate) mod proxy_connect;
 pub(crate) mod proxy_url;

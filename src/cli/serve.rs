@@ -181,7 +181,7 @@ pub(super) async fn run(
     let rules = Rules::of(&settings, env)?;
     raise_loopback();
     let sockets = Sockets::open(&settings, env, &rules)?;
-    raise_descriptors();
+    raise_descriptors(settings.service.connections.value, console);
     let outputs = Outputs::open(args, &settings)?;
     let shown: Vec<String> = sockets.client_addresses.iter().map(Address::to_string).collect();
     let what = format!("proxy {}", shown.join(", "));
@@ -364,11 +364,20 @@ fn keep_memory_private() {
 }
 
 /// Allows as many descriptors as may be had: a connection takes two and more, and shells give 1024.
-fn raise_descriptors() {
+fn raise_descriptors(connections: usize, console: &Console) {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "the limit of descriptors stays as it is");
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // A client's own, one to its origin, one of the cache.
+    if limit < 3 * connections as u64 {
+        console.warning(&format!(
+            "this process may have {limit} file descriptors, which is enough for about {} connections at work, and \
+             proxy.connections is {connections} (hint: raise the limit: LimitNOFILE in a systemd unit, or ulimit -Hn)",
+            limit / 3
+        ));
     }
 }

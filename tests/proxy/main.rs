@@ -16,6 +16,7 @@ mod exposure;
 mod faults;
 #[path = "../support/larder.rs"]
 mod larder;
+mod limits;
 mod managers;
 mod pac;
 mod package_cases;

@@ -110,6 +110,18 @@ impl Server {
         peak.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
     }
 
+    /// Descriptors it has open.
+    pub(crate) fn open_descriptors(&self) -> u64 {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count() as u64
+    }
+
+    /// Sets how many descriptors it may have from now on.
+    pub(crate) fn limit_descriptors(&self, count: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Some(Pid::from_child(&self.child));
+        prlimit(pid, Resource::Nofile, Rlimit { current: Some(count), maximum: Some(1024) }).unwrap();
+    }
+
     pub(crate) fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
     }

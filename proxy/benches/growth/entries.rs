@@ -8,7 +8,7 @@ use larder_proxy::store::Store;
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::bench::progress;
+use crate::bench::{need_room, progress};
 use crate::filled;
 use crate::histogram::Histogram;
 use crate::load::{Clients, expect_ok};
@@ -35,6 +35,8 @@ struct Side {
 }
 
 pub(crate) async fn measure(folder: &Path, origin: &Origin, arguments: &Arguments) -> Result<Vec<Goal>> {
+    // A block of the disk, a row of the index and of its log.
+    need_room(folder, arguments.entries * (4096 + 2 * 1024))?;
     let side = |entries: u64| -> Result<Side> {
         let folder = folder.join(format!("entries-{entries}"));
         std::fs::create_dir_all(&folder)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::bench::progress;
+use crate::bench::{need_room, progress};
 use crate::load::expect_ok;
 use crate::origin::Origin;
 use crate::subject::{Subject, on_disk};
@@ -17,6 +17,7 @@ const BYTES_A_SECOND: f64 = 1e6;
 const WITHIN: f64 = 64.0;
 
 pub(crate) async fn measure(folder: &Path, origin: &Origin, arguments: &Arguments) -> Result<Vec<Goal>> {
+    need_room(folder, arguments.large << 20)?;
     // All zeros: a file without blocks.
     File::create(origin.www.join("big"))?.set_len(arguments.large << 20)?;
     let subject = Subject::start(&folder.join("slow"), origin, &[]).await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::bed::{Bed, random};
-use crate::bench::progress;
+use crate::bench::{need_room, progress};
 use crate::load::expect_ok;
 use crate::peer::Peer;
 use crate::sample::Sample;
@@ -21,6 +21,8 @@ pub(crate) const TITLES: [&str; 2] =
 /// In each round another body: all peers fetch it, and then all answer with it from their stores.
 pub(crate) async fn measure(bed: &Bed, arguments: &Arguments) -> Result<Vec<Sample>> {
     let file = bed.origin.www.join("big");
+    // Each of the four proxies stores each round's.
+    need_room(&bed.origin.www, (arguments.large << 20) * (4 * arguments.rounds as u64 + 1))?;
     let piece = random(1 << 20)?;
     let mut writer = fs::File::create(&file)?;
     for _ in 0..arguments.large {

@@ -81,8 +81,11 @@ impl Origin {
             www = www.display()
         );
         fs::write(folder.join("nginx.conf"), text)?;
-        let command = ["nginx", "-c", &format!("{place}/nginx.conf"), "-e", &format!("{place}/early")];
-        let command = command.map(str::to_owned).to_vec();
+        // Its workers would outlive a master that is killed; in a namespace of their own they end with it.
+        let alone = ["unshare", "--pid", "--fork", "--kill-child", "--"];
+        let nginx = ["nginx", "-c", &format!("{place}/nginx.conf"), "-e", &format!("{place}/early")];
+        let command = [&alone[..], &nginx].concat();
+        let command = command.into_iter().map(str::to_owned).collect();
         let mut running = Start { name: "nginx", command, user: None, env: Vec::new(), folder }.run()?;
         running.listens(plain).await?;
         Ok(Self { running, www, plain, tls, authority, ca_file })

@@ -50,6 +50,12 @@ impl Inner {
         size.is_some_and(|size| size > sane || shelf.store().free_bytes().is_ok_and(|free| size > free / OF_DISK))
     }
 
+    /// The most bytes that a body may have to be stored, where there is a limit: to make room for a larger one would empty
+    /// the cache, and it would go with the next.
+    pub(super) fn most(&self) -> Option<u64> {
+        self.shelf.as_ref()?.room().keep().max_bytes
+    }
+
     /// Remembers how large a URL's object is, so that it need not be found out again.
     pub(super) fn note_large(&self, url: [u8; 16], size: u64) {
         self.large.sizes.lock().unwrap_or_else(PoisonError::into_inner).put(url, size);

@@ -5,34 +5,28 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::borrow::{Audience, audience};
 use super::follow::{self, Arrived, Follow};
-use super::learn::Reading;
 use super::part::{Span, as_whole};
-use super::progress::{End, Fetch, Head, SharedHead};
+use super::progress::{Fetch, Head, SharedHead};
 use super::promises::Known;
 use super::refuted::Again;
-use super::spill::Rest;
+use super::transfer::Transfer;
 use super::{Inner, Key, shape};
-use crate::body::{Body, empty};
+use crate::body::Body;
 use crate::flow::Class;
 use crate::origin::{Phase, RequestContext, UpstreamError};
 use crate::policy::freshness::explicit_lifetime;
 use crate::policy::{condition, surrogate};
-use crate::rules::{Format, Nature, Verdict};
-use crate::store::{BlobWriter, Draft, Entry, Part, Provenance, StoreError, VaryField};
-
-/// Bytes gathered before they are written.
-const BATCH: usize = 1024 * 1024;
+use crate::rules::{Nature, Verdict};
+use crate::store::{BlobWriter, Draft, Entry, Part, Provenance, VaryField};
 
 /// What only the client that began the fetch gets.
 pub(super) enum Lead {
@@ -73,14 +67,6 @@ pub(super) struct Job {
     /// Bytes of the body that come out of the store.
     pub from_store: Vec<Span>,
     pub lead: oneshot::Sender<Lead>,
-}
-
-/// What went wrong with a body.
-enum Broken {
-    /// Upstream's side; why, and what has arrived, where that is sound.
-    Upstream(String, Option<Box<BlobWriter>>),
-    /// The store's side; and what it did not take.
-    Store(StoreError, Box<Rest>),
 }
 
 impl Job {
@@ -173,6 +159,9 @@ impl Job {
             if self.reluctant {
                 return self.fetch.head(Head::TooLarge);
             }
+        }
+        if size.is_some_and(|size| self.inner.most().is_some_and(|most| size > most)) {
+            return self.hand_over(response, "it is larger than the cache may be");
         }
         if status.is_redirection() && self.follow() != Follow::Never {
             let response = self.set_aside(response).await;
@@ -317,170 +306,6 @@ impl Job {
         };
         transfer.run(writer, body, sender).await;
     }
-}
-
-/// A body on its way into the store.
-pub(super) struct Transfer {
-    pub inner: Arc<Inner>,
-    pub fetch: Arc<Fetch>,
-    pub context: RequestContext,
-    pub uri: Uri,
-    pub follow: Follow,
-    /// The fields of the request to upstream.
-    pub asked: HeaderMap,
-    /// Bytes of the body, where the origin said.
-    pub total: Option<u64>,
-    /// Those that come out of the store.
-    pub from_store: Vec<Span>,
-    /// Whether a part of it is better than what is stored.
-    pub keeps: bool,
-    /// Whether the last byte is kept back until the body is known to be right.
-    pub held: bool,
-    learns: Option<Format>,
-    pub draft: Draft,
-    pub again: Again,
-}
-
-impl Transfer {
-    async fn run(self, writer: BlobWriter, body: Body, tail: mpsc::Sender<io::Result<Bytes>>) {
-        match self.copy(writer, body).await {
-            Ok(writer) => self.finish(writer).await,
-            Err(Broken::Upstream(why, None)) => self.broken(&why),
-            Err(Broken::Upstream(why, Some(writer))) => {
-                // Whoever reads it learns of the break once the part can be found.
-                if self.keep(*writer).await {
-                    self.fetch.end(End::Broken(format!("{why} (what arrived is kept, to be completed)").into()));
-                }
-                self.broken(&why);
-            }
-            Err(Broken::Store(error, rest)) => {
-                self.inner.warn(&error);
-                self.spill(rest, tail).await;
-            }
-        }
-    }
-
-    pub(super) fn broken(&self, why: &str) {
-        let url = &self.draft.url;
-        tracing::debug!(url, why, "nothing stored");
-        self.fetch.end(End::Broken(format!("{why} (nothing was stored)").into()));
-    }
-
-    async fn copy(&self, mut writer: BlobWriter, mut body: Body) -> Result<BlobWriter, Broken> {
-        let mut ended = false;
-        let mut resumed = false;
-        while !ended {
-            let gathered = gather(&mut body).await;
-            let short = matches!(&gathered, Ok((batch, true)) if batch.is_empty() && self.lacks(&writer));
-            if (gathered.is_err() || short)
-                && !std::mem::replace(&mut resumed, true)
-                && let Some(rest) = self.resume(writer.size()).await
-            {
-                body = rest;
-                continue;
-            }
-            let (batch, last) = match gathered {
-                Ok(gathered) => gathered,
-                Err(error) => return Err(Broken::Upstream(error.to_string(), Some(writer.into()))),
-            };
-            // The end is looked at in a round of its own, so that a body too short can be resumed.
-            ended = last && (batch.is_empty() || self.total.is_none());
-            if batch.is_empty() {
-                continue;
-            }
-            if last && !ended {
-                body = empty();
-            }
-            let bytes: usize = batch.iter().map(Bytes::len).sum();
-            let new = self.fetched((writer.size(), writer.size() + bytes as u64));
-            self.context.flow.update(|flow| flow.bytes_upstream += new);
-            let written = writer.size();
-            let writing = tokio::task::spawn_blocking(move || {
-                let result = batch.iter().try_for_each(|chunk| writer.write(chunk));
-                (writer, result, batch)
-            });
-            let (back, result, batch) = writing.await.map_err(|error| Broken::Upstream(error.to_string(), None))?;
-            writer = back;
-            if let Err(error) = result {
-                let rest = if ended { empty() } else { body };
-                return Err(Broken::Store(error, Rest::after(writer, written, batch, rest)));
-            }
-            if self.total.is_some_and(|total| writer.size() > total) {
-                return Err(Broken::Upstream("upstream sent more than it announced".to_owned(), None));
-            }
-            self.fetch.available(writer.size() - u64::from(self.held));
-        }
-        match self.total {
-            Some(total) if total != writer.size() => {
-                let why = format!("upstream sent {} of {total} bytes", writer.size());
-                Err(Broken::Upstream(why, Some(writer.into())))
-            }
-            _ => Ok(writer),
-        }
-    }
-
-    fn lacks(&self, writer: &BlobWriter) -> bool {
-        self.total.is_some_and(|total| writer.size() < total)
-    }
-
-    /// The body is whole: it is checked, and then made durable and put in place, which no client waits for.
-    async fn finish(self, mut writer: BlobWriter) {
-        match writer.check() {
-            Err(StoreError::Mismatch(why)) => {
-                tracing::warn!(url = self.draft.url, why, "refused a body that is not the one promised");
-                self.forget_parts().await;
-                return self.refuted(&why).await;
-            }
-            Err(error) => return self.broken(&error.to_string()),
-            Ok(()) => {}
-        }
-        self.note_whole(writer.sums());
-        let Self { inner, fetch, context, draft, learns, again, .. } = self;
-        let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
-        // The flow ends with the client's last byte, not with what the disk has taken.
-        drop(context);
-        fetch.available(writer.size());
-        fetch.end(End::Whole);
-        let Some(shelf) = &inner.shelf else { return };
-        let key = draft.key;
-        if fetch.is_outdated() {
-            return;
-        }
-        match shelf.commit(writer, draft, inner.run()).await {
-            // It may have become so meanwhile.
-            Ok(_) if fetch.is_outdated() => inner.invalidate(key).await,
-            Ok(entry) if entry.draft.part.is_some() => inner.join_parts(entry, again.known),
-            Ok(entry) => match reading {
-                Some(reading) => reading.begin(entry),
-                None => inner.config_arrived(&entry.draft.url),
-            },
-            Err(error) => inner.warn(&error),
-        }
-    }
-}
-
-/// Waits for the next bytes, and takes along what else is there already; `true` when the body has ended.
-async fn gather(body: &mut Body) -> io::Result<(Vec<Bytes>, bool)> {
-    let mut batch = Vec::new();
-    let mut size = 0;
-    while size < BATCH {
-        let frame = if batch.is_empty() {
-            body.frame().await
-        } else {
-            match body.frame().now_or_never() {
-                Some(frame) => frame,
-                None => break,
-            }
-        };
-        let Some(frame) = frame else { return Ok((batch, true)) };
-        if let Ok(chunk) = frame?.into_data()
-            && !chunk.is_empty()
-        {
-            size += chunk.len();
-            batch.push(chunk);
-        }
-    }
-    Ok((batch, false))
 }
 
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {

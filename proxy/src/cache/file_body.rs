@@ -13,11 +13,14 @@ use http_body::{Body, Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use tokio::sync::{mpsc, watch};
 
+use super::buffers::{self, Buffers};
 use super::progress::{End, Progress};
 use crate::flow::FlowRecorder;
 
 /// Bytes read at a time.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: u64 = buffers::SIZE as u64;
+
+static BUFFERS: Buffers = Buffers::new();
 
 type Waiting = Pin<Box<dyn Future<Output = io::Result<Event>> + Send + Sync>>;
 
@@ -29,7 +32,7 @@ struct Tail {
 }
 
 enum Event {
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// The fetch moved on.
     Moved(watch::Receiver<Progress>),
 }
@@ -47,6 +50,8 @@ pub(super) struct FileBody {
     tail: Option<Tail>,
     /// Counts the bytes as read from the cache.
     counter: Option<Arc<FlowRecorder>>,
+    /// Bytes given since others had their turn.
+    given: u64,
 }
 
 impl FileBody {
@@ -60,6 +65,7 @@ impl FileBody {
             waiting: None,
             tail: None,
             counter: Some(counter),
+            given: 0,
         }
     }
 
@@ -72,11 +78,12 @@ impl FileBody {
         counter: Option<Arc<FlowRecorder>>,
     ) -> Self {
         let tail = tail.map(|chunks| Tail { chunks, position: None });
-        Self { file, offset: part.0, end: part.1, progress: Some(progress), waiting: None, tail, counter }
+        Self { file, offset: part.0, end: part.1, progress: Some(progress), waiting: None, tail, counter, given: 0 }
     }
 
     fn emit(&mut self, bytes: Bytes) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         self.offset += bytes.len() as u64;
+        self.given += bytes.len() as u64;
         if let Some(counter) = &self.counter {
             counter.update(|flow| flow.bytes_cache += bytes.len() as u64);
         }
@@ -94,7 +101,8 @@ impl FileBody {
         let seen = progress.borrow_and_update();
         let limit = self.end.map_or(seen.available, |end| end.min(seen.available));
         if limit > self.offset {
-            return Ok(Readable::To(limit));
+            let recent = seen.recent.as_ref().and_then(|recent| recent.at(self.offset, limit));
+            return Ok(recent.map_or(Readable::To(limit), Readable::Memory));
         }
         match &seen.end {
             None => Ok(Readable::Later),
@@ -143,10 +151,9 @@ impl FileBody {
     fn read_blocking(&mut self, count: usize) {
         let (file, offset) = (self.file.clone(), self.offset);
         let task = tokio::task::spawn_blocking(move || {
-            let mut buffer = vec![0; count];
-            let read = file.read_at(&mut buffer, offset)?;
-            buffer.truncate(read);
-            Ok(buffer)
+            let mut buffer = BUFFERS.take(count);
+            let read = file.read_at(buffer.room(), offset)?;
+            Ok(buffer.filled(read))
         });
         self.waiting = Some(Box::pin(async move { task.await.map_err(io::Error::other)?.map(Event::Bytes) }));
     }
@@ -154,22 +161,20 @@ impl FileBody {
 
 enum Readable {
     To(u64),
+    Memory(Bytes),
     Later,
     Tail,
     End,
 }
 
 /// Reads what the page cache holds; `None` when the disk would have to be waited for.
-fn read_cached(file: &File, offset: u64, count: usize) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; count];
-    let mut slices = [IoSliceMut::new(&mut buffer)];
+fn read_cached(file: &File, offset: u64, count: usize) -> Option<Bytes> {
+    let mut buffer = BUFFERS.take(count);
+    let mut slices = [IoSliceMut::new(buffer.room())];
     // Whatever the error, the blocking read meets it again and reports it.
     match rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
         Ok(0) | Err(_) => None,
-        Ok(read) => {
-            buffer.truncate(read);
-            Some(buffer)
-        }
+        Ok(read) => Some(buffer.filled(read)),
     }
 }
 
@@ -178,6 +183,13 @@ impl Body for FileBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        // What is in memory is always ready: a client that reads as fast as we write would keep the thread to itself, and
+        // two hundred of them would keep everybody else waiting for seconds.
+        if self.given >= CHUNK {
+            self.given = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if let Some(waiting) = &mut self.waiting {
                 let event = std::task::ready!(waiting.as_mut().poll(context));
@@ -188,12 +200,13 @@ impl Body for FileBody {
                         let message = "the stored body is shorter than its entry says";
                         return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message))));
                     }
-                    Event::Bytes(bytes) => return self.emit(bytes.into()),
+                    Event::Bytes(bytes) => return self.emit(bytes),
                 }
             }
             match self.readable()? {
                 Readable::End => return Poll::Ready(None),
                 Readable::Later => self.wait(),
+                Readable::Memory(bytes) => return self.emit(bytes),
                 Readable::Tail => match std::task::ready!(self.poll_tail(context)) {
                     Some(Ok(bytes)) if bytes.is_empty() => {}
                     Some(Ok(bytes)) => return self.emit(bytes),
@@ -203,7 +216,7 @@ impl Body for FileBody {
                 Readable::To(limit) => {
                     let count = usize::try_from((limit - self.offset).min(CHUNK)).unwrap_or(usize::MAX);
                     match read_cached(&self.file, self.offset, count) {
-                        Some(bytes) => return self.emit(bytes.into()),
+                        Some(bytes) => return self.emit(bytes),
                         None => self.read_blocking(count),
                     }
                 }

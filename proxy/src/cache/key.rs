@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest;
 use http::Uri;
+use http::uri::Authority;
 
 /// Parameters that carry a signature. A set applies only where all of `when` are present; then `drop` goes.
 struct SignatureSet {
@@ -67,10 +68,11 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an absolute URI; `None` where scheme or host is missing.
+    /// The key of an absolute URI; `None` where scheme or host is missing, or the port is none: what cannot be asked for must
+    /// not share the key of what can.
     pub fn of(uri: &Uri) -> Option<Self> {
         let scheme = uri.scheme_str()?;
-        let authority = uri.authority()?;
+        let authority = uri.authority().filter(|authority| !authority.host().is_empty())?;
         let (scheme, default) = match () {
             () if scheme.eq_ignore_ascii_case("http") => ("http://", 80),
             () if scheme.eq_ignore_ascii_case("https") => ("https://", 443),
@@ -82,7 +84,7 @@ impl Key {
         url.push_str(scheme);
         url.push_str(authority.host());
         url.make_ascii_lowercase();
-        if let Some(port) = authority.port_u16().filter(|&port| port != default) {
+        if let Some(port) = port(authority)?.filter(|&port| port != default) {
             url.push(':');
             url.push_str(&port.to_string());
         }
@@ -92,7 +94,7 @@ impl Key {
         if let Some(query) = uri.query() {
             let (kept, dropped) = without_signature(query);
             signed = dropped;
-            if !(dropped && kept.is_empty()) {
+            if let Some(kept) = kept {
                 url.push('?');
                 url.push_str(&kept);
             }
@@ -102,16 +104,40 @@ impl Key {
     }
 }
 
+/// The port that an authority names: the inner `None` where it names none.
+#[expect(clippy::option_option, reason = "no port is one thing, and one that cannot be read another")]
+fn port(authority: &Authority) -> Option<Option<u16>> {
+    let after = authority.as_str().rsplit('@').next()?.strip_prefix(authority.host())?;
+    match after.strip_prefix(':') {
+        None => after.is_empty().then_some(None),
+        Some("") => Some(None),
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok().map(Some))?,
+    }
+}
+
 /// The names of the query parameters that the key of a URL leaves out.
 pub(crate) fn dropped(uri: &Uri) -> Vec<String> {
-    let names: Vec<&str> = uri.query().map(names_of).unwrap_or_default();
-    let set = SIGNATURES.iter().find(|set| set.when.iter().all(|name| names.contains(name)));
-    let dropped = names.into_iter().filter(|name| set.is_some_and(|set| set.drop.contains(name)));
+    let pairs: Vec<&str> = uri.query().map(|query| query.split('&').collect()).unwrap_or_default();
+    let sets = sets_in(&pairs);
+    let dropped = pairs.into_iter().map(name_of).filter(|name| sets.iter().any(|set| set.drop.contains(name)));
     dropped.map(str::to_owned).collect()
 }
 
-fn names_of(query: &str) -> Vec<&str> {
-    query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect()
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
+/// The sets that apply, one after the other: what is left once the parameters of one are gone may still be another.
+fn sets_in(pairs: &[&str]) -> Vec<&'static SignatureSet> {
+    let mut names: Vec<&str> = pairs.iter().map(|pair| name_of(pair)).collect();
+    let mut sets = Vec::new();
+    for set in SIGNATURES {
+        if set.when.iter().all(|name| names.contains(name)) {
+            names.retain(|name| !set.drop.contains(name));
+            sets.push(set);
+        }
+    }
+    sets
 }
 
 /// The first 16 bytes of the SHA-256.
@@ -131,21 +157,23 @@ pub(crate) fn carries_signature(url: &str) -> bool {
 pub(crate) fn lasting(url: &str) -> Option<String> {
     let url = url.split('#').next().unwrap_or_default();
     let lasting = match url.split_once('?').map(|(path, query)| (path, without_signature(query))) {
-        Some((path, (kept, true))) if kept.is_empty() => path.to_owned(),
-        Some((path, (kept, true))) => format!("{path}?{kept}"),
+        Some((path, (None, _))) => path.to_owned(),
+        Some((path, (Some(kept), true))) => format!("{path}?{kept}"),
         _ => url.to_owned(),
     };
     (!super::carries_secret(&lasting)).then_some(lasting)
 }
 
-fn without_signature(query: &str) -> (String, bool) {
-    let names = names_of(query);
-    let Some(set) = SIGNATURES.iter().find(|set| set.when.iter().all(|name| names.contains(name))) else {
-        return (query.to_owned(), false);
-    };
-    let kept: Vec<&str> =
-        query.split('&').filter(|pair| !set.drop.contains(&pair.split('=').next().unwrap_or_default())).collect();
-    (kept.join("&"), true)
+/// What is left of a query (`None`: not even that there is one), and whether something went.
+fn without_signature(query: &str) -> (Option<String>, bool) {
+    let pairs: Vec<&str> = query.split('&').collect();
+    let sets = sets_in(&pairs);
+    if sets.is_empty() {
+        return (Some(query.to_owned()), false);
+    }
+    let is_kept = |pair: &&&str| !sets.iter().any(|set| set.drop.contains(&name_of(pair)));
+    let kept: Vec<&str> = pairs.iter().filter(is_kept).copied().collect();
+    ((!kept.is_empty()).then(|| kept.join("&")), true)
 }
 
 #[cfg(test)]
@@ -171,6 +199,14 @@ mod tests {
             assert_eq!(key(given), expected);
         }
         assert!(Key::of(&"/only/a/path".parse().unwrap()).is_none());
+        assert_eq!(key("http://u:p@example.org:/a"), "http://example.org/a");
+        // What cannot be asked for has no key, least of all that of another URL.
+        for url in
+            ["http://example.org:99999/a", "http://[2001:db8::1]:443=d/", "http://[2001:db8::1]x/", "http://:80/a"]
+        {
+            let Ok(uri) = url.parse::<Uri>() else { continue };
+            assert!(Key::of(&uri).is_none(), "{url}");
+        }
     }
 
     #[test]
@@ -183,6 +219,10 @@ mod tests {
         assert_eq!(key("https://example.org/o?Expires=1&Signature=b&Key-Pair-Id=c"), "https://example.org/o");
         assert_eq!(key("https://example.org/o?sig=x"), "https://example.org/o?sig=x");
         assert_eq!(key("https://example.org/o?Expires=1"), "https://example.org/o?Expires=1");
+        // Two sets at once, as a store behind a network that signs as well has them; both go, in either order.
+        let both = "https://example.org/o?Expires=1&Signature=b&Key-Pair-Id=c&v=2&sig=x&se=9&sp=r";
+        assert_eq!(key(both), "https://example.org/o?v=2");
+        assert_eq!(key("https://example.org/o?&sig=x&se=9&sp=r"), "https://example.org/o?");
         assert!(carries_signature("/x?expires=1&signature=b#f"));
         assert!(!carries_signature("/x?a=1"));
     }

@@ -6,6 +6,8 @@
 mod apt;
 mod cargo;
 mod checksums;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gem;
 mod markup;
 mod npm;

@@ -13,9 +13,10 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::sync::mpsc;
 
 use super::Inner;
-use super::fetch::{Job, Transfer, content_length};
+use super::fetch::{Job, content_length};
 use super::follow::{self, Follow};
 use super::shelf::Content;
+use super::transfer::Transfer;
 use crate::body::Body;
 use crate::origin::RequestContext;
 use crate::policy::{condition, range};

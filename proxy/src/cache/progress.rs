@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use tokio::sync::watch;
 
+use super::batch::Recent;
 use crate::origin::UpstreamError;
 use crate::store::{Entry, VaryField};
 
@@ -18,6 +19,8 @@ pub(super) struct Progress {
     pub head: Option<Head>,
     /// Bytes of the body that readers may have.
     pub available: u64,
+    /// Those that were written last, where they are still in memory.
+    pub recent: Option<Arc<Recent>>,
     /// How the body ended.
     pub end: Option<End>,
 }
@@ -116,6 +119,23 @@ impl Fetch {
 
     pub(super) fn available(&self, bytes: u64) {
         self.state.send_modify(|progress| progress.available = bytes);
+    }
+
+    /// Tells of bytes that have been written.
+    pub(super) fn written(&self, available: u64, recent: Option<Recent>) {
+        let recent = recent.map(Arc::new);
+        self.state.send_modify(|progress| {
+            progress.available = available;
+            progress.recent = recent;
+        });
+    }
+
+    /// Lets go of what is in memory: whoever still reads has the file.
+    pub(super) fn settled(&self) {
+        self.state.send_if_modified(|progress| {
+            progress.recent = None;
+            false
+        });
     }
 
     /// Ends the body. A second end changes nothing.

@@ -6,10 +6,11 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 
-use super::fetch::{Job, Transfer, content_length};
+use super::fetch::{Job, content_length};
 use super::key::hash16;
 use super::progress::{Fetch, Head};
 use super::promises::Known;
+use super::transfer::Transfer;
 use super::{Key, Leading};
 use crate::body::Body;
 use crate::flow::Class;

@@ -1,7 +1,7 @@
 //! Keeping the cache within its limits while it is used.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::shelf::Shared;
@@ -75,10 +75,21 @@ impl Shared {
     /// Writes the notes; then, where a limit is passed, removes what was used least recently until there is a little
     /// more room than needed, so that it is not needed again at once.
     pub(super) fn make_room(&self, run: Option<SystemTime>) {
+        if let Ok(only) = self.room.making.try_lock() {
+            self.make_room_alone(run, &only);
+        }
+    }
+
+    /// The same; where somebody is about it already, after that.
+    pub(super) fn make_room_at_last(&self, run: Option<SystemTime>) {
+        let only = self.room.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_room_alone(run, &only);
+    }
+
+    fn make_room_alone(&self, run: Option<SystemTime>, _only: &MutexGuard<'_, ()>) {
         self.write_notes();
         let room = &self.room;
         room.unlooked.store(0, Ordering::Relaxed);
-        let Ok(_only) = room.making.try_lock() else { return };
         let keep = room.keep();
         let full = keep.max_bytes.filter(|&most| self.store.bytes().is_ok_and(|bytes| bytes > most));
         let short = keep.min_free.filter(|&wanted| self.store.free_bytes().is_ok_and(|free| free < wanted));

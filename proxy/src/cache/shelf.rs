@@ -271,7 +271,9 @@ impl Shelf {
             lock(&shared.handed).insert(entry.digest, Arc::downgrade(&file));
             shared.changed(&key);
             if shared.room.is_due(entry.size, &shared.store) {
-                shared.make_room(run);
+                // Nobody waits for it: whoever wants this very body is answered as soon as it is in place.
+                let shared = shared.clone();
+                tokio::task::spawn_blocking(move || shared.make_room(run));
             }
             Ok(entry)
         })
@@ -364,7 +366,7 @@ impl Shelf {
     pub(super) async fn settle(&self, run: Option<SystemTime>) {
         let shared = self.shared.clone();
         let work = move || {
-            shared.make_room(run);
+            shared.make_room_at_last(run);
             if let Err(error) = shared.store.settle() {
                 tracing::debug!(%error, "the cache's index could not be made durable");
             }

@@ -12,9 +12,10 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
-use super::fetch::{Job, Transfer};
+use super::fetch::Job;
 use super::key::hash16;
 use super::progress::End;
+use super::transfer::Transfer;
 use crate::body::Body;
 use crate::rules::Promised;
 use crate::store::{BlobWriter, StoreError, Sums};

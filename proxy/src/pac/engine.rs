@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use rquickjs::context::EvalOptions;
 use rquickjs::{CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Persistent, Runtime, Value};
 use rustix::process::Pid;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::error::Failure;
 use super::functions::{self, Watch};
@@ -37,8 +37,13 @@ pub(super) struct Outcome {
 struct Job {
     url: String,
     host: String,
-    reply: oneshot::Sender<Result<Outcome, Failure>>,
+    place: OwnedSemaphorePermit,
+    reply: oneshot::Sender<Reply>,
 }
+
+/// What came of an evaluation, and the place it took. Whoever asked may be gone: the place is taken for as long as the
+/// thread works, or there would be ever more of them.
+type Reply = (Result<Outcome, Failure>, OwnedSemaphorePermit);
 
 /// A thread with a script in it. It ends when this is dropped and what it is at is done.
 #[derive(Debug)]
@@ -59,7 +64,7 @@ impl Engine {
             while let Ok(job) = waiting.recv() {
                 // Who no longer waits needs no answer.
                 if !job.reply.is_closed() {
-                    let _ = job.reply.send(worker.evaluate(&job.url, &job.host));
+                    let _ = job.reply.send((worker.evaluate(&job.url, &job.host), job.place));
                 }
             }
         })?;
@@ -74,13 +79,25 @@ impl Engine {
         }
     }
 
-    /// Evaluates; the answer comes within the limits. `Err` of the receiver: the thread has died.
-    pub(super) fn evaluate(&self, url: String, host: String) -> oneshot::Receiver<Result<Outcome, Failure>> {
+    /// Evaluates in the place given; the answer comes within the limits. `Err` of the receiver: the thread has died.
+    pub(super) fn evaluate(&self, url: String, host: String, place: OwnedSemaphorePermit) -> oneshot::Receiver<Reply> {
         let (reply, answer) = oneshot::channel();
         // Where the thread is gone, the reply is dropped, which the receiver sees.
-        let _ = self.jobs.send(Job { url, host, reply });
+        let _ = self.jobs.send(Job { url, host, place, reply });
         answer
     }
+}
+
+/// Evaluates once, here and now, in a world of its own.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn once(
+    script: Arc<str>,
+    limits: Limits,
+    watch: Rc<Watch>,
+    url: &str,
+    host: &str,
+) -> Result<Outcome, Failure> {
+    Worker { script, limits, watch, loaded: None }.evaluate(url, host)
 }
 
 struct Worker {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use regex::Regex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
@@ -43,7 +43,8 @@ pub(super) struct Script {
     by_host: bool,
     stuck: AtomicBool,
     idle: Mutex<Vec<Engine>>,
-    places: Semaphore,
+    /// One for each thread that works, also where nobody waits for it any more.
+    places: Arc<Semaphore>,
     answers: Mutex<LruCache<String, (Instant, Answer)>>,
 }
 
@@ -58,7 +59,7 @@ impl Script {
             host,
             stuck: AtomicBool::new(false),
             idle: Mutex::default(),
-            places: Semaphore::new(ENGINES),
+            places: Arc::new(Semaphore::new(ENGINES)),
             answers: Mutex::new(LruCache::new(MOST_KEPT)),
         }
     }
@@ -67,21 +68,31 @@ impl Script {
         &self.text
     }
 
+    /// How many more threads may work.
+    #[cfg(test)]
+    pub(super) fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+
     pub(super) async fn ask(&self, url: &Url) -> Answer {
         let (url, host) = shown(url);
         let key = if self.by_host { host.clone() } else { url.clone() };
         if let Some(answer) = self.kept(&key) {
             return answer;
         }
+        // A thread that was given up keeps its place.
+        if self.stuck.load(Ordering::Relaxed) {
+            return Err(Failure::Stuck);
+        }
         let wait = self.limits.time * 2;
-        let Ok(Ok(_place)) = timeout(wait, self.places.acquire()).await else {
+        let Ok(Ok(place)) = timeout(wait, self.places.clone().acquire_owned()).await else {
             return Err(Failure::Busy { waited: wait });
         };
         // Whoever had the place may have asked the same.
         if let Some(answer) = self.kept(&key) {
             return answer;
         }
-        let answer = self.evaluate(url, host).await.and_then(|outcome| self.read(&key, &outcome));
+        let answer = self.evaluate(url, host, place).await.and_then(|outcome| self.read(&key, &outcome));
         lock(&self.answers).put(key, (Instant::now(), answer.clone()));
         answer
     }
@@ -93,7 +104,7 @@ impl Script {
         (at.elapsed() < keep).then(|| answer.clone())
     }
 
-    async fn evaluate(&self, url: String, host: String) -> Result<Outcome, Failure> {
+    async fn evaluate(&self, url: String, host: String, place: OwnedSemaphorePermit) -> Result<Outcome, Failure> {
         if self.stuck.load(Ordering::Relaxed) {
             return Err(Failure::Stuck);
         }
@@ -104,8 +115,8 @@ impl Script {
                 .map_err(|error| Failure::Engine(error.to_string()))?,
         };
         // Twice the limit: a script that ran out of memory begins anew once.
-        match timeout(self.limits.time * 2 + GRACE, engine.evaluate(url, host)).await {
-            Ok(Ok(result)) => {
+        match timeout(self.limits.time * 2 + GRACE, engine.evaluate(url, host, place)).await {
+            Ok(Ok((result, _place))) => {
                 lock(&self.idle).push(engine);
                 result
             }

@@ -452,3 +452,29 @@ async fn a_script_that_cannot_be_stopped_is_given_up() {
     assert_eq!(script.ask(&url("http://other/")).await.unwrap_err(), Failure::Stuck);
     assert!(begun.elapsed() < Duration::from_secs(2), "one thread is lost, and no other");
 }
+
+#[tokio::test]
+async fn whoever_goes_away_leaves_no_more_threads_than_there_may_be() {
+    let text = "function FindProxyForURL(url, host) { return dnsResolve('slow.' + host) ? 'PROXY a:1' : 'DIRECT'; }";
+    let limits = Limits { name_time: Duration::from_secs(20), ..limits() };
+    let (machine, script) = script_with(text, limits);
+    let script = Arc::new(script);
+    let all = script.free_places();
+    for number in 0..all {
+        let asking = script.clone();
+        let task = tokio::spawn(async move { asking.ask(&url(&format!("http://h{number}/"))).await });
+        while machine.asked.load(Ordering::SeqCst) <= number {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        // Its thread still waits for the name.
+        assert_eq!(script.free_places(), all - number - 1);
+    }
+    machine.end();
+    while script.free_places() < all {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(words(&script.ask(&url("http://h9/")).await.unwrap()), "PROXY a:1");
+    assert_eq!(script.free_places(), all);
+}

@@ -4,7 +4,7 @@
 //! lives.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -186,8 +186,17 @@ impl BlobWriter {
 
     /// Appends.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        (&*self.file).write_all(bytes).map_err(|error| StoreError::io("write", &self.path, error))?;
-        self.sums.add(bytes);
+        self.write_all(&[bytes])
+    }
+
+    /// Appends several pieces, by as few calls as can be.
+    pub fn write_all(&mut self, pieces: &[impl AsRef<[u8]>]) -> Result<(), StoreError> {
+        let written = match pieces {
+            [piece] => (&*self.file).write_all(piece.as_ref()),
+            _ => write_vectored(&self.file, pieces),
+        };
+        written.map_err(|error| StoreError::io("write", &self.path, error))?;
+        pieces.iter().for_each(|piece| self.sums.add(piece.as_ref()));
         Ok(())
     }
 
@@ -217,6 +226,22 @@ impl BlobWriter {
         let digest = self.digest();
         Ok(SealedBlob { writer: self, digest })
     }
+}
+
+fn write_vectored(mut file: &File, pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece.as_ref())).collect();
+    let mut left = slices.as_mut_slice();
+    // Empty pieces at the front go.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut left, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl BlobWriter {

@@ -16,6 +16,8 @@ use crate::flow::Class;
 const MAX_VARIANTS: i64 = 16;
 /// Parts of objects kept for one URL.
 const MAX_PARTS: i64 = 64;
+/// Bytes from which on the removal of a file takes long.
+const LARGE: u64 = 4 * 1024 * 1024;
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
 
@@ -184,17 +186,37 @@ impl Store {
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut removed = 0;
+        let mut aside = Vec::new();
         for digest in digests {
             let named = transaction
                 .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
                 .query_row([&digest.0[..]], |_| Ok(()))
                 .optional()?
                 .is_some();
-            if !named && std::fs::remove_file(self.blob_path(digest)).is_ok() {
+            if !named && self.unlink(digest, &mut aside) {
                 removed += 1;
             }
         }
+        drop(transaction);
+        drop(index);
+        for path in aside {
+            let _ = std::fs::remove_file(path);
+        }
         Ok(removed)
+    }
+
+    /// Takes a blob's file from its place. A large one only gets another name, to be removed when nobody waits: the
+    /// system takes its time to free what is in memory of it. Killed in between, it is a file in `tmp` that nobody holds.
+    fn unlink(&self, digest: &Digest, aside: &mut Vec<std::path::PathBuf>) -> bool {
+        let path = self.blob_path(digest);
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| found.len() > LARGE) {
+            let name = self.root().join("tmp").join(format!("{}-{digest}-gone", std::process::id()));
+            if std::fs::rename(&path, &name).is_ok() {
+                aside.push(name);
+                return true;
+            }
+        }
+        std::fs::remove_file(&path).is_ok()
     }
 
     pub(crate) fn names_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
@@ -366,6 +388,20 @@ pub(crate) fn intact(row: &Row<'_>) -> Option<Entry> {
     (seal == Some(seal::of_entry(&entry.draft, &entry.digest, entry.size))).then_some(entry)
 }
 
+/// Enters a draft, and reads it back.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn kept(
+    transaction: &Transaction<'_>,
+    draft: &Draft,
+    digest: Digest,
+    size: u64,
+) -> rusqlite::Result<Option<Entry>> {
+    let blob = insert_blob(transaction, digest, size, 0)?;
+    let (id, _) = insert_entry(transaction, draft, blob, digest, size)?;
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entry JOIN blob ON blob.id = entry.blob WHERE entry.id = ?1");
+    transaction.prepare_cached(&sql)?.query_row([id], |row| Ok(intact(row)))
+}
+
 /// Removes damaged rows, counts them, and returns the files that nothing names any more.
 fn drop_rows(transaction: &Transaction<'_>, ids: &[i64]) -> Result<Vec<Digest>, StoreError> {
     let mut blobs = Vec::new();
@@ -448,7 +484,7 @@ pub(super) fn encode_vary(vary: &[VaryField]) -> String {
     lines.join("\n")
 }
 
-fn decode_vary(text: &str) -> Vec<VaryField> {
+pub(super) fn decode_vary(text: &str) -> Vec<VaryField> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = match line.split_once(": ") {

@@ -145,6 +145,12 @@ fn migrate(transaction: &Transaction<'_>, dir: &Path) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Makes the tables.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    [TABLES, SINCE_2, SINCE_3].into_iter().try_for_each(|tables| connection.execute_batch(tables))
+}
+
 /// Gives the rows of older versions their check sums; what cannot be read gets none. Promises are learnt anew.
 fn seal_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let mut rows = transaction

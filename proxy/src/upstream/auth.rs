@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use lru::LruCache;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 mod basic;
 mod challenge;
 mod conversation;
 mod digest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gssapi;
 mod login;
 mod negotiate;
@@ -28,6 +31,7 @@ pub use conversation::{Conversation, Next};
 pub use login::{Password, ProxyLogin, Secrets};
 pub use scheme::Scheme;
 
+use super::patience::own;
 use super::route::ProxyUrl;
 
 /// How long a login that was refused is not sent again. Servers that lock accounts count over half an hour or so.
@@ -99,8 +103,9 @@ pub struct ProxyAuth {
     state: Mutex<State>,
     /// Held by who finds out whether the login is taken; others wait, lest each sends a wrong one.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Held while the password is read.
+    /// Held while the password is read, which those who wait for their turn are told of.
     reading: tokio::sync::Mutex<()>,
+    begins_to_read: Notify,
 }
 
 #[derive(Default)]
@@ -156,6 +161,7 @@ impl ProxyAuth {
             state: Mutex::default(),
             turn: Arc::default(),
             reading: tokio::sync::Mutex::default(),
+            begins_to_read: Notify::new(),
         }
     }
 
@@ -185,12 +191,13 @@ impl ProxyAuth {
                         http://user:password@host:port, or into a [[proxy_login]] of the settings";
             return Err(Missing::Unknown(what.to_owned()));
         };
-        let _reading = self.reading.lock().await;
+        let _reading = own(self.reading.lock()).await;
         let read = self.state().password.clone();
         let password = match read {
             Some(password) => password,
             None => {
-                let password: Arc<str> = source.read().await.map_err(Missing::Unknown)?.into();
+                self.begins_to_read.notify_waiters();
+                let password: Arc<str> = own(source.read()).await.map_err(Missing::Unknown)?.into();
                 self.secrets.tell(&password);
                 self.secrets.tell(&format!("{user}:{password}"));
                 self.state().password = Some(password.clone());
@@ -214,7 +221,27 @@ impl ProxyAuth {
 
     /// A ticket for the proxy, shown anew.
     async fn ticket(&self) -> Result<negotiate::Token, String> {
-        negotiate::begin(&self.host, self.login.service.as_deref()).await
+        own(negotiate::begin(&self.host, self.login.service.as_deref())).await
+    }
+
+    /// Waits until the turn of this connection has come. While whoever has it reads the password, the time is our own.
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        let mut turn = std::pin::pin!(self.turn.clone().lock_owned());
+        loop {
+            let begins = async {
+                let mut begins = std::pin::pin!(self.begins_to_read.notified());
+                begins.as_mut().enable();
+                // It may have begun before.
+                if self.reading.try_lock().is_ok() {
+                    begins.await;
+                }
+            };
+            tokio::select! {
+                biased;
+                turn = turn.as_mut() => return turn,
+                () = begins => drop(own(self.reading.lock()).await),
+            }
+        }
     }
 
     /// Notes that the proxy did not take this password, which may be older than the one that is sent now.

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
 
 use super::auth::Auths;
 use super::dial::Dialer;
 use super::figures::Step;
 use super::origin_stream::OriginStream;
+use super::patience::measured;
 use super::proxy_connect::{self, persist};
 use super::route::{ProxyKind, ProxyUrl, Route, Target};
 use super::socks::{self, Destination};
@@ -30,8 +30,8 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 const PROXY_ALPN: [&[u8]; 1] = [b"http/1.1"];
 
 tokio::task_local! {
-    /// How long a connection may take to be ready, for what is polled within; without end where it is not set. hyper
-    /// tells the connector nothing but the URI.
+    /// How long a connection may take to be ready, for what is polled within; without end where it is not set. What is
+    /// waited for on our own side does not count. hyper tells the connector nothing but the URI.
     pub(super) static HURRY: Duration;
 }
 
@@ -90,15 +90,12 @@ impl Connector {
         if !self.route.is_direct() {
             self.reach.dialer.check_literal(host, port, self.guarded)?;
         }
-        let begin = Instant::now();
         let stage = AtomicUsize::new(0);
-        let steps = persist(|| self.steps(host, port, until, &stage));
-        let opened = match HURRY.try_with(|limit| *limit) {
-            Err(_) => steps.await.map_err(|error| (false, error)),
-            Ok(limit) => match timeout(limit, steps).await {
-                Ok(opened) => opened.map_err(|error| (false, error)),
-                Err(_) => Err((true, self.late(host, stage.load(Ordering::Relaxed), limit))),
-            },
+        let hurry = HURRY.try_with(|limit| *limit).ok();
+        let (opened, took) = measured(hurry, persist(|| self.steps(host, port, until, &stage))).await;
+        let opened = match opened {
+            Some(opened) => opened.map_err(|error| (false, error)),
+            None => Err((true, self.late(host, stage.load(Ordering::Relaxed), hurry.unwrap_or_default()))),
         };
         match opened {
             Ok(reached) => {
@@ -110,7 +107,7 @@ impl Connector {
                             self.reach.standings.answered(&before, host, None, Instant::now());
                         }
                     }
-                    _ => self.reach.standings.answered(&self.route, host, Some(begin.elapsed()), Instant::now()),
+                    _ => self.reach.standings.answered(&self.route, host, Some(took), Instant::now()),
                 }
                 Ok(reached)
             }

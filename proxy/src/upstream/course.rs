@@ -20,6 +20,7 @@ use super::connector::{HURRY, Io, Reached};
 use super::failure::{Again, Failed, again};
 use super::figures::Step;
 use super::observe::{Event, note};
+use super::patience::unlimited;
 use super::route::{ProxyUrl, Route, Target};
 use super::standing::Part;
 use super::upload::Upload;
@@ -207,7 +208,7 @@ impl Net {
             Some((hurry, true)) => limit.min(hurry * 3),
             _ => limit,
         };
-        let asked = async {
+        let asked = Box::pin(async {
             let failed = match self.attempt(plan, parts, upload, limit, asking.flow).await {
                 Err(failed) => failed,
                 Ok(answer) => return Ok(answer),
@@ -217,13 +218,15 @@ impl Net {
                 Again::Yes => self.attempt(plan, parts, upload, limit, asking.flow).await,
                 Again::Http1 => self.by_http1(plan, parts, upload, asking.flow).await.map_err(|error| (error, None)),
             }
+        });
+        let asked = async {
+            match hurry {
+                Some((hurry, _)) => HURRY.scope(hurry, asked).await,
+                None => asked.await,
+            }
         };
-        let begin = Instant::now();
-        let answer = match hurry {
-            Some((hurry, _)) => HURRY.scope(hurry, asked).await,
-            None => asked.await,
-        };
-        self.judge(plan, begin.elapsed(), &answer);
+        let (answer, took) = unlimited(asked).await;
+        self.judge(plan, took, &answer);
         answer
     }
 
@@ -290,9 +293,9 @@ impl Net {
         parts.uri = uri;
         let flow = FlowRecorder::begin(Identity::default(), "HEAD", target.url(), Flows::new(Arc::new(|_| {})));
         let upload = Upload::new(body::empty(), false, flow.clone());
-        let begin = Instant::now();
-        let answer = HURRY.scope(patience, self.attempt(&plan, &parts, &upload, patience * 3, &flow)).await;
-        self.judge(&plan, begin.elapsed(), &answer);
+        let attempt = HURRY.scope(patience, self.attempt(&plan, &parts, &upload, patience * 3, &flow));
+        let (answer, took) = unlimited(attempt).await;
+        self.judge(&plan, took, &answer);
     }
 }
 
@@ -331,8 +334,15 @@ fn may_go_on((error, said): &Failed, method: &Method, upload: &Upload) -> bool {
         return true;
     }
     match error.phase {
+        // Where there is no connection nothing has been sent: those of NTLM and Negotiate are not of hyper's pool, which
+        // would have said so above.
+        Phase::Resolve | Phase::Connect | Phase::Unroutable | Phase::ConnectTimeout | Phase::Proxy => true,
+        Phase::ProxyAnswered(_) | Phase::Tls | Phase::TlsHandshake | Phase::TlsAlert(_) => true,
         Phase::Terminated | Phase::Incomplete => method.is_idempotent(),
         Phase::Timeout | Phase::Exchange => method.is_safe(),
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
 
 use super::auth::{Conversation, Next, ProxyAuth};
 use super::observe::{Event, note};
+use super::patience::within;
 use super::route::ProxyUrl;
 use crate::origin::{Phase, UpstreamError};
 use crate::prefixed::Prefixed;
@@ -41,9 +41,9 @@ pub(crate) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Prefixed<T>, UpstreamError> {
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let asking = Asking { stream, buffer: BytesMut::new(), proxy, host, authority };
-    match timeout(limit, asking.run(auth.conversation())).await {
-        Ok(result) => result,
-        Err(_) => Err(failed(proxy, host, &format!("did not answer CONNECT within {} s", limit.as_secs()), true)),
+    match within(limit, asking.run(auth.conversation())).await {
+        Some(result) => result,
+        None => Err(failed(proxy, host, &format!("did not answer CONNECT within {} s", limit.as_secs()), true)),
     }
 }
 

@@ -28,7 +28,7 @@ async fn origin(acceptor: TlsAcceptor) -> Origin {
 
 #[tokio::test]
 async fn a_certificate_that_does_not_hold_is_an_error_with_its_reason() {
-    let (ca, other) = (TestCa::new(), TestCa::new());
+    let (ca, other, namesake) = (TestCa::new(), TestCa::named("Unheard of"), TestCa::new());
     let now = SystemTime::now();
     // Of a name of its own: one of the authority's would be taken for the authority's.
     let own_name = |params: &mut CertificateParams| params.distinguished_name.push(rcgen::DnType::CommonName, "own");
@@ -48,6 +48,7 @@ async fn a_certificate_that_does_not_hold_is_an_error_with_its_reason() {
         ("self-signed", ca.acceptor_with("localhost", true, own_name), "not trusted here"),
         ("its own authority", ca.acceptor_with("localhost", true, is_ca), "CaUsedAsEndEntity"),
         ("of an unknown authority", other.acceptor("localhost", &[]), "not trusted here"),
+        ("of an authority by the name of a known one", namesake.acceptor("localhost", &[]), "BadSignature"),
         ("for clients", ca.acceptor_with("localhost", false, for_clients), "certificate"),
     ] {
         let origin = origin(acceptor).await;

@@ -17,6 +17,7 @@ mod http2;
 mod http2_only;
 mod intercept;
 mod leg;
+mod limits;
 mod live;
 mod mirrors;
 mod ntlm;

@@ -311,8 +311,18 @@ pub(crate) struct TestCa {
 
 impl TestCa {
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// One of another name than all others have.
+    pub(crate) fn named(name: &str) -> Self {
+        Self::with(|params| params.distinguished_name.push(rcgen::DnType::CommonName, name))
+    }
+
+    fn with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();
+        change(&mut params);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: rcgen::Issuer::new(params, key), pem }

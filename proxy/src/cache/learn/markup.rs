@@ -31,8 +31,12 @@ pub(super) fn tags(input: &mut dyn BufRead, mut each: impl FnMut(&Tag)) -> io::R
         if !read_to(input, b'>', LONGEST, &mut inside)? {
             return Ok(());
         }
-        // The sign may stand inside a comment or a value.
-        while is_open(&inside) && inside.len() < LONGEST && read_to(input, b'>', LONGEST, &mut more)? {
+        // The sign may stand inside a comment or a value. What was looked at is not looked at again: a page of nothing but
+        // such signs would take a second for each tag.
+        let mut end = End::default();
+        let mut looked = 0;
+        while inside.len() < LONGEST && end.is_open(&inside, looked) && read_to(input, b'>', LONGEST, &mut more)? {
+            looked = inside.len();
             inside.push(b'>');
             inside.extend_from_slice(&more);
         }
@@ -43,23 +47,31 @@ pub(super) fn tags(input: &mut dyn BufRead, mut each: impl FnMut(&Tag)) -> io::R
     Ok(())
 }
 
-fn is_open(inside: &[u8]) -> bool {
-    if inside.starts_with(b"!--") {
-        return !inside.ends_with(b"--");
-    }
-    let mut quote = None;
-    let mut after_equals = false;
-    for &byte in inside {
-        match quote {
-            Some(open) if open == byte => quote = None,
-            None if after_equals && matches!(byte, b'"' | b'\'') => quote = Some(byte),
-            _ => {}
+/// Whether a tag has come to its end.
+#[derive(Default)]
+struct End {
+    quote: Option<u8>,
+    after_equals: bool,
+}
+
+impl End {
+    /// Of a tag's inside, of which all before `looked` has been given before.
+    fn is_open(&mut self, inside: &[u8], looked: usize) -> bool {
+        if inside.starts_with(b"!--") {
+            return !inside.ends_with(b"--");
         }
-        if !byte.is_ascii_whitespace() {
-            after_equals = byte == b'=';
+        for &byte in &inside[looked..] {
+            match self.quote {
+                Some(open) if open == byte => self.quote = None,
+                None if self.after_equals && matches!(byte, b'"' | b'\'') => self.quote = Some(byte),
+                _ => {}
+            }
+            if !byte.is_ascii_whitespace() {
+                self.after_equals = byte == b'=';
+            }
         }
+        self.quote.is_some()
     }
-    quote.is_some()
 }
 
 fn parse(inside: &str) -> Tag {

@@ -140,6 +140,15 @@ fn stored_in_brotli(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
+/// Each sign may be the tag's end, and what is before it must not be looked at again for each: this page took minutes.
+#[test]
+fn signs_in_a_value_are_no_ends_of_tags() {
+    let row = format!("<a title=\"{}\" href='/x.whl#sha256={}'>x</a>", ">".repeat(60_000), hex("aa", 64));
+    let found = claims_of(Format::Pypi, "https://pypi.example.org/simple/x/", None, row.repeat(8).as_bytes());
+    assert_eq!(found.len(), 8);
+    assert_eq!(found[0].url, "https://pypi.example.org/x.whl");
+}
+
 #[test]
 fn pypi_pages() {
     let html = format!(

@@ -392,3 +392,61 @@ async fn a_full_index_does_not_stop_a_download() {
     assert_eq!(bed.store.stats().unwrap().entries, stored + 1);
     bed.assert_sound();
 }
+
+/// To make room for it would empty the cache, and it would go with the next.
+#[tokio::test]
+async fn what_is_larger_than_the_cache_passes_it_by() {
+    const MOST: usize = 3_000_000;
+    let bed = Bed::new();
+    bed.cache.keep(Keep { max_bytes: Some(MOST as u64), ..Keep::default() });
+    let fits = Bytes::from(vec![1; MOST]);
+    bed.origin.reply(DEB, Reply::ok(fits.clone()));
+    assert_eq!(bed.get(DEB).await.body, Ok(fits));
+    assert_eq!(bed.stored(DEB).len(), 1);
+
+    // By its length.
+    let body = Bytes::from(vec![2; MOST + 1]);
+    let length = body.len().to_string();
+    let reply = Reply::ok(body.clone()).with("content-length", &length).with("cache-control", "max-age=60");
+    bed.origin.reply(PLAIN, reply);
+    let answer = bed.get(PLAIN).await;
+    assert_eq!(answer.body, Ok(body.clone()));
+    assert!(bed.last().why.contains("larger than the cache"), "{}", bed.last().why);
+
+    // As it turns out: the client that began it gets all of it.
+    let (reply, sender) = Reply::ok("").with("cache-control", "max-age=60").drip();
+    bed.origin.reply(PLAIN, reply);
+    let asked = bed.call("GET", PLAIN, &[]).await;
+    let sent = body.clone();
+    let sending = tokio::spawn(async move {
+        for at in (0..sent.len()).step_by(100_000) {
+            sender.send(Ok(sent.slice(at..sent.len().min(at + 100_000)))).await.unwrap();
+        }
+    });
+    assert_eq!(read(asked).await.body, Ok(body));
+    sending.await.unwrap();
+    bed.settle().await;
+    assert!(bed.stored(PLAIN).is_empty());
+    assert_eq!(bed.stored(DEB).len(), 1, "it made room for what is not kept");
+    assert_eq!(bed.cache.figures().faults, 0);
+    bed.assert_sound();
+}
+
+/// What came before the break is kept, however it was gathered: written bytes are told of at once, and those that came
+/// with the break are written too.
+#[tokio::test]
+async fn what_arrived_is_readable_while_the_origin_is_silent() {
+    let bed = Bed::new();
+    let (reply, sender) = Reply::ok("").with("content-length", "3000000").drip();
+    bed.origin.reply(DEB, reply);
+    let mut body = bed.call("GET", DEB, &[]).await.into_body();
+    for part in [1_000_000_usize, 999_999, 1_000_001] {
+        sender.send(Ok(Bytes::from(vec![5; part]))).await.unwrap();
+        let mut left = part;
+        while left > 0 {
+            left -= body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        }
+    }
+    drop(sender);
+    assert!(body.frame().await.is_none_or(|frame| frame.is_err()));
+}

@@ -323,3 +323,29 @@ async fn what_another_removes_is_fetched_again() {
     assert_eq!(bed.get(INDEX).await.text(), "newer");
     bed.assert_sound();
 }
+
+/// However fast its client reads, it does not keep the thread from others.
+#[tokio::test]
+async fn a_large_body_lets_others_have_their_turn() {
+    let bed = Bed::new();
+    bed.origin.reply(DEB, Reply::ok(vec![1; 2_000_000]));
+    assert_eq!(bed.get(DEB).await.body.unwrap().len(), 2_000_000);
+    let mut body = bed.call("GET", DEB, &[]).await.into_body();
+    let (mut all, mut at_once, mut most) = (0, 0, 0);
+    loop {
+        match futures_util::FutureExt::now_or_never(body.frame()) {
+            Some(Some(frame)) => {
+                let count = frame.unwrap().into_data().unwrap().len();
+                (all, at_once) = (all + count, at_once + count);
+                most = most.max(at_once);
+            }
+            Some(None) => break,
+            None => {
+                at_once = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    assert_eq!(all, 2_000_000);
+    assert!(most <= 256 * 1024, "{most} bytes without a pause");
+}

@@ -106,7 +106,7 @@ impl Conversation {
     pub(crate) async fn wait_for_turn(&mut self) {
         let asks = self.auth.login.password.is_some() && self.turn.is_none();
         if asks && !self.auth.state().proven {
-            self.turn = timeout(TURN, self.auth.turn.clone().lock_owned()).await.ok();
+            self.turn = timeout(TURN, self.auth.turn()).await.ok();
             if self.auth.state().proven {
                 self.turn = None;
             }
