@@ -146,7 +146,7 @@ impl Transfer {
     fn shortage(&self, sums: &Sums) -> Option<io::Error> {
         let (total, came) = (self.total?, sums.size());
         let message = format!("upstream sent {came} of {total} bytes");
-        (came < total).then(|| io::Error::new(io::ErrorKind::UnexpectedEof, message))
+        (came != total).then(|| io::Error::new(io::ErrorKind::UnexpectedEof, message))
     }
 
     /// Notes in the flow what has arrived whole.

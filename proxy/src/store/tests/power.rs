@@ -146,7 +146,11 @@ fn the_power_may_go_at_any_moment() {
 /// One thread removes a name, another puts a file there before the first is back.
 #[test]
 fn a_name_is_removed_when_its_removal_begins() {
-    let hex = |text: &str| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    // As strace writes them.
+    let hex = |text: &str| {
+        let digits = hex::encode(text);
+        (0..digits.len()).step_by(2).map(|at| ["\\x", &digits[at..at + 2]].concat()).collect::<String>()
+    };
     let (old, new) = (hex("/c/old"), hex("/c/new"));
     let trace = format!(
         "1 openat(AT_FDCWD, \"{old}\", O_RDWR|O_CREAT) = 3\n\
@@ -156,7 +160,9 @@ fn a_name_is_removed_when_its_removal_begins() {
          1 <... unlink resumed>) = 0\n"
     );
     let mut disk = Disk::new(Path::new("/c"));
-    calls(&trace).iter().for_each(|call| disk.apply(call));
+    for call in &calls(&trace) {
+        disk.apply(call);
+    }
     assert_eq!(disk.node(Path::new("/c/old")), Some(Node::File(1)));
     assert_eq!(disk.node(Path::new("/c/new")), None);
 }
