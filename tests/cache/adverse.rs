@@ -39,7 +39,8 @@ fn fetched(larder: &Larder, path: &str) -> Vec<u8> {
 /// A build of these lines of shell, run by a script that calls it `"$@"`, in a mount namespace that ends with it. The
 /// script's `larder` is the program.
 fn build(larder: &Larder, origin: &Origin, lines: &[String], script: &str) -> Run {
-    let lines: String = lines.iter().map(|line| format!("      {},\n", serde_json::to_string(line).unwrap())).collect();
+    let lines = lines.iter().map(|line| format!("      {},\n", serde_json::to_string(line).unwrap()));
+    let lines = lines.collect::<Vec<_>>().concat();
     let template = format!(
         "source \"null\" \"fetch\" {{}}\nbuild {{\n  sources = [\"source.null.fetch\"]\n  \
          provisioner \"shell-local\" {{\n    inline = [\n{lines}    ]\n  }}\n}}\n"

@@ -217,7 +217,7 @@ fn the_key_of_the_ca_and_passwords_are_in_no_output() {
         }
     }
     let found = |needle: &[u8]| pem.as_bytes().windows(needle.len()).any(|window| window == needle);
-    assert!(found(&needles[0].1) && found(inner[..64].as_bytes()), "what is looked for is what is there");
+    assert!(found(&needles[0].1) && found(&inner.as_bytes()[..64]), "what is looked for is what is there");
 }
 
 #[test]

@@ -68,9 +68,9 @@ pub fn rows(mut data: &[u8]) {
         }
     }
     // A row of nothing but foreign values.
-    let foreign: Vec<Value> = (0..COLUMNS as u64)
-        .map(|at| other(which.rotate_right(3 * at as u32), &row[at as usize], &text, data))
-        .collect();
+    let turns = (0..).step_by(3);
+    let foreign: Vec<Value> =
+        row.iter().zip(turns).map(|(value, turn)| other(which.rotate_right(turn), value, &text, data)).collect();
     if let Some(found) = with_index(|index| read(index, &foreign)) {
         assert_eq!(foreign[SEAL], Value::Integer(sum(&found)));
     }

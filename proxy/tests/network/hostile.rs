@@ -288,8 +288,8 @@ async fn fields_of_the_hop_and_claims_about_the_origin_stay_here() {
     for inside in LEGS {
         for upgrade in [false, true] {
             let leg = Leg::new(inside, OK).await;
-            let claims: String =
-                GONE.iter().filter(|name| **name != "Upgrade").map(|name| format!("{name}: 1\r\n")).collect();
+            let claims = GONE.iter().filter(|name| **name != "Upgrade").map(|name| format!("{name}: 1\r\n"));
+            let claims = claims.collect::<Vec<_>>().concat();
             let switch = if upgrade { "Upgrade: foo\r\nConnection: upgrade\r\n" } else { "Upgrade: h2c\r\n" };
             let (method, length) = if upgrade { ("GET", "") } else { ("POST", "Content-Length: 5\r\n") };
             let text = format!(
@@ -424,7 +424,7 @@ async fn a_head_that_is_too_large_is_refused() {
         }
         // Just within the limits it is served.
         let leg = Leg::new(inside, OK).await;
-        let fields: String = (0..90).map(|number| format!("X-{number}: {}\r\n", "a".repeat(500))).collect();
+        let fields = (0..90).map(|number| format!("X-{number}: {}\r\n", "a".repeat(500))).collect::<Vec<_>>().concat();
         let answer =
             leg.say(&format!("GET {{}}/a HTTP/1.1\r\nHost: {{host}}\r\nConnection: close\r\n{fields}\r\n")).await;
         assert!(answer.ends_with("ok"), "{answer}");

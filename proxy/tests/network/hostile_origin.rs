@@ -393,7 +393,8 @@ async fn an_origin_without_a_window_is_given_up() {
 
 #[tokio::test]
 async fn heads_of_http2_that_could_be_split_are_errors() {
-    let cases: [(&str, fn(u32) -> Vec<u8>); 8] = [
+    type Head = fn(u32) -> Vec<u8>;
+    let cases: [(&str, Head); 8] = [
         ("a line end in a value", |id| answer(id, &field("x-a", "b\r\nset-cookie: c"))),
         ("a line feed in a value", |id| answer(id, &field("location", "/\nset-cookie: c"))),
         ("a line end in a name", |id| answer(id, &field("x\r\nset-cookie", "c"))),

@@ -191,7 +191,7 @@ async fn a_slow_reader_is_let_finish() {
     });
     assert!(read_head(&mut client).await.starts_with("HTTP/1.1 200 "));
     let proxy = bed.proxy.clone();
-    let shutdown = tokio::spawn(async move { proxy.shutdown(Duration::from_secs(60)).await });
+    let shutdown = tokio::spawn(async move { proxy.shutdown(Duration::from_mins(1)).await });
     // The idle connection is closed at once, which shows that draining has begun.
     assert_eq!(read_all(&mut idle).await, "");
     let mut body = Vec::new();

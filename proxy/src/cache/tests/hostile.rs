@@ -119,8 +119,8 @@ async fn ranges_of_what_is_stored_are_answered_out_of_it() {
     let object = Bytes::from((0..100_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>());
     bed.origin.reply(PLAIN, fresh(object.clone()).with("etag", "\"1\""));
     bed.get(PLAIN).await;
-    let sixteen: String = (0..16).map(|at| format!("{}-{},", at * 5000, at * 5000 + 9)).collect();
-    let (sixteen, seventeen) = (sixteen.trim_end_matches(','), format!("{sixteen}99990-"));
+    let sixteen = (0..16).map(|at| format!("{}-{}", at * 5000, at * 5000 + 9)).collect::<Vec<_>>().join(",");
+    let (sixteen, seventeen) = (sixteen.as_str(), format!("{sixteen},99990-"));
     for (range, status, most) in [
         ("0-", 206, 100_000),
         ("0-0", 206, 1),
