@@ -15,6 +15,7 @@ mod parts;
 mod promise;
 mod rebuild;
 mod recover;
+mod row;
 mod schema;
 mod seal;
 mod session;
@@ -35,13 +36,12 @@ pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
 pub use self::import::{Arrival, ArrivalParts, Imported, Staging, Taking};
-/// The time that so many milliseconds since 1970 stand for.
-pub use self::index::from_millis as time_of;
-pub(crate) use self::index::{
-    ENTRY_COLUMNS, damaged_rows, digest_at, from_millis, intact, millis, remove_unused_blobs,
-};
+pub(crate) use self::index::{damaged_rows, remove_unused_blobs};
 pub use self::promise::{Learnt, Promise};
 pub use self::recover::Recovered;
+/// The time that so many milliseconds since 1970 stand for.
+pub use self::row::from_millis as time_of;
+pub(crate) use self::row::{ENTRY_COLUMNS, digest_at, from_millis, intact, millis};
 use self::session::Session;
 
 /// The format of what lies on disk; another format gets another directory.

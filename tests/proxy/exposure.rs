@@ -1,5 +1,6 @@
 //! What `larder proxy` tells, and what it keeps to itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -184,7 +185,9 @@ fn the_key_of_the_ca_and_passwords_are_in_no_output() {
     assert!(child.wait().unwrap().success());
 
     let all = files(larder.dir()).into_iter().chain(files(&larder.state())).chain(files(larder.cache()));
-    let (keys, others): (Vec<PathBuf>, Vec<PathBuf>) = all.partition(|path| path.ends_with("ca.pem"));
+    let all: BTreeSet<PathBuf> = all.collect();
+    let (keys, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        all.into_iter().partition(|path| path.starts_with(larder.state().join("ca")) && path.ends_with("ca.pem"));
     assert_eq!(keys.len(), 1, "{keys:?}");
     let pem = fs::read_to_string(&keys[0]).unwrap();
     let inner = pem.split("PRIVATE KEY-----").nth(1).unwrap().trim_end_matches("-----END ").replace('\n', "");

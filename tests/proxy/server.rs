@@ -40,7 +40,7 @@ impl Server {
         let flows = lines(child.stdout.take().unwrap());
         let notes = lines(child.stderr.take().unwrap());
         let usage: Vec<String> = (0..5).map_while(|_| notes.recv_timeout(LIMIT).ok()).collect();
-        let url = usage.first().and_then(|line| line.strip_prefix("Listening on ")).expect("it says where it listens");
+        let url = usage.iter().find_map(|line| line.strip_prefix("Listening on ")).expect("it says where it listens");
         let bundle = usage.iter().find_map(|line| line.strip_prefix("  CA='")?.split('\'').next()).unwrap();
         Self { url: url.to_owned(), bundle: bundle.to_owned(), larder, child, usage, notes, flows }
     }

@@ -3,28 +3,24 @@
 //! What is asked for again is answered from memory, or from a descriptor that is already open, without a system call
 //! that could block. A blob is hashed before its first use in the process; afterwards size, inode and times vouch for it.
 
+mod front;
+
 use std::collections::{HashMap, HashSet, hash_map};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::ops::Deref;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use lru::LruCache;
 
-use super::file_body::FileBody;
+use self::front::Mark;
+pub(super) use self::front::{Content, Found, Told};
 use super::room::Room;
-use super::stored::stored;
-use crate::body::{Body, full};
-use crate::flow::{Answered, FlowRecorder};
 use crate::inspect::{Dropped, Target};
-use crate::policy::freshness::lifetime;
-use crate::rules::Nature;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -41,108 +37,6 @@ const TOUCHED: Duration = Duration::from_secs(5);
 
 /// An index that is found damaged again and again is on a disk that does not keep it.
 const MENDS: u32 = 3;
-
-/// A stored body, ready to be read.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Memory(Bytes),
-    File(Arc<File>),
-}
-
-impl Content {
-    /// Some of its bytes, counted as read from the cache.
-    pub(super) fn body(&self, (from, to): (u64, u64), flow: &Arc<FlowRecorder>) -> Body {
-        match self {
-            Self::Memory(bytes) => {
-                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
-                let bytes = bytes.slice(index(from)..index(to));
-                flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
-                full(bytes)
-            }
-            Self::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
-        }
-    }
-}
-
-/// What identifies a file's content as long as nobody writes to it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Mark {
-    fn of(found: &Metadata) -> Self {
-        Self {
-            inode: found.ino(),
-            size: found.len(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
-    }
-}
-
-/// The stored responses of a URL, the newest first.
-pub(super) struct Found {
-    entries: Vec<Entry>,
-    /// What is told of the one served last.
-    told: Mutex<Option<Told>>,
-}
-
-/// What is told of a stored answer, in flows and in `Cache-Status`.
-#[derive(Clone)]
-pub(super) struct Told {
-    draft: Arc<Draft>,
-    /// By the rules, and by all that is known of it.
-    natures: (Nature, Nature),
-    pub answered: Arc<Answered>,
-    /// The body's, in hex.
-    pub digest: Arc<str>,
-    /// In seconds.
-    pub lifetime: u64,
-}
-
-impl Told {
-    pub(super) fn of(entry: &Entry, natures: (Nature, Nature), answered: Answered) -> Self {
-        Self {
-            draft: entry.draft.clone(),
-            natures,
-            answered: Arc::new(answered),
-            digest: entry.digest.to_string().into(),
-            lifetime: lifetime(&stored(entry, natures.1)),
-        }
-    }
-}
-
-impl Found {
-    fn new(entries: Vec<Entry>) -> Self {
-        Self { entries, told: Mutex::default() }
-    }
-
-    /// What is told of an entry, which is worked out once as long as the same is served.
-    pub(super) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
-        let mut last = lock(&self.told);
-        if let Some(told) = &*last
-            && Arc::ptr_eq(&told.draft, &entry.draft)
-            && told.natures == natures
-        {
-            return told.clone();
-        }
-        let told = tell();
-        *last = Some(told.clone());
-        told
-    }
-}
-
-impl Deref for Found {
-    type Target = [Entry];
-
-    fn deref(&self) -> &[Entry] {
-        &self.entries
-    }
-}
 
 struct Small {
     bodies: LruCache<Digest, Bytes>,

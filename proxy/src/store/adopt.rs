@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
 
-use super::index::{ENTRY_COLUMNS, insert_entry, intact, limit_variants, remove_unused_blobs};
+use super::index::{insert_entry, limit_variants, remove_unused_blobs};
 use super::parts::remove_superseded;
+use super::row::{ENTRY_COLUMNS, intact};
 use super::{Digest, Draft, Entry, Store, StoreError};
 
 impl Store {

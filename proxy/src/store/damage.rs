@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::index::{from_millis, millis};
+use super::row::{from_millis, millis};
 use super::{Store, StoreError};
 
 /// What was damaged.

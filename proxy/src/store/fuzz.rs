@@ -6,7 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::index::{encode_vary, intact, kept, millis};
+use super::index::kept;
+use super::row::{encode_vary, intact, millis};
 use super::{Digest, Draft, Entry, Part, Provenance, VaryField, headers, schema, seal};
 use crate::flow::Class;
 use crate::fuzz::fields::{map, number};
@@ -35,7 +36,7 @@ fn with_index<T>(work: impl FnOnce(&mut Connection) -> T) -> T {
 
 /// What an answer varies on, once it has been in the index.
 pub(crate) fn kept_vary(fields: &[VaryField]) -> Vec<VaryField> {
-    super::index::decode_vary(&encode_vary(fields))
+    super::row::decode_vary(&encode_vary(fields))
 }
 
 /// A draft out of bytes, and which of its row's columns to change to what.

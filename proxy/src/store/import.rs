@@ -15,9 +15,10 @@ use http::Uri;
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock, syncfs};
 
-use super::index::{digest_at, from_millis, insert_blob, insert_entry, limit_variants, millis, remove_unused_blobs};
+use super::index::{insert_blob, insert_entry, limit_variants, remove_unused_blobs};
 use super::parts::{has_newer_parts, remove_superseded};
-use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, index};
+use super::row::{digest_at, from_millis, millis};
+use super::{Digest, Draft, Provenance, Store, StoreError, VaryField, row};
 use crate::cache::Key;
 use crate::flow::Class;
 use crate::policy::storable::{TOO_LARGE, is_too_large};
@@ -321,7 +322,7 @@ fn enter(
     imported: &mut Imported,
 ) -> Result<Vec<i64>, StoreError> {
     let Arrival { draft, digest, size } = arrival;
-    let variant = index::variant(&draft.vary, draft.part);
+    let variant = row::variant(&draft.vary, draft.part);
     let stored: Option<(i64, Digest, i64, u16)> = transaction
         .prepare_cached(
             "SELECT entry.id, blob.digest, entry.responded, entry.status FROM entry JOIN blob ON blob.id = entry.blob \

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::index::{encode_vary, intact, millis};
+use super::row::{encode_vary, intact, millis};
 use super::{Draft, ENTRY_COLUMNS, Entry};
 use crate::policy::condition;
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
-use super::index::{from_millis, millis};
+use super::row::{from_millis, millis};
 use super::{Store, StoreError, seal};
 use crate::cache::key::hash16;
 use crate::rules::Promised;

@@ -9,7 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::blob::sync_dir;
 use super::damage::{self, Damage};
-use super::index::{ENTRY_COLUMNS, intact, take_over};
+use super::index::take_over;
+use super::row::{ENTRY_COLUMNS, intact};
 use super::session::remove;
 use super::{Entry, FORMAT, Store, StoreError, make_directories, schema};
 

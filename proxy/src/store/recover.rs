@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::TransactionBehavior;
 
-use super::index::digest_at;
+use super::row::digest_at;
 use super::session::remove;
 use super::{Digest, Store, StoreError};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock};
 
-use super::index::{ENTRY_COLUMNS, decode_entry};
+use super::row::{ENTRY_COLUMNS, decode_entry};
 use super::{StoreError, seal};
 
 /// Version 1: entries and blobs. Version 2: parts of objects, provenance, promised digests. Version 3: a check

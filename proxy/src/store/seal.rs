@@ -3,7 +3,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::index::{encode_vary, millis};
+use super::row::{encode_vary, millis};
 use super::{Digest, Draft, Promise, headers};
 
 /// Over all of an entry but for what is noted of its use.

@@ -1,5 +1,6 @@
 //! Which runs are kept, and what becomes of the others and their logs.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -76,8 +77,8 @@ pub fn keep_last_unlisted(state: &Path, count: usize) -> Result<usize> {
     let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let mut ids: Vec<String> = names.filter(|name| is_run_id(name) && !listed.contains(name)).collect();
-    // Ids begin with the second the run began in.
-    ids.sort_unstable_by(|one, other| other.cmp(one));
+    // Ids begin with the second the run began in. Those of what runs now are kept, and counted.
+    ids.sort_by_cached_key(|id| Reverse((live.contains(id), id.clone())));
     let mut removed = 0;
     for id in ids.iter().skip(count).filter(|id| !live.contains(*id)) {
         reap::remove_tree(&state.join("logs").join(id))?;

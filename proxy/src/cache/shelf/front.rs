@@ -1,0 +1,120 @@
+//! What the front in memory holds: the answers of a URL, what is told of them, and bodies.
+
+use std::fs::{File, Metadata};
+use std::ops::Deref;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+
+use super::lock;
+use crate::body::{Body, full};
+use crate::cache::file_body::FileBody;
+use crate::cache::stored::stored;
+use crate::flow::{Answered, FlowRecorder};
+use crate::policy::freshness::lifetime;
+use crate::rules::Nature;
+use crate::store::{Draft, Entry};
+
+/// A stored body, ready to be read.
+#[derive(Clone, Debug)]
+pub(in crate::cache) enum Content {
+    Memory(Bytes),
+    File(Arc<File>),
+}
+
+impl Content {
+    /// Some of its bytes, counted as read from the cache.
+    pub(in crate::cache) fn body(&self, (from, to): (u64, u64), flow: &Arc<FlowRecorder>) -> Body {
+        match self {
+            Self::Memory(bytes) => {
+                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+                let bytes = bytes.slice(index(from)..index(to));
+                flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
+                full(bytes)
+            }
+            Self::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
+        }
+    }
+}
+
+/// What identifies a file's content as long as nobody writes to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Mark {
+    pub(super) fn of(found: &Metadata) -> Self {
+        Self {
+            inode: found.ino(),
+            size: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+}
+
+/// The stored responses of a URL, the newest first.
+pub(in crate::cache) struct Found {
+    entries: Vec<Entry>,
+    /// What is told of the one served last.
+    told: Mutex<Option<Told>>,
+}
+
+/// What is told of a stored answer, in flows and in `Cache-Status`.
+#[derive(Clone)]
+pub(in crate::cache) struct Told {
+    draft: Arc<Draft>,
+    /// By the rules, and by all that is known of it.
+    natures: (Nature, Nature),
+    pub answered: Arc<Answered>,
+    /// The body's, in hex.
+    pub digest: Arc<str>,
+    /// In seconds.
+    pub lifetime: u64,
+}
+
+impl Told {
+    pub(in crate::cache) fn of(entry: &Entry, natures: (Nature, Nature), answered: Answered) -> Self {
+        Self {
+            draft: entry.draft.clone(),
+            natures,
+            answered: Arc::new(answered),
+            digest: entry.digest.to_string().into(),
+            lifetime: lifetime(&stored(entry, natures.1)),
+        }
+    }
+}
+
+impl Found {
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        Self { entries, told: Mutex::default() }
+    }
+
+    /// What is told of an entry, which is worked out once as long as the same is served.
+    pub(in crate::cache) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
+        let mut last = lock(&self.told);
+        if let Some(told) = &*last
+            && Arc::ptr_eq(&told.draft, &entry.draft)
+            && told.natures == natures
+        {
+            return told.clone();
+        }
+        let told = tell();
+        *last = Some(told.clone());
+        told
+    }
+}
+
+impl Deref for Found {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
