@@ -47,6 +47,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, IF_MATCH, IF_UNMODIFIED_SINCE, LOCATION, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -137,6 +138,8 @@ struct Inner {
     anew: AtomicI64,
     /// Fetches that others may join.
     fetches: Mutex<HashMap<[u8; 16], Arc<Fetch>>>,
+    /// The runtime it was made on, for whatever is not of one connection.
+    home: Option<Handle>,
     tasks: TaskTracker,
     cancel: CancellationToken,
     warned: AtomicBool,
@@ -172,6 +175,7 @@ impl Cache {
             run: AtomicI64::new(0),
             anew: AtomicI64::new(0),
             fetches: Mutex::default(),
+            home: Handle::try_current().ok(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             warned: AtomicBool::new(false),
@@ -191,7 +195,7 @@ impl Cache {
         context.flow.update(|flow| {
             flow.authorized |= authorized;
             flow.class = verdict.class;
-            flow.rule = verdict.rule.to_string();
+            flow.rule = verdict.rule.clone();
             flow.key = crate::redact::url(&key.url);
             flow.key_is_cut = flow.key != key.url;
         });
@@ -409,10 +413,18 @@ impl Inner {
 
     fn spawn(&self, job: Job, leading: Leading) {
         let cancel = self.cancel.clone();
-        self.tasks.spawn(async move {
+        self.behind(async move {
             let _leading = leading;
             cancel.run_until_cancelled_owned(Box::pin(job.run())).await;
         });
+    }
+
+    /// Does work that no client's connection is made to wait for, and that outlives it.
+    fn behind(&self, work: impl Future<Output = ()> + Send + 'static) {
+        match &self.home {
+            Some(home) => self.tasks.spawn_on(work, home),
+            None => self.tasks.spawn(work),
+        };
     }
 
     /// Passes a request on, around the store.
@@ -423,7 +435,7 @@ impl Inner {
         outcome: Outcome,
         why: &str,
     ) -> Response<Body> {
-        context.flow.outcome(outcome, why);
+        context.flow.outcome(outcome, why.to_owned());
         let forward = if request.method().is_safe() { Forward::Bypass } else { Forward::Method };
         match self.origin.send(request, &context).await {
             Ok(mut response) => {
@@ -446,7 +458,7 @@ impl Inner {
         let outcome = if error.phase == Phase::Denied { Outcome::Denied } else { Outcome::Error };
         context.flow.outcome(outcome, error.message.clone());
         if let Some(key) = key {
-            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone(), uses: 1 });
+            self.note(Touch { key, entry: None, at: self.now(), outcome, why: error.message.clone().into(), uses: 1 });
         }
         let mut response = crate::error::rescue(error);
         CacheStatus::forwarded(forward).append_to(response.headers_mut());

@@ -49,6 +49,9 @@ pub struct Config {
     pub connect_ports: Vec<u16>,
     /// How long to wait for peers.
     pub timeouts: Timeouts,
+    /// Threads that serve connections, each with a runtime of its own. With 0 the runtime on which the proxy is started
+    /// serves them.
+    pub fronts: usize,
 }
 
 impl Config {
@@ -72,6 +75,7 @@ impl Config {
             deny: Vec::new(),
             connect_ports: vec![80, 443],
             timeouts: Timeouts::default(),
+            fronts: 0,
         }
     }
 

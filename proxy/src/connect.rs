@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::USER_AGENT;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
@@ -71,7 +71,7 @@ fn permit(session: &Session, target: (String, u16)) -> Result<(String, u16), Ref
 
 fn refuse(session: &Session, shown: String, refusal: &Refusal) -> Response<Body> {
     let flow: Arc<FlowRecorder> =
-        FlowRecorder::begin(session.client.identity(), "CONNECT", shown, session.shared.flows.clone());
+        FlowRecorder::begin(session.client.identity(), &Method::CONNECT, shown, session.shared.flows.clone());
     flow.outcome(Outcome::Denied, refusal.message.clone());
     flow.update(|flow| flow.status = refusal.status.as_u16());
     let mut response = refusal.response();

@@ -5,11 +5,12 @@
 
 mod answered;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::Version;
+use http::{Method, Version};
 use serde::{Deserialize, Serialize};
 
 pub use self::answered::Answered;
@@ -105,7 +106,7 @@ pub struct Flow {
     /// From `started` to the first byte of the answer's body, where there was one.
     pub first_byte: Option<Duration>,
     /// Method, as received.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// The URL asked for (for CONNECT tunnels `host:port`).
     pub url: String,
     /// Status sent to the client; 0 when the client went away first.
@@ -113,7 +114,7 @@ pub struct Flow {
     /// How the proxy came by the answer.
     pub outcome: Outcome,
     /// Why, in one sentence.
-    pub why: String,
+    pub why: Cow<'static, str>,
     /// What kind of content it was.
     pub class: Class,
     /// Way to the origin taken: `direct`, `proxy URL`, `mirror URL`; empty when upstream was not asked.
@@ -130,18 +131,18 @@ pub struct Flow {
     /// Body bytes read from upstream for this request.
     pub bytes_upstream: u64,
     /// SHA-256 of the whole body, in hex, where it is known.
-    pub digest: Option<String>,
+    pub digest: Option<Arc<str>>,
     /// Whether the answer ended before its last byte.
     pub aborted: bool,
     /// HTTP version of the client's request, such as `HTTP/2.0`.
-    pub version: String,
+    pub version: Cow<'static, str>,
     /// Whether the request came over intercepted TLS.
     pub intercepted: bool,
     /// Whether it was refused only because the run is offline and the cache has no answer.
     pub offline_miss: bool,
     /// The rule that classified it; empty where none was asked.
     #[serde(default)]
-    pub rule: String,
+    pub rule: Arc<str>,
     /// What the cache files it under: the canonical URL, without signature; empty where the cache has no part in it.
     #[serde(default)]
     pub key: String,
@@ -169,11 +170,11 @@ impl Flow {
             started,
             duration: Duration::ZERO,
             first_byte: None,
-            method: String::new(),
+            method: Cow::Borrowed(""),
             url: String::new(),
             status: 0,
             outcome: Outcome::Error,
-            why: String::new(),
+            why: Cow::Borrowed(""),
             class: Class::Other,
             route: String::new(),
             upstream_status: None,
@@ -183,10 +184,10 @@ impl Flow {
             bytes_upstream: 0,
             digest: None,
             aborted: false,
-            version: String::new(),
+            version: Cow::Borrowed(""),
             intercepted: false,
             offline_miss: false,
-            rule: String::new(),
+            rule: nothing(),
             key: String::new(),
             key_is_cut: false,
             damaged: false,
@@ -194,6 +195,12 @@ impl Flow {
             answer: None,
         }
     }
+}
+
+/// An empty text, without an allocation for each flow.
+fn nothing() -> Arc<str> {
+    static NOTHING: LazyLock<Arc<str>> = LazyLock::new(Arc::default);
+    NOTHING.clone()
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.
@@ -230,13 +237,21 @@ pub(crate) struct Hop {
 
 const UNKNOWN: u64 = u64::MAX;
 
+fn name(method: &Method) -> Cow<'static, str> {
+    match *method {
+        Method::GET => Cow::Borrowed("GET"),
+        Method::HEAD => Cow::Borrowed("HEAD"),
+        _ => Cow::Owned(method.as_str().to_owned()),
+    }
+}
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl FlowRecorder {
     /// Begins a flow.
-    pub fn begin(identity: Identity, method: &str, url: String, flows: Arc<Flows>) -> Arc<Self> {
+    pub fn begin(identity: Identity, method: &Method, url: String, flows: Arc<Flows>) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let flow = Flow { method: method.to_owned(), url, ..Flow::blank(id, identity, SystemTime::now()) };
+        let flow = Flow { method: name(method), url, ..Flow::blank(id, identity, SystemTime::now()) };
         let recorder = Arc::new(Self {
             flow: Mutex::new(flow),
             begun: Instant::now(),
@@ -255,7 +270,7 @@ impl FlowRecorder {
     }
 
     /// Sets how the answer came about, and why.
-    pub fn outcome(&self, outcome: Outcome, why: impl Into<String>) {
+    pub fn outcome(&self, outcome: Outcome, why: impl Into<Cow<'static, str>>) {
         self.update(|flow| {
             flow.outcome = outcome;
             flow.why = why.into();

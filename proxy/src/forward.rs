@@ -1,6 +1,7 @@
 //! From a request as it arrived to one with an absolute, canonical URI. Strict where hyper is lax: what two readers
 //! could understand differently is refused.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -63,7 +64,7 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
                 Some(authority) => split(authority)?,
                 None => match &host {
                     Some(authority) => split(authority)?,
-                    None if parts.version == Version::HTTP_10 => (fallback.clone(), None),
+                    None if parts.version == Version::HTTP_10 => (Cow::Borrowed(fallback.as_str()), None),
                     None => return Err(Refusal::malformed("an HTTP/1.1 request needs a Host field")),
                 },
             };
@@ -88,7 +89,7 @@ pub(crate) fn absolute_uri(parts: &Parts, scope: &Scope) -> Result<Uri, Refusal>
 }
 
 /// The host that a request inside a connection names: in its URI, in Host, or in both alike.
-fn name_inside(parts: &Parts, host: Option<&Authority>) -> Result<Option<(String, Option<u16>)>, Refusal> {
+fn name_inside<'a>(parts: &'a Parts, host: Option<&'a Authority>) -> Result<Option<Named<'a>>, Refusal> {
     match (parts.uri.authority(), host) {
         (Some(authority), Some(host)) if split(authority)? != split(host)? => {
             Err(Refusal::malformed(format!("the URL names {authority}, but Host names {host}")))
@@ -112,7 +113,7 @@ pub(crate) fn connect_target(parts: &Parts) -> Result<(String, u16), Refusal> {
     let authority = uri.authority().filter(|_| uri.scheme().is_none() && uri.path_and_query().is_none());
     let authority = authority.filter(|authority| !authority.as_str().contains('@')).ok_or_else(bad)?;
     match split(authority)? {
-        (host, Some(port)) if port != 0 => Ok((host, port)),
+        (host, Some(port)) if port != 0 => Ok((host.into_owned(), port)),
         _ => Err(bad()),
     }
 }
@@ -146,6 +147,10 @@ fn single_host(parts: &Parts) -> Result<Option<Authority>, Refusal> {
     if hosts.next().is_some() {
         return Err(Refusal::malformed("there is more than one Host field"));
     }
+    // Mostly it says again what the URL has, which is looked at by itself.
+    if let Some(same) = parts.uri.authority().filter(|named| named.as_str().as_bytes() == host.as_bytes()) {
+        return Ok(Some(same.clone()));
+    }
     let authority = Authority::try_from(host.as_bytes()).ok().filter(|host| !host.as_str().contains('@'));
     let authority = authority.ok_or_else(|| Refusal::malformed("Host does not name a host"))?;
     split(&authority)?;
@@ -153,7 +158,10 @@ fn single_host(parts: &Parts) -> Result<Option<Authority>, Refusal> {
 }
 
 /// Canonical host (lower case, no trailing dot, no brackets) and port.
-fn split(authority: &Authority) -> Result<(String, Option<u16>), Refusal> {
+type Named<'a> = (Cow<'a, str>, Option<u16>);
+
+/// Host and port of an authority.
+fn split(authority: &Authority) -> Result<Named<'_>, Refusal> {
     let bad = || Refusal::malformed(format!("`{authority}` is not a host with an optional port"));
     let port = match authority.as_str().rsplit_once(':') {
         Some((_, text)) if !text.contains(']') => match text {
@@ -165,9 +173,11 @@ fn split(authority: &Authority) -> Result<(String, Option<u16>), Refusal> {
     let host = authority.host();
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Ipv6Addr = inner.parse().map_err(|_| bad())?;
-        return Ok((address.to_string(), port));
+        return Ok((Cow::Owned(address.to_string()), port));
     }
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let capitals = host.bytes().any(|byte| byte.is_ascii_uppercase());
+    let host = if capitals { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
     let fits = !host.is_empty()
         && host.len() <= 253
         && host.split('.').all(|label| !label.is_empty() && label.len() <= 63)
@@ -182,16 +192,18 @@ fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri, named: Optio
         "https" => 443,
         other => return Err(Refusal::malformed(format!("only http and https URLs are served, not `{other}:`"))),
     };
-    let host = if matches!(host.parse(), Ok(IpAddr::V6(_))) { format!("[{host}]") } else { host.to_owned() };
-    let authority = match port.filter(|port| *port != default) {
-        Some(0) => return Err(Refusal::malformed("port 0 cannot be reached")),
-        Some(port) => format!("{host}:{port}"),
-        None => host,
-    };
+    let port = port.filter(|port| *port != default);
+    if port == Some(0) {
+        return Err(Refusal::malformed("port 0 cannot be reached"));
+    }
     let unreadable = |error: http::Error| Refusal::malformed(format!("the URL cannot be read: {error}"));
-    let authority = match named.filter(|named| named.as_str() == authority) {
+    let authority = match named.filter(|named| is_written(named.as_str(), host, port)) {
         Some(named) => named.clone(),
-        None => Authority::try_from(authority).map_err(|error| unreadable(error.into()))?,
+        None => {
+            let host = if matches!(host.parse(), Ok(IpAddr::V6(_))) { format!("[{host}]") } else { host.to_owned() };
+            let text = port.map(|port| format!("{host}:{port}")).unwrap_or(host);
+            Authority::try_from(text).map_err(|error| unreadable(error.into()))?
+        }
     };
     let path = match uri.path_and_query() {
         Some(path) if path.as_str().starts_with('/') && is_ascii(path.as_str()) => path.clone(),
@@ -206,6 +218,17 @@ fn build(scheme: &Scheme, host: &str, port: Option<u16>, uri: &Uri, named: Optio
     let mut parts = uri::Parts::default();
     (parts.scheme, parts.authority, parts.path_and_query) = (Some(scheme.clone()), Some(authority), Some(path));
     Uri::from_parts(parts).map_err(|error| unreadable(error.into()))
+}
+
+/// Whether a host that is no IPv6 address, and a port, are written just so.
+fn is_written(named: &str, host: &str, port: Option<u16>) -> bool {
+    let Some(rest) = named.strip_prefix(host).filter(|_| !host.contains(':')) else { return false };
+    match port {
+        None => rest.is_empty(),
+        Some(port) => rest.strip_prefix(':').is_some_and(|digits| {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0') && digits.parse() == Ok(port)
+        }),
+    }
 }
 
 fn is_ascii(path: &str) -> bool {

@@ -69,7 +69,7 @@ mod tests {
     use crate::identity::Identity;
 
     fn begin(flows: &Arc<Flows>, url: &str) -> Arc<FlowRecorder> {
-        FlowRecorder::begin(Identity::default(), "GET", url.to_owned(), flows.clone())
+        FlowRecorder::begin(Identity::default(), &http::Method::GET, url.to_owned(), flows.clone())
     }
 
     #[test]

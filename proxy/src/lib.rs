@@ -11,8 +11,10 @@ mod connect;
 mod current;
 mod descriptors;
 pub mod error;
+mod field;
 pub mod flow;
 mod forward;
+mod fronts;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -77,6 +77,22 @@ enum Stream {
     Unix(UnixStream),
 }
 
+/// A connection between two runtimes.
+enum Loose {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Loose {
+    /// Gives it to the runtime at work.
+    fn settle(self) -> std::io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream, peer) => Stream::Tcp(TcpStream::from_std(stream)?, peer),
+            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
 impl Socket {
     async fn accept(&self) -> std::io::Result<Stream> {
         match self {
@@ -96,6 +112,14 @@ impl AsFd for Stream {
 }
 
 impl Stream {
+    /// Takes it from the runtime that accepted it.
+    fn let_go(self) -> std::io::Result<Loose> {
+        Ok(match self {
+            Self::Tcp(stream, peer) => Loose::Tcp(stream.into_std()?, peer),
+            Self::Unix(stream) => Loose::Unix(stream.into_std()?),
+        })
+    }
+
     /// The client's address; a Unix socket has none.
     fn peer(&self) -> Option<IpAddr> {
         match self {
@@ -227,14 +251,29 @@ impl Listener {
             taking: None,
         };
         let role = self.role;
-        session.shared.tasks.clone().spawn(async move {
+        let shared = session.shared.clone();
+        let conversation = async move |stream| {
             let abort = session.shared.abort.clone();
             tokio::select! {
                 biased;
                 () = converse(stream, role, session) => {}
                 () = Seldom::new(abort.cancelled()) => {}
             }
-        });
+        };
+        let Some(seat) = shared.fronts.seat() else {
+            shared.tasks.spawn(conversation(stream));
+            return;
+        };
+        // Without a descriptor for it there is nothing to be told to it either.
+        let Ok(loose) = stream.let_go() else { return };
+        let runtime = seat.runtime.clone();
+        let served = async move {
+            let _seat = seat;
+            if let Ok(stream) = loose.settle() {
+                conversation(stream).await;
+            }
+        };
+        shared.tasks.spawn_on(served, &runtime);
     }
 }
 

@@ -24,6 +24,7 @@ use crate::current::Current;
 use crate::error::{CaError, ProxyError};
 use crate::flow::FlowSink;
 use crate::forward::Scope;
+use crate::fronts::Fronts;
 use crate::guard::{Guard, is_in_own_namespace};
 use crate::hop_by_hop::Via;
 use crate::identity::Client;
@@ -51,7 +52,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Opens the cache and the CA. Must be called on a tokio runtime, which then serves every connection.
+    /// Opens the cache and the CA. Must be called on a tokio runtime, which then does all that no thread of
+    /// [`Config::fronts`] does.
     ///
     /// `sink` is given each flow when it ends.
     pub async fn start(config: Config, sink: Arc<dyn FlowSink>) -> Result<Self, ProxyError> {
@@ -80,6 +82,7 @@ impl Proxy {
             guard,
             leaves: Arc::new(Leaves::new(ca.clone())?),
             flows: Flows::new(sink),
+            fronts: Arc::new(Fronts::start(config.fronts).map_err(ProxyError::Listen)?),
             via: via_name()?,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

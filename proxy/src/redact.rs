@@ -28,8 +28,7 @@ const SECRET: [&str; 22] = [
 
 /// Leaves out user information, fragments and secret parameters.
 pub(crate) fn url(text: &str) -> String {
-    // Most have nothing that could be left out.
-    if !text.bytes().any(|byte| matches!(byte, b'@' | b'?' | b'#')) {
+    if is_plain(text) {
         return text.to_owned();
     }
     let text = text.split('#').next().unwrap_or_default();
@@ -43,6 +42,16 @@ pub(crate) fn url(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same of a text that is given away.
+pub(crate) fn owned(text: String) -> String {
+    if is_plain(&text) { text } else { url(&text) }
+}
+
+/// Whether there is nothing that could be left out, as in most.
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b'@' | b'?' | b'#'))
 }
 
 fn without_user(head: &str) -> String {

@@ -76,7 +76,7 @@ impl http_body::Body for SentBody {
             },
             Some(Err(error)) => this.flow.update(|flow| {
                 flow.outcome = Outcome::Error;
-                flow.why = format!("{}; the answer broke off: {error}", flow.why);
+                flow.why = format!("{}; the answer broke off: {error}", flow.why).into();
             }),
             None => this.ended = true,
         }

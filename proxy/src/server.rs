@@ -263,7 +263,7 @@ impl Session {
             Err(response) => {
                 let shown = redact::url(&request.uri().to_string());
                 let flows = session.shared.flows.clone();
-                let flow = FlowRecorder::begin(session.client.identity(), request.method().as_str(), shown, flows);
+                let flow = FlowRecorder::begin(session.client.identity(), request.method(), shown, flows);
                 flow.outcome(Outcome::Denied, "the client may not use this proxy, or did not log in");
                 flow.update(|flow| flow.status = response.status().as_u16());
                 Err(response)

@@ -1,10 +1,11 @@
 //! One request through the proxy: make it canonical, record it, ask the cache, and watch the answer leave.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -40,10 +41,10 @@ pub(crate) async fn respond(
         // What an index names by a mirror's own URL is judged, kept and fetched as what it stands for.
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
         .and_then(|uri| check(shared, &parts, uri));
-    let shown = uri.as_ref().map_or_else(|_| parts.uri.to_string(), Uri::to_string);
-    let flow = FlowRecorder::begin(client.identity(), parts.method.as_str(), redact::url(&shown), shared.flows.clone());
+    let shown = redact::owned(text(uri.as_ref().unwrap_or(&parts.uri)));
+    let flow = FlowRecorder::begin(client.identity(), &parts.method, shown, shared.flows.clone());
     flow.update(|flow| {
-        flow.version = version_name(parts.version);
+        flow.version = version_name(parts.version).into();
         flow.intercepted = matches!(scope, Scope::Inside { tls: true, .. });
     });
     let waiting = Waiting(Some(flow.clone()));
@@ -67,11 +68,25 @@ pub(crate) async fn respond(
     finish(response, flow, head, &shared.via, taking).map(|body| body.keeping(kept).boxed())
 }
 
-fn version_name(version: Version) -> String {
+fn version_name(version: Version) -> &'static str {
     match version {
-        Version::HTTP_11 => "HTTP/1.1".to_owned(),
-        other => format!("{other:?}"),
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP",
     }
+}
+
+/// The same as `to_string`, which allocates for each part of a URI.
+fn text(uri: &Uri) -> String {
+    let part = |part: Option<&str>| part.map_or(0, str::len);
+    let rest = part(uri.path_and_query().map(PathAndQuery::as_str));
+    let length = part(uri.scheme_str()) + "://".len() + part(uri.authority().map(Authority::as_str)) + rest + 1;
+    let mut text = String::with_capacity(length);
+    let _ = write!(text, "{uri}");
+    text
 }
 
 /// Sends the request the way it has to go: to the cache, past it to the origin, or no further.
@@ -207,7 +222,7 @@ impl Drop for Waiting {
             flow.update(|flow| {
                 flow.aborted = true;
                 if flow.why.is_empty() {
-                    "the client went away before the answer began".clone_into(&mut flow.why);
+                    flow.why = "the client went away before the answer began".into();
                 }
             });
         }

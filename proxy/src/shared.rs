@@ -11,6 +11,7 @@ use crate::access::Access;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::Refusal;
+use crate::fronts::Fronts;
 use crate::guard::Guard;
 use crate::hop_by_hop::Via;
 use crate::identity::Client;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) guard: Arc<Guard>,
     pub(crate) leaves: Arc<Leaves>,
     pub(crate) flows: Arc<Flows>,
+    pub(crate) fronts: Arc<Fronts>,
     /// This proxy's name in `Via`, unique among proxies.
     pub(crate) via: Via,
     /// Tells connections to finish what is under way.

@@ -23,7 +23,7 @@ use crate::upstream::connector::Io;
 /// Begins the flow of a tunnel.
 pub(crate) fn begin(session: &Session, host: &str, port: u16) -> Arc<FlowRecorder> {
     let url = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    FlowRecorder::begin(session.client.identity(), "CONNECT", url, session.shared.flows.clone())
+    FlowRecorder::begin(session.client.identity(), &http::Method::CONNECT, url, session.shared.flows.clone())
 }
 
 /// Opens the far side, by the same route and under the same guard as everything else.
@@ -75,7 +75,7 @@ pub(crate) async fn copy(shared: &Shared, client: impl Io, upstream: impl Io, fl
     let broken = |why: String| {
         flow.update(|flow| {
             flow.aborted = true;
-            flow.why = format!("{}; {why}", flow.why);
+            flow.why = format!("{}; {why}", flow.why).into();
         });
     };
     tokio::select! {

@@ -167,7 +167,7 @@ impl Upgrade {
                 }
                 Err(error) => flow.update(|flow| {
                     flow.aborted = true;
-                    flow.why = format!("{}; it broke off: {error}", flow.why);
+                    flow.why = format!("{}; it broke off: {error}", flow.why).into();
                 }),
             }
         });

@@ -49,7 +49,7 @@ impl Misses {
             step: flow.identity.step.as_ref().map(ToString::to_string),
         };
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, askers) = requests.entry((url.clone(), flow.method.clone())).or_default();
+        let (count, askers) = requests.entry((url.clone(), flow.method.clone().into_owned())).or_default();
         *count += 1;
         askers.insert(asker);
     }

@@ -1,5 +1,6 @@
 //! From settings to a proxy.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use larder_proxy::cache::{Keep, Mode};
@@ -35,6 +36,7 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.proxy_logins = proxy_login::load(settings, env)?;
     config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
+    config.fronts = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);

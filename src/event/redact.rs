@@ -99,7 +99,7 @@ impl Redactor {
             EventKind::Progress { what, done, total } => EventKind::Progress { what: self.text(what), done, total },
             EventKind::Flow { mut flow } => {
                 flow.url = self.text(flow.url);
-                flow.why = self.text(flow.why);
+                flow.why = self.text(flow.why.into_owned()).into();
                 EventKind::Flow { flow }
             }
             EventKind::Scan { entries, bytes, seconds, mut traces, skipped } => {

@@ -153,7 +153,7 @@ impl Summary {
             let miss = OfflineMiss {
                 build: flow.identity.build.clone(),
                 step: flow.identity.step.clone(),
-                method: flow.method.clone(),
+                method: flow.method.clone().into_owned(),
                 url: flow.url.clone(),
             };
             if !self.offline_misses.contains(&miss) {

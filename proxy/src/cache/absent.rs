@@ -94,7 +94,7 @@ impl Exchange {
             answered.size = Some(answer.body.len() as u64);
             self.context.flow.update(|flow| {
                 flow.answer = Some(Arc::new(answered));
-                flow.digest = Some(Digest::of(&answer.body).to_string());
+                flow.digest = Some(Digest::of(&answer.body).to_string().into());
             });
             let mut response = Response::new(full(answer.body.clone()));
             *response.headers_mut() = answer.headers.clone();

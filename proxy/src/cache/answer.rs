@@ -1,11 +1,12 @@
 //! Answers made of what is stored, or arriving.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::AGE;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,6 +21,7 @@ use super::shape::{Payload, Shape, shape};
 use super::shelf::{Content, Told, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty};
+use crate::field;
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
 use crate::policy::freshness::{current_age, may_serve_stale, time_left};
@@ -49,7 +51,7 @@ impl Exchange {
             self.outcome(Outcome::Miss, format!("fetched: {}", head.why), None);
             None
         } else {
-            self.outcome(Outcome::Coalesced, "joined a fetch under way".to_owned(), None);
+            self.outcome(Outcome::Coalesced, "joined a fetch under way", None);
             Some(self.context.flow.clone())
         };
         let mut answered = Answered::of(head.status.as_u16(), &head.headers, &head.vary, self.verdict.nature);
@@ -84,10 +86,10 @@ impl Exchange {
     pub(super) async fn serve_confirmed(&self, entry: &Entry, leading: bool) -> Option<Response<Body>> {
         let said = CacheStatus::forwarded(self.forward).answered(StatusCode::NOT_MODIFIED);
         if leading {
-            return self.serve(entry, Outcome::Revalidated, "upstream confirmed it".to_owned(), said).await;
+            return self.serve(entry, Outcome::Revalidated, "upstream confirmed it", said).await;
         }
         let said = CacheStatus { collapsed: true, ..said };
-        self.serve(entry, Outcome::Coalesced, "confirmed for another request".to_owned(), said).await
+        self.serve(entry, Outcome::Coalesced, "confirmed for another request", said).await
     }
 
     /// An answer out of the store; `None` when the body turned out damaged, and was forgotten.
@@ -95,7 +97,7 @@ impl Exchange {
         &self,
         entry: &Entry,
         outcome: Outcome,
-        why: String,
+        why: impl Into<Cow<'static, str>>,
         said: CacheStatus,
     ) -> Option<Response<Body>> {
         let code = StatusCode::from_u16(entry.draft.status).unwrap_or(StatusCode::OK);
@@ -104,7 +106,7 @@ impl Exchange {
         let held = self.held(entry, &payload).await?;
         let judged = self.stored(entry);
         let age = current_age(&judged, self.inner.now());
-        headers.insert(AGE, HeaderValue::from(age));
+        headers.insert(AGE, field::number(age));
         let told = self.told(entry, judged.nature);
         // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
         let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
@@ -112,7 +114,7 @@ impl Exchange {
         CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
-            flow.digest = entry.draft.part.is_none().then(|| (*told.digest).to_owned());
+            flow.digest = entry.draft.part.is_none().then_some(told.digest);
             flow.authorized |= entry.draft.provenance.is_authorized() || is_bound(&entry.draft.vary);
             flow.answer = Some(told.answered);
         });
@@ -239,7 +241,8 @@ impl Exchange {
             && may_serve_stale(&self.stored(entry), &self.control, self.now, reached)
     }
 
-    pub(super) fn outcome(&self, outcome: Outcome, why: String, entry: Option<i64>) {
+    pub(super) fn outcome(&self, outcome: Outcome, why: impl Into<Cow<'static, str>>, entry: Option<i64>) {
+        let why = why.into();
         self.context.flow.outcome(outcome, why.clone());
         self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
     }

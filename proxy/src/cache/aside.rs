@@ -85,7 +85,7 @@ impl Job {
         answered.location = redirected(&draft.url, &draft.headers);
         self.context.flow.update(|flow| {
             flow.answer = Some(Arc::new(answered));
-            flow.digest = Some(Digest::of(&whole).to_string());
+            flow.digest = Some(Digest::of(&whole).to_string().into());
         });
         self.keep_aside(draft, whole);
         Response::from_parts(parts, body)
@@ -111,7 +111,7 @@ impl Job {
     fn keep_aside(&self, draft: Draft, body: Bytes) {
         let Some(shelf) = self.inner.shelf.clone() else { return };
         let inner = self.inner.clone();
-        self.inner.tasks.spawn(async move {
+        self.inner.behind(async move {
             let digest = Digest::of(&body);
             let known = shelf.lookup(draft.key).await.ok();
             let same = |old: &&Entry| {
@@ -154,7 +154,14 @@ pub(super) fn redirected(url: &str, headers: &HeaderMap) -> Option<String> {
 }
 
 fn used(entry: &Entry, at: std::time::SystemTime, why: &str) -> Touch {
-    Touch { key: entry.draft.key, entry: Some(entry.id), at, outcome: Outcome::Hit, why: why.to_owned(), uses: 1 }
+    Touch {
+        key: entry.draft.key,
+        entry: Some(entry.id),
+        at,
+        outcome: Outcome::Hit,
+        why: why.to_owned().into(),
+        uses: 1,
+    }
 }
 
 impl Exchange {

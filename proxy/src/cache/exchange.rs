@@ -84,7 +84,7 @@ impl Exchange {
                 Judgement::UseAndAsk(why) => (why, true),
             };
             let outcome = if ask { Outcome::Stale } else { Outcome::Hit };
-            if let Some(response) = self.serve(&entry, outcome, why.to_owned(), CacheStatus::HIT).await {
+            if let Some(response) = self.serve(&entry, outcome, why, CacheStatus::HIT).await {
                 if ask {
                     self.ask_behind(entry);
                 }

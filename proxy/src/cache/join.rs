@@ -21,7 +21,7 @@ impl Inner {
     /// Joins a part that was just stored to those it touches, behind everybody's back.
     pub(super) fn join_parts(self: &Arc<Self>, entry: Entry, known: Option<Known>) {
         let inner = self.clone();
-        self.tasks.spawn(async move {
+        self.behind(async move {
             let Some(shelf) = &inner.shelf else { return };
             let joining = inner.joined_with(shelf, &entry, known.map(|known| known.promised));
             if let Some(Err(error)) = inner.cancel.run_until_cancelled(joining).await {

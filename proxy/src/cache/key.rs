@@ -1,5 +1,7 @@
 //! The cache key: what makes two URLs the same resource.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest;
 use http::Uri;
 use http::uri::Authority;
@@ -85,8 +87,7 @@ impl Key {
         url.push_str(authority.host());
         url.make_ascii_lowercase();
         if let Some(port) = port(authority)?.filter(|&port| port != default) {
-            url.push(':');
-            url.push_str(&port.to_string());
+            let _ = write!(url, ":{port}");
         }
         let path = uri.path();
         url.push_str(if path.is_empty() { "/" } else { path });

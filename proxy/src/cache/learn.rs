@@ -102,7 +102,7 @@ impl Reading {
     /// Reads the stored index, in a task of its own.
     pub(super) fn begin(self, entry: Entry) {
         let inner = self.inner.clone();
-        inner.tasks.spawn(async move {
+        inner.behind(async move {
             let Ok(_slot) = self.inner.readings.slots.clone().acquire_owned().await else { return };
             let mut template = None;
             if self.format == Format::Cargo {

@@ -310,7 +310,7 @@ impl Rest {
             }
         };
         let cancel = inner.cancel.clone();
-        inner.tasks.spawn(async move {
+        inner.behind(async move {
             cancel.run_until_cancelled_owned(Box::pin(feeding)).await;
         });
         let chunks = stream::unfold(receiver, |mut receiver| async {

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::body::{Body, full};
+use crate::field;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -85,7 +86,7 @@ impl CacheStatus {
 
     /// Appends it to the field: this cache is the one nearest to the client, so it comes last.
     pub(super) fn append_to(&self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::from_str(&self.to_string()) {
+        if let Some(value) = field::value(format_args!("{self}")) {
             headers.append(CACHE_STATUS, value);
         }
     }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::link;
 use crate::body::{Body, full};
+use crate::field;
 use crate::policy::{condition, range};
 use crate::rules::Nature;
 
@@ -85,7 +86,7 @@ pub(super) fn shape(
         return Shape { status: StatusCode::NOT_MODIFIED, headers, payload: Payload::None };
     }
     if let Some(size) = size {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
+        headers.insert(CONTENT_LENGTH, field::number(size));
     }
     if status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
@@ -110,13 +111,13 @@ fn in_part(wanted: range::Wanted, mut headers: HeaderMap, size: u64) -> Shape {
     let (status, payload) = match wanted {
         range::Wanted::Whole => (StatusCode::OK, Payload::Bytes(0, Some(size))),
         range::Wanted::Part(from, to) => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(to - from));
+            headers.insert(CONTENT_LENGTH, field::number(to - from));
             set(&mut headers, format!("bytes {from}-{}/{size}", to - 1));
             (StatusCode::PARTIAL_CONTENT, Payload::Bytes(from, Some(to)))
         }
         range::Wanted::Parts(ranges) => {
             let parts = Multipart::new(&ranges, size, headers.get(CONTENT_TYPE));
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(parts.len()));
+            headers.insert(CONTENT_LENGTH, field::number(parts.len()));
             let kind = format!("multipart/byteranges; boundary={}", parts.boundary);
             headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).expect("ASCII"));
             (StatusCode::PARTIAL_CONTENT, Payload::Multipart(parts))

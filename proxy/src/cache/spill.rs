@@ -153,7 +153,7 @@ impl Transfer {
     pub(super) fn note_whole(&self, sums: &Sums) {
         let part = self.draft.part;
         self.context.flow.update(|flow| {
-            flow.digest = part.is_none().then(|| sums.digest().to_string());
+            flow.digest = part.is_none().then(|| sums.digest().to_string().into());
             let answer = Arc::make_mut(flow.answer.get_or_insert_default());
             answer.size = Some(part.map_or(sums.size(), |part| part.total));
             answer.lost = part.map(|_| super::answer::PART.to_owned());

@@ -167,7 +167,7 @@ fn rule(host: &str, port: u16) -> String {
 /// A flow for a connection that never came to a request.
 fn report(session: &Session, host: &str, port: u16, why: &str) -> Arc<FlowRecorder> {
     let flow = tunnel::begin(session, host, port);
-    flow.outcome(Outcome::Error, why);
+    flow.outcome(Outcome::Error, why.to_owned());
     flow.update(|flow| flow.aborted = true);
     flow
 }

@@ -1,5 +1,6 @@
 //! One stored response.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -137,7 +138,7 @@ pub struct Touch {
     /// How the answer came about.
     pub outcome: Outcome,
     /// Why.
-    pub why: String,
+    pub why: Cow<'static, str>,
     /// How many requests this stands for.
     pub uses: u64,
 }

@@ -128,7 +128,7 @@ async fn two_hundred_downloads_share_one_connection_on_each_side() {
             (std::fs::read(out.join(index.to_string())), std::fs::read(nginx.www().join(index.to_string())));
         assert!(got.unwrap() == sent.unwrap(), "{index} differs");
         let flow = bed.flow().await;
-        assert_eq!((flow.version.as_str(), flow.status, flow.aborted), ("HTTP/2.0", 200, false));
+        assert_eq!((&*flow.version, flow.status, flow.aborted), ("HTTP/2.0", 200, false));
     }
     let log = nginx.log();
     assert_eq!(log.len(), 200);

@@ -23,7 +23,7 @@ async fn a_plain_request_is_passed_on_and_recorded() {
     assert!(seen.headers["via"].to_str().unwrap().starts_with("1.1 larder-"));
     let flow = bed.flow().await;
     assert_eq!((flow.status, flow.upstream_status, flow.bytes_sent), (200, Some(200), 5));
-    assert_eq!((flow.route.as_str(), flow.version.as_str()), ("direct", "HTTP/1.1"));
+    assert_eq!((flow.route.as_str(), &*flow.version), ("direct", "HTTP/1.1"));
     assert_eq!(flow.url, format!("http://{}/a?x=1", origin.addr));
     assert!(!flow.aborted && !flow.intercepted);
     assert_eq!(&*flow.identity.build, "test");

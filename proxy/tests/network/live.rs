@@ -32,7 +32,7 @@ async fn requests_under_way_are_listed_with_how_far_they_are() {
     let (mut upstream, _) = timeout(Duration::from_secs(20), origin.accept()).await.unwrap().unwrap();
     let _ = read_head(&mut upstream).await;
     let waiting = &bed.proxy.in_flight()[0];
-    assert_eq!((waiting.flow.url.as_str(), waiting.flow.method.as_str(), waiting.total), (url.as_str(), "GET", None));
+    assert_eq!((waiting.flow.url.as_str(), &*waiting.flow.method, waiting.total), (url.as_str(), "GET", None));
     assert_eq!(&*waiting.flow.identity.build, "test");
 
     upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234").await.unwrap();

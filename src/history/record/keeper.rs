@@ -119,7 +119,7 @@ impl Keeper {
             Err((why, passing)) => {
                 let url = if flow.key.is_empty() { &flow.url } else { &flow.key };
                 let (url, why) = (self.redactor.text(url.clone()), self.redactor.text(why));
-                let gap = Gap { url, method: flow.method.clone(), why, passing };
+                let gap = Gap { url, method: flow.method.clone().into_owned(), why, passing };
                 state.gaps.entry(gap).or_default().join(who);
             }
         }

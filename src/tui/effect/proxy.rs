@@ -134,7 +134,7 @@ fn look(run: &Run) -> (Mode, Vec<InFlight>) {
         // Flows that end pass the event stream's redaction; these do not.
         let flow = &mut request.flow;
         flow.url = run.redactor.text(std::mem::take(&mut flow.url));
-        flow.why = run.redactor.text(std::mem::take(&mut flow.why));
+        flow.why = run.redactor.text(std::mem::take(&mut flow.why).into_owned()).into();
     }
     (run.proxy.cache().mode(), found)
 }

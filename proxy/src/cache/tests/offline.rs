@@ -19,7 +19,7 @@ async fn what_is_not_there_is_not_there_offline() {
         assert_eq!(bed.get(url).await.status, StatusCode::NOT_FOUND);
         let answer = bed.last().answer.unwrap();
         assert_eq!((answer.status, answer.size, answer.lost.clone()), (404, Some(2), None), "{url}");
-        assert_eq!(bed.last().digest.unwrap(), crate::store::Digest::of(b"no").to_string());
+        assert_eq!(bed.last().digest.unwrap(), crate::store::Digest::of(b"no").to_string().into());
     }
     bed.settle().await;
     let offline = replay(&bed);

@@ -100,7 +100,7 @@ fn a_row_given_to_another_url_is_left_alone() {
             entry: Some(old.id),
             at: UNIX_EPOCH,
             outcome: crate::flow::Outcome::Hit,
-            why: String::new(),
+            why: "".into(),
             uses: 7,
         }])
         .unwrap();

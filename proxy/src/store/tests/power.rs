@@ -73,7 +73,7 @@ fn work(store: &Store, number: u64) {
                 entry: Some(entry.id),
                 at: UNIX_EPOCH + Duration::from_secs(number),
                 outcome: crate::flow::Outcome::Hit,
-                why: String::new(),
+                why: "".into(),
                 uses: 1,
             };
             let found = store.list(&Filter::default()).unwrap();

@@ -10,9 +10,9 @@ fn fetched(url: &str, body: &str) -> Flow {
     let mut flow = testing::flow("debian", "install", Outcome::Miss, 4);
     flow.url = url.to_owned();
     flow.key = url.to_owned();
-    flow.method = "GET".to_owned();
+    flow.method = "GET".into();
     flow.upstream_status = Some(200);
-    flow.digest = Some(Digest::of(body.as_bytes()).to_string());
+    flow.digest = Some(Digest::of(body.as_bytes()).to_string().into());
     flow.answer = Some(Arc::new(Answered { status: 200, size: Some(body.len() as u64), ..Answered::default() }));
     flow
 }
@@ -26,9 +26,9 @@ fn with(flow: Flow, change: impl FnOnce(&mut Answered)) -> Flow {
 /// A flow without one.
 fn lost(method: &str, url: &str, outcome: Outcome) -> Flow {
     let mut flow = fetched(url, "");
-    (flow.method, flow.outcome) = (method.to_owned(), outcome);
+    (flow.method, flow.outcome) = (method.to_owned().into(), outcome);
     (flow.answer, flow.digest) = (None, None);
-    flow.why = "a reason".to_owned();
+    flow.why = "a reason".into();
     flow
 }
 
@@ -183,7 +183,7 @@ fn no_secret_is_written_down() {
         answer.vary = vec![("x".to_owned(), Some("geheim".to_owned()))];
     }));
     let mut post = lost("POST", "http://example.org/?geheim", Outcome::Bypass);
-    post.why = "geheim".to_owned();
+    post.why = "geheim".into();
     keeper.flow(&post);
     let text = keeper.finish(About { cut_short: vec!["geheim".to_owned()], ..about() }).to_text().unwrap();
     assert!(!text.contains("geheim"), "{text}");

@@ -68,7 +68,7 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
 pub(super) fn body(state: &mut State, op: impl FnOnce(String, String) -> Op) -> Vec<Effect> {
     let Some(flow) = one(state) else { return Vec::new() };
     match flow.digest {
-        Some(digest) => work(op(digest, flow.url)),
+        Some(digest) => work(op(digest.to_string(), flow.url)),
         None => {
             state.notice("its body is not stored");
             Vec::new()
@@ -93,7 +93,7 @@ pub(super) fn har(state: &mut State) -> Vec<Effect> {
 
 pub(super) fn curl(state: &mut State) -> Vec<Effect> {
     let Some(flow) = one(state) else { return Vec::new() };
-    let how = match flow.method.as_str() {
+    let how = match &*flow.method {
         "GET" => String::new(),
         "HEAD" => " --head".to_owned(),
         "CONNECT" => {
