@@ -190,7 +190,7 @@ impl Cache {
             context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
             return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
         };
-        let verdict = self.inner.rules.get().classify(request.uri().path(), Some(request.headers()));
+        let verdict = self.inner.rules.look().classify(request.uri().path(), Some(request.headers()));
         let authorized = request.headers().keys().any(is_credential);
         context.flow.update(|flow| {
             flow.authorized |= authorized;

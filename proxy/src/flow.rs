@@ -17,6 +17,7 @@ pub use self::answered::Answered;
 pub(crate) use self::answered::is_bound;
 use crate::identity::Identity;
 use crate::in_flight::{Flows, InFlight};
+use crate::spread;
 
 /// How the proxy came by the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -224,6 +225,8 @@ pub struct FlowRecorder {
     hop: Mutex<Hop>,
     kept_from_guests: AtomicBool,
     flows: Arc<Flows>,
+    /// Where it is listed.
+    place: usize,
 }
 
 /// The peer that was asked upstream.
@@ -252,7 +255,9 @@ impl FlowRecorder {
     pub fn begin(identity: Identity, method: &Method, url: String, flows: Arc<Flows>) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let flow = Flow { method: name(method), url, ..Flow::blank(id, identity, SystemTime::now()) };
+        let place = spread::here();
         let recorder = Arc::new(Self {
+            place,
             flow: Mutex::new(flow),
             begun: Instant::now(),
             total: AtomicU64::new(UNKNOWN),
@@ -260,7 +265,7 @@ impl FlowRecorder {
             kept_from_guests: AtomicBool::new(false),
             flows,
         });
-        recorder.flows.begun(id, &recorder);
+        recorder.flows.begun(id, place, &recorder);
         recorder
     }
 
@@ -353,6 +358,6 @@ impl Drop for FlowRecorder {
         let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         flow.duration = self.begun.elapsed();
         let blank = Flow::blank(flow.id, Identity::default(), flow.started);
-        self.flows.ended(std::mem::replace(flow, blank));
+        self.flows.ended(self.place, std::mem::replace(flow, blank));
     }
 }

@@ -137,7 +137,11 @@ pub(crate) struct Via {
 impl Via {
     /// `None` where the name does not fit into a field.
     pub(crate) fn new(name: String) -> Option<Self> {
-        let value = |version| HeaderValue::try_from(format!("{version} {name}")).ok();
+        // Never freed: there are as many as proxies were started, and threads do not count who uses them.
+        let value = |version| {
+            let text: &'static str = String::leak(format!("{version} {name}"));
+            HeaderValue::try_from(text).ok().map(|_| HeaderValue::from_static(text))
+        };
         let values = [value("1.0")?, value("1.1")?, value("2.0")?];
         Some(Self { name, values })
     }

@@ -1,9 +1,11 @@
 //! Who a request is attributed to.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::current::Current;
 
 /// The build and step a request belongs to. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ impl Identity {
 #[derive(Clone, Debug)]
 pub struct Client {
     build: Arc<str>,
-    step: Arc<Mutex<Option<Arc<str>>>>,
+    step: Arc<Current<Option<Arc<str>>>>,
     guest: bool,
     user: Option<Arc<str>>,
     address: Option<IpAddr>,
@@ -76,6 +78,13 @@ impl Client {
         Self { user: Some(user), ..self.clone() }
     }
 
+    /// The same for one connection: what all connections count the users of, threads fetch from each other for each
+    /// request.
+    #[must_use]
+    pub(crate) fn apart(&self) -> Self {
+        Self { build: Arc::from(&*self.build), ..self.clone() }
+    }
+
     /// Whether the restrictions for guests hold.
     pub fn is_guest(&self) -> bool {
         self.guest
@@ -83,12 +92,12 @@ impl Client {
 
     /// Sets the step that requests from now on belong to.
     pub fn set_step(&self, step: Option<&str>) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.map(Arc::from);
+        self.step.set(step.map(Arc::from));
     }
 
     /// The identity of a request arriving now.
     pub fn identity(&self) -> Identity {
-        let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let step = Option::clone(&self.step.look());
         Identity { build: self.build.clone(), step, user: self.user.clone(), address: self.address }
     }
 }

@@ -1,12 +1,10 @@
 //! The requests under way: who asks for what, and how far the answer has come.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::flow::{Flow, FlowRecorder, FlowSink, Outcome};
-
-/// Requests end all the time, on every thread; so the list of those under way is in pieces with a lock each.
-const SHARDS: usize = 16;
+use crate::spread::{self, Spread};
 
 /// A request under way.
 #[derive(Clone, Debug)]
@@ -22,43 +20,38 @@ pub struct InFlight {
 /// Where flows begin and end: the list of those under way, and the sink of those that ended.
 pub struct Flows {
     sink: Arc<dyn FlowSink>,
-    shards: [Mutex<HashMap<u64, Weak<FlowRecorder>>>; SHARDS],
+    /// Requests end all the time, on every thread.
+    listed: Spread<HashMap<u64, Weak<FlowRecorder>>>,
 }
 
 impl Flows {
     /// Flows that end in `sink`.
     pub fn new(sink: Arc<dyn FlowSink>) -> Arc<Self> {
-        Arc::new(Self { sink, shards: std::array::from_fn(|_| Mutex::default()) })
+        Arc::new(Self { sink, listed: Spread::default() })
     }
 
     /// The requests under way, the oldest first.
     pub fn in_flight(&self) -> Vec<InFlight> {
         let mut found: Vec<InFlight> = Vec::new();
-        for shard in &self.shards {
+        for place in 0..spread::PLACES {
             // A recorder that ends here takes itself off the list, so none may end while the list is locked.
-            let recorders: Vec<Arc<FlowRecorder>> = lock(shard).values().filter_map(Weak::upgrade).collect();
+            let recorders: Vec<Arc<FlowRecorder>> = self.listed.at(place).values().filter_map(Weak::upgrade).collect();
             found.extend(recorders.iter().map(|recorder| recorder.so_far()));
         }
         found.sort_by_key(|request| request.flow.id);
         found
     }
 
-    pub(crate) fn begun(&self, id: u64, recorder: &Arc<FlowRecorder>) {
-        lock(self.shard(id)).insert(id, Arc::downgrade(recorder));
+    /// Lists it, in a place.
+    pub(crate) fn begun(&self, id: u64, place: usize, recorder: &Arc<FlowRecorder>) {
+        self.listed.at(place).insert(id, Arc::downgrade(recorder));
     }
 
-    pub(crate) fn ended(&self, flow: Flow) {
-        lock(self.shard(flow.id)).remove(&flow.id);
+    /// Takes it off the list, where it is in that place.
+    pub(crate) fn ended(&self, place: usize, flow: Flow) {
+        self.listed.at(place).remove(&flow.id);
         self.sink.flow(flow);
     }
-
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Weak<FlowRecorder>>> {
-        &self.shards[usize::try_from(id).unwrap_or(0) % SHARDS]
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ mod sent_body;
 mod server;
 mod service;
 mod shared;
+pub mod spread;
 pub mod stats;
 pub mod store;
 mod taking;

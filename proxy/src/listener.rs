@@ -239,7 +239,8 @@ impl Listener {
         let client = match &self.gate {
             Some(gate) => self.client.at(address, label.as_ref(), gate.has_rules()),
             None => self.client.clone(),
-        };
+        }
+        .apart();
         let session = Session {
             shared: self.current.get(),
             current: self.current.clone(),

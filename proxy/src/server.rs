@@ -243,9 +243,8 @@ pub(crate) async fn refuse(io: impl Io + 'static, answer: impl Fn() -> Response<
 impl Session {
     /// The session of a request that arrives now: under the settings in force, and for who logged in with it.
     async fn of_request(self: Arc<Self>, request: &Request<Incoming>) -> Result<Arc<Self>, Response<Body>> {
-        let shared = self.current.get();
-        let session =
-            if Arc::ptr_eq(&shared, &self.shared) { self } else { Arc::new(Self { shared, ..(*self).clone() }) };
+        let is_same = Arc::ptr_eq(&*self.current.look(), &self.shared);
+        let session = if is_same { self } else { Arc::new(Self { shared: self.current.get(), ..(*self).clone() }) };
         let Some(gate) = session.gate.as_ref() else { return Ok(session) };
         let judged = if session.scope == Scope::Proxy {
             gate.authorize(session.client.identity().address, request.headers()).await

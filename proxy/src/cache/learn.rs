@@ -21,6 +21,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io::{self, BufReader};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ type Sink<'a> = &'a mut dyn FnMut(Claim);
 #[derive(Debug)]
 pub(super) struct Readings {
     pending: Mutex<HashMap<String, (Format, watch::Receiver<()>)>>,
+    /// How many those are, to be looked at first.
+    announced: AtomicUsize,
     slots: Arc<Semaphore>,
     /// Files of cargo's index that came before its `config.json`, by the index's root.
     waiting: Mutex<HashMap<String, Vec<Entry>>>,
@@ -68,7 +71,12 @@ pub(super) struct Readings {
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { pending: Mutex::default(), slots: Arc::new(Semaphore::new(READERS)), waiting: Mutex::default() }
+        Self {
+            pending: Mutex::default(),
+            announced: AtomicUsize::new(0),
+            slots: Arc::new(Semaphore::new(READERS)),
+            waiting: Mutex::default(),
+        }
     }
 }
 
@@ -82,7 +90,10 @@ pub(super) struct Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.inner.readings.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.source);
+        let readings = &self.inner.readings;
+        let mut pending = readings.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.remove(&self.source);
+        readings.announced.store(pending.len(), Ordering::Release);
     }
 }
 
@@ -90,12 +101,10 @@ impl Reading {
     /// To be called before the index's last byte is out, so that whoever has it whole is not too early.
     pub(super) fn announce(inner: &Arc<Inner>, source: &str, format: Format) -> Self {
         let (end, receiver) = watch::channel(());
-        inner
-            .readings
-            .pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(source.to_owned(), (format, receiver));
+        let mut pending = inner.readings.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.insert(source.to_owned(), (format, receiver));
+        inner.readings.announced.store(pending.len(), Ordering::Release);
+        drop(pending);
         Self { inner: inner.clone(), source: source.to_owned(), format, _end: end }
     }
 
@@ -244,6 +253,9 @@ pub(super) fn same_origin(one: &str, other: &str) -> bool {
 impl Inner {
     /// Waits until an index that has just passed, and may speak about `url`, has been read.
     pub(super) async fn indexes_read(&self, url: &str, nature: Nature) {
+        if self.readings.announced.load(Ordering::Acquire) == 0 {
+            return;
+        }
         let speaks = {
             let pending = self.readings.pending.lock().unwrap_or_else(PoisonError::into_inner);
             let speaks = |(source, (format, _)): &(&String, &(Format, _))| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,9 +13,12 @@ use lru::LruCache;
 use super::learn::{promise_key, same_origin};
 use super::{Inner, Key};
 use crate::rules::{Nature, Promised, Verdict};
+use crate::spread::Spread;
 use crate::store::{Digest, Entry, Learnt, Store};
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
+/// What a thread remembers for itself.
+const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// What is known of a body before it is there.
 #[derive(Clone, Debug)]
@@ -41,6 +44,10 @@ pub(super) struct Promises {
     checked: Mutex<LruCache<(Digest, String), bool>>,
     /// Indexes whose promises upstream does not keep: they may be old.
     suspects: Mutex<HashSet<[u8; 16]>>,
+    /// How many those are, to be looked at first.
+    suspected: AtomicUsize,
+    /// What a thread has found lately, and at which generation.
+    near: Spread<LruCache<[u8; 16], (u64, Option<Arc<Learnt>>)>>,
 }
 
 impl Default for Promises {
@@ -50,6 +57,8 @@ impl Default for Promises {
             generation: AtomicU64::new(0),
             checked: Mutex::new(LruCache::new(REMEMBERED)),
             suspects: Mutex::default(),
+            suspected: AtomicUsize::new(0),
+            near: Spread::new(|| LruCache::new(NEAR)),
         }
     }
 }
@@ -64,12 +73,20 @@ impl Promises {
 
     /// Has the next request for an index ask upstream, past every cache.
     pub(super) fn suspect(&self, source: [u8; 16]) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(source);
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.insert(source);
+        self.suspected.store(suspects.len(), Ordering::Release);
     }
 
     /// Whether an index is suspect; asked once.
     pub(super) fn take_suspect(&self, key: &[u8; 16]) -> bool {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+        if self.suspected.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = suspects.remove(key);
+        self.suspected.store(suspects.len(), Ordering::Release);
+        was
     }
 }
 
@@ -116,11 +133,16 @@ impl Inner {
     }
 
     async fn learnt(&self, key: [u8; 16]) -> Option<Arc<Learnt>> {
-        let store = self.shelf.as_ref()?.store().clone();
-        if let Some(found) = self.promises.learnt.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let shelf = self.shelf.as_ref()?;
+        let generation = self.promises.generation.load(Ordering::Acquire);
+        if let Some((_, found)) = self.promises.near.mine().get(&key).filter(|(when, _)| *when == generation) {
             return found.clone();
         }
-        let generation = self.promises.generation.load(Ordering::Acquire);
+        if let Some(found) = self.promises.learnt.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            self.promises.near.mine().put(key, (generation, found.clone()));
+            return found.clone();
+        }
+        let store = shelf.store().clone();
         let found = tokio::task::spawn_blocking(move || store.promised(&key)).await;
         let found = match found {
             Ok(Ok(found)) => found.map(Arc::new),

@@ -21,6 +21,7 @@ use self::front::Mark;
 pub(super) use self::front::{Content, Found, Told};
 use super::room::Room;
 use crate::inspect::{Dropped, Target};
+use crate::spread::Spread;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
 /// Bodies up to this size are kept in memory.
@@ -28,6 +29,9 @@ const SMALL: u64 = 64 * 1024;
 const SMALL_BUDGET: usize = 64 * 1024 * 1024;
 const RESOURCES: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("not zero");
 const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+/// What a thread remembers for itself: what is asked for again and again.
+const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+const NEAR_SMALL: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 const MARKS: NonZeroUsize = NonZeroUsize::new(256 * 1024).expect("not zero");
 /// How long another process's changes to the index may stay unseen.
 const TRUST: Duration = Duration::from_secs(1);
@@ -58,12 +62,15 @@ pub(super) struct Shelf {
 pub(super) struct Shared {
     pub store: Store,
     resources: Mutex<LruCache<[u8; 16], Arc<Found>>>,
+    /// What a thread has looked up lately, and at which generation.
+    near: Spread<LruCache<[u8; 16], (u64, Arc<Found>)>>,
     small: Mutex<Small>,
+    near_small: Spread<LruCache<Digest, Bytes>>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
     /// Every file handed out, to see who still reads it.
     handed: Mutex<HashMap<Digest, Weak<File>>>,
     marks: Mutex<LruCache<Digest, Mark>>,
-    touches: Mutex<Touches>,
+    touches: Spread<Touches>,
     pub room: Room,
     /// How often the index was mended.
     mended: Mutex<u32>,
@@ -80,11 +87,13 @@ impl Shelf {
         let shared = Shared {
             store,
             resources: Mutex::new(LruCache::new(RESOURCES)),
+            near: Spread::new(|| LruCache::new(NEAR)),
             small: Mutex::new(small),
+            near_small: Spread::new(|| LruCache::new(NEAR_SMALL)),
             files: Mutex::new(LruCache::new(FILES)),
             handed: Mutex::default(),
             marks: Mutex::new(LruCache::new(MARKS)),
-            touches: Mutex::new(Touches { notes: HashMap::new(), written: Instant::now() }),
+            touches: Spread::new(|| Touches { notes: HashMap::new(), written: Instant::now() }),
             room: Room::default(),
             mended: Mutex::default(),
             version: AtomicI64::new(-1),
@@ -106,9 +115,9 @@ impl Shelf {
     /// The stored responses of a URL, the newest first.
     pub(super) async fn lookup(&self, key: [u8; 16]) -> Result<Arc<Found>, StoreError> {
         if self.trusted()
-            && let Some(found) = lock(&self.shared.resources).get(&key)
+            && let Some(found) = self.known(key)
         {
-            return Ok(found.clone());
+            return Ok(found);
         }
         self.mending(move |shared| {
             shared.notice_others()?;
@@ -127,6 +136,18 @@ impl Shelf {
         .await
     }
 
+    /// What memory has of a key.
+    fn known(&self, key: [u8; 16]) -> Option<Arc<Found>> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        if let Some((_, found)) = self.shared.near.mine().get(&key).filter(|(when, _)| *when == generation) {
+            return Some(found.clone());
+        }
+        let found = lock(&self.shared.resources).get(&key).cloned()?;
+        let own = Arc::new(found.apart());
+        self.shared.near.mine().put(key, (generation, own.clone()));
+        Some(own)
+    }
+
     /// Makes the next look-up of a key read the index.
     pub(super) fn distrust(&self, key: &[u8; 16]) {
         self.shared.changed(key);
@@ -135,8 +156,14 @@ impl Shelf {
     /// The body of an entry; an error when it is missing or not what it was.
     pub(super) async fn content(&self, entry: &Entry) -> io::Result<Content> {
         let digest = entry.digest;
-        if let Some(bytes) = lock(&self.shared.small).bodies.get(&digest) {
+        if let Some(bytes) = self.shared.near_small.mine().get(&digest) {
             return Ok(Content::Memory(bytes.clone()));
+        }
+        let small = lock(&self.shared.small).bodies.get(&digest).cloned();
+        if let Some(bytes) = small {
+            let own = Bytes::from_owner(bytes);
+            self.shared.near_small.mine().put(digest, own.clone());
+            return Ok(Content::Memory(own));
         }
         if let Some(file) = lock(&self.shared.files).get(&digest) {
             return Ok(Content::File(file.clone()));
@@ -237,7 +264,7 @@ impl Shelf {
     /// Notes a use, to be written with others.
     pub(super) fn touch(&self, touch: Touch) {
         let due = {
-            let mut touches = lock(&self.shared.touches);
+            let mut touches = self.shared.touches.mine();
             match touches.notes.entry((touch.key, touch.entry)) {
                 hash_map::Entry::Occupied(mut noted) => {
                     let uses = noted.get().uses + touch.uses;
@@ -248,7 +275,7 @@ impl Shelf {
                 }
             }
             let due = touches.notes.len() >= TOUCHES || touches.written.elapsed() > TOUCHED;
-            due.then(|| touches.take())
+            due.then(|| in_order(touches.take()))
         };
         if let Some(notes) = due {
             let shared = self.shared.clone();
@@ -336,7 +363,7 @@ impl Shared {
         }
         let version = self.store.data_version()?;
         if self.version.swap(version, Ordering::Relaxed) != version {
-            lock(&self.resources).clear();
+            self.forget_all();
         }
         self.checked.store(self.elapsed(), Ordering::Relaxed);
         Ok(())
@@ -391,8 +418,8 @@ impl Shared {
 
     /// Writes the notes of use.
     pub(super) fn write_notes(&self) {
-        let notes = lock(&self.touches).take();
-        self.note(&notes);
+        let notes = self.touches.all().flat_map(|mut touches| touches.take()).collect();
+        self.note(&in_order(notes));
     }
 
     /// The bodies that somebody is reading.
@@ -408,11 +435,14 @@ impl Shared {
 impl Touches {
     fn take(&mut self) -> Vec<Touch> {
         self.written = Instant::now();
-        let mut notes: Vec<Touch> = std::mem::take(&mut self.notes).into_values().collect();
-        // Of a key's outcomes the last one stays.
-        notes.sort_by_key(|touch| touch.at);
-        notes
+        std::mem::take(&mut self.notes).into_values().collect()
     }
+}
+
+/// Of a key's outcomes the last one stays.
+fn in_order(mut notes: Vec<Touch>) -> Vec<Touch> {
+    notes.sort_by_key(|touch| touch.at);
+    notes
 }
 
 /// Looks for what a dead process left, while requests are served. It takes as long as it takes: killed, the next

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 use lru::LruCache;
@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::{Format, Nature, Promised};
 use crate::error::ConfigError;
 use crate::flow::Class;
+use crate::spread::Spread;
 
 const PRESETS: &str = include_str!("presets.toml");
 
@@ -129,8 +130,8 @@ impl Pattern {
     }
 }
 
-/// Paths remembered, and the longest of them.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+/// Paths remembered by a thread, and the longest of them.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 const LONGEST: usize = 512;
 
 /// A pattern that matches a path, and the digest it finds there.
@@ -146,7 +147,7 @@ pub(super) struct Compiled {
     set: RegexSet,
     patterns: Vec<Pattern>,
     /// What is asked for once is asked for again: then no path is matched twice.
-    seen: Mutex<LruCache<Box<str>, Arc<[Match]>>>,
+    seen: Spread<LruCache<Box<str>, Arc<[Match]>>>,
 }
 
 impl Compiled {
@@ -171,7 +172,7 @@ impl Compiled {
             pattern: "all rules together".to_owned(),
             reason: last_line(&error.to_string()),
         })?;
-        Ok(Self { set, patterns, seen: Mutex::new(LruCache::new(REMEMBERED)) })
+        Ok(Self { set, patterns, seen: Spread::new(|| LruCache::new(REMEMBERED)) })
     }
 
     /// The first rule that matches, by which of its patterns.
@@ -185,11 +186,12 @@ impl Compiled {
         if path.len() > LONGEST {
             return self.match_anew(path);
         }
-        if let Some(found) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        let mut seen = self.seen.mine();
+        if let Some(found) = seen.get(path) {
             return found.clone();
         }
         let found = self.match_anew(path);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).put(path.into(), found.clone());
+        seen.put(path.into(), found.clone());
         found
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use larder_proxy::flow::{Class, Flow, Outcome};
 use larder_proxy::mirror::health::Standing;
+use larder_proxy::spread::Spread;
 use larder_proxy::upstream::figures::Step;
 
 use super::Service;
@@ -31,10 +31,10 @@ const CODES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Upper bounds in seconds: a hit takes less than the first, a disk image more than most.
 const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
-/// Counts over flows. One lock: what is done under it takes less than a microsecond.
+/// Counts over flows.
 #[derive(Default)]
 pub(super) struct Meter {
-    counts: Mutex<Counts>,
+    counts: Spread<Counts>,
 }
 
 #[derive(Clone, Default)]
@@ -64,13 +64,38 @@ impl Durations {
         self.counts[BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len())] += 1;
         self.sum += seconds;
     }
+
+    fn add_all(&mut self, others: &Self) {
+        sum(&mut self.counts, &others.counts);
+        self.sum += others.sum;
+    }
+}
+
+fn sum(counts: &mut [u64], others: &[u64]) {
+    counts.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+}
+
+impl Counts {
+    fn add(&mut self, others: &Self) {
+        sum(self.requests.as_flattened_mut(), others.requests.as_flattened());
+        sum(&mut self.codes, &others.codes);
+        self.durations.iter_mut().zip(&others.durations).for_each(|(one, other)| one.add_all(other));
+        self.first_bytes.iter_mut().zip(&others.first_bytes).for_each(|(one, other)| one.add_all(other));
+        self.aborted += others.aborted;
+        self.offline += others.offline;
+        self.damaged += others.damaged;
+        self.sent += others.sent;
+        self.received += others.received;
+        self.cache += others.cache;
+        self.upstream += others.upstream;
+    }
 }
 
 impl Meter {
     /// Counts a flow.
     pub(super) fn add(&self, flow: &Flow) {
         let outcome = flow.outcome as usize;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.mine();
         counts.requests[outcome][flow.class as usize] += 1;
         counts.codes[usize::from(flow.status / 100).min(CODES.len() - 1)] += 1;
         counts.durations[outcome].add(flow.duration);
@@ -87,7 +112,8 @@ impl Meter {
     }
 
     fn write(&self, page: &mut Page) {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut counts = Counts::default();
+        self.counts.all().for_each(|some| counts.add(&some));
         let mut family = page.metric("larder_requests_total");
         for (outcome, by_class) in OUTCOMES.iter().zip(&counts.requests) {
             for (class, count) in CLASSES.iter().zip(by_class) {

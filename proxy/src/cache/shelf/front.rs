@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
 
 use super::lock;
@@ -96,6 +97,12 @@ impl Found {
         Self { entries, told: Mutex::default() }
     }
 
+    /// The same, sharing nothing: what several threads count the users of, they fetch from each other for each hit.
+    pub(super) fn apart(&self) -> Self {
+        let apart = |entry: &Entry| Entry { draft: Arc::new(draft_apart(&entry.draft)), ..entry.clone() };
+        Self::new(self.entries.iter().map(apart).collect())
+    }
+
     /// What is told of an entry, which is worked out once as long as the same is served.
     pub(in crate::cache) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
         let mut last = lock(&self.told);
@@ -110,6 +117,22 @@ impl Found {
         told
     }
 }
+
+fn draft_apart(draft: &Draft) -> Draft {
+    let value = |value: &HeaderValue| {
+        let mut own = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        own.set_sensitive(value.is_sensitive());
+        Some(own)
+    };
+    let mut headers = HeaderMap::with_capacity(draft.headers.len() + ADDED);
+    for (name, found) in &draft.headers {
+        headers.append(name, value(found).unwrap_or_else(|| found.clone()));
+    }
+    Draft { headers, ..draft.clone() }
+}
+
+/// Fields that an answer has more than what is stored.
+const ADDED: usize = 4;
 
 impl Deref for Found {
     type Target = [Entry];
