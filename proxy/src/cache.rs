@@ -195,7 +195,7 @@ impl Cache {
         context.flow.update(|flow| {
             flow.authorized |= authorized;
             flow.class = verdict.class;
-            flow.rule = verdict.rule.clone();
+            flow.rule = verdict.rule.into();
             flow.key = crate::redact::url(&key.url);
             flow.key_is_cut = flow.key != key.url;
         });

@@ -7,7 +7,7 @@ mod answered;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Version};
@@ -143,7 +143,7 @@ pub struct Flow {
     pub offline_miss: bool,
     /// The rule that classified it; empty where none was asked.
     #[serde(default)]
-    pub rule: Arc<str>,
+    pub rule: Cow<'static, str>,
     /// What the cache files it under: the canonical URL, without signature; empty where the cache has no part in it.
     #[serde(default)]
     pub key: String,
@@ -188,7 +188,7 @@ impl Flow {
             version: Cow::Borrowed(""),
             intercepted: false,
             offline_miss: false,
-            rule: nothing(),
+            rule: Cow::Borrowed(""),
             key: String::new(),
             key_is_cut: false,
             damaged: false,
@@ -196,12 +196,6 @@ impl Flow {
             answer: None,
         }
     }
-}
-
-/// An empty text, without an allocation for each flow.
-fn nothing() -> Arc<str> {
-    static NOTHING: LazyLock<Arc<str>> = LazyLock::new(Arc::default);
-    NOTHING.clone()
 }
 
 /// Receives each [`Flow`] when it ends. Must not block.

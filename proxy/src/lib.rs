@@ -31,6 +31,7 @@ pub mod listener;
 pub mod login;
 mod max_forwards;
 pub mod mirror;
+mod near;
 pub mod origin;
 pub mod pac;
 pub mod policy;

@@ -122,7 +122,7 @@ pub struct Verdict {
     /// How long it lives.
     pub nature: Nature,
     /// Name of the rule that matched, or `none`.
-    pub rule: Arc<str>,
+    pub rule: &'static str,
     /// Digest the URL says the body has.
     pub promised: Option<Promised>,
     /// What can be learnt from the answer about other URLs.
@@ -148,11 +148,10 @@ impl Verdict {
 
     /// What holds of an answer that the rule is not about.
     pub fn none() -> Self {
-        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("none"));
         Self {
             class: Class::Other,
             nature: Nature::Plain,
-            rule: NAME.clone(),
+            rule: "none",
             promised: None,
             learns: None,
             secret: false,
@@ -191,7 +190,7 @@ impl Rules {
         Verdict {
             class: rule.class,
             nature: rule.nature,
-            rule: rule.name.clone(),
+            rule: rule.name,
             promised: found.promised,
             learns: rule.learns,
             secret: rule.secret,

@@ -12,8 +12,8 @@ use lru::LruCache;
 
 use super::learn::{promise_key, same_origin};
 use super::{Inner, Key};
+use crate::near::Near;
 use crate::rules::{Nature, Promised, Verdict};
-use crate::spread::Spread;
 use crate::store::{Digest, Entry, Learnt, Store};
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
@@ -47,7 +47,7 @@ pub(super) struct Promises {
     /// How many those are, to be looked at first.
     suspected: AtomicUsize,
     /// What a thread has found lately, and at which generation.
-    near: Spread<LruCache<[u8; 16], (u64, Option<Arc<Learnt>>)>>,
+    near: Near<[u8; 16], Option<Arc<Learnt>>>,
 }
 
 impl Default for Promises {
@@ -58,7 +58,7 @@ impl Default for Promises {
             checked: Mutex::new(LruCache::new(REMEMBERED)),
             suspects: Mutex::default(),
             suspected: AtomicUsize::new(0),
-            near: Spread::new(|| LruCache::new(NEAR)),
+            near: Near::new(NEAR),
         }
     }
 }
@@ -135,11 +135,11 @@ impl Inner {
     async fn learnt(&self, key: [u8; 16]) -> Option<Arc<Learnt>> {
         let shelf = self.shelf.as_ref()?;
         let generation = self.promises.generation.load(Ordering::Acquire);
-        if let Some((_, found)) = self.promises.near.mine().get(&key).filter(|(when, _)| *when == generation) {
-            return found.clone();
+        if let Some(found) = self.promises.near.get(&key, generation) {
+            return found;
         }
         if let Some(found) = self.promises.learnt.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            self.promises.near.mine().put(key, (generation, found.clone()));
+            self.promises.near.put(key, generation, found.clone());
             return found.clone();
         }
         let store = shelf.store().clone();

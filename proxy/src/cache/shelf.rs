@@ -21,6 +21,7 @@ use self::front::Mark;
 pub(super) use self::front::{Content, Found, Told};
 use super::room::Room;
 use crate::inspect::{Dropped, Target};
+use crate::near::Near;
 use crate::spread::Spread;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
@@ -32,6 +33,8 @@ const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What a thread remembers for itself: what is asked for again and again.
 const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 const NEAR_SMALL: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+/// A body never changes under its digest.
+const SAME: u64 = 0;
 const MARKS: NonZeroUsize = NonZeroUsize::new(256 * 1024).expect("not zero");
 /// How long another process's changes to the index may stay unseen.
 const TRUST: Duration = Duration::from_secs(1);
@@ -63,9 +66,9 @@ pub(super) struct Shared {
     pub store: Store,
     resources: Mutex<LruCache<[u8; 16], Arc<Found>>>,
     /// What a thread has looked up lately, and at which generation.
-    near: Spread<LruCache<[u8; 16], (u64, Arc<Found>)>>,
+    near: Near<[u8; 16], Arc<Found>>,
     small: Mutex<Small>,
-    near_small: Spread<LruCache<Digest, Bytes>>,
+    near_small: Near<Digest, Bytes>,
     files: Mutex<LruCache<Digest, Arc<File>>>,
     /// Every file handed out, to see who still reads it.
     handed: Mutex<HashMap<Digest, Weak<File>>>,
@@ -87,9 +90,9 @@ impl Shelf {
         let shared = Shared {
             store,
             resources: Mutex::new(LruCache::new(RESOURCES)),
-            near: Spread::new(|| LruCache::new(NEAR)),
+            near: Near::new(NEAR),
             small: Mutex::new(small),
-            near_small: Spread::new(|| LruCache::new(NEAR_SMALL)),
+            near_small: Near::new(NEAR_SMALL),
             files: Mutex::new(LruCache::new(FILES)),
             handed: Mutex::default(),
             marks: Mutex::new(LruCache::new(MARKS)),
@@ -139,12 +142,12 @@ impl Shelf {
     /// What memory has of a key.
     fn known(&self, key: [u8; 16]) -> Option<Arc<Found>> {
         let generation = self.shared.generation.load(Ordering::Acquire);
-        if let Some((_, found)) = self.shared.near.mine().get(&key).filter(|(when, _)| *when == generation) {
-            return Some(found.clone());
+        if let Some(found) = self.shared.near.get(&key, generation) {
+            return Some(found);
         }
         let found = lock(&self.shared.resources).get(&key).cloned()?;
         let own = Arc::new(found.apart());
-        self.shared.near.mine().put(key, (generation, own.clone()));
+        self.shared.near.put(key, generation, own.clone());
         Some(own)
     }
 
@@ -156,13 +159,13 @@ impl Shelf {
     /// The body of an entry; an error when it is missing or not what it was.
     pub(super) async fn content(&self, entry: &Entry) -> io::Result<Content> {
         let digest = entry.digest;
-        if let Some(bytes) = self.shared.near_small.mine().get(&digest) {
-            return Ok(Content::Memory(bytes.clone()));
+        if let Some(bytes) = self.shared.near_small.get(&digest, SAME) {
+            return Ok(Content::Memory(bytes));
         }
         let small = lock(&self.shared.small).bodies.get(&digest).cloned();
         if let Some(bytes) = small {
             let own = Bytes::from_owner(bytes);
-            self.shared.near_small.mine().put(digest, own.clone());
+            self.shared.near_small.put(digest, SAME, own.clone());
             return Ok(Content::Memory(own));
         }
         if let Some(file) = lock(&self.shared.files).get(&digest) {

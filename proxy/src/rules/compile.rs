@@ -1,8 +1,8 @@
 //! From rules as data to one set of regular expressions, matched in a single pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName};
 use lru::LruCache;
@@ -83,7 +83,7 @@ struct Raw {
 /// One rule.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub name: Arc<str>,
+    pub name: &'static str,
     pub nature: Nature,
     pub class: Class,
     pub types: Vec<String>,
@@ -204,7 +204,7 @@ impl Compiled {
 
 fn user_rule(own: &UserRule) -> (Rule, Vec<String>) {
     let rule = Rule {
-        name: format!("settings: {}", own.pattern).into(),
+        name: lasting(format!("settings: {}", own.pattern)),
         nature: own.nature,
         class: own.class,
         types: Vec::new(),
@@ -231,7 +231,7 @@ fn preset(raw: Raw) -> (Rule, Vec<String>) {
         (name, Regex::new(value).expect("the built-in patterns are valid"))
     });
     let rule = Rule {
-        name: raw.name.into(),
+        name: lasting(raw.name),
         nature: raw.nature,
         class: raw.class,
         types: raw.types,
@@ -242,4 +242,17 @@ fn preset(raw: Raw) -> (Rule, Vec<String>) {
         request: request.collect(),
     };
     (rule, raw.path)
+}
+
+/// The name for as long as the program runs: it goes with every request, and rules are read again only where the
+/// settings are. Each is kept once.
+fn lasting(name: String) -> &'static str {
+    static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name.as_str()) {
+        return known;
+    }
+    let name: &'static str = name.leak();
+    names.insert(name);
+    name
 }

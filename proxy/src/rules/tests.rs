@@ -9,7 +9,7 @@ fn request(fields: &[(&str, &str)]) -> HeaderMap {
 #[track_caller]
 fn assert_rule(path: &str, rule: &str, nature: Nature) {
     let verdict = Rules::default().classify(path, None);
-    assert_eq!((&*verdict.rule, verdict.nature), (rule, nature), "{path}");
+    assert_eq!((verdict.rule, verdict.nature), (rule, nature), "{path}");
 }
 
 /// Paths of real servers. Each line is also tried behind the prefixes of repository managers and mirrors.
@@ -205,7 +205,7 @@ fn requests_tell_what_paths_cannot() {
         ("/info/rails", "user-agent", "curl/8", "none"),
     ] {
         let verdict = Rules::default().classify(path, Some(&request(&[(field, value)])));
-        assert_eq!(&*verdict.rule, rule, "{path} {field}: {value}");
+        assert_eq!(verdict.rule, rule, "{path} {field}: {value}");
     }
 }
 
@@ -239,7 +239,7 @@ fn rules_of_the_settings_come_first_and_the_longest_of_them() {
     let hex = "01".repeat(32);
     let cas = rules.classify(&format!("/cas/{hex}"), None);
     assert_eq!((cas.promised.unwrap().hex, cas.class), (hex, Class::Other));
-    assert_eq!(&*rules.classify("/a/b.iso", None).rule, "image");
+    assert_eq!(rules.classify("/a/b.iso", None).rule, "image");
     for (pattern, what, reason) in [
         ("(", "mutable", "unclosed group"),
         ("/x", "sometimes", "immutable, lasting, mutable or plain"),

@@ -135,7 +135,7 @@ fn as_json(explanation: &Explanation) -> Value {
     json!({
         "key": explanation.key,
         "dropped": explanation.dropped,
-        "rule": { "name": &*verdict.rule, "class": verdict.class, "nature": verdict.nature.as_str() },
+        "rule": { "name": verdict.rule, "class": verdict.class, "nature": verdict.nature.as_str() },
         "promised": promised,
         "last": explanation.last.as_ref().map(|(outcome, at, why)| {
             json!({ "outcome": outcome, "at": timestamp(*at), "why": why })

@@ -225,7 +225,7 @@ async fn explain_tells_what_happened() {
     bed.get(DEB).await;
     let now = *bed.time.lock().unwrap();
     let found = bed.store.explain(DEB, &Rules::default(), now).unwrap().unwrap();
-    assert_eq!((&*found.verdict.rule, found.variants.len()), ("apt pool", 1));
+    assert_eq!((found.verdict.rule, found.variants.len()), ("apt pool", 1));
     // With neither digest nor validator: to ask would mean to fetch it again, every run.
     assert_eq!((found.variants[0].entry.uses, found.variants[0].usable), (1, true));
     assert_eq!(found.last.unwrap().0, "HIT");

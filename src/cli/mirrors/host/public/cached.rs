@@ -14,7 +14,7 @@ pub(super) fn names(urls: &[(String, Option<String>)], rules: &Rules) -> BTreeMa
     for (url, rule) in urls {
         let Ok(url) = Url::parse(url) else { continue };
         let judged = rule.is_none().then(|| rules.classify(url.path(), None).rule);
-        let Some(rule) = rule.as_deref().or(judged.as_deref()) else { continue };
+        let Some(rule) = rule.as_deref().or(judged) else { continue };
         if matches!(rule, "apt index" | "apt by-hash") {
             let Some((prefix, below)) = url.path().split_once("/dists/") else { continue };
             let name = name(&url, &format!("{prefix}/"));
