@@ -41,7 +41,7 @@ pub(crate) fn url(text: &str) -> String {
             out.push_str(&kept.join("&"));
         }
     }
-    out
+    without_users(&out)
 }
 
 /// The same of a text that is given away.
@@ -61,6 +61,20 @@ fn without_user(head: &str) -> String {
     if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
 }
 
+/// Without the users of URLs that are in a path, a query, or a list.
+fn without_users(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + "://".len());
+        let (authority, more) = after.split_at(after.find(['/', '?', '#', '&', ' ']).unwrap_or(after.len()));
+        out.push_str(before);
+        out.push_str(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
+        rest = more;
+    }
+    out.push_str(rest);
+    out
+}
+
 fn is_secret(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
     SECRET.contains(&name.as_str()) || name.starts_with("x-amz-") || name.starts_with("x-goog-")
@@ -78,6 +92,11 @@ mod tests {
             ("https://example.org/a?token=1", "https://example.org/a"),
             ("u:p@example.org:443", "example.org:443"),
             ("/a", "/a"),
+            (
+                "http://proxy/http://u:p@example.org/?to=ftp://u:p@x&y=a@b",
+                "http://proxy/http://example.org/?to=ftp://x&y=a@b",
+            ),
+            ("http:?/a > socks5h://u:p@[2001:db8::1]:80", "http:?/a > socks5h://[2001:db8::1]:80"),
         ] {
             assert_eq!(url(text), expected);
         }
