@@ -237,7 +237,13 @@ impl Exchange {
         // more where one was given up that only a range was wanted of.
         for again in [true, true, false] {
             let progress = match self.inner.join(joined, self.key.hash) {
-                Joined::Leading(leading) => return self.lead(leading, stored).await,
+                Joined::Leading(leading) => {
+                    // Between the look-up and now a fetch may have been put in place.
+                    if let Some(response) = self.usable_by_now().await {
+                        return response;
+                    }
+                    return self.lead(leading, stored).await;
+                }
                 Joined::Following(progress) => progress,
             };
             if self.is_over(&progress) {
@@ -269,9 +275,18 @@ impl Exchange {
             return None;
         }
         ended(progress).await;
+        self.usable_by_now().await
+    }
+
+    /// What is stored by now, where it may answer as it is.
+    async fn usable_by_now(&mut self) -> Option<Response<Body>> {
         let entry = self.lookup().await.ok()??;
+        if self.anew || self.is_refuted(&entry).await {
+            return None;
+        }
+        self.nature = Some((entry.id, self.nature(&entry)));
         let Judgement::Use(why) = self.judge(&entry) else { return None };
-        self.serve(&entry, Outcome::Hit, why.to_owned(), CacheStatus::HIT).await
+        self.serve(&entry, Outcome::Hit, why, CacheStatus::HIT).await
     }
 
     /// What is the same for requests that may have one answer: URL and credentials. With a cookie or a key each is on its own.

@@ -69,26 +69,29 @@ impl Transfer {
     /// Nobody gets the last byte of a wrong body. It may be old, or the promise: each is asked for once more, past
     /// every cache on the way.
     pub(super) async fn refuted(self, why: &str) {
-        self.broken(why);
-        let Self { inner, fetch: old, context, uri, again, .. } = self;
-        if again.anew {
-            if let Some(source) = &again.source {
-                inner.promises.suspect(hash16(source.as_bytes()));
+        if self.again.anew {
+            self.broken(why);
+            if let Some(source) = &self.again.source {
+                self.inner.promises.suspect(hash16(source.as_bytes()));
             }
             return;
         }
-        let fetch = Arc::new(Fetch::new(again.key.hash));
-        let mut leading = Leading { inner: inner.clone(), key: None, fetch: fetch.clone() };
-        if let Some((joined, shared)) = inner
+        let fetch = Arc::new(Fetch::new(self.again.key.hash));
+        let mut leading = Leading { inner: self.inner.clone(), key: None, fetch: fetch.clone() };
+        if let Some((joined, shared)) = self
+            .inner
             .fetches
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter_mut()
-            .find(|(_, one)| Arc::ptr_eq(one, &old))
+            .find(|(_, one)| Arc::ptr_eq(one, &self.fetch))
         {
             *shared = fetch.clone();
             leading.key = Some(*joined);
         }
+        // Now: who hears of it and asks again at once joins the new one.
+        self.broken(why);
+        let Self { inner, context, uri, again, .. } = self;
         let (lead, _) = oneshot::channel();
         let Again { key, request, verdict, known, .. } = again;
         let job = Job {
