@@ -7,9 +7,9 @@ use http::header::{IF_RANGE, RANGE};
 use http::{Response, StatusCode};
 use lru::LruCache;
 
-use super::exchange::{Exchange, Followed, ended};
+use super::exchange::{Exchange, Followed};
 use super::key::hash16;
-use super::progress::{Fetch, SharedHead};
+use super::progress::{Fetch, SharedHead, ended};
 use super::report::CacheStatus;
 use super::room::WHOLE_FOR_RANGE;
 use super::{Inner, Joined};

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::credential::binds;
 use super::fetch::{Job, Lead};
 use super::key::hash16;
-use super::progress::{End, Head, Progress};
+use super::progress::{End, Head, Progress, ended};
 use super::promises::Known;
 use super::report::{CacheStatus, Forward};
 use super::shelf::Found;
@@ -496,9 +496,4 @@ impl Exchange {
         self.outcome(Outcome::Miss, format!("fetched, not stored: {why}"), None);
         Followed::Answer(super::counted(response, self.context.flow.clone()))
     }
-}
-
-/// Waits until a fetch is in place, or has failed to get there.
-pub(super) async fn ended(mut progress: watch::Receiver<Progress>) {
-    while progress.changed().await.is_ok() {}
 }

@@ -145,3 +145,8 @@ impl Fetch {
         });
     }
 }
+
+/// Waits until a fetch is in place, or has failed to get there.
+pub(super) async fn ended(mut progress: watch::Receiver<Progress>) {
+    while progress.changed().await.is_ok() {}
+}
