@@ -194,7 +194,7 @@ impl Gate {
 
     /// Whether it has rules: then it is for others than who is on this machine.
     pub(crate) fn has_rules(&self) -> bool {
-        self.rules.get().has_rules()
+        self.rules.look().has_rules()
     }
 
     /// What became of clients so far.
@@ -220,7 +220,7 @@ impl Gate {
 
     /// Judges a connection by where it comes from.
     pub(crate) fn arrive(self: &Arc<Self>, address: Option<IpAddr>) -> Arrival {
-        let rules = self.rules.get();
+        let rules = self.rules.look();
         let label = match rules.standing(address) {
             Standing::Admitted { label, .. } => label,
             Standing::Refused => {
@@ -282,7 +282,7 @@ impl Gate {
         address: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<str>>, Response<Body>> {
-        let rules = self.rules.get();
+        let rules = self.rules.look();
         let log_in = match rules.standing(address) {
             Standing::Admitted { log_in, .. } => log_in,
             // The rules have changed since the connection was let in.
@@ -313,7 +313,7 @@ impl Gate {
 
     /// Judges a request inside a CONNECT: whoever asked for that must still be let in.
     pub(crate) fn still_admits(&self, address: Option<IpAddr>, user: Option<&str>) -> Result<(), Response<Body>> {
-        let rules = self.rules.get();
+        let rules = self.rules.look();
         let admitted = match rules.standing(address) {
             Standing::Admitted { log_in, .. } => {
                 !log_in || rules.users.as_ref().is_none_or(|users| user.is_some_and(|user| users.has(user)))

@@ -17,6 +17,7 @@ mod fetch;
 mod file_body;
 mod follow;
 mod head;
+mod in_place;
 mod join;
 pub(crate) mod key;
 pub(crate) mod learn;

@@ -161,7 +161,8 @@ impl Exchange {
             }
             match self.follow(progress, None, stored.as_ref()).await {
                 Followed::Answer(response) => return response,
-                Followed::Alone | Followed::TooLarge => break,
+                Followed::Gone if again => {}
+                Followed::Alone | Followed::Gone | Followed::TooLarge => break,
             }
         }
         let alone = self.inner.alone(self.key.hash);

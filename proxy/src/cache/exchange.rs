@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::credential::binds;
 use super::fetch::{Job, Lead};
 use super::key::hash16;
-use super::progress::{End, Head, Progress, ended};
+use super::progress::{Head, Progress, ended};
 use super::promises::Known;
 use super::report::{CacheStatus, Forward};
 use super::shelf::Found;
@@ -60,6 +60,8 @@ pub(super) enum Followed {
     Answer(Response<Body>),
     /// It was not for sharing.
     Alone,
+    /// Who began it went away, or found an answer, before it was under way.
+    Gone,
     /// It was given up, since the whole is too large for who began it.
     TooLarge,
 }
@@ -158,7 +160,7 @@ impl Exchange {
     }
 
     /// How long an entry lives: by its path, its head, and whether a digest vouches for its body.
-    fn nature(&self, entry: &Entry) -> Nature {
+    pub(super) fn nature(&self, entry: &Entry) -> Nature {
         if entry.draft.status != 200 || !self.verdict.fits(&entry.draft.headers) {
             return Nature::Plain;
         }
@@ -172,7 +174,7 @@ impl Exchange {
     }
 
     /// Whether the stored body is not the one that it must be.
-    async fn is_refuted(&self, entry: &Entry) -> bool {
+    pub(super) async fn is_refuted(&self, entry: &Entry) -> bool {
         if entry.draft.part.is_some() {
             return false;
         }
@@ -239,7 +241,7 @@ impl Exchange {
             let progress = match self.inner.join(joined, self.key.hash) {
                 Joined::Leading(leading) => {
                     // Between the look-up and now a fetch may have been put in place.
-                    if let Some(response) = self.usable_by_now().await {
+                    if let Some(response) = self.usable_by_now(&mut stored).await {
                         return response;
                     }
                     return self.lead(leading, stored).await;
@@ -248,15 +250,16 @@ impl Exchange {
             };
             if self.is_over(&progress) {
                 ended(progress).await;
-                stored = self.lookup().await.ok().flatten().or(stored);
                 if again {
                     continue;
                 }
+                stored = self.lookup().await.ok().flatten().or(stored);
                 break;
             }
             match self.follow(progress, None, stored.as_ref()).await {
                 Followed::Answer(response) => return response,
-                Followed::Alone => break,
+                Followed::Gone if again => {}
+                Followed::Alone | Followed::Gone => break,
                 Followed::TooLarge if self.is_partial() => {
                     self.large = true;
                     return self.fetch_alone(stored).await;
@@ -266,27 +269,6 @@ impl Exchange {
         }
         let alone = self.inner.alone(self.key.hash);
         self.fetch(alone, stored).await
-    }
-
-    /// The answer of a fetch without credentials that is whole, and only on its way into the index.
-    async fn being_put_in_place(&mut self) -> Option<Response<Body>> {
-        let progress = self.inner.under_way(&self.key.hash)?;
-        if !matches!(progress.borrow().end, Some(End::Whole)) {
-            return None;
-        }
-        ended(progress).await;
-        self.usable_by_now().await
-    }
-
-    /// What is stored by now, where it may answer as it is.
-    async fn usable_by_now(&mut self) -> Option<Response<Body>> {
-        let entry = self.lookup().await.ok()??;
-        if self.anew || self.is_refuted(&entry).await {
-            return None;
-        }
-        self.nature = Some((entry.id, self.nature(&entry)));
-        let Judgement::Use(why) = self.judge(&entry) else { return None };
-        self.serve(&entry, Outcome::Hit, why, CacheStatus::HIT).await
     }
 
     /// What is the same for requests that may have one answer: URL and credentials. With a cookie or a key each is on its own.
@@ -307,23 +289,6 @@ impl Exchange {
             && self.borrowed.is_none()
             && self.verdict.nature == Nature::Plain
             && (self.headers.contains_key(IF_NONE_MATCH) || self.headers.contains_key(IF_MODIFIED_SINCE))
-    }
-
-    /// Whether a fetch that is only being put in place is of no use any more: collapsing is for requests that were
-    /// there before the answer was whole; later ones get what a stored answer may give them (RFC 9111 section 4).
-    fn is_over(&self, progress: &watch::Receiver<Progress>) -> bool {
-        let progress = progress.borrow();
-        match (&progress.end, &progress.head) {
-            (None, _) => false,
-            (Some(End::Whole), Some(Head::Shared(head))) => {
-                let status = head.status.as_u16();
-                let nature = if status == 200 { self.verdict.nature } else { Nature::Plain };
-                let (requested, responded) = head.at;
-                let stored = Stored { status, headers: &head.headers, requested, responded, nature };
-                matches!(judge(&stored, &self.control, self.now, self.inner.confirmed_since()), Judgement::Ask(_))
-            }
-            (Some(_), _) => true,
-        }
     }
 
     /// Begins the fetch that others join, unless one has ended since we looked.
@@ -427,7 +392,9 @@ impl Exchange {
                 self.large = true;
                 Box::pin(self.fetch_alone(None)).await
             }
-            Followed::Alone | Followed::TooLarge => self.pass(Outcome::Miss, "the fetch was not for sharing").await,
+            Followed::Alone | Followed::Gone | Followed::TooLarge => {
+                self.pass(Outcome::Miss, "the fetch was not for sharing").await
+            }
         }
     }
 
@@ -444,8 +411,7 @@ impl Exchange {
         };
         let leading = mine.is_some();
         let answer = match head {
-            // Who began it went away before it was under way.
-            None if !leading => return Followed::Alone,
+            None if !leading => return Followed::Gone,
             None => {
                 let (phase, message) = (Phase::Exchange, format!("the fetch of {} was cancelled", self.key.url));
                 self.failed(&UpstreamError { phase, message, retryable: true }, stored).await

@@ -32,6 +32,8 @@ const RESOURCES: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("not zero");
 const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What a thread remembers for itself: what is asked for again and again.
 const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+/// What a thread holds is not counted with the others: bodies for which counting users is dear, and so little of each.
+const NEAR_SIZE: usize = 4 * 1024;
 const NEAR_SMALL: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// A body never changes under its digest.
 const SAME: u64 = 0;
@@ -164,6 +166,9 @@ impl Shelf {
         }
         let small = lock(&self.shared.small).bodies.get(&digest).cloned();
         if let Some(bytes) = small {
+            if bytes.len() > NEAR_SIZE {
+                return Ok(Content::Memory(bytes));
+            }
             let own = Bytes::from_owner(bytes);
             self.shared.near_small.put(digest, SAME, own.clone());
             return Ok(Content::Memory(own));
@@ -277,11 +282,10 @@ impl Shelf {
                     place.insert(touch);
                 }
             }
-            let due = touches.notes.len() >= TOUCHES || touches.written.elapsed() > TOUCHED;
-            due.then(|| in_order(touches.take()))
+            touches.notes.len() >= TOUCHES || touches.written.elapsed() > TOUCHED
         };
-        if let Some(notes) = due {
-            let shared = self.shared.clone();
+        if due {
+            let (shared, notes) = (self.shared.clone(), self.shared.take_notes());
             tokio::task::spawn_blocking(move || shared.note(&notes));
         }
     }
@@ -421,8 +425,14 @@ impl Shared {
 
     /// Writes the notes of use.
     pub(super) fn write_notes(&self) {
-        let notes = self.touches.all().flat_map(|mut touches| touches.take()).collect();
-        self.note(&in_order(notes));
+        self.note(&self.take_notes());
+    }
+
+    /// Those of all threads: of a key's outcomes the last one stays, whoever noted it.
+    fn take_notes(&self) -> Vec<Touch> {
+        let mut notes: Vec<Touch> = self.touches.all().flat_map(|mut touches| touches.take()).collect();
+        notes.sort_by_key(|touch| touch.at);
+        notes
     }
 
     /// The bodies that somebody is reading.
@@ -440,12 +450,6 @@ impl Touches {
         self.written = Instant::now();
         std::mem::take(&mut self.notes).into_values().collect()
     }
-}
-
-/// Of a key's outcomes the last one stays.
-fn in_order(mut notes: Vec<Touch>) -> Vec<Touch> {
-    notes.sort_by_key(|touch| touch.at);
-    notes
 }
 
 /// Looks for what a dead process left, while requests are served. It takes as long as it takes: killed, the next
