@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Threads that serve clients are a few; more than these share.
-pub(crate) const PLACES: usize = 16;
+pub const PLACES: usize = 16;
 
 /// A thing in several places, each used by some of the threads.
 #[derive(Debug)]

@@ -173,7 +173,7 @@ impl Prompts {
     fn show(&mut self) {
         let Some(question) = self.waiting.front() else {
             self.shown = None;
-            return;
+            return self.terminal.leave();
         };
         if self.lost || self.shown == Some(question.id) {
             return;
@@ -265,7 +265,7 @@ impl Prompts {
         self.terminal.show(&format!("{say}\n{}", text::prompt(question)));
     }
 
-    async fn run_editor(&self, question: &Question) -> Result<()> {
+    async fn run_editor(&mut self, question: &Question) -> Result<()> {
         let _lent = self.terminal.lend();
         for script in &question.scripts {
             Program::Editor.open(&script.path, &self.env, &*self.host).await?;

@@ -17,6 +17,9 @@ use super::settings::{Net, Settings};
 use super::{apt_proxy, mirrors, pac, proxy_login};
 use crate::error::{Context as _, Error, Result};
 
+/// The most threads that serve connections.
+const FRONTS: usize = larder_proxy::spread::PLACES;
+
 /// The proxy's configuration for work in `project`, a directory.
 pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<Config> {
     let mut config = Config::new(ca_dir(&settings.state_dir.value, project));
@@ -36,7 +39,8 @@ pub(super) fn config(settings: &Settings, env: &Env, project: &Path) -> Result<C
     config.proxy_logins = proxy_login::load(settings, env)?;
     config.host_tls.clone_from(&settings.upstream_tls.value);
     config.extra_roots.clone_from(&settings.ca_files.value);
-    config.fronts = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    // Beyond this there is nothing that threads would not share again.
+    config.fronts = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(FRONTS);
     config.timeouts.min_rate = settings.upstream_min_rate.value;
     if let Some(limit) = settings.upstream_timeout.value {
         config.timeouts.connect = config.timeouts.connect.min(limit);

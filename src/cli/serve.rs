@@ -254,7 +254,6 @@ async fn serve(
             Event::Reopen => service.access_log.reopen(),
             Event::Reload => {
                 notify.reloading();
-                service.access_log.reopen();
                 let result = reload();
                 let mut reloads = service.reloads.lock().unwrap_or_else(PoisonError::into_inner);
                 match result {
@@ -268,6 +267,8 @@ async fn serve(
                         notify.ready("Serving with the settings read last");
                     }
                     Err(error) => {
+                        // The file that is there has been renamed, perhaps.
+                        service.access_log.reopen();
                         reloads.refused += 1;
                         reloads.why = Some(chain(&error));
                         console.warning("the settings cannot be used; those from before stay in force");
@@ -373,7 +374,7 @@ fn raise_descriptors(connections: usize, console: &Console) {
     }
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // A client's own, one to its origin, one of the cache.
-    if limit < 3 * connections as u64 {
+    if limit / 3 < connections as u64 {
         console.warning(&format!(
             "this process may have {limit} file descriptors, which is enough for about {} connections at work, and \
              proxy.connections is {connections} (hint: raise the limit: LimitNOFILE in a systemd unit, or ulimit -Hn)",

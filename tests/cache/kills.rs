@@ -157,7 +157,8 @@ fn killed_under_load() {
     proxy.child.kill().unwrap();
     proxy.child.wait().unwrap();
     println!("{kills} kills, {served} whole answers, slowest start {slowest:?}");
-    // On a machine that other tests keep busy, no time says anything.
+    // On a machine that other tests keep busy, a time says little.
     let alone = std::env::var_os("LARDER_TEST_KILLS").is_some();
-    assert!(!alone || slowest < Duration::from_secs(2), "{slowest:?}");
+    let most = Duration::from_secs(if alone { 2 } else { 20 });
+    assert!(slowest < most, "{slowest:?}");
 }

@@ -79,6 +79,8 @@ pub(super) struct Shared {
     pub room: Room,
     /// How often the index was mended.
     mended: Mutex<u32>,
+    /// The index that is known here, by its number, and what was last written to it.
+    index: AtomicU64,
     version: AtomicI64,
     /// Counts the changes made through this shelf.
     generation: AtomicU64,
@@ -101,6 +103,7 @@ impl Shelf {
             touches: Spread::new(|| Touches { notes: HashMap::new(), written: Instant::now() }),
             room: Room::default(),
             mended: Mutex::default(),
+            index: AtomicU64::new(0),
             version: AtomicI64::new(-1),
             generation: AtomicU64::new(0),
             begun: Instant::now(),
@@ -365,7 +368,10 @@ impl Shared {
 
     /// Empties the front when the index was written to elsewhere.
     fn notice_others(&self) -> Result<(), StoreError> {
-        if self.store.follow_replaced_index()? {
+        // Compared, since whoever writes may have followed it before.
+        self.store.follow_replaced_index()?;
+        let index = self.store.index_id().unwrap_or(0);
+        if self.index.swap(index, Ordering::Relaxed) != index {
             self.forget_all();
         }
         let version = self.store.data_version()?;

@@ -58,7 +58,7 @@ impl NetworkOrigin {
     /// The proxies that the settings name, and those that a PAC script has found: each as the settings write it, but
     /// without user and password, and behind those it is reached through (`http://a:3128 > http://b:3128`).
     pub(crate) fn figures(&self, now: Instant) -> BTreeMap<String, Figures> {
-        let named = self.net.upstream.ways().flat_map(Part::proxies);
+        let named = self.net.upstream.ways().flat_map(|route| Part::all(route, ""));
         let mut all: BTreeMap<String, Figures> =
             named.filter_map(|part| Some((part.name()?, Figures::default()))).collect();
         for (name, found) in self.net.ways.standings().figures(now) {

@@ -44,18 +44,14 @@ impl Part {
         Self::Hops(route.hops.iter().take(number.max(1)).cloned().collect())
     }
 
-    /// The proxies of a route, each with those before it.
-    pub(super) fn proxies(route: &Route) -> impl Iterator<Item = Self> {
-        (1..=route.hops.len()).map(move |number| Self::first(route, number, ""))
-    }
-
     /// A proxy's name, without user and password.
     pub(super) fn name(&self) -> Option<String> {
         let Self::Hops(hops) = self else { return None };
         Some(hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))
     }
 
-    fn all(route: &Route, host: &str) -> impl Iterator<Item = Self> {
+    /// The proxies of a route, each with those before it; or the host, where there are none.
+    pub(super) fn all(route: &Route, host: &str) -> impl Iterator<Item = Self> {
         (1..=route.hops.len().max(1)).map(move |number| Self::first(route, number, host))
     }
 }

@@ -78,12 +78,15 @@ impl State {
 
     /// Writes to another file from the next line on, or to none.
     pub(super) fn change(&self, place: Option<Place>) {
-        self.active.store(place.is_some(), Ordering::Relaxed);
+        let is_active = place.is_some();
         // What waits still goes where it was meant to go.
         if let Some(place) = place {
+            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
             *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
             self.reopen();
         }
+        // Last: a line that comes from here on finds the file.
+        self.active.store(is_active, Ordering::Release);
     }
 }
 

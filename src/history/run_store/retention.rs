@@ -27,7 +27,7 @@ impl RunStore {
             return Ok(kept);
         }
         let (oldest, beyond) = self.split(count)?;
-        let live: BTreeSet<String> = reap::list(runs)?.into_iter().filter(|run| run.live).map(|run| run.id).collect();
+        let live = live(runs)?;
         for id in beyond.iter().filter(|id| !live.contains(*id)) {
             let done = self.connection.execute("DELETE FROM run WHERE id = ?1", [id]);
             kept.forgotten += done.context(|| self.failed("write"))?;
@@ -71,20 +71,30 @@ pub fn keep_last_unlisted(state: &Path, count: usize) -> Result<usize> {
     if count == 0 {
         return Ok(0);
     }
-    let listed = RunStore::open_to_read(state)?.map(|store| store.ids()).transpose()?.unwrap_or_default();
-    let live: BTreeSet<String> = reap::list(&state.join("runs"))?.into_iter().map(|run| run.id).collect();
+    // In this order: one that begins meanwhile has no log here yet, and one that ends is in the history by then.
     let entries = fs::read_dir(state.join("logs")).into_iter().flatten().flatten();
     let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut ids: Vec<String> = names.filter(|name| is_run_id(name) && !listed.contains(name)).collect();
+    let mut ids: Vec<String> = names.filter(|name| is_run_id(name)).collect();
+    let live = live(&state.join("runs"))?;
+    let listed = RunStore::open_to_read(state)?.map(|store| store.ids()).transpose()?.unwrap_or_default();
+    ids.retain(|id| !listed.contains(id));
     // Ids begin with the second the run began in. Those of what runs now are kept, and counted.
     ids.sort_by_cached_key(|id| Reverse((live.contains(id), id.clone())));
-    let mut removed = 0;
+    let (mut removed, mut failed) = (0, None);
     for id in ids.iter().skip(count).filter(|id| !live.contains(*id)) {
-        reap::remove_tree(&state.join("logs").join(id))?;
-        removed += 1;
+        match reap::remove_tree(&state.join("logs").join(id)) {
+            Ok(()) => removed += 1,
+            // One that stays must not keep those behind it.
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
+}
+
+/// The runs that are under way, by their records.
+fn live(runs: &Path) -> Result<BTreeSet<String>> {
+    Ok(reap::list(runs)?.into_iter().filter(|run| run.live).map(|run| run.id).collect())
 }
 
 /// How much of an id is the time.

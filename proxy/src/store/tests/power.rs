@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Component;
 use std::process::Command;
 use std::time::Instant;
@@ -137,9 +138,10 @@ fn the_power_may_go_at_any_moment() {
         "{cuts} power cuts in {} calls: slowest start {slowest:?}, {kept} entries kept, {gone} empty",
         calls.len()
     );
-    // On a machine that other tests keep busy, no time says anything.
+    // On a machine that other tests keep busy, a time says little.
     let alone = std::env::var_os("LARDER_TEST_CUTS").is_some();
-    assert!(!alone || slowest < Duration::from_secs(2), "{slowest:?}");
+    let most = Duration::from_secs(if alone { 2 } else { 20 });
+    assert!(slowest < most, "{slowest:?}");
     assert!(kept > cuts, "hardly anything survives: the model, or the syncing, is wrong");
 }
 
@@ -189,7 +191,10 @@ fn a_store_killed_at_any_kind_of_call_is_sound() {
             .envs([(WORKS_IN, path.as_os_str()), (STEPS, "3".as_ref())])
             .output()
             .expect("tests/run installs strace");
-        killed += u64::from(!output.status.success());
+        // strace ends as what it traces does.
+        let by_kill = output.status.signal() == Some(9);
+        assert!(by_kill || output.status.success(), "{kind} {at}: {output:?}");
+        killed += u64::from(by_kill);
         comes_up_again(&path, &format!("killed at {kind} {at}"));
     }
     println!("{killed} killed at a system call");

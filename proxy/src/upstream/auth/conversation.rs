@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::timeout;
 
 use super::challenge::{Challenge, challenges, parameter};
 use super::gssapi::Context;
 use super::words::Attempts;
 use super::{AuthError, Missing, ProxyAuth, Refused, Scheme, Wanted, basic, digest, negotiate, ntlm, random};
+use crate::upstream::patience;
 
 /// Challenges answered on one connection: NTLM takes two, a nonce that has run out one more.
 const MOST: u8 = 6;
@@ -106,7 +106,8 @@ impl Conversation {
     pub(crate) async fn wait_for_turn(&mut self) {
         let asks = self.auth.login.password.is_some() && self.turn.is_none();
         if asks && !self.auth.state().proven {
-            self.turn = timeout(TURN, self.auth.turn()).await.ok();
+            // The time in which a password is read, by whomever, is nobody's delay.
+            self.turn = patience::within(TURN, self.auth.turn()).await;
             if self.auth.state().proven {
                 self.turn = None;
             }
