@@ -72,6 +72,7 @@ pub(crate) use self::promises::has_digest;
 use self::report::{CacheStatus, Forward};
 pub use self::room::{Keep, WHOLE_FOR_RANGE};
 pub(crate) use self::shape::to_store;
+pub(crate) use self::shelf::InFile;
 use self::shelf::Shelf;
 use crate::body::Body;
 use crate::current::Current;

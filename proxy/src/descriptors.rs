@@ -2,6 +2,7 @@
 //! way upstream and for the cache.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::Duration;
 
@@ -30,6 +31,13 @@ pub(crate) enum Room {
 pub(crate) fn room(newest: &impl AsFd) -> Room {
     let number = u64::try_from(newest.as_fd().as_raw_fd()).unwrap_or(0);
     room_at(number, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}
+
+/// How many a part of the program may hold only in case they are of use again: `most`, or less where there are few.
+pub(crate) fn share(most: NonZeroUsize) -> NonZeroUsize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(limit / RESERVE).unwrap_or(usize::MAX);
+    NonZeroUsize::new(share).map_or(NonZeroUsize::MIN, |share| share.min(most))
 }
 
 fn room_at(number: u64, limit: u64) -> Room {

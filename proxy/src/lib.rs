@@ -10,6 +10,7 @@ pub mod config;
 mod connect;
 mod current;
 mod descriptors;
+mod direct;
 pub mod error;
 mod field;
 pub mod flow;

@@ -18,6 +18,7 @@ use crate::identity::Client;
 use crate::intercept::session::{self, Target};
 use crate::seldom::Seldom;
 use crate::server::{self, Protocol, Session};
+use crate::service::Line;
 use crate::shared::Shared;
 
 /// Connections of one listener at a time; further ones wait to be accepted.
@@ -249,7 +250,7 @@ impl Listener {
             scope: Scope::Proxy,
             stop: finish.clone(),
             held: Arc::new(Held { _permit: permit, _place: place }),
-            taking: None,
+            line: Line::default(),
         };
         let role = self.role;
         let shared = session.shared.clone();
@@ -297,10 +298,10 @@ async fn converse(stream: Stream, role: Role, session: Session) {
     let address = local.ip().to_canonical();
     let meant = || session.shared.pool(&session.client).name(address).unwrap_or_else(|| address.to_string());
     match role {
-        Role::Proxy => server::serve(stream, Protocol::Http1, session).await,
+        Role::Proxy => server::serve_plain(stream, session).await,
         Role::Http => {
             let scope = Scope::Transparent { fallback: meant() };
-            server::serve(stream, Protocol::Http1, Session { scope, ..session }).await;
+            server::serve_plain(stream, Session { scope, ..session }).await;
         }
         Role::Https => {
             let target = Target { host: None, fallback: meant(), port: 443, agent: None };

@@ -35,7 +35,7 @@ use crate::listener::{self, Listener, ListenerHandle, Role, Socket};
 use crate::mirror::Mirror;
 use crate::resolver::server as resolver;
 use crate::rules::Rules;
-use crate::service;
+use crate::service::{self, Line};
 use crate::shared::Shared;
 use crate::upstream::client::NetworkOrigin;
 use crate::upstream::figures::Figures;
@@ -122,7 +122,7 @@ impl Proxy {
             scope,
             stop,
             held: Arc::default(),
-            taking: None,
+            line: Line::default(),
         }
     }
 
@@ -224,7 +224,7 @@ impl Proxy {
     /// Larder's own request, through the same cache, rules and routes. The URI must be absolute; failures are
     /// answers of the proxy's own, as for any client.
     pub async fn request(&self, request: Request<Body>, client: &Client) -> Response<Body> {
-        service::respond(&self.shared(), client, &Scope::Own, None, request).await
+        service::respond(&self.shared(), client, &Scope::Own, &Line::default(), request).await
     }
 
     /// The interception CA's certificate, in PEM.

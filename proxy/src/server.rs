@@ -15,6 +15,7 @@ use hyper::ext::Protocol as ConnectProtocol;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::admission::Gate;
 use crate::body::{self, Body};
 use crate::connect;
 use crate::current::Current;
+use crate::direct::{Direct, Outbox};
 use crate::error::answer;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
@@ -32,7 +34,7 @@ use crate::kept_body::KeptBody;
 use crate::listener::Held;
 use crate::redact;
 use crate::seldom::Seldom;
-use crate::service;
+use crate::service::{self, Line};
 use crate::shared::Shared;
 use crate::taking::Taking;
 use crate::upgrade;
@@ -68,8 +70,8 @@ pub(crate) struct Session {
     pub(crate) stop: CancellationToken,
     /// What the connection takes of the listener's, as long as it or a tunnel made on it lasts.
     pub(crate) held: Arc<Held>,
-    /// Whether the client takes its answers, once it is served.
-    pub(crate) taking: Option<Arc<Taking>>,
+    /// Of the connection, once it is served.
+    pub(crate) line: Line,
 }
 
 /// Serves requests until the connection ends, or is told to stop: then what is under way is finished.
@@ -77,11 +79,22 @@ pub(crate) struct Session {
 /// hyper-util's automatic builder is not used: it waits for the first bytes without a limit, and takes HTTP/2 where
 /// nobody agreed on it.
 pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Session) {
+    serve_with(io, protocol, session, None).await;
+}
+
+/// The same for HTTP/1 on a connection on which nobody else reads or writes what passes.
+pub(crate) async fn serve_plain(stream: TcpStream, session: Session) {
+    let io = Direct::new(stream);
+    let outbox = io.outbox().clone();
+    serve_with(io, Protocol::Http1, session, Some(outbox)).await;
+}
+
+async fn serve_with(io: impl Io + 'static, protocol: Protocol, session: Session, outbox: Option<Arc<Outbox>>) {
     let stop = session.stop.clone();
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
     let (taking, patience) = (Arc::new(Taking::new()), session.shared.config.timeouts.send);
-    let session = Arc::new(Session { taking: Some(taking.clone()), ..session });
+    let session = Arc::new(Session { line: Line { taking: Some(taking.clone()), outbox }, ..session });
     let calm = Arc::new(Calm::default());
     let cancelled = calm.clone();
     let service = service_fn(move |request: Request<Incoming>| {
@@ -307,6 +320,6 @@ async fn handle(session: Arc<Session>, mut request: Request<Incoming>) -> Result
         *request.body_mut() = kept.clone().boxed();
         request.extensions_mut().insert(kept);
     }
-    let Session { shared, client, scope, taking, .. } = &*session;
-    Ok(service::respond(shared, client, scope, taking.clone(), request).await)
+    let Session { shared, client, scope, line, .. } = &*session;
+    Ok(service::respond(shared, client, scope, line, request).await)
 }

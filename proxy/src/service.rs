@@ -11,7 +11,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use crate::body::{self, Body};
-use crate::cache::Mode;
+use crate::cache::{InFile, Mode};
+use crate::direct::Outbox;
 use crate::error::{self, Refusal};
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::{self, Scope};
@@ -27,12 +28,21 @@ use crate::taking::Taking;
 use crate::upgrade;
 use crate::upstream::route::target;
 
+/// What a client's connection does beside carrying an answer.
+#[derive(Clone, Default)]
+pub(crate) struct Line {
+    /// Whether the client takes its answers.
+    pub(crate) taking: Option<Arc<Taking>>,
+    /// What it is to send of files itself.
+    pub(crate) outbox: Option<Arc<Outbox>>,
+}
+
 /// Answers one request of a client; failures are answers too.
 pub(crate) async fn respond(
     shared: &Arc<Shared>,
     client: &Client,
     scope: &Scope,
-    taking: Option<Arc<Taking>>,
+    line: &Line,
     request: Request<Body>,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
@@ -65,7 +75,7 @@ pub(crate) async fn respond(
         }
     };
     waiting.over();
-    finish(response, flow, head, &shared.via, taking).map(|body| body.keeping(kept).boxed())
+    finish(response, flow, head, &shared.via, line).map(|body| body.keeping(kept).boxed())
 }
 
 fn version_name(version: Version) -> &'static str {
@@ -174,13 +184,7 @@ fn check(shared: &Shared, parts: &Parts, uri: Uri) -> Result<Uri, Refusal> {
     Ok(uri)
 }
 
-fn finish(
-    response: Response<Body>,
-    flow: Arc<FlowRecorder>,
-    head: bool,
-    via: &Via,
-    taking: Option<Arc<Taking>>,
-) -> Response<SentBody> {
+fn finish(response: Response<Body>, flow: Arc<FlowRecorder>, head: bool, via: &Via, line: &Line) -> Response<SentBody> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     // Only a switch that was agreed on comes here with this status.
@@ -197,10 +201,14 @@ fn finish(
     error::name_next_hop(&parts.extensions, &mut parts.headers, &hop.name);
     via.append_to(&mut parts.headers, hop.version.unwrap_or(Version::HTTP_11));
     flow.update(|flow| flow.status = parts.status.as_u16());
-    let body = if head { body::empty() } else { body };
+    let body = match (parts.extensions.remove::<InFile>(), &line.outbox) {
+        _ if head => body::empty(),
+        (Some(in_file), Some(outbox)) => in_file.body(outbox.clone(), &flow),
+        _ => body,
+    };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     flow.expect(body.size_hint().exact().or(announced));
-    Response::from_parts(parts, SentBody::new(body, flow, taking))
+    Response::from_parts(parts, SentBody::new(body, flow, line.taking.clone()))
 }
 
 /// Marks an answer after which the connection ends: what follows may not have been meant as a request.

@@ -18,7 +18,7 @@ use super::part::{Piece, Span, covers, pieces, span};
 use super::progress::{Progress, SharedHead};
 use super::report::{CACHE_STATUS, CacheStatus};
 use super::shape::{Payload, Shape, shape};
-use super::shelf::{Content, Told, is_damage};
+use super::shelf::{Content, InFile, Told, is_damage};
 use super::stored::{suffices, total};
 use crate::body::{Body, chain, empty};
 use crate::field;
@@ -120,12 +120,17 @@ impl Exchange {
         });
         self.outcome(outcome, why, Some(entry.id));
         let part = |from, to| self.bytes(&held, from, to);
-        let body = match payload {
-            Payload::None => empty(),
-            Payload::Bytes(from, to) => part(from, to.unwrap_or_else(|| total(entry))),
-            Payload::Multipart(parts) => chain(parts.into_bodies(part)),
+        let (body, in_file) = match payload {
+            Payload::None => (empty(), None),
+            Payload::Bytes(from, to) => {
+                let to = to.unwrap_or_else(|| total(entry));
+                (part(from, to), in_file(&held, (from, to)))
+            }
+            Payload::Multipart(parts) => (chain(parts.into_bodies(part)), None),
         };
-        Some(respond(status, headers, body))
+        let mut response = respond(status, headers, body);
+        in_file.map(|in_file| response.extensions_mut().insert(in_file));
+        Some(response)
     }
 
     /// The bodies that a payload is made of; `None` when one turned out damaged, and was forgotten.
@@ -246,6 +251,12 @@ impl Exchange {
         self.context.flow.outcome(outcome, why.clone());
         self.inner.note(Touch { key: self.key.hash, entry, at: self.now, outcome, why, uses: 1 });
     }
+}
+
+/// Bytes of the object in the one file that holds them, where a connection had better send that.
+fn in_file(held: &[Held], (from, to): Span) -> Option<InFile> {
+    let [((begin, _), content)] = held else { return None };
+    content.in_file((from - begin, to - begin))
 }
 
 fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::buffers::{self, Buffers};
 use super::progress::{End, Progress};
+use crate::direct::Outbox;
 use crate::flow::FlowRecorder;
 
 /// Bytes read at a time.
@@ -50,13 +51,15 @@ pub(super) struct FileBody {
     tail: Option<Tail>,
     /// Counts the bytes as read from the cache.
     counter: Option<Arc<FlowRecorder>>,
+    /// Of a connection that sends files itself.
+    outbox: Option<Arc<Outbox>>,
     /// Bytes given since others had their turn.
     given: u64,
 }
 
 impl FileBody {
     /// Part of a file that is whole.
-    pub(super) fn whole(file: Arc<File>, part: (u64, u64), counter: Arc<FlowRecorder>) -> Self {
+    pub(super) fn whole(file: Arc<File>, part: (u64, u64), counter: Option<Arc<FlowRecorder>>) -> Self {
         Self {
             file,
             offset: part.0,
@@ -64,9 +67,15 @@ impl FileBody {
             progress: None,
             waiting: None,
             tail: None,
-            counter: Some(counter),
+            counter,
+            outbox: None,
             given: 0,
         }
+    }
+
+    /// The same, sent by the connection as far as the disk need not be waited for.
+    pub(super) fn by(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// Part of a file that is arriving.
@@ -78,7 +87,17 @@ impl FileBody {
         counter: Option<Arc<FlowRecorder>>,
     ) -> Self {
         let tail = tail.map(|chunks| Tail { chunks, position: None });
-        Self { file, offset: part.0, end: part.1, progress: Some(progress), waiting: None, tail, counter, given: 0 }
+        Self {
+            file,
+            offset: part.0,
+            end: part.1,
+            progress: Some(progress),
+            waiting: None,
+            tail,
+            counter,
+            outbox: None,
+            given: 0,
+        }
     }
 
     fn emit(&mut self, bytes: Bytes) -> Poll<Option<io::Result<Frame<Bytes>>>> {
@@ -178,6 +197,12 @@ fn read_cached(file: &File, offset: u64, count: usize) -> Option<Bytes> {
     }
 }
 
+/// Whether the page cache holds a byte; what is before it has been read before it.
+fn is_cached(file: &File, at: u64) -> bool {
+    let mut byte = [0];
+    matches!(rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT), Ok(1))
+}
+
 impl Body for FileBody {
     type Data = Bytes;
     type Error = io::Error;
@@ -215,7 +240,12 @@ impl Body for FileBody {
                 },
                 Readable::To(limit) => {
                     let count = usize::try_from((limit - self.offset).min(CHUNK)).unwrap_or(usize::MAX);
-                    match read_cached(&self.file, self.offset, count) {
+                    let ready = match &self.outbox {
+                        Some(outbox) => is_cached(&self.file, self.offset + count as u64 - 1)
+                            .then(|| outbox.stand_in(self.file.clone(), self.offset, count)),
+                        None => read_cached(&self.file, self.offset, count),
+                    };
+                    match ready {
                         Some(bytes) => return self.emit(bytes),
                         None => self.read_blocking(count),
                     }

@@ -17,9 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use lru::LruCache;
 
+pub(crate) use self::front::InFile;
 use self::front::Mark;
 pub(super) use self::front::{Content, Found, Told};
 use super::room::Room;
+use crate::descriptors;
+use crate::direct::WORTH;
 use crate::inspect::{Dropped, Target};
 use crate::near::Near;
 use crate::spread::Spread;
@@ -34,6 +37,8 @@ const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What a thread holds is not counted with the others: bodies for which counting users is dear, and so little of each.
 const NEAR_SIZE: usize = 4 * 1024;
+/// As many as the largest of them fill the budget.
+const SMALL_FILES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 const NEAR_SMALL: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// A body never changes under its digest.
 const SAME: u64 = 0;
@@ -50,6 +55,8 @@ const MENDS: u32 = 3;
 struct Small {
     bodies: LruCache<Digest, Bytes>,
     bytes: usize,
+    /// Files of those that connections had better send from there.
+    files: LruCache<Digest, Arc<File>>,
 }
 
 /// Notes of use, one for each key and entry.
@@ -90,7 +97,8 @@ pub(super) struct Shared {
 
 impl Shelf {
     pub(super) fn new(store: Store) -> Self {
-        let small = Small { bodies: LruCache::unbounded(), bytes: 0 };
+        let files = LruCache::new(descriptors::share(SMALL_FILES));
+        let small = Small { bodies: LruCache::unbounded(), bytes: 0, files };
         let shared = Shared {
             store,
             resources: Mutex::new(LruCache::new(RESOURCES)),
@@ -165,16 +173,15 @@ impl Shelf {
     pub(super) async fn content(&self, entry: &Entry) -> io::Result<Content> {
         let digest = entry.digest;
         if let Some(bytes) = self.shared.near_small.get(&digest, SAME) {
-            return Ok(Content::Memory(bytes));
+            return Ok(Content::Memory(bytes, None));
         }
-        let small = lock(&self.shared.small).bodies.get(&digest).cloned();
-        if let Some(bytes) = small {
+        if let Some((bytes, file)) = self.shared.small(&digest) {
             if bytes.len() > NEAR_SIZE {
-                return Ok(Content::Memory(bytes));
+                return Ok(Content::Memory(bytes, file));
             }
             let own = Bytes::from_owner(bytes);
             self.shared.near_small.put(digest, SAME, own.clone());
-            return Ok(Content::Memory(own));
+            return Ok(Content::Memory(own, None));
         }
         if let Some(file) = lock(&self.shared.files).get(&digest) {
             return Ok(Content::File(file.clone()));
@@ -266,6 +273,7 @@ impl Shelf {
             shared.store.forget_blob(&digest)?;
             shared.forget_all();
             lock(&shared.files).pop(&digest);
+            lock(&shared.small).files.pop(&digest);
             lock(&shared.marks).pop(&digest);
             Ok(())
         })
@@ -394,8 +402,9 @@ impl Shared {
             }
             lock(&self.marks).put(digest, mark);
             let bytes = Bytes::from(bytes);
-            self.keep_small(digest, bytes.clone());
-            return Ok(Content::Memory(bytes));
+            let file = (size >= WORTH).then(|| Arc::new(file));
+            self.keep_small(digest, bytes.clone(), file.clone());
+            return Ok(Content::Memory(bytes, file));
         }
         if !known {
             if Digest::of_file(&file)? != digest {
@@ -409,15 +418,26 @@ impl Shared {
         Ok(Content::File(file))
     }
 
-    fn keep_small(&self, digest: Digest, bytes: Bytes) {
+    fn small(&self, digest: &Digest) -> Option<(Bytes, Option<Arc<File>>)> {
         let mut small = lock(&self.small);
+        let bytes = small.bodies.get(digest)?.clone();
+        let file = if bytes.len() as u64 >= WORTH { small.files.get(digest).cloned() } else { None };
+        Some((bytes, file))
+    }
+
+    fn keep_small(&self, digest: Digest, bytes: Bytes, file: Option<Arc<File>>) {
+        let mut small = lock(&self.small);
+        if let Some(file) = file {
+            small.files.put(digest, file);
+        }
         small.bytes += bytes.len();
         if let Some(old) = small.bodies.put(digest, bytes) {
             small.bytes -= old.len();
         }
         while small.bytes > SMALL_BUDGET {
-            let Some((_, old)) = small.bodies.pop_lru() else { break };
+            let Some((digest, old)) = small.bodies.pop_lru() else { break };
             small.bytes -= old.len();
+            small.files.pop(&digest);
         }
     }
 

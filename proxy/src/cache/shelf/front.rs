@@ -13,6 +13,7 @@ use super::lock;
 use crate::body::{Body, full};
 use crate::cache::file_body::FileBody;
 use crate::cache::stored::stored;
+use crate::direct::{Outbox, WORTH};
 use crate::flow::{Answered, FlowRecorder};
 use crate::policy::freshness::lifetime;
 use crate::rules::Nature;
@@ -21,7 +22,8 @@ use crate::store::{Draft, Entry};
 /// A stored body, ready to be read.
 #[derive(Clone, Debug)]
 pub(in crate::cache) enum Content {
-    Memory(Bytes),
+    /// With its file, where a connection may send that.
+    Memory(Bytes, Option<Arc<File>>),
     File(Arc<File>),
 }
 
@@ -29,14 +31,40 @@ impl Content {
     /// Some of its bytes, counted as read from the cache.
     pub(in crate::cache) fn body(&self, (from, to): (u64, u64), flow: &Arc<FlowRecorder>) -> Body {
         match self {
-            Self::Memory(bytes) => {
+            Self::Memory(bytes, _) => {
                 let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
                 let bytes = bytes.slice(index(from)..index(to));
                 flow.update(|flow| flow.bytes_cache += bytes.len() as u64);
                 full(bytes)
             }
-            Self::File(file) => FileBody::whole(file.clone(), (from, to), flow.clone()).boxed(),
+            Self::File(file) => FileBody::whole(file.clone(), (from, to), Some(flow.clone())).boxed(),
         }
+    }
+
+    /// The same bytes in their file, where a connection had better send that.
+    pub(in crate::cache) fn in_file(&self, (from, to): (u64, u64)) -> Option<InFile> {
+        let (file, counted) = match self {
+            Self::Memory(_, file) => (file.as_ref()?, true),
+            Self::File(file) => (file, false),
+        };
+        (to.saturating_sub(from) >= WORTH).then(|| InFile { file: file.clone(), part: (from, to), counted })
+    }
+}
+
+/// An answer's whole body as bytes of a file, for a connection that sends files itself.
+#[derive(Clone)]
+pub(crate) struct InFile {
+    file: Arc<File>,
+    part: (u64, u64),
+    /// Whether it is counted as read from the cache already.
+    counted: bool,
+}
+
+impl InFile {
+    /// The body, of which `outbox` is told what its connection is to send.
+    pub(crate) fn body(self, outbox: Arc<Outbox>, flow: &Arc<FlowRecorder>) -> Body {
+        let counter = (!self.counted).then(|| flow.clone());
+        FileBody::whole(self.file, self.part, counter).by(outbox).boxed()
     }
 }
 
