@@ -140,8 +140,8 @@ struct Made {
 /// cache has to go, until that has gone.
 async fn make_room(many: &Side, origin: &Origin, arguments: &Arguments) -> Result<Made> {
     let time = Duration::from_secs(arguments.seconds * 2);
-    let bytes = bytes(many)?;
     let (without, _) = beside_new(many, origin, u64::MAX >> 1, time).await?;
+    let bytes = bytes(many)?;
     let limit = bytes - bytes / 4;
     let (with, took) = beside_new(many, origin, limit, time).await?;
     Ok(Made { without, with, bytes: bytes.saturating_sub(self::bytes(many)?), time: took })

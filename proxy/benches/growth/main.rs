@@ -61,17 +61,18 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let folder = folder.path();
     std::fs::create_dir(folder.join("origin"))?;
     let origin = Origin::start(&folder.join("origin")).await?;
-    for (name, size) in [("1k", 1 << 10), ("64k", 64 << 10)] {
-        std::fs::write(origin.www.join(format!("{name}_1.0_all.deb")), vec![b'.'; size])?;
-    }
+    std::fs::write(origin.www.join("1k_1.0_all.deb"), vec![b'.'; 1 << 10])?;
     let mut goals = Vec::new();
     for name in NAMES.into_iter().filter(|name| arguments.wants(name, name)) {
         bench::progress(name);
+        // Gone before the next needs the room.
+        let place = tempfile::tempdir_in(folder)?;
+        let place = place.path();
         let found = match name {
-            "entries" => entries::measure(folder, &origin, arguments).await,
-            "idle" => idle::measure(folder, &origin, arguments).await,
-            "connects" => connects::measure(folder, &origin, arguments).await,
-            _ => slow_reader::measure(folder, &origin, arguments).await,
+            "entries" => entries::measure(place, &origin, arguments).await,
+            "idle" => idle::measure(place, &origin, arguments).await,
+            "connects" => connects::measure(place, &origin, arguments).await,
+            _ => slow_reader::measure(place, &origin, arguments).await,
         };
         goals.extend(found.map_err(|error| format!("{name}: {error}"))?);
     }

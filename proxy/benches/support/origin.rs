@@ -51,7 +51,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// All paths below `/big/` are the file `big`, all below `/any/` the file of 1 KB, and below `/new/` that of 64 KB.
+    /// All paths below `/big/` are the file `big`, all below `/any/` the file of 1 KB, and below `/new/` 64 KB that
+    /// begin with the path: bodies that are alike would be stored once.
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
         let (plain, tls) = (free_port()?, free_port()?);
         let authority = Authority::new()?;
@@ -76,9 +77,10 @@ impl Origin {
              ssl_session_cache shared:SSL:10m;\n\
              location /big/ {{ try_files /big =404; }}\n\
              location /any/ {{ try_files /1k_1.0_all.deb =404; }}\n\
-             location /new/ {{ try_files /64k_1.0_all.deb =404; }}\n\
+             location /new/ {{ set $k {kilobyte}; set $e $k$k$k$k$k$k$k$k; return 200 $uri$e$e$e$e$e$e$e$e; }}\n\
              location = /requests {{ stub_status; }} }} }}\n",
-            www = www.display()
+            www = www.display(),
+            kilobyte = ".".repeat(1024)
         );
         fs::write(folder.join("nginx.conf"), text)?;
         // Its workers would outlive a master that is killed; in a namespace of their own they end with it.

@@ -25,6 +25,7 @@ mod reach;
 mod resolver;
 mod route;
 mod status;
+mod stored;
 mod strict;
 mod support;
 mod trailers;
