@@ -19,6 +19,7 @@ pub mod output;
 pub mod parts;
 mod pinned;
 pub mod read;
+pub mod scratch;
 pub mod signature;
 pub mod source;
 #[cfg(test)]

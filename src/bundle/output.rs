@@ -5,15 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::archive::{self, ArchiveWriter, Name};
 use super::document::{PARTS, PartEntry, PartList};
-use super::{frame, parts};
+use super::{frame, parts, scratch};
 use crate::error::{Context as _, Error, Result};
-use crate::guest::reap::remove_tree;
 
 const PREFIX: &str = ".larder-bundle-";
 /// Smallest parts: below, there would soon be too many of them.
@@ -104,7 +102,7 @@ impl Output {
             return Err(Error::new("a directory is not written in parts").hint("name it NAME.tar.zst or NAME.tar"));
         }
         let cannot = || format!("cannot write {}", path.display());
-        sweep(folder(path));
+        scratch::sweep(folder(path), PREFIX);
         let form = match shape {
             Shape::Packed => {
                 let packed = frame::pack(Split::new(path, part).context(cannot)?).context(cannot)?;
@@ -116,7 +114,7 @@ impl Output {
             }
             Shape::Directory => {
                 let make = || tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder(path));
-                let (made, lock) = locked(folder(path), make, |made| File::open(made.path())).context(cannot)?;
+                let (made, lock) = scratch::make(make, |made| File::open(made.path())).context(cannot)?;
                 fs::create_dir_all(made.path().join("blobs/sha256")).context(cannot)?;
                 Form::Directory(made, None, lock)
             }
@@ -222,44 +220,7 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let make =
         || tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(folder);
     // The file's own descriptor holds the lock.
-    Ok(locked(folder, make, |made| made.as_file().try_clone())?.0)
-}
-
-/// Makes something in a folder, and locks it: so it is told from what a killed program left. Nobody sweeps in between.
-fn locked<T>(
-    folder: &Path,
-    make: impl FnOnce() -> io::Result<T>,
-    open: impl FnOnce(&T) -> io::Result<File>,
-) -> io::Result<(T, File)> {
-    let alone = File::open(folder)?;
-    // Where the file system has no locks, nobody sweeps.
-    let _ = flock(&alone, FlockOperation::LockExclusive);
-    let made = make()?;
-    let lock = open(&made)?;
-    let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
-    Ok((made, lock))
-}
-
-/// Removes what killed programs left of bundles in a folder. Best effort: what stays harms nothing.
-fn sweep(folder: &Path) {
-    let Ok(alone) = File::open(folder) else { return };
-    if flock(&alone, FlockOperation::LockExclusive).is_err() {
-        return;
-    }
-    for left in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = left.file_name();
-        let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        if !random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
-            continue;
-        }
-        let known = left.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());
-        let held = known.then(|| File::open(left.path())).and_then(io::Result::ok);
-        if held.is_some_and(|held| flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok())
-            && let Err(error) = remove_tree(&left.path())
-        {
-            tracing::warn!(%error, "what a killed program left of a bundle cannot be removed");
-        }
-    }
+    Ok(scratch::make(make, |made| made.as_file().try_clone())?.0)
 }
 
 impl Split {

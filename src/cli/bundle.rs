@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use larder_proxy::store::{Imported, Store, StoreError, Taking};
-use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use self::progress::Progress;
@@ -29,10 +28,10 @@ use crate::bundle::budget::{Budget, Limits};
 use crate::bundle::fault::{BundleError, Fault};
 use crate::bundle::import::{self, Outcome};
 use crate::bundle::read::Contents;
+use crate::bundle::scratch;
 use crate::bundle::signature::Trusted;
 use crate::bundle::source::Watch;
 use crate::error::{Context as _, Error, Exit, Result};
-use crate::guest::reap::remove_tree;
 use crate::output::text::bytes;
 
 /// Faults that are shown one by one.
@@ -230,23 +229,10 @@ async fn take_in(args: &BundleImportArgs, settings: &Settings, console: &Console
 }
 
 /// A new directory to unpack in, and the lock that says it is in use. Those that killed programs left are removed.
-fn unpacking_place(scratch: &Path) -> std::io::Result<(tempfile::TempDir, File)> {
+fn unpacking_place(place: &Path) -> std::io::Result<(tempfile::TempDir, File)> {
     const PREFIX: &str = "bundle-";
-    let alone = File::open(scratch)?;
-    flock(&alone, FlockOperation::LockExclusive)?;
-    for left in std::fs::read_dir(scratch)?.flatten() {
-        let is_one = left.file_name().to_string_lossy().starts_with(PREFIX);
-        let held = is_one.then(|| File::open(left.path())).and_then(std::result::Result::ok);
-        if held.is_some_and(|held| flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok())
-            && let Err(error) = remove_tree(&left.path())
-        {
-            tracing::warn!(%error, "what a killed program unpacked cannot be removed");
-        }
-    }
-    let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(scratch)?;
-    let lock = File::open(made.path())?;
-    flock(&lock, FlockOperation::LockExclusive)?;
-    Ok((made, lock))
+    scratch::sweep(place, PREFIX);
+    scratch::make(|| tempfile::Builder::new().prefix(PREFIX).tempdir_in(place), |made| File::open(made.path()))
 }
 
 /// Serves a bundle by the proxy itself, offline, over a cache that is made of the bundle and goes with the program.
