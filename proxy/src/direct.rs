@@ -18,8 +18,12 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Most bytes of one piece.
-pub(crate) const PIECE: usize = 256 * 1024;
+use crate::taking::Taking;
+
+/// Most bytes of one piece: what others can wait for.
+pub(crate) const PIECE: usize = 1024 * 1024;
+/// Bytes given to the kernel at a time: the socket hears nothing of its reader meanwhile (docs/decisions/0011).
+const AT_ONCE: usize = 256 * 1024;
 /// From here on it is worth the second system call.
 pub(crate) const WORTH: u64 = 16 * 1024;
 /// Bytes copied at a time from a file that the kernel does not send.
@@ -29,9 +33,10 @@ const COPIED: usize = 64 * 1024;
 static STAND_IN: [u8; PIECE] = [0; PIECE];
 
 /// Pieces of files that hyper has been given stand-ins for, in the order in which they come to the connection.
-#[derive(Default)]
 pub(crate) struct Outbox {
     pieces: Mutex<VecDeque<Piece>>,
+    /// hyper asks for the next piece only when this one is sent, which takes a slow client its time.
+    taking: Arc<Taking>,
 }
 
 /// Bytes `begin..end` of a file, of which those up to `at` are sent.
@@ -43,11 +48,11 @@ struct Piece {
 }
 
 impl Outbox {
-    /// What stands for bytes of a file, [`PIECE`] at most; to be given to hyper next.
-    pub(crate) fn stand_in(&self, file: Arc<File>, from: u64, count: usize) -> Bytes {
-        let count = count.min(PIECE);
-        self.lock().push_back(Piece { file, begin: from, at: from, end: from + count as u64 });
-        Bytes::from_static(&STAND_IN[..count])
+    /// What stands for bytes `from..to` of a file, or as many of them as are sent at a time; to be given to hyper next.
+    pub(crate) fn stand_in(&self, file: Arc<File>, from: u64, to: u64) -> Bytes {
+        let end = to.min(from + PIECE as u64);
+        self.lock().push_back(Piece { file, begin: from, at: from, end });
+        Bytes::from_static(&STAND_IN[..usize::try_from(end - from).unwrap_or(PIECE)])
     }
 
     /// Sends what is ahead of a stand-in, and of what it stands for as much as the socket takes.
@@ -61,12 +66,16 @@ impl Outbox {
                 return Ok(sent);
             }
         }
-        match self.send_piece(socket, stand_in) {
-            Ok(count) => Ok(sent + count),
-            // It is met again, if it is not over by then.
-            Err(_) if sent > 0 => Ok(sent),
-            Err(error) => Err(error),
+        let mut rest = stand_in;
+        while !rest.is_empty() {
+            match self.send_piece(socket, rest) {
+                Ok(count) => (sent, rest) = (sent + count, &rest[count..]),
+                // It is met again, if it is not over by then.
+                Err(_) if sent > 0 => break,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(sent)
     }
 
     fn send_piece(&self, socket: &TcpStream, stand_in: &[u8]) -> io::Result<usize> {
@@ -75,7 +84,8 @@ impl Outbox {
         // Nothing is better than bytes of something else.
         let piece =
             piece.ok_or_else(|| io::Error::other("an answer's bytes came to the connection in another order"))?;
-        let count = match rustix::fs::sendfile(socket, &piece.file, Some(&mut piece.at.clone()), stand_in.len()) {
+        let count = stand_in.len().min(AT_ONCE);
+        let count = match rustix::fs::sendfile(socket, &piece.file, Some(&mut piece.at.clone()), count) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => piece.copy(socket)?,
             sent => sent?,
         };
@@ -83,6 +93,7 @@ impl Outbox {
             let message = "the stored body is shorter than its entry says";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
+        self.taking.took();
         piece.at += count as u64;
         if piece.at >= piece.end {
             pieces.pop_front();
@@ -123,8 +134,9 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, outbox: Arc::default() }
+    /// Tells `taking` of what its client takes of files.
+    pub(crate) fn new(stream: TcpStream, taking: Arc<Taking>) -> Self {
+        Self { stream, outbox: Arc::new(Outbox { pieces: Mutex::default(), taking }) }
     }
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,10 @@ use crate::shared::Shared;
 const CONNECTIONS: usize = 2048;
 /// Connections at a time that are told why they are not served.
 const REFUSALS: usize = 64;
+/// Bytes of answers that wait in the kernel until they can be sent. It would take megabytes for each client that reads
+/// slowly, which gets nothing of that sooner; and one that is as fast as we are falls asleep for each packet, which costs
+/// three times what sending does (docs/decisions/0011).
+const UNSENT: u32 = 64 * 1024;
 /// The pause after accepting failed, which doubles.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause after accepting failed, as it does when no descriptor is left.
@@ -294,6 +299,7 @@ async fn converse(stream: Stream, role: Role, session: Session) {
     };
     // Small answers must not wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     let Ok(local) = stream.local_addr() else { return };
     let address = local.ip().to_canonical();
     let meant = || session.shared.pool(&session.client).name(address).unwrap_or_else(|| address.to_string());

@@ -20,15 +20,14 @@ pub(crate) struct SentBody {
     /// Bytes still to come, where the length is known.
     left: Option<u64>,
     ended: bool,
-    /// The client's connection, where there is one.
-    taking: Option<Arc<Taking>>,
+    taking: Arc<Taking>,
     /// Whether something was handed out last.
     offered: bool,
     request: Option<KeptBody>,
 }
 
 impl SentBody {
-    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Option<Arc<Taking>>) -> Self {
+    pub(crate) fn new(inner: Body, flow: Arc<FlowRecorder>, taking: Arc<Taking>) -> Self {
         let left = inner.size_hint().exact();
         let ended = inner.is_end_stream();
         Self { inner, flow, left, ended, taking, offered: false, request: None }
@@ -42,11 +41,10 @@ impl SentBody {
 
     /// Notes for the connection whether the client has something to take.
     fn note(&mut self, offered: bool) {
-        let Some(taking) = &self.taking else { return };
         match (self.offered, offered) {
-            (false, true) => taking.offers(),
-            (true, true) => taking.took(),
-            (true, false) => taking.waits(),
+            (false, true) => self.taking.offers(),
+            (true, true) => self.taking.took(),
+            (true, false) => self.taking.waits(),
             (false, false) => {}
         }
         self.offered = offered;

@@ -24,7 +24,7 @@ use crate::admission::Gate;
 use crate::body::{self, Body};
 use crate::connect;
 use crate::current::Current;
-use crate::direct::{Direct, Outbox};
+use crate::direct::Direct;
 use crate::error::answer;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::forward::Scope;
@@ -79,22 +79,23 @@ pub(crate) struct Session {
 /// hyper-util's automatic builder is not used: it waits for the first bytes without a limit, and takes HTTP/2 where
 /// nobody agreed on it.
 pub(crate) async fn serve(io: impl Io + 'static, protocol: Protocol, session: Session) {
-    serve_with(io, protocol, session, None).await;
+    serve_with(io, protocol, Session { line: Line::default(), ..session }).await;
 }
 
 /// The same for HTTP/1 on a connection on which nobody else reads or writes what passes.
 pub(crate) async fn serve_plain(stream: TcpStream, session: Session) {
-    let io = Direct::new(stream);
-    let outbox = io.outbox().clone();
-    serve_with(io, Protocol::Http1, session, Some(outbox)).await;
+    let taking = Arc::<Taking>::default();
+    let io = Direct::new(stream, taking.clone());
+    let line = Line { taking, outbox: Some(io.outbox().clone()) };
+    serve_with(io, Protocol::Http1, Session { line, ..session }).await;
 }
 
-async fn serve_with(io: impl Io + 'static, protocol: Protocol, session: Session, outbox: Option<Arc<Outbox>>) {
+async fn serve_with(io: impl Io + 'static, protocol: Protocol, session: Session) {
     let stop = session.stop.clone();
     let head_timeout = session.shared.config.timeouts.client;
     let abort = session.shared.abort.clone();
-    let (taking, patience) = (Arc::new(Taking::new()), session.shared.config.timeouts.send);
-    let session = Arc::new(Session { line: Line { taking: Some(taking.clone()), outbox }, ..session });
+    let (taking, patience) = (session.line.taking.clone(), session.shared.config.timeouts.send);
+    let session = Arc::new(session);
     let calm = Arc::new(Calm::default());
     let cancelled = calm.clone();
     let service = service_fn(move |request: Request<Incoming>| {

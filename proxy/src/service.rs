@@ -32,7 +32,7 @@ use crate::upstream::route::target;
 #[derive(Clone, Default)]
 pub(crate) struct Line {
     /// Whether the client takes its answers.
-    pub(crate) taking: Option<Arc<Taking>>,
+    pub(crate) taking: Arc<Taking>,
     /// What it is to send of files itself.
     pub(crate) outbox: Option<Arc<Outbox>>,
 }

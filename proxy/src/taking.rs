@@ -23,11 +23,13 @@ struct State {
     last: Instant,
 }
 
-impl Taking {
-    pub(crate) fn new() -> Self {
+impl Default for Taking {
+    fn default() -> Self {
         Self { state: Mutex::new(State { offers: 0, last: Instant::now() }) }
     }
+}
 
+impl Taking {
     /// An answer has something for the client, and had nothing before.
     pub(crate) fn offers(&self) {
         let mut state = self.lock();
@@ -79,7 +81,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_waits_for_the_client_counts() {
-        let taking = Taking::new();
+        let taking = Taking::default();
         let at_once = || taking.stalled(Duration::ZERO).now_or_never();
         // Nothing is offered.
         assert_eq!(at_once(), None);

@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::buffers::{self, Buffers};
 use super::progress::{End, Progress};
-use crate::direct::Outbox;
+use crate::direct::{Outbox, PIECE};
 use crate::flow::FlowRecorder;
 
-/// Bytes read at a time.
-const CHUNK: u64 = buffers::SIZE as u64;
+/// Bytes given until others have their turn.
+const TURN: u64 = buffers::SIZE as u64;
 
 static BUFFERS: Buffers = Buffers::new();
 
@@ -210,7 +210,7 @@ impl Body for FileBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         // What is in memory is always ready: a client that reads as fast as we write would keep the thread to itself, and
         // two hundred of them would keep everybody else waiting for seconds.
-        if self.given >= CHUNK {
+        if self.given >= TURN {
             self.given = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -239,10 +239,11 @@ impl Body for FileBody {
                     None => return Poll::Ready(None),
                 },
                 Readable::To(limit) => {
-                    let count = usize::try_from((limit - self.offset).min(CHUNK)).unwrap_or(usize::MAX);
+                    let left = usize::try_from(limit - self.offset).unwrap_or(usize::MAX);
+                    let count = left.min(buffers::SIZE);
                     let ready = match &self.outbox {
-                        Some(outbox) => is_cached(&self.file, self.offset + count as u64 - 1)
-                            .then(|| outbox.stand_in(self.file.clone(), self.offset, count)),
+                        Some(outbox) => is_cached(&self.file, limit.min(self.offset + PIECE as u64) - 1)
+                            .then(|| outbox.stand_in(self.file.clone(), self.offset, limit)),
                         None => read_cached(&self.file, self.offset, count),
                     };
                     match ready {

@@ -10,7 +10,7 @@ use super::*;
 async fn connection() -> (Direct, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (near, far) = tokio::join!(listener.accept(), TcpStream::connect(listener.local_addr().unwrap()));
-    (Direct::new(near.unwrap().0), far.unwrap())
+    (Direct::new(near.unwrap().0, Arc::<Taking>::default()), far.unwrap())
 }
 
 /// Bytes of which each tells where it is.
@@ -60,9 +60,10 @@ async fn memory_and_files_arrive_in_their_order() {
         let mut slices = vec![head.clone()];
         expected.extend_from_slice(&head);
         for (file, bytes, from, count) in
-            [(&one_file, &one, 0, PIECE), (&other_file, &other, 5, 60_000), (&one_file, &one, PIECE + 7, PIECE)]
+            [(&one_file, &one, 0, PIECE), (&other_file, &other, 5, 60_000), (&one_file, &one, PIECE as u64 + 7, PIECE)]
         {
-            slices.push(near.outbox().stand_in(file.clone(), from as u64, count));
+            slices.push(near.outbox().stand_in(file.clone(), from, from + count as u64));
+            let from = usize::try_from(from).unwrap();
             expected.extend_from_slice(&bytes[from..from + count]);
             slices.push(Bytes::from_static(b"\r\n"));
             expected.extend_from_slice(b"\r\n");
@@ -81,7 +82,7 @@ async fn a_slow_reader_is_waited_for() {
     let from = file(&bytes);
     let writing = tokio::spawn(async move {
         for _ in 0..64 {
-            let slice = near.outbox().stand_in(from.clone(), 0, PIECE);
+            let slice = near.outbox().stand_in(from.clone(), 0, PIECE as u64);
             write_all(&mut near, vec![slice]).await.unwrap();
         }
     });
@@ -111,10 +112,10 @@ async fn what_is_not_in_order_or_not_there_is_an_error() {
         |outbox, file| outbox.stand_in(file, 0, 1000).slice(1..),
         |outbox, file| {
             let _first = outbox.stand_in(file.clone(), 0, 10);
-            outbox.stand_in(file, 10, 20)
+            outbox.stand_in(file, 10, 30)
         },
         // A file that is shorter.
-        |outbox, file| outbox.stand_in(file, 1000, 1),
+        |outbox, file| outbox.stand_in(file, 1000, 1001),
     ];
     for (number, wrong) in wrongs.iter().enumerate() {
         let (mut near, far) = connection().await;
@@ -132,7 +133,7 @@ async fn who_is_gone_is_an_error_and_no_signal() {
     drop(far);
     let from = file(&pattern(PIECE));
     let broken = loop {
-        let slice = near.outbox().stand_in(from.clone(), 0, PIECE);
+        let slice = near.outbox().stand_in(from.clone(), 0, PIECE as u64);
         if let Err(error) = write_all(&mut near, vec![Bytes::from_static(b"head"), slice]).await {
             break error;
         }
