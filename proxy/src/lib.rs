@@ -6,6 +6,7 @@ mod access;
 pub mod admission;
 pub mod body;
 pub mod cache;
+mod coarse;
 pub mod config;
 mod connect;
 mod current;

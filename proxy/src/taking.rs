@@ -6,7 +6,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
+
+use crate::coarse;
 
 /// However short the limit, between two looks there is a pause.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -20,12 +22,12 @@ struct State {
     /// Answers of which something waits for the client.
     offers: usize,
     /// When it last took something.
-    last: Instant,
+    last: Duration,
 }
 
 impl Default for Taking {
     fn default() -> Self {
-        Self { state: Mutex::new(State { offers: 0, last: Instant::now() }) }
+        Self { state: Mutex::new(State { offers: 0, last: coarse::now() }) }
     }
 }
 
@@ -34,19 +36,19 @@ impl Taking {
     pub(crate) fn offers(&self) {
         let mut state = self.lock();
         state.offers += 1;
-        state.last = Instant::now();
+        state.last = coarse::now();
     }
 
     /// The client has taken something; there is more.
     pub(crate) fn took(&self) {
-        self.lock().last = Instant::now();
+        self.lock().last = coarse::now();
     }
 
     /// Nothing of an answer waits for the client any more.
     pub(crate) fn waits(&self) {
         let mut state = self.lock();
         state.offers = state.offers.saturating_sub(1);
-        state.last = Instant::now();
+        state.last = coarse::now();
     }
 
     /// Returns when something has waited for the client that long, and nothing was taken on the whole connection.
@@ -60,11 +62,11 @@ impl Taking {
                 let state = self.lock();
                 (state.offers, state.last)
             };
-            let now = Instant::now();
-            if offers > 0 && last + limit <= now {
+            let idle = coarse::now().saturating_sub(last);
+            if offers > 0 && idle >= limit {
                 return;
             }
-            sleep_until(if offers > 0 { last + wait } else { now + wait }).await;
+            sleep(if offers > 0 { wait.saturating_sub(idle).max(SHORTEST) } else { wait }).await;
         }
     }
 

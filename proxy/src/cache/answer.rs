@@ -24,7 +24,7 @@ use crate::body::{Body, chain, empty};
 use crate::field;
 use crate::flow::{Answered, Outcome, is_bound};
 use crate::origin::{Phase, UpstreamError};
-use crate::policy::freshness::{current_age, may_serve_stale, time_left};
+use crate::policy::freshness::{may_serve_stale, time_left};
 use crate::rules::Nature;
 use crate::store::{Entry, StoreError, Touch};
 
@@ -105,7 +105,7 @@ impl Exchange {
             shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
         let held = self.held(entry, &payload).await?;
         let judged = self.stored(entry);
-        let age = current_age(&judged, self.inner.now());
+        let age = self.terms(entry).age(self.inner.now());
         headers.insert(AGE, field::number(age));
         let told = self.told(entry, judged.nature);
         // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.

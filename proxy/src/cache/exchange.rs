@@ -19,7 +19,7 @@ use super::{Inner, Joined, Key, Leading, Mode, part, report};
 use crate::body::{Body, empty};
 use crate::flow::{Class, Outcome};
 use crate::origin::{Phase, RequestContext, UpstreamError};
-use crate::policy::freshness::{Judgement, Stored, judge};
+use crate::policy::freshness::{Judgement, Stored, Terms, judge_by};
 use crate::policy::{CacheControl, surrogate, vary};
 use crate::rules::{Nature, Verdict};
 use crate::store::Entry;
@@ -142,7 +142,7 @@ impl Exchange {
             // A package is asked for once a run, or once a process where there are no runs.
             let run =
                 if stored.nature == Nature::Lasting { Some(self.inner.since()) } else { self.inner.confirmed_since() };
-            judge(&stored, &self.control, self.now, run)
+            judge_by(&self.terms(entry), &stored, &self.control, self.now, run)
         } else {
             self.forward = Forward::Partial;
             Judgement::Ask("only a part of it is stored")
@@ -150,6 +150,14 @@ impl Exchange {
         match judgement {
             Judgement::UseAndAsk(why) if offline => Judgement::Use(why),
             other => other,
+        }
+    }
+
+    /// What an entry's own fields say of its freshness.
+    pub(super) fn terms(&self, entry: &Entry) -> Arc<Terms> {
+        match &self.found {
+            Some(found) => found.terms(entry),
+            None => Arc::new(Terms::of(&self.stored(entry))),
         }
     }
 

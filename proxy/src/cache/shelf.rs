@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use lru::LruCache;
@@ -21,6 +21,7 @@ pub(crate) use self::front::InFile;
 use self::front::Mark;
 pub(super) use self::front::{Content, Found, Told};
 use super::room::Room;
+use crate::coarse;
 use crate::descriptors;
 use crate::direct::WORTH;
 use crate::inspect::{Dropped, Target};
@@ -62,7 +63,7 @@ struct Small {
 /// Notes of use, one for each key and entry.
 struct Touches {
     notes: HashMap<([u8; 16], Option<i64>), Touch>,
-    written: Instant,
+    written: Duration,
 }
 
 /// Store and front. Cheap to clone.
@@ -91,7 +92,7 @@ pub(super) struct Shared {
     version: AtomicI64,
     /// Counts the changes made through this shelf.
     generation: AtomicU64,
-    begun: Instant,
+    begun: Duration,
     checked: AtomicU64,
 }
 
@@ -108,13 +109,13 @@ impl Shelf {
             files: Mutex::new(LruCache::new(FILES)),
             handed: Mutex::default(),
             marks: Mutex::new(LruCache::new(MARKS)),
-            touches: Spread::new(|| Touches { notes: HashMap::new(), written: Instant::now() }),
+            touches: Spread::new(|| Touches { notes: HashMap::new(), written: coarse::now() }),
             room: Room::default(),
             mended: Mutex::default(),
             index: AtomicU64::new(0),
             version: AtomicI64::new(-1),
             generation: AtomicU64::new(0),
-            begun: Instant::now(),
+            begun: coarse::now(),
             checked: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
@@ -293,7 +294,7 @@ impl Shelf {
                     place.insert(touch);
                 }
             }
-            touches.notes.len() >= TOUCHES || touches.written.elapsed() > TOUCHED
+            touches.notes.len() >= TOUCHES || coarse::now().saturating_sub(touches.written) > TOUCHED
         };
         if due {
             let (shared, notes) = (self.shared.clone(), self.shared.take_notes());
@@ -337,7 +338,7 @@ impl Shared {
 
     /// Milliseconds since the shelf was made, at least one.
     fn elapsed(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+        u64::try_from(coarse::now().saturating_sub(self.begun).as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     fn mending<T>(&self, mut work: impl FnMut(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -473,7 +474,7 @@ impl Shared {
 
 impl Touches {
     fn take(&mut self) -> Vec<Touch> {
-        self.written = Instant::now();
+        self.written = coarse::now();
         std::mem::take(&mut self.notes).into_values().collect()
     }
 }

@@ -34,6 +34,44 @@ pub struct Stored<'a> {
     pub nature: Nature,
 }
 
+/// What a stored response's own fields say of its freshness: read once, it holds for as long as the response is stored.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    control: CacheControl,
+    /// The explicit lifetime in seconds.
+    explicit: Option<u64>,
+    /// The lifetime in seconds where it may be guessed and the rules do not forbid it.
+    guess: u64,
+    /// Its age in seconds when it arrived.
+    age: u64,
+    responded: SystemTime,
+}
+
+impl Terms {
+    /// Those of a response.
+    pub fn of(stored: &Stored<'_>) -> Self {
+        let control = CacheControl::parse(stored.headers);
+        Self {
+            explicit: explicit(stored.headers, &control, stored.responded),
+            guess: guess(stored, &control),
+            age: age_on_arrival(stored),
+            responded: stored.responded,
+            control,
+        }
+    }
+
+    /// The current age in seconds (section 4.2.3).
+    pub fn age(&self, now: SystemTime) -> u64 {
+        self.age.saturating_add(since(now, self.responded)).min(FOREVER)
+    }
+
+    /// The lifetime in seconds, explicit or guessed.
+    pub fn lifetime(&self, nature: Nature) -> u64 {
+        let guessable = !matches!(nature, Nature::Mutable | Nature::Lasting);
+        self.explicit.unwrap_or(if guessable { self.guess } else { 0 })
+    }
+}
+
 /// Whether a stored response may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
@@ -68,8 +106,7 @@ fn explicit(headers: &HeaderMap, control: &CacheControl, responded: SystemTime) 
 
 /// The lifetime in seconds, explicit or guessed.
 pub fn lifetime(stored: &Stored<'_>) -> u64 {
-    let control = CacheControl::parse(stored.headers);
-    explicit(stored.headers, &control, stored.responded).unwrap_or_else(|| guessed(stored, &control))
+    Terms::of(stored).lifetime(stored.nature)
 }
 
 /// Seconds that it stays fresh, with the lifetime and at the age given; negative where it is stale, and `None` where it
@@ -80,9 +117,8 @@ pub fn time_left(stored: &Stored<'_>, lifetime: u64, age: u64) -> Option<i64> {
 }
 
 /// A tenth of the age that the object had (section 4.2.2), where its status, or `public`, allows to guess.
-fn guessed(stored: &Stored<'_>, control: &CacheControl) -> u64 {
-    let may = HEURISTIC_STATUSES.contains(&stored.status) || control.public;
-    if matches!(stored.nature, Nature::Mutable | Nature::Lasting) || !may {
+fn guess(stored: &Stored<'_>, control: &CacheControl) -> u64 {
+    if !HEURISTIC_STATUSES.contains(&stored.status) && !control.public {
         return 0;
     }
     let from = date(stored.headers, &DATE).unwrap_or(stored.responded);
@@ -91,22 +127,39 @@ fn guessed(stored: &Stored<'_>, control: &CacheControl) -> u64 {
         .map_or(0, |age| (age.as_secs() / 10).min(LONGEST_GUESS))
 }
 
-/// The current age in seconds (section 4.2.3). Of several values of `Age` the first counts, and one that is not a number
-/// counts for nothing (section 5.1).
+/// The current age in seconds (section 4.2.3).
 pub fn current_age(stored: &Stored<'_>, now: SystemTime) -> u64 {
-    let since =
-        |later: SystemTime, earlier: SystemTime| later.duration_since(earlier).unwrap_or(Duration::ZERO).as_secs();
+    Terms::of(stored).age(now)
+}
+
+fn since(later: SystemTime, earlier: SystemTime) -> u64 {
+    later.duration_since(earlier).unwrap_or(Duration::ZERO).as_secs()
+}
+
+/// Of several values of `Age` the first counts, and one that is not a number counts for nothing (section 5.1).
+fn age_on_arrival(stored: &Stored<'_>) -> u64 {
     let apparent = date(stored.headers, &DATE).map_or(0, |date| since(stored.responded, date));
     let value = stored.headers.get(AGE).and_then(|value| value.to_str().ok());
     let value = value.and_then(|text| seconds(text.split(',').next().unwrap_or_default().trim())).unwrap_or(0);
     let corrected = value.saturating_add(since(stored.responded, stored.requested));
-    apparent.max(corrected).saturating_add(since(now, stored.responded)).min(FOREVER)
+    apparent.max(corrected)
 }
 
 /// Whether a stored response may answer this request now (sections 4.2 and 5.2.1, and the rules).
 pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: Option<SystemTime>) -> Judgement {
-    let response = CacheControl::parse(stored.headers);
-    let has_explicit = || explicit(stored.headers, &response, stored.responded).is_some() || response.no_cache;
+    judge_by(&Terms::of(stored), stored, request, now, run)
+}
+
+/// The same, where the response's terms are known.
+pub fn judge_by(
+    terms: &Terms,
+    stored: &Stored<'_>,
+    request: &CacheControl,
+    now: SystemTime,
+    run: Option<SystemTime>,
+) -> Judgement {
+    let response = &terms.control;
+    let has_explicit = || terms.explicit.is_some() || response.no_cache;
     let to_come = stored.responded.duration_since(now).is_ok_and(|ahead| ahead > AHEAD);
     match stored.nature {
         Nature::Immutable => return Judgement::Use("its digest is known"),
@@ -131,8 +184,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
     if response.no_cache {
         return Judgement::Ask("stored with no-cache");
     }
-    let age = current_age(stored, now);
-    let lifetime = explicit(stored.headers, &response, stored.responded).unwrap_or_else(|| guessed(stored, &response));
+    let (age, lifetime) = (terms.age(now), terms.lifetime(stored.nature));
     if request.max_age.is_some_and(|limit| age > limit || (limit == 0)) {
         return Judgement::Ask("older than the client's max-age");
     }
@@ -142,7 +194,7 @@ pub fn judge(stored: &Stored<'_>, request: &CacheControl, now: SystemTime, run: 
     if age < lifetime {
         return Judgement::Use("fresh");
     }
-    stale(&response, request, age - lifetime).unwrap_or(Judgement::Ask(if lifetime == 0 {
+    stale(response, request, age - lifetime).unwrap_or(Judgement::Ask(if lifetime == 0 {
         "no lifetime given"
     } else {
         "its lifetime is over"
@@ -167,15 +219,16 @@ pub fn may_serve_stale(stored: &Stored<'_>, request: &CacheControl, now: SystemT
     if stored.nature != Nature::Plain {
         return true;
     }
-    let response = CacheControl::parse(stored.headers);
+    let terms = Terms::of(stored);
+    let response = &terms.control;
     // An old error is no better than a new one.
-    if forbids_stale(&response) || stored.status >= 500 {
+    if forbids_stale(response) || stored.status >= 500 {
         return false;
     }
     if !reached {
         return true;
     }
-    let over = current_age(stored, now).saturating_sub(lifetime(stored));
+    let over = terms.age(now).saturating_sub(terms.lifetime(stored.nature));
     response.stale_if_error.or(request.stale_if_error).is_some_and(|limit| over <= limit)
 }
 

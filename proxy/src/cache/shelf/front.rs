@@ -15,7 +15,7 @@ use crate::cache::file_body::FileBody;
 use crate::cache::stored::stored;
 use crate::direct::{Outbox, WORTH};
 use crate::flow::{Answered, FlowRecorder};
-use crate::policy::freshness::lifetime;
+use crate::policy::freshness::{Terms, lifetime};
 use crate::rules::Nature;
 use crate::store::{Draft, Entry};
 
@@ -93,6 +93,8 @@ pub(in crate::cache) struct Found {
     entries: Vec<Entry>,
     /// What is told of the one served last.
     told: Mutex<Option<Told>>,
+    /// And its terms.
+    terms: Mutex<Option<(Arc<Draft>, Arc<Terms>)>>,
 }
 
 /// What is told of a stored answer, in flows and in `Cache-Status`.
@@ -122,13 +124,26 @@ impl Told {
 
 impl Found {
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        Self { entries, told: Mutex::default() }
+        Self { entries, told: Mutex::default(), terms: Mutex::default() }
     }
 
     /// The same, sharing nothing: what several threads count the users of, they fetch from each other for each hit.
     pub(super) fn apart(&self) -> Self {
         let apart = |entry: &Entry| Entry { draft: Arc::new(draft_apart(&entry.draft)), ..entry.clone() };
         Self::new(self.entries.iter().map(apart).collect())
+    }
+
+    /// An entry's terms, which are read once as long as the same is served.
+    pub(in crate::cache) fn terms(&self, entry: &Entry) -> Arc<Terms> {
+        let mut last = lock(&self.terms);
+        if let Some((draft, terms)) = &*last
+            && Arc::ptr_eq(draft, &entry.draft)
+        {
+            return terms.clone();
+        }
+        let terms = Arc::new(Terms::of(&stored(entry, Nature::Plain)));
+        *last = Some((entry.draft.clone(), terms.clone()));
+        terms
     }
 
     /// What is told of an entry, which is worked out once as long as the same is served.
