@@ -28,6 +28,7 @@ mod origin;
 mod process;
 mod slow_reader;
 mod subject;
+#[expect(dead_code, reason = "shared with the other benchmark")]
 #[path = "../support/table.rs"]
 mod table;
 #[path = "../support/wire.rs"]

@@ -46,6 +46,8 @@ pub(crate) struct Goal {
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
+    /// At least this, if it can be had.
+    Aim(f64),
 }
 
 impl Goal {
@@ -55,6 +57,11 @@ impl Goal {
             None => return row,
             Some(Bound::AtLeast(bound)) => (format!("at least {}", figure(bound)), self.measured >= bound),
             Some(Bound::AtMost(bound)) => (format!("at most {}", figure(bound)), self.measured <= bound),
+            Some(Bound::Aim(aim)) => {
+                let reached = if self.measured >= aim { "reached" } else { "not reached" };
+                row.extend([format!("aim {}", figure(aim)), reached.to_owned()]);
+                return row;
+            }
         };
         row.extend([bound, if met { "met" } else { "NOT MET" }.to_owned()]);
         row
@@ -70,6 +77,7 @@ impl Goal {
             Some(Bound::AtMost(bound)) => {
                 serde_json::json!({"what": what, "measured": measured, "at_most": bound, "met": measured <= bound})
             }
+            Some(Bound::Aim(aim)) => serde_json::json!({"what": what, "measured": measured, "aim": aim}),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that could block. A blob is hashed before its first use in the process; afterwards size, inode and times vouch for it.
 
 mod front;
+mod small;
 
 use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::File;
@@ -20,26 +21,21 @@ use lru::LruCache;
 pub(crate) use self::front::InFile;
 use self::front::Mark;
 pub(super) use self::front::{Content, Found, Told};
+use self::small::{SMALL, Small};
 use super::room::Room;
 use crate::coarse;
-use crate::descriptors;
 use crate::direct::WORTH;
 use crate::inspect::{Dropped, Target};
 use crate::near::Near;
 use crate::spread::Spread;
 use crate::store::{BlobWriter, Digest, Draft, Entry, Store, StoreError, Touch};
 
-/// Bodies up to this size are kept in memory.
-const SMALL: u64 = 64 * 1024;
-const SMALL_BUDGET: usize = 64 * 1024 * 1024;
 const RESOURCES: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("not zero");
 const FILES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What a thread remembers for itself: what is asked for again and again.
 const NEAR: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What a thread holds is not counted with the others: bodies for which counting users is dear, and so little of each.
 const NEAR_SIZE: usize = 4 * 1024;
-/// As many as the largest of them fill the budget.
-const SMALL_FILES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 const NEAR_SMALL: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// A body never changes under its digest.
 const SAME: u64 = 0;
@@ -52,13 +48,6 @@ const TOUCHED: Duration = Duration::from_secs(5);
 
 /// An index that is found damaged again and again is on a disk that does not keep it.
 const MENDS: u32 = 3;
-
-struct Small {
-    bodies: LruCache<Digest, Bytes>,
-    bytes: usize,
-    /// Files of those that connections had better send from there.
-    files: LruCache<Digest, Arc<File>>,
-}
 
 /// Notes of use, one for each key and entry.
 struct Touches {
@@ -98,13 +87,11 @@ pub(super) struct Shared {
 
 impl Shelf {
     pub(super) fn new(store: Store) -> Self {
-        let files = LruCache::new(descriptors::share(SMALL_FILES));
-        let small = Small { bodies: LruCache::unbounded(), bytes: 0, files };
         let shared = Shared {
             store,
             resources: Mutex::new(LruCache::new(RESOURCES)),
             near: Near::new(NEAR),
-            small: Mutex::new(small),
+            small: Mutex::new(Small::new()),
             near_small: Near::new(NEAR_SMALL),
             files: Mutex::new(LruCache::new(FILES)),
             handed: Mutex::default(),
@@ -176,7 +163,8 @@ impl Shelf {
         if let Some(bytes) = self.shared.near_small.get(&digest, SAME) {
             return Ok(Content::Memory(bytes, None));
         }
-        if let Some((bytes, file)) = self.shared.small(&digest) {
+        let small = lock(&self.shared.small).get(&digest);
+        if let Some((bytes, file)) = small {
             if bytes.len() > NEAR_SIZE {
                 return Ok(Content::Memory(bytes, file));
             }
@@ -274,7 +262,7 @@ impl Shelf {
             shared.store.forget_blob(&digest)?;
             shared.forget_all();
             lock(&shared.files).pop(&digest);
-            lock(&shared.small).files.pop(&digest);
+            lock(&shared.small).forget_file(&digest);
             lock(&shared.marks).pop(&digest);
             Ok(())
         })
@@ -404,7 +392,7 @@ impl Shared {
             lock(&self.marks).put(digest, mark);
             let bytes = Bytes::from(bytes);
             let file = (size >= WORTH).then(|| Arc::new(file));
-            self.keep_small(digest, bytes.clone(), file.clone());
+            lock(&self.small).keep(digest, bytes.clone(), file.clone());
             return Ok(Content::Memory(bytes, file));
         }
         if !known {
@@ -417,29 +405,6 @@ impl Shared {
         lock(&self.handed).insert(digest, Arc::downgrade(&file));
         lock(&self.files).put(digest, file.clone());
         Ok(Content::File(file))
-    }
-
-    fn small(&self, digest: &Digest) -> Option<(Bytes, Option<Arc<File>>)> {
-        let mut small = lock(&self.small);
-        let bytes = small.bodies.get(digest)?.clone();
-        let file = if bytes.len() as u64 >= WORTH { small.files.get(digest).cloned() } else { None };
-        Some((bytes, file))
-    }
-
-    fn keep_small(&self, digest: Digest, bytes: Bytes, file: Option<Arc<File>>) {
-        let mut small = lock(&self.small);
-        if let Some(file) = file {
-            small.files.put(digest, file);
-        }
-        small.bytes += bytes.len();
-        if let Some(old) = small.bodies.put(digest, bytes) {
-            small.bytes -= old.len();
-        }
-        while small.bytes > SMALL_BUDGET {
-            let Some((digest, old)) = small.bodies.pop_lru() else { break };
-            small.bytes -= old.len();
-            small.files.pop(&digest);
-        }
     }
 
     fn note(&self, notes: &[Touch]) {

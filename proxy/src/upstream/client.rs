@@ -204,11 +204,6 @@ impl Origin for NetworkOrigin {
 
     fn is_kept_from_guests(&self, uri: &Uri) -> bool {
         let Some((host, port, _)) = super::route::target(uri) else { return false };
-        // Asked for each hit: most names are told from addresses at a glance.
-        let may_be = host.starts_with(|first: char| first.is_ascii_digit()) || host.contains(':');
-        if !may_be && !host.ends_with("localhost") {
-            return false;
-        }
         let stands_in = |all: Vec<_>| all.iter().any(|mapped: &Mapped| mapped.target.url().is_some());
         self.net.ways.dialer().check_literal(host, port, true).is_err()
             && !self.net.mirrors.candidates(uri).is_some_and(stands_in)

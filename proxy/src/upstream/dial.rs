@@ -59,14 +59,16 @@ impl Dialer {
 
     /// Refuses what can be told without resolving, for targets whose name a proxy upstream will resolve.
     pub(crate) fn check_literal(&self, host: &str, port: u16, guarded: bool) -> Result<(), UpstreamError> {
-        let address = host.parse::<IpAddr>().ok().or_else(|| loose_ipv4(host).map(IpAddr::V4));
-        if let Some(address) = address
+        // Asked for each hit: most names are told from addresses at a glance.
+        let may_be_address = host.starts_with(|first: char| first.is_ascii_digit()) || host.contains(':');
+        let address = || host.parse::<IpAddr>().ok().or_else(|| loose_ipv4(host).map(IpAddr::V4));
+        if let Some(address) = may_be_address.then(address).flatten()
             && let Some(reason) = self.guard.refuses(SocketAddr::new(address, port), guarded)
         {
             return Err(denied(host, port, Some(address), reason));
         }
-        let name = host.to_ascii_lowercase();
-        if guarded && (name == "localhost" || name.ends_with(".localhost")) {
+        let last = host.rsplit('.').next().unwrap_or_default();
+        if guarded && last.eq_ignore_ascii_case("localhost") {
             return Err(denied(host, port, None, "it is a name of the host itself"));
         }
         Ok(())
