@@ -44,7 +44,9 @@ pub fn sweep(folder: &Path, prefix: &str) {
         }
         let known = left.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir());
         let held = known.then(|| File::open(left.path())).and_then(io::Result::ok);
-        if held.is_some_and(|held| flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok())
+        // Held until it is gone: else who has just made it could lock it in between.
+        if let Some(held) = &held
+            && flock(held, FlockOperation::NonBlockingLockExclusive).is_ok()
             && let Err(error) = remove_tree(&left.path())
         {
             tracing::warn!(%error, "what a killed program left of a bundle cannot be removed");
@@ -109,11 +111,12 @@ mod tests {
                     sweep(folder.path(), PREFIX);
                 }
             });
-            for _ in 0..300 {
+            let missing = (0..300).find(|_| {
                 let ((one, _lock), (other, _other)) = (file(folder.path()), directory(folder.path()));
-                assert!(one.path().exists() && other.path().exists());
-            }
+                !one.path().exists() || !other.path().exists()
+            });
             over.store(true, Ordering::Relaxed);
+            assert_eq!(missing, None);
         });
     }
 }
