@@ -84,8 +84,8 @@ impl Outbox {
         // Nothing is better than bytes of something else.
         let piece =
             piece.ok_or_else(|| io::Error::other("an answer's bytes came to the connection in another order"))?;
-        let count = stand_in.len().min(AT_ONCE);
-        let count = match rustix::fs::sendfile(socket, &piece.file, Some(&mut piece.at.clone()), count) {
+        let (mut at, count) = (piece.at, stand_in.len().min(AT_ONCE));
+        let count = match rustix::fs::sendfile(socket, &piece.file, Some(&mut at), count) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => piece.copy(socket)?,
             sent => sent?,
         };

@@ -86,7 +86,6 @@ async fn a_slow_reader_is_waited_for() {
             write_all(&mut near, vec![slice]).await.unwrap();
         }
     });
-    // All that fits has been written once nothing more comes without somebody reading.
     let mut seen = 0;
     let mut part = vec![0; 10_000];
     while seen < 64 * PIECE {

@@ -189,7 +189,7 @@ impl BlobWriter {
         self.write_all(&[bytes])
     }
 
-    /// Appends several pieces, by as few calls as can be.
+    /// Appends several pieces.
     pub fn write_all(&mut self, pieces: &[impl AsRef<[u8]>]) -> Result<(), StoreError> {
         let written = write_pieces(&self.file, self.sums.size, pieces);
         written.map_err(|error| StoreError::io("write", &self.path, error))?;

@@ -59,8 +59,8 @@ impl Dialer {
 
     /// Refuses what can be told without resolving, for targets whose name a proxy upstream will resolve.
     pub(crate) fn check_literal(&self, host: &str, port: u16, guarded: bool) -> Result<(), UpstreamError> {
-        // Asked for each hit: most names are told from addresses at a glance.
-        let may_be_address = host.starts_with(|first: char| first.is_ascii_digit()) || host.contains(':');
+        // Asked for each hit: no form of an IPv4 address begins with a letter, and one of IPv6 has a colon.
+        let may_be_address = !host.starts_with(|first: char| first.is_ascii_alphabetic()) || host.contains(':');
         let address = || host.parse::<IpAddr>().ok().or_else(|| loose_ipv4(host).map(IpAddr::V4));
         if let Some(address) = may_be_address.then(address).flatten()
             && let Some(reason) = self.guard.refuses(SocketAddr::new(address, port), guarded)

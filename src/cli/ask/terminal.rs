@@ -40,7 +40,7 @@ impl Terminal {
 
     /// Forgets what was typed before anything was asked.
     pub(super) fn forget_typed(&mut self) {
-        self.reading = None;
+        self.leave();
         let _ = tcflush(&self.input, QueueSelector::IFlush);
     }
 
