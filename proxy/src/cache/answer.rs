@@ -105,12 +105,13 @@ impl Exchange {
             shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
         let held = self.held(entry, &payload).await?;
         let judged = self.stored(entry);
-        let age = self.terms(entry).age(self.inner.now());
+        let terms = self.terms(entry);
+        let age = terms.age(self.inner.now());
         headers.insert(AGE, field::number(age));
-        let told = self.told(entry, judged.nature);
+        let told = self.told(entry);
         // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
         let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
-        let ttl = time_left(&judged, told.lifetime, age).filter(|&left| left >= 0 || by_seconds);
+        let ttl = time_left(&judged, terms.lifetime(judged.nature), age).filter(|&left| left >= 0 || by_seconds);
         CacheStatus { ttl, ..said }.append_to(&mut headers);
         let flow = &self.context.flow;
         flow.update(|flow| {
@@ -157,18 +158,18 @@ impl Exchange {
     }
 
     /// What is told of a stored answer, which may be given again.
-    fn told(&self, entry: &Entry, judged: Nature) -> Told {
-        let natures = (self.verdict.nature, judged);
+    fn told(&self, entry: &Entry) -> Told {
+        let nature = self.verdict.nature;
         let told = || {
             let draft = &entry.draft;
-            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, natures.0);
+            let mut answered = Answered::of(draft.status, &draft.headers, &draft.vary, nature);
             answered.size = Some(total(entry));
             answered.lost = draft.part.map(|_| PART.to_owned());
             answered.location = redirected(&draft.url, &draft.headers);
-            Told::of(entry, natures, answered)
+            Told::of(entry, nature, answered)
         };
         match &self.found {
-            Some(found) => found.told(entry, natures, told),
+            Some(found) => found.told(entry, nature, told),
             None => told(),
         }
     }

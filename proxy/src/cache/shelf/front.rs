@@ -15,7 +15,7 @@ use crate::cache::file_body::FileBody;
 use crate::cache::stored::stored;
 use crate::direct::{Outbox, WORTH};
 use crate::flow::{Answered, FlowRecorder};
-use crate::policy::freshness::{Terms, lifetime};
+use crate::policy::freshness::Terms;
 use crate::rules::Nature;
 use crate::store::{Draft, Entry};
 
@@ -101,23 +101,20 @@ pub(in crate::cache) struct Found {
 #[derive(Clone)]
 pub(in crate::cache) struct Told {
     draft: Arc<Draft>,
-    /// By the rules, and by all that is known of it.
-    natures: (Nature, Nature),
+    /// By the rules.
+    nature: Nature,
     pub answered: Arc<Answered>,
     /// The body's, in hex.
     pub digest: Arc<str>,
-    /// In seconds.
-    pub lifetime: u64,
 }
 
 impl Told {
-    pub(in crate::cache) fn of(entry: &Entry, natures: (Nature, Nature), answered: Answered) -> Self {
+    pub(in crate::cache) fn of(entry: &Entry, nature: Nature, answered: Answered) -> Self {
         Self {
             draft: entry.draft.clone(),
-            natures,
+            nature,
             answered: Arc::new(answered),
             digest: entry.digest.to_string().into(),
-            lifetime: lifetime(&stored(entry, natures.1)),
         }
     }
 }
@@ -147,11 +144,11 @@ impl Found {
     }
 
     /// What is told of an entry, which is worked out once as long as the same is served.
-    pub(in crate::cache) fn told(&self, entry: &Entry, natures: (Nature, Nature), tell: impl FnOnce() -> Told) -> Told {
+    pub(in crate::cache) fn told(&self, entry: &Entry, nature: Nature, tell: impl FnOnce() -> Told) -> Told {
         let mut last = lock(&self.told);
         if let Some(told) = &*last
             && Arc::ptr_eq(&told.draft, &entry.draft)
-            && told.natures == natures
+            && told.nature == nature
         {
             return told.clone();
         }
