@@ -76,15 +76,8 @@ impl Reading<'_> {
         if self.args.template != Path::new("-") {
             return Ok(None);
         }
-        let mut content = Vec::new();
-        let input = io::stdin().lock().take(MAX_STDIN + 1).read_to_end(&mut content);
-        if content.len() as u64 > MAX_STDIN {
-            return Err(Error::new(format!("the template on standard input is longer than {} MiB", MAX_STDIN >> 20))
-                .hint("is it the template? if so, give it as a file"));
-        }
-        input
-            .and_then(|_| give_back(&content))
-            .context(|| "cannot read the template from standard input".to_owned())?;
+        let content = read_stdin()?;
+        give_back(&content).context(|| "cannot read the template from standard input".to_owned())?;
         Ok(Some(content))
     }
 
@@ -147,6 +140,18 @@ impl Reading<'_> {
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
+}
+
+/// A template on standard input.
+pub(super) fn read_stdin() -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let input = io::stdin().lock().take(MAX_STDIN + 1).read_to_end(&mut content);
+    if content.len() as u64 > MAX_STDIN {
+        return Err(Error::new(format!("the template on standard input is longer than {} MiB", MAX_STDIN >> 20))
+            .hint("is it the template? if so, give it as a file"));
+    }
+    input.context(|| "cannot read the template from standard input".to_owned())?;
+    Ok(content)
 }
 
 /// Lets what has been read from standard input be read there once more: by this process, or by the one it starts to do

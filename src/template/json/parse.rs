@@ -82,7 +82,8 @@ pub(crate) fn parse_repeated(file: FileId, text: &str, diagnostics: &mut Diagnos
     }
 }
 
-fn report_repeated(node: &Node, diagnostics: &mut Diagnostics) {
+/// Reports names that any object in the value has twice.
+pub(crate) fn report_repeated(node: &Node, diagnostics: &mut Diagnostics) {
     match &node.kind {
         Kind::Array(elements) => {
             for element in elements {
