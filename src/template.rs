@@ -6,6 +6,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod duration;
 pub mod files;
+pub mod go;
 pub mod hcl;
 pub mod json;
 pub mod load;

@@ -6,7 +6,7 @@ use crate::engine::component::Context;
 use crate::error::{Error, Result};
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostic;
-use crate::template::json::interpolate::{self, InterpolateContext, InterpolateError};
+use crate::template::json::interpolate::{self, InterpolateContext};
 
 /// What is wrong with the template `output`, in which the build's name and type and the values `more` will be known.
 pub(super) fn check<C>(decoded: &Decoded<C>, output: &str, more: &[&str]) -> Option<Diagnostic> {
@@ -15,7 +15,8 @@ pub(super) fn check<C>(decoded: &Decoded<C>, output: &str, more: &[&str]) -> Opt
         with.data.insert((*name).to_owned(), "x".to_owned());
     }
     match interpolate::render(output, &with) {
-        Ok(_) | Err(InterpolateError::NotKnownYet { .. }) => None,
+        Ok(_) => None,
+        Err(error) if error.is_not_known_yet() => None,
         Err(error) => Some(
             decoded
                 .error("output", "cannot render the template in `output`")

@@ -182,7 +182,9 @@ pub(super) fn check_execute_command<'a, C>(
 ) {
     for text in texts {
         let rendered = interpolate::render(text, &InterpolateContext::default());
-        if let Err(error @ interpolate::InterpolateError::Syntax { .. }) = rendered {
+        if let Err(error) = rendered
+            && error.is_syntax()
+        {
             let hint = error.hint();
             diagnostics.push(
                 decoded

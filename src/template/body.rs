@@ -16,7 +16,7 @@ use super::hcl::functions::FunctionEnv;
 use super::hcl::scope::Scope;
 use super::hcl::value::{Type, Value};
 use super::json;
-use super::json::interpolate::{BuildValues, InterpolateContext};
+use super::json::interpolate::{BuildValues, FunctionSet, InterpolateContext};
 use super::json::parse::Member;
 use super::secrets::Secrets;
 use super::source_map::Span;
@@ -170,6 +170,7 @@ impl ConfigBody {
             user: self.scope.user.clone(),
             data: env.data.clone(),
             build: env.build.clone(),
+            functions: env.builder_type.as_deref().map_or(FunctionSet::Common, FunctionSet::of_builder),
             ..InterpolateContext::default()
         }
     }

@@ -3,6 +3,7 @@
 
 mod corpus;
 mod fix;
+mod go_templates;
 mod inspect;
 #[path = "../support/larder.rs"]
 mod support;

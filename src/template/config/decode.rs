@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Config, Content, Entry, EvaluatedBody, FieldMode, FromConfig, Item, option_name};
 use crate::template::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::template::hcl::value::Value;
-use crate::template::json::interpolate::{self, InterpolateContext, InterpolateError};
+use crate::template::json::interpolate::{self, InterpolateContext};
 use crate::template::schema::Schema;
 use crate::template::secrets::Secrets;
 use crate::template::source_map::Span;
@@ -183,14 +183,23 @@ impl Decoder<'_> {
         if self.raw {
             return Some(text.to_owned());
         }
-        match interpolate::render(text, self.context.interpolate) {
-            Ok(rendered) => {
+        match interpolate::render_noting(text, self.context.interpolate) {
+            Ok(interpolate::Rendered { text: rendered, missing }) => {
+                for field in missing {
+                    let name = self.option();
+                    self.report(
+                        Diagnostic::warning(format!("there is no field `{field}` in `{name}`"))
+                            .at(item.span)
+                            .detail("it becomes `<no value>`, as in Packer")
+                            .hint("to keep the braces, write {{`{{`}}"),
+                    );
+                }
                 if rendered != text && item.value().is_some_and(Value::is_sensitive) {
                     self.context.secrets.add(&rendered);
                 }
                 Some(rendered)
             }
-            Err(InterpolateError::NotKnownYet { .. }) => {
+            Err(error) if error.is_not_known_yet() => {
                 self.unknown.insert(self.path.join("."));
                 None
             }

@@ -19,7 +19,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let layout = if a.len() == 0 { "2006-01-02T15:04:05Z07:00".to_owned() } else { a.text(0)? };
         Ok(time_layout::format(&layout, a.env.now).into())
     }),
-    strict("legacy_strftime", 1, 1, |a| time_layout::strftime(&a.text(0)?, a.env.now).map(Value::from)),
+    strict("legacy_strftime", 1, 1, |a| Ok(time_layout::strftime(&a.text(0)?, a.env.now).into())),
     strict("rfc3339_parse", 1, 1, |a| Ok(parts(parse(&a.text(0)?)?))),
     strict("unix_timestamp_parse", 1, 1, unix),
 ];

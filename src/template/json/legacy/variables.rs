@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::outline::{Declared, Outline};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
-use crate::template::json::interpolate::{self, InterpolateContext, InterpolateError};
+use crate::template::json::interpolate::{self, InterpolateContext};
 use crate::template::json::parse::{self, Kind};
 use crate::template::load::Loading;
 use crate::template::source_map::Span;
@@ -89,7 +89,7 @@ impl Loading<'_> {
                         changed = true;
                         context.user.get_or_insert_default().insert(name, text);
                     }
-                    Err(InterpolateError::NoVariable { .. }) => {
+                    Err(error) if error.is_no_variable() => {
                         pending.insert(name, raw);
                     }
                     Err(error) => {

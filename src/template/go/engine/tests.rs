@@ -1,5 +1,7 @@
 use super::*;
 
+use FunctionSet::{Amazon, Common, Core, Google};
+
 fn context() -> InterpolateContext {
     InterpolateContext {
         build_name: Some("web".into()),
@@ -8,6 +10,7 @@ fn context() -> InterpolateContext {
         cwd: "/c".into(),
         packer_version: "1.16.0".into(),
         now: Timestamp::from_second(1_700_000_000).expect("in range"),
+        functions: Common,
         data: BTreeMap::from([
             ("Path".into(), "/tmp/x.sh".into()),
             ("Vars".into(), "A='1' ".into()),
@@ -51,17 +54,22 @@ fn templates_render_as_go_does() {
 #[test]
 fn what_cannot_be_rendered_says_why() {
     for (text, expected) in [
-        ("{{", "an action is not closed by }}, at character 0"),
-        ("ä{{ .Path", "an action is not closed by }}, at character 1"),
-        ("{{ end }}", "`end` without an `if`, `range` or `with`, at character 0"),
-        ("{{ if .Path }}", "`if` without an `end`, at character 0"),
+        ("{{", "unclosed action, at character 2"),
+        ("ä{{ .Path", "unclosed action, at character 9"),
+        ("{{ end }}", "unexpected {{end}}, at character 7"),
+        ("{{ if .Path }}", "unexpected EOF, at character 14"),
         ("{{ nope }}", "there is no function `nope`"),
         ("{{ .Nope }}", "there is no field `.Nope` here"),
-        ("{{ env `HOME` }}", "env: may only be used in the default of a variable"),
+        ("{{ env `HOME` }}", "env: env vars are not allowed here"),
         ("{{ build `ID` }}", "`build `ID`` is known only when the build runs"),
-        ("{{ split `a` `.` 4 }}", "split: the index is out of range"),
+        (
+            "{{ split `a` `.` 4 }}",
+            "split: the substring 4 was unavailable using the separator value, ., only 1 values were found",
+        ),
         ("{{ printf \"%999999999d\" 1 }}", "printf: the width is too large"),
-        ("{{ printf }}", "printf: too few arguments"),
+        ("{{ printf }}", "printf: wrong number of args for printf: want at least 1 got 0"),
+        ("{{ upper 1 }}", "1: expected string; found 1"),
+        ("{{ $x }}", "undefined variable \"$x\", at character 6"),
     ] {
         let error = render(text, &context()).expect_err(text);
         assert_eq!(error.to_string(), expected);
@@ -79,9 +87,14 @@ fn build_values_are_used_once_known() {
 #[test]
 fn deep_nesting_is_an_error() {
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
-    assert_eq!(render(&deep, &context()), Err(InterpolateError::TooLarge));
+    let is_too_large = |text: &str| {
+        let error = render(text, &context()).expect_err("it is too deep");
+        assert_eq!(error.to_string(), "the template is too large");
+    };
+    is_too_large(&deep);
     let ifs = "{{ if true }}".repeat(10_000);
-    assert_eq!(render(&ifs, &context()), Err(InterpolateError::TooLarge));
+    is_too_large(&ifs);
+    is_too_large("{{ define `t` }}{{ template `t` . }}{{ end }}{{ template `t` . }}");
 }
 
 proptest::proptest! {
@@ -96,7 +109,8 @@ fn a_few_words_do_not_ask_for_all_memory_or_time() {
     let nest = |open: &str, depth: usize| format!("{}x{}", open.repeat(depth), "{{ end }}".repeat(depth));
     let dots = ". ".repeat(40);
     for text in [
-        nest("{{ range 99999 }}", 6),
+        format!("{{{{ define `t` }}}}{}{{{{ end }}}}{{{{ template `t` . }}}}", "{{ template `t` . }}".repeat(100)),
+        format!("{{{{ $x := print `larder` . }}}}{}", "{{ $x = print $x $x }}".repeat(60)),
         format!("{{{{ with `larder` }}}}{}{{{{ end }}}}", nest(&format!("{{{{ with print {dots} }}}}"), 20)),
         format!("{{{{ with `larder` }}}}{}{{{{ end }}}}", nest(&format!("{{{{ with println {dots} }}}}"), 20)),
         format!(
@@ -109,4 +123,39 @@ fn a_few_words_do_not_ask_for_all_memory_or_time() {
         let start: String = text.chars().take(80).collect();
         assert!(render(&text, &context()).is_err(), "{start}");
     }
+}
+
+/// As in Packer, where a component that knows no fields is concerned; one that does knows what is missing.
+#[test]
+fn fields_without_values_are_noted() {
+    let context = InterpolateContext { data: BTreeMap::new(), ..context() };
+    let rendered = render_noting("{{ .Foo }} {{ if .Bar.Baz }}{{ end }}{{ upper `x` }}", &context).expect("it renders");
+    assert_eq!(rendered.text, "<no value> X");
+    assert_eq!(rendered.missing.into_iter().collect::<Vec<_>>(), [".Bar.Baz", ".Foo"]);
+}
+
+#[test]
+fn values_of_variables_keep_fields() {
+    let context = InterpolateContext { env: Some(BTreeMap::new()), ..context() };
+    assert_eq!(render("{{ .Name }}{{ upper `a` }}", &context).as_deref(), Ok("{{.Name}}A"));
+}
+
+#[test]
+fn a_name_is_cleaned_for_the_platform() {
+    for (functions, expected) in [(Common, "A-b_c-"), (Amazon, "A b_c/"), (Google, "a-b-c-")] {
+        let context = InterpolateContext { functions, ..context() };
+        assert_eq!(render("{{ clean_resource_name `A b_c/` }}", &context).as_deref(), Ok(expected), "{functions:?}");
+    }
+    let error = render("{{ clean_resource_name `a` }}", &InterpolateContext { functions: Core, ..context() });
+    let error = error.expect_err("there is none");
+    assert_eq!(error.hint(), "components for other platforms have this function; this one does not");
+    assert_eq!(FunctionSet::of_builder("amazon-ebs"), Amazon);
+    assert_eq!(FunctionSet::of_builder("rootfs"), Common);
+}
+
+#[test]
+fn user_variables_are_found_wherever_they_are_used() {
+    let text = "{{ user `a` }}{{ `b` | user }}{{ if eq (user `c`) `x` }}{{ upper (user \"d\") }}{{ end }}{{ .user }}";
+    assert_eq!(user_references(text).into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert!(user_references("{{ user `a` ").is_empty());
 }
