@@ -17,6 +17,7 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod fix;
+mod hcl2_upgrade;
 mod history;
 mod holdings;
 mod inspect;
@@ -154,6 +155,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Diff(args) => return diff::run(args, console),
         Command::New(args) => return new::run(args, env, console).map(done),
         Command::Fix(args) => return fix::run(args, console).map(done),
+        Command::Hcl2Upgrade(args) => return hcl2_upgrade::run(args, console).map(done),
         _ => {}
     }
     let settings = settings(cli, call.inside.as_ref(), env)?;
@@ -212,7 +214,8 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         | Command::Man(_)
         | Command::Diff(_)
         | Command::New(_)
-        | Command::Fix(_) => Ok(ExitCode::SUCCESS),
+        | Command::Fix(_)
+        | Command::Hcl2Upgrade(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -22,6 +22,7 @@ mod proxy;
 mod ps;
 mod serve;
 mod shipped;
+mod upgrade;
 
 use examples::{
     BUILD_EXAMPLES, CACHE_EXAMPLES, CLEANUP_EXAMPLES, COMPLETION_EXAMPLES, CONFIG_EXAMPLES, DOCTOR_EXAMPLES,
@@ -45,6 +46,7 @@ pub use proxy::{ProxyCheckArgs, ProxyCommand, ProxyPasswdArgs, ProxyUnitArgs};
 pub use ps::{CleanupArgs, PsArgs};
 pub use serve::{ProxyServerArgs, ServeArgs};
 pub use shipped::{CompletionArgs, ManArgs};
+pub use upgrade::UpgradeArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -211,6 +213,9 @@ pub enum Command {
     /// Bring a legacy JSON template up to date
     #[command(after_help = fix::EXAMPLES)]
     Fix(FixArgs),
+    /// Write a legacy JSON template in HCL2
+    #[command(name = "hcl2_upgrade", after_help = upgrade::EXAMPLES)]
+    Hcl2Upgrade(UpgradeArgs),
     /// List the templates that come with Larder, or write one
     #[command(after_help = new::EXAMPLES)]
     New(NewArgs),

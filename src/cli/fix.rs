@@ -23,7 +23,7 @@ pub(super) fn run(args: &FixArgs, console: &Console) -> Result<()> {
         Some(path) if !args.list => path,
         _ => return list(console),
     };
-    let (name, text) = read(path)?;
+    let (name, text) = read_legacy(path)?;
     let fixed = fixer::fix_text(&name, &text);
     tell(&fixed.diagnostics, &fixed.sources, console);
     let Some(text) = fixed.text else { return Err(Error::new(format!("{name} cannot be fixed"))) };
@@ -36,14 +36,15 @@ fn list(console: &Console) -> Result<()> {
     FIXERS.iter().try_for_each(|fixer| console.line(&format!("{:<27} {}", fixer.name, fixer.description)))
 }
 
-/// The template and what to call it.
-fn read(path: &Path) -> Result<(String, String)> {
+/// A legacy template, and what to call it.
+pub(super) fn read_legacy(path: &Path) -> Result<(String, String)> {
     let name = path.display().to_string();
     let bytes = if name == "-" {
         read_stdin()?
     } else {
         if name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") || path.is_dir() {
-            return Err(Error::new(format!("{name} is not legacy JSON")).hint("HCL2 has nothing to fix"));
+            return Err(Error::new(format!("{name} is not legacy JSON"))
+                .hint("this command is for templates in JSON without .pkr in their name"));
         }
         HostFiles.read(path).context(|| format!("cannot read {name}"))?
     };
@@ -52,7 +53,8 @@ fn read(path: &Path) -> Result<(String, String)> {
     Ok((name, text))
 }
 
-fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console) {
+/// Prints what was found.
+pub(super) fn tell(found: &Diagnostics, sources: &SourceMap, console: &Console) {
     if !found.is_empty() {
         console.note(&format!("{}\n", found.render(sources, console.width, console.colour_err)));
     }

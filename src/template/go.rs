@@ -24,6 +24,7 @@ pub mod time_layout;
 
 pub use error::{Error, ErrorKind, Failure};
 pub use execute::{Functions, Options, Rendered, Signature, Type};
+pub(crate) use quote::{is_print, quote as quoted};
 pub use value::{Struct, Value};
 
 /// A template that can be run.

@@ -6,4 +6,5 @@ mod legacy;
 pub(crate) mod native;
 pub(crate) mod parse;
 pub(crate) mod tree;
+pub mod upgrade;
 pub(crate) mod value;

@@ -15,6 +15,7 @@ fn help_fits_80_columns() {
         "validate",
         "inspect",
         "fix",
+        "hcl2_upgrade",
         "new",
         "exec",
         "proxy",

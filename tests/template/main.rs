@@ -7,3 +7,4 @@ mod go_templates;
 mod inspect;
 #[path = "../support/larder.rs"]
 mod support;
+mod upgrade;

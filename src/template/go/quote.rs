@@ -78,7 +78,7 @@ fn character(text: &str, quote: char) -> Option<(Unit, usize)> {
 }
 
 /// A text as a literal in double quotes.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     quoted_with(text, '"', false)
 }
 
@@ -111,7 +111,7 @@ pub(super) fn quoted_with(text: &str, quote: char, ascii: bool) -> String {
 }
 
 /// Whether Go shows a character as it is. What combines with a letter before it is judged after one.
-pub(super) fn is_print(c: char) -> bool {
+pub(crate) fn is_print(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ' '..='~');
     }

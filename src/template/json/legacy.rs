@@ -20,7 +20,7 @@ use crate::template::source_map::{FileId, Span};
 use crate::template::variable::Variable;
 use outline::{Component, Outline};
 
-mod outline;
+pub(in crate::template::json) mod outline;
 #[cfg(test)]
 mod tests;
 mod variables;

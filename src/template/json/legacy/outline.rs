@@ -6,41 +6,41 @@ use crate::template::source_map::Span;
 
 /// A legacy template as written.
 #[derive(Debug)]
-pub(super) struct Outline {
-    pub(super) description: String,
-    pub(super) min_version: Option<(String, Span)>,
-    pub(super) variables: Vec<Declared>,
-    pub(super) builders: Vec<Component>,
-    pub(super) provisioners: Vec<Component>,
-    pub(super) error_cleanup: Option<Component>,
-    pub(super) post_processors: Vec<Vec<Component>>,
+pub(in crate::template::json) struct Outline {
+    pub(in crate::template::json) description: String,
+    pub(in crate::template::json) min_version: Option<(String, Span)>,
+    pub(in crate::template::json) variables: Vec<Declared>,
+    pub(in crate::template::json) builders: Vec<Component>,
+    pub(in crate::template::json) provisioners: Vec<Component>,
+    pub(in crate::template::json) error_cleanup: Option<Component>,
+    pub(in crate::template::json) post_processors: Vec<Vec<Component>>,
     /// Its first character.
-    pub(super) span: Span,
+    pub(in crate::template::json) span: Span,
 }
 
 /// A variable.
 #[derive(Debug)]
-pub(super) struct Declared {
-    pub(super) name: String,
-    pub(super) name_span: Span,
+pub(in crate::template::json) struct Declared {
+    pub(in crate::template::json) name: String,
+    pub(in crate::template::json) name_span: Span,
     /// `None` if a value must be given.
-    pub(super) default: Option<String>,
-    pub(super) value_span: Span,
-    pub(super) sensitive: bool,
+    pub(in crate::template::json) default: Option<String>,
+    pub(in crate::template::json) value_span: Span,
+    pub(in crate::template::json) sensitive: bool,
 }
 
 /// A builder, provisioner or post-processor.
 #[derive(Debug)]
-pub(super) struct Component {
-    pub(super) kind: String,
+pub(in crate::template::json) struct Component {
+    pub(in crate::template::json) kind: String,
     /// Where it says which kind it is.
-    pub(super) header: Span,
-    pub(super) members: Vec<Member>,
+    pub(in crate::template::json) header: Span,
+    pub(in crate::template::json) members: Vec<Member>,
 }
 
 impl Component {
     /// The member of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Member> {
+    pub(in crate::template::json) fn get(&self, name: &str) -> Option<&Member> {
         get(&self.members, name)
     }
 }
@@ -65,7 +65,7 @@ const ROOT: &[&str] = &[
 ];
 
 /// Reads the root of a template; what is wrong with its shape is reported.
-pub(super) fn read(root: &Node, diagnostics: &mut Diagnostics) -> Outline {
+pub(in crate::template::json) fn read(root: &Node, diagnostics: &mut Diagnostics) -> Outline {
     let mut reader = Reader { diagnostics };
     let mut outline = Outline {
         description: String::new(),
