@@ -53,7 +53,7 @@ fn templates_from_the_field_are_upgraded_as_packer_does() {
 fn what_is_written_parses() {
     let Some(root) = corpus::corpus() else { return };
     let larder = Larder::new();
-    // Blocks of a name that no HCL2 template can have are not the upgrade's fault; there are none in the field.
+    // Each is two runs of the program.
     let every_tenth = FIELD.lines().filter(|line| line.contains("sha256")).step_by(10);
     for record in every_tenth {
         let record: serde_json::Value = serde_json::from_str(record).unwrap();

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::quote::quote;
 
+/// Longest part of a template that our own words for an error name.
+const MAX_NODE: usize = 200;
+
 /// Why a template cannot be parsed or rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -121,6 +124,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Call { function, failure } => write!(f, "{function}: {failure}"),
             ErrorKind::Other(message) => match &self.running {
+                Some(running) if running.node.len() > MAX_NODE => f.write_str(message),
                 Some(running) => write!(f, "{}: {message}", running.node),
                 None => f.write_str(message),
             },

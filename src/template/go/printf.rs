@@ -20,6 +20,10 @@ struct Flags {
     zero: bool,
     width: Option<usize>,
     precision: Option<usize>,
+    /// `%#v`: as it would be written in Go.
+    go_syntax: bool,
+    /// `%+v`: with the names of fields.
+    names: bool,
 }
 
 /// The arguments, and which comes next.
@@ -57,6 +61,10 @@ pub(super) fn sprintf(format: &str, arguments: &[Value]) -> Result<String, Failu
             break;
         };
         rest = &rest[verb.len_utf8()..];
+        if verb == 'v' {
+            flags.go_syntax = std::mem::take(&mut flags.sharp);
+            flags.names = std::mem::take(&mut flags.plus);
+        }
         one(verb, &flags, &mut arguments, &mut out);
         if out.len() > MAX_TEXT {
             return Err("the result is too large".into());
@@ -233,7 +241,7 @@ fn formatted(verb: char, flags: &Flags, value: &Value) -> String {
         (_, Value::Struct(known)) => {
             let named = |(name, value): (&String, &Value)| {
                 let text = inner(verb, flags, value);
-                if flags.plus && verb == 'v' { format!("{name}:{text}") } else { text }
+                if flags.names { format!("{name}:{text}") } else { text }
             };
             format!("{{{}}}", known.fields.iter().map(named).collect::<Vec<_>>().join(" "))
         }
@@ -275,7 +283,7 @@ fn whole(verb: char, flags: &Flags, number: i64, value: &Value) -> String {
         'c' | 'q' | 'U' => return character(verb, flags, number),
         _ => return bad(verb, flags, value),
     };
-    if verb == 'v' && flags.sharp && matches!(value, Value::Byte(_)) {
+    if flags.go_syntax && matches!(value, Value::Byte(_)) {
         return padded(format!("0x{number:x}"), flags, true);
     }
     let size = number.unsigned_abs();
@@ -369,7 +377,7 @@ fn string(verb: char, flags: &Flags, text: &str) -> Option<String> {
         None => text.to_owned(),
     };
     Some(match verb {
-        'v' if flags.sharp => padded(quoted_with(&cut, '"', false), flags, false),
+        'v' if flags.go_syntax => padded(quoted_with(&cut, '"', false), flags, false),
         's' | 'v' => padded(cut, flags, false),
         'q' => padded(literal(&cut, flags), flags, false),
         'x' | 'X' => {
