@@ -5,5 +5,6 @@ pub mod eval;
 pub mod functions;
 pub(crate) mod parse;
 pub mod scope;
+pub mod syntax;
 pub(crate) mod type_expr;
 pub mod value;
