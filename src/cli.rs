@@ -16,6 +16,7 @@ mod doctor;
 pub mod environment;
 mod exec;
 pub mod exit_codes;
+mod fmt;
 mod history;
 mod holdings;
 mod inspect;
@@ -151,6 +152,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
+        Command::Fmt(args) => return fmt::run(args, console),
         Command::New(args) => return new::run(args, env, console).map(done),
         _ => {}
     }
@@ -205,9 +207,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Cleanup(args) => ps::cleanup(args, &StateDirs::of(&settings).runs, console).map(done),
         Command::History(args) => history::run(args, &settings, console).map(done),
         Command::Config(args) => config::run(args, &settings, env, console).map(done),
-        Command::Version(_) | Command::Completion(_) | Command::Man(_) | Command::Diff(_) | Command::New(_) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Version(_)
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Diff(_)
+        | Command::Fmt(_)
+        | Command::New(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -12,6 +12,7 @@ mod cache;
 mod config;
 mod diff;
 mod examples;
+mod fmt;
 mod history;
 mod look;
 mod mirrors;
@@ -34,6 +35,7 @@ pub use bundle::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use fmt::FmtArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use look::{LookArgs, UiArgs};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
@@ -206,6 +208,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Rewrite templates in canonical form
+    #[command(after_help = fmt::EXAMPLES)]
+    Fmt(FmtArgs),
     /// List the templates that come with Larder, or write one
     #[command(after_help = new::EXAMPLES)]
     New(NewArgs),

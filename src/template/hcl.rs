@@ -2,6 +2,7 @@
 
 pub mod convert;
 pub mod eval;
+pub mod format;
 pub mod functions;
 pub(crate) mod parse;
 pub mod scope;

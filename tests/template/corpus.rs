@@ -8,7 +8,7 @@ use crate::support::Larder;
 const AGREE: usize = 395;
 
 /// Where the corpus is; says so if there is none.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let root = std::env::var_os("LARDER_CORPUS").map_or(beside, PathBuf::from);
     let there = root.join("inspect-1.6.6.jsonl").is_file();
