@@ -6,3 +6,4 @@ mod fmt;
 mod inspect;
 #[path = "../support/larder.rs"]
 mod support;
+mod syntax;

@@ -1,7 +1,7 @@
 //! What HCL says, with the place of everything.
 //!
 //! Bodies and the values of attributes are shared, so that whoever keeps one for later clones no more than a pointer. No
-//! tree is higher than [`MAX_DEPTH`](super::parser::MAX_DEPTH) allows: it can be walked, and dropped, by recursion.
+//! tree is higher than [`MAX_HEIGHT`](super::parser::MAX_HEIGHT): it can be walked, and dropped, by recursion.
 
 use std::sync::Arc;
 

@@ -12,20 +12,51 @@ mod literal;
 mod recover;
 mod template;
 
-use super::ast::{Body, Expr, Name};
-use super::scanner::{MAX_TEXT, scan, scan_from};
+use std::ops::Range;
+
+use super::ast::{Body, Expr, Name, Template};
+use super::scanner::{MAX_TEXT, scan, scan_from, scan_template};
 use super::token::{Token, TokenKind};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::source_map::{FileId, Span};
 
-/// Deepest nesting of blocks and expressions together. An operator in a chain of them counts as a level.
-pub const MAX_DEPTH: usize = 200;
+/// Deepest nesting of blocks, brackets and templates together.
+const MAX_DEPTH: usize = 64;
+
+/// Height of the highest tree: each operator in a chain of them makes it a level higher.
+pub const MAX_HEIGHT: usize = 200;
 
 /// Errors reported of one text.
 const MAX_ERRORS: usize = 50;
 
 /// Most bytes scanned again after strings that are broken in themselves.
 const MAX_RESCANNED: usize = 4 * MAX_TEXT;
+
+/// Where the bytes of a text are, if they are not those of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// One after the other from the start of this on.
+    From(Span),
+    /// Nobody knows where in this.
+    In(Span),
+}
+
+impl Place {
+    fn file(file: FileId) -> Self {
+        Self::From(Span::new(file, 0..0))
+    }
+
+    fn is_file(self) -> bool {
+        matches!(self, Self::From(Span { start: 0, end: 0, .. }))
+    }
+
+    fn of(self, range: Range<usize>) -> Span {
+        match self {
+            Self::From(span) => Span::new(span.file, span.start + range.start..span.start + range.end),
+            Self::In(span) => span,
+        }
+    }
+}
 
 /// An error has been reported, and what was to be read is not there.
 #[derive(Debug)]
@@ -35,23 +66,29 @@ type Parse<T> = Result<T, Failed>;
 
 /// The tree of a template or variable file. What is broken in it is reported, and the rest is there.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Body {
-    let Some(parser) = Parser::new(file, text, false) else {
+    let Some(parser) = Parser::new(Place::file(file), text, false) else {
         return too_long(file, text, diagnostics);
     };
     let (body, parser) = parser.file();
     // A brace that is missing is noticed at the end. Where it is missing is found by not letting any block go on past the
     // next that stands at the left margin and is one of a template's own; in a file that is whole these may be anywhere.
-    let (body, parser) = match parser.unclosed_at_end {
-        true => Parser::new(file, text, true).map_or((body, parser), Parser::file),
-        false => (body, parser),
-    };
-    diagnostics.extend(parser.diagnostics);
+    let strict = if parser.unclosed_at_end { Parser::new(Place::file(file), text, true) } else { None };
+    let (body, parser) = strict.map_or((body, parser), Parser::file);
+    // What is not closed is noticed after what is in it.
+    let mut found: Vec<Diagnostic> = parser.diagnostics.into_iter().collect();
+    found.sort_by_key(|found| found.span.map(|span| span.start));
+    diagnostics.extend(found);
     body
 }
 
-/// The expression that a text is, as that of `-var` or of a type in JSON.
+/// The expression that a text is, as that of `-var`.
 pub fn parse_expression(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Expr> {
-    let mut parser = Parser::new(file, text, false)?;
+    parse_expression_at(text, Place::file(file), diagnostics)
+}
+
+/// The expression in a string of JSON, as a type.
+pub(crate) fn parse_expression_at(text: &str, place: Place, diagnostics: &mut Diagnostics) -> Option<Expr> {
+    let mut parser = Parser::new(place, text, false)?;
     parser.newlines = false;
     let expr = parser.expression().ok().filter(|_| {
         let rest = parser.peek();
@@ -65,6 +102,15 @@ pub fn parse_expression(file: FileId, text: &str, diagnostics: &mut Diagnostics)
     expr
 }
 
+/// The template that a text without quotes is, as in a string of JSON.
+pub(crate) fn parse_template_at(text: &str, place: Place, diagnostics: &mut Diagnostics) -> Option<Template> {
+    let mut parser = Parser::new(place, text, false)?;
+    parser.tokens = scan_template(text);
+    let template = parser.bare_template();
+    diagnostics.extend(parser.diagnostics);
+    template
+}
+
 fn too_long(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Body {
     let span = Span::new(file, 0..0);
     let error = Diagnostic::error("the file is too long").at(span);
@@ -74,7 +120,7 @@ fn too_long(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Body {
 
 /// The parser, at some token of a text.
 struct Parser<'a> {
-    file: FileId,
+    place: Place,
     text: &'a str,
     tokens: Vec<Token>,
     at: usize,
@@ -83,6 +129,8 @@ struct Parser<'a> {
     /// Whether the end of a line means something here.
     newlines: bool,
     depth: usize,
+    /// How high the highest tree is that has been read at this depth.
+    height: usize,
     /// Whether a root block at the left margin ends all that is open.
     strict: bool,
     unclosed_at_end: bool,
@@ -102,16 +150,17 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(file: FileId, text: &'a str, strict: bool) -> Option<Self> {
+    fn new(place: Place, text: &'a str, strict: bool) -> Option<Self> {
         let fits = text.len() <= MAX_TEXT;
         fits.then(|| Self {
-            file,
+            place,
             text,
             tokens: scan(text),
             at: 0,
             end: 0,
             newlines: true,
             depth: 0,
+            height: 0,
             strict,
             unclosed_at_end: false,
             lost: false,
@@ -178,12 +227,12 @@ impl<'a> Parser<'a> {
     }
 
     fn span(&self, token: Token) -> Span {
-        Span::new(self.file, token.range())
+        self.place.of(token.range())
     }
 
     /// From a place to the end of what was taken last.
     fn span_from(&self, start: usize) -> Span {
-        Span::new(self.file, start..self.end.max(start))
+        self.place.of(start..self.end.max(start))
     }
 
     /// What a mode of newlines holds for.
@@ -198,21 +247,26 @@ impl<'a> Parser<'a> {
 
     /// Reads something that may hold others of its kind.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
-        self.check_depth(0)?;
+        if self.depth >= MAX_DEPTH {
+            return Err(self.too_deep());
+        }
         self.depth += 1;
+        let height = std::mem::take(&mut self.height);
         let read = read(self);
+        self.height = height.max(self.height + 1);
         self.depth -= 1;
         read
     }
 
-    /// Fails if what is read next would be nested too deeply, with so many levels above it that are not counted yet.
-    fn check_depth(&mut self, more: usize) -> Parse<()> {
-        if self.depth + more < MAX_DEPTH {
-            return Ok(());
-        }
+    /// Makes what is being read a level higher.
+    fn raise(&mut self) -> Parse<()> {
+        self.height += 1;
+        if self.depth + self.height > MAX_HEIGHT { Err(self.too_deep()) } else { Ok(()) }
+    }
+
+    fn too_deep(&mut self) -> Failed {
         let token = self.peek();
-        let error = Diagnostic::error("this is nested too deeply").at(self.span(token));
-        Err(self.report(error.detail(format!("{MAX_DEPTH} levels of blocks, brackets and operators are the most"))))
+        self.report(Diagnostic::error("this is nested too deeply").at(self.span(token)))
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Failed {
@@ -239,7 +293,8 @@ impl<'a> Parser<'a> {
     /// What to call a token in a message.
     fn describe(&self, token: Token) -> String {
         match token.kind {
-            TokenKind::End => "the end of the file".to_owned(),
+            TokenKind::End if self.place.is_file() => "the end of the file".to_owned(),
+            TokenKind::End => "the end of the text".to_owned(),
             TokenKind::Newline => "the end of the line".to_owned(),
             TokenKind::OpenQuote | TokenKind::QuotedText => "a string".to_owned(),
             TokenKind::OpenHeredoc | TokenKind::HeredocText => "a heredoc".to_owned(),
@@ -269,6 +324,7 @@ impl<'a> Parser<'a> {
 }
 
 fn shortened(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
     match text.char_indices().nth(30) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

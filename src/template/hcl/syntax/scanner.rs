@@ -21,6 +21,8 @@ enum Mode {
     Quoted,
     /// In a heredoc that ends at a line of this word alone.
     Heredoc { word: Range<usize>, line_start: bool },
+    /// In a text that is a template from end to end.
+    Bare,
 }
 
 /// The scanner, at some place of a text.
@@ -40,11 +42,20 @@ pub fn scan(text: &str) -> Vec<Token> {
 
 /// The tokens of a text from a place in it that is neither in a string nor in a heredoc.
 pub(crate) fn scan_from(text: &str, start: usize) -> Vec<Token> {
-    let mut scanner = Scanner { text, at: start, modes: vec![Mode::Code { braces: 0 }], tokens: Vec::new() };
+    scan_in(text, start, Mode::Code { braces: 0 })
+}
+
+/// The tokens of a text that is a template without quotes.
+pub(crate) fn scan_template(text: &str) -> Vec<Token> {
+    scan_in(text, 0, Mode::Bare)
+}
+
+fn scan_in(text: &str, start: usize, mode: Mode) -> Vec<Token> {
+    let mut scanner = Scanner { text, at: start, modes: vec![mode], tokens: Vec::new() };
     while scanner.at < text.len() {
         match scanner.modes.last() {
             Some(Mode::Quoted) => scanner.quoted(),
-            Some(Mode::Heredoc { .. }) => scanner.heredoc(),
+            Some(Mode::Heredoc { .. } | Mode::Bare) => scanner.heredoc(),
             _ => scanner.code(),
         }
     }
@@ -175,6 +186,11 @@ fn is_mark(c: char) -> bool {
     matches!(c, '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{64b}'..='\u{669}'
         | '\u{93a}'..='\u{94f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{203f}' | '\u{2040}'
         | '\u{20d0}'..='\u{20dc}' | '\u{302a}'..='\u{302f}' | '\u{3099}' | '\u{309a}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Whether all of a text is a name.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(begins_name) && text.chars().all(continues_name)
 }
 
 fn name_length(rest: &str) -> usize {

@@ -37,7 +37,7 @@ impl Parser<'_> {
                 self.report(error.hint("is there one too many before it?"));
             }
         }
-        let span = Span::new(self.file, 0..self.text.len());
+        let span = self.place.of(0..self.text.len());
         (Body { attributes: items.attributes, blocks: items.blocks, span }, self)
     }
 
@@ -48,9 +48,8 @@ impl Parser<'_> {
             let token = self.peek();
             match token.kind {
                 TokenKind::Newline => drop(self.next()),
-                TokenKind::CloseBrace => return End::Closed,
                 TokenKind::End if nested => return End::Unclosed(token),
-                TokenKind::End => return End::Closed,
+                TokenKind::CloseBrace | TokenKind::End => return End::Closed,
                 _ if nested && self.is_root_block() => return End::Unclosed(token),
                 _ => {
                     let start = self.at;
@@ -125,12 +124,13 @@ impl Parser<'_> {
     /// `= value` after a name.
     fn attribute(&mut self, name: Token, items: &mut Items) -> Parse<()> {
         self.next();
+        let start = name.start();
         let name = self.name(name);
         let value = self.expression();
         // A name that is there with a value that is none is not missing.
         let failed = value.is_err();
-        let value = value.unwrap_or_else(|Failed| Expr { kind: ExprKind::Error, span: name.span });
-        let span = self.span_from(name.span.start);
+        let value = value.unwrap_or(Expr { kind: ExprKind::Error, span: name.span });
+        let span = self.span_from(start);
         if let Some(before) = items.set.get(&name.text) {
             let error = Diagnostic::error(format!("`{}` is set twice", name.text)).at(name.span);
             let before = *before;

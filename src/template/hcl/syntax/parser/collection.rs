@@ -143,7 +143,7 @@ impl Parser<'_> {
             let more = !statement && self.skip_element(open.kind, true, false);
             return if more { Ok(self.next().kind == TokenKind::Comma) } else { Err(Failed) };
         }
-        if token.kind == TokenKind::End || statement {
+        if token.kind == TokenKind::End || statement || token.kind.nesting() < 0 {
             self.unclosed(open, token);
             return Err(Failed);
         }
@@ -274,13 +274,11 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        let condition = match self.is_word("if") {
-            true => {
-                self.next();
-                Some(self.expression()?)
-            }
-            false => None,
-        };
+        let mut condition = None;
+        if self.is_word("if") {
+            self.next();
+            condition = Some(self.expression()?);
+        }
         Ok(For { names, collection, key, value, group: dots.is_some(), condition })
     }
 
@@ -329,13 +327,11 @@ impl Parser<'_> {
     }
 
     fn skip_to_close(&mut self, open: Token) -> Parse<()> {
-        match self.skip_element(open.kind, false, false) {
-            true => {
-                self.next();
-                Ok(())
-            }
-            false => Err(Failed),
+        if !self.skip_element(open.kind, false, false) {
+            return Err(Failed);
         }
+        self.next();
+        Ok(())
     }
 }
 

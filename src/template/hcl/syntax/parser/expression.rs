@@ -49,19 +49,10 @@ impl Parser<'_> {
 
     /// Values with operators between them that bind at least as tightly as `level`.
     fn binary(&mut self, level: usize) -> Parse<Expr> {
-        let depth = self.depth;
-        let read = self.chain(level);
-        self.depth = depth;
-        read
-    }
-
-    fn chain(&mut self, level: usize) -> Parse<Expr> {
         let mut left = self.unary()?;
         while let Some((operator, binds)) = operator(self.peek_kind()).filter(|(_, binds)| *binds >= level) {
             self.next();
-            // Each makes the tree a level higher.
-            self.check_depth(1)?;
-            self.depth += 1;
+            self.raise()?;
             let right = self.binary(binds + 1)?;
             let span = left.span.to(right.span);
             left = Expr { kind: ExprKind::Binary(Box::new(Binary { left, operator, right })), span };
@@ -84,12 +75,13 @@ impl Parser<'_> {
 
     /// A term and the steps after it.
     fn value(&mut self) -> Parse<Expr> {
+        let start = self.peek().start();
         let root = self.term()?;
         let steps = self.steps()?;
         if steps.is_empty() {
             return Ok(root);
         }
-        let span = self.span_from(root.span.start);
+        let span = self.span_from(start);
         Ok(Expr { kind: ExprKind::Traversal(Box::new(root), steps), span })
     }
 

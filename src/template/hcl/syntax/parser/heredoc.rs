@@ -28,7 +28,7 @@ pub(super) fn dedent(pieces: &mut [Piece]) {
     for (at, piece) in pieces.iter().enumerate() {
         let text = match piece {
             Piece::Text(text, _) => text.as_str(),
-            _ => "",
+            Piece::Code(..) => "",
         };
         let blanks = text.chars().take_while(|c| c.is_whitespace()).count();
         let blank_line = text.ends_with('\n') && text.trim().is_empty();

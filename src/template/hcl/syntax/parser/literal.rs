@@ -4,7 +4,6 @@ use super::{Parse, Parser};
 use crate::template::diagnostic::Diagnostic;
 use crate::template::hcl::syntax::ast::ExprKind;
 use crate::template::hcl::syntax::token::Token;
-use crate::template::source_map::Span;
 
 /// Digits of the largest exponent that is taken: what a number is written out as must have an end.
 const MAX_EXPONENT: usize = 4;
@@ -37,7 +36,7 @@ impl Parser<'_> {
             let (value, length) = if rest.starts_with('\\') { escape(rest) } else { sign(rest) };
             match value {
                 Some(value) => out.push(value),
-                None => self.wrong_escape(Span::new(self.file, token.start() + at..token.start() + at + length)),
+                None => self.wrong_escape(&rest[..length], token.start() + at),
             }
             at += length;
         }
@@ -50,13 +49,13 @@ impl Parser<'_> {
         token.text(self.text).replace("$${", "${").replace("%%{", "%{")
     }
 
-    fn wrong_escape(&mut self, span: Span) {
-        let text = self.text.get(span.start..span.end).unwrap_or_default();
+    fn wrong_escape(&mut self, text: &str, at: usize) {
         let hint = match text.chars().nth(1) {
             Some('u' | 'U') => r"\u has four hexadecimal digits after it, \U eight, of a character that there is",
             Some('$' | '%') => "to keep the characters, write $${ for ${ and %%{ for %{",
             _ => r#"there are \n \r \t \" \\ \uNNNN and \UNNNNNNNN; a backslash itself is written \\"#,
         };
+        let span = self.place.of(at..at + text.len());
         self.report(Diagnostic::error("there is no such escape").at(span).hint(hint));
     }
 }

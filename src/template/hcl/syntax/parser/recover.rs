@@ -3,7 +3,6 @@
 use super::{MAX_ERRORS, MAX_RESCANNED, Parser, scan_from};
 use crate::template::diagnostic::Diagnostic;
 use crate::template::hcl::syntax::token::{Token, TokenKind};
-use crate::template::source_map::Span;
 
 /// Blocks of a template, which hardly stand at the left margin unless they are at its root.
 const ROOT_BLOCKS: [&str; 9] =
@@ -153,7 +152,7 @@ impl Parser<'_> {
         self.rescanned += self.text.len() - from;
         if self.rescanned > MAX_RESCANNED || self.diagnostics.len() > MAX_ERRORS {
             let end = self.text.len();
-            let error = Diagnostic::error("too many strings are broken to go on").at(Span::new(self.file, from..from));
+            let error = Diagnostic::error("too many strings are broken to go on").at(self.place.of(from..from));
             self.report(error);
             self.tokens.push(Token::new(TokenKind::End, end..end));
             self.lost = true;

@@ -21,9 +21,15 @@ pub(super) enum Piece {
 pub(super) enum Code {
     Value(Expr),
     If(Expr),
+    For(ForNames, Expr),
+    Word(Word),
+}
+
+/// A directive that is a word alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
     Else,
     EndIf,
-    For(ForNames, Expr),
     EndFor,
 }
 
@@ -50,7 +56,7 @@ enum Ended {
     /// With the template.
     Template,
     /// With a directive.
-    Directive(Code, Mark),
+    Directive(Word, Mark),
 }
 
 impl Parser<'_> {
@@ -104,14 +110,15 @@ impl Parser<'_> {
 
     fn unclosed_string(&mut self, open: Token) {
         let line_end = self.line_end(open.start());
-        let span = Span::new(self.file, open.start()..line_end);
+        let span = self.place.of(open.start()..line_end);
         if let [.., outer, _] = *self.templates {
-            let error = match open.end() == line_end && outer.kind == TokenKind::OpenQuote {
+            let error = if open.end() == line_end && outer.kind == TokenKind::OpenQuote {
                 // The quote was meant to close the string that this one is in.
-                true => Diagnostic::error("a `${` or `%{` in this string is not closed")
-                    .at(Span::new(self.file, outer.start()..line_end))
-                    .hint("it ends with a `}`; to keep the characters, write $${ for ${ and %%{ for %{"),
-                false => Diagnostic::error("this string is not closed").at(span),
+                Diagnostic::error("a `${` or `%{` in this string is not closed")
+                    .at(self.place.of(outer.start()..line_end))
+                    .hint("it ends with a `}`; to keep the characters, write $${ for ${ and %%{ for %{")
+            } else {
+                Diagnostic::error("this string is not closed").at(span)
             };
             self.report(error);
             self.leave_templates();
@@ -169,15 +176,35 @@ impl Parser<'_> {
         Some(pieces)
     }
 
+    /// The parts of all of a text, which has neither quotes nor escapes of its own.
+    pub(super) fn bare_template(&mut self) -> Option<Template> {
+        let mut pieces = Vec::new();
+        loop {
+            let token = self.next();
+            match token.kind {
+                TokenKind::HeredocText => pieces.push(Piece::Text(self.undoubled(token), self.span(token))),
+                TokenKind::Interpolation | TokenKind::Directive => match self.code(token) {
+                    Ok(piece) => pieces.push(piece),
+                    Err(Failed) => self.leave_code()?,
+                },
+                _ => break,
+            }
+        }
+        let whole = self.diagnostics.is_empty();
+        trim(&mut pieces);
+        self.directives(pieces).ok().filter(|_| whole)
+    }
+
     fn unclosed_heredoc(&mut self, open: Token) {
         let text = open.text(self.text).trim_end();
         let word = text.trim_start_matches(['<', '-']);
         let error = Diagnostic::error("this heredoc is not closed");
-        let error = error.at(Span::new(self.file, open.start()..open.start() + text.len()));
+        let error = error.at(self.place.of(open.start()..open.start() + text.len()));
         let last = self.text.lines().next_back().unwrap_or_default();
-        let hint = match last.trim() == word {
-            true => format!("the end of the line is missing after the `{word}` at the end of the file"),
-            false => format!("it ends at a line that holds `{word}` alone"),
+        let hint = if last.trim() == word {
+            format!("the end of the line is missing after the `{word}` at the end of the file")
+        } else {
+            format!("it ends at a line that holds `{word}` alone")
         };
         self.report(error.hint(hint));
         self.lost = true;
@@ -276,9 +303,9 @@ impl Parser<'_> {
     fn directive(&mut self) -> Parse<Code> {
         let word = self.peek();
         let code = match word.text(self.text) {
-            "else" => Code::Else,
-            "endif" => Code::EndIf,
-            "endfor" => Code::EndFor,
+            "else" => Word::Else,
+            "endif" => Word::EndIf,
+            "endfor" => Word::EndFor,
             "if" => {
                 self.next();
                 return self.expression().map(Code::If);
@@ -296,7 +323,7 @@ impl Parser<'_> {
             }
         };
         self.next();
-        Ok(code)
+        Ok(Code::Word(code))
     }
 
     // === Directives ===
@@ -306,7 +333,7 @@ impl Parser<'_> {
         let mut pieces = pieces.into_iter();
         match self.parts(&mut pieces)? {
             (template, Ended::Template) => Ok(template),
-            (_, Ended::Directive(code, mark)) => Err(self.unopened(&code, mark)),
+            (_, Ended::Directive(code, mark)) => Err(self.unopened(code, mark)),
         }
     }
 
@@ -324,7 +351,7 @@ impl Parser<'_> {
                     Piece::Code(Code::For(names, collection), mark) => {
                         parser.template_for(names, collection, mark, pieces)?
                     }
-                    Piece::Code(code, mark) => return Ok((parts.finish(), Ended::Directive(code, mark))),
+                    Piece::Code(Code::Word(word), mark) => return Ok((parts.finish(), Ended::Directive(word, mark))),
                 };
                 parts.part(part);
             }
@@ -335,12 +362,12 @@ impl Parser<'_> {
     fn template_if(&mut self, condition: Expr, mark: Mark, pieces: &mut IntoIter<Piece>) -> Parse<Part> {
         let (yes, mut ended) = self.parts(pieces)?;
         let mut no = None;
-        if let Ended::Directive(Code::Else, _) = ended {
+        if let Ended::Directive(Word::Else, _) = ended {
             let (parts, end) = self.parts(pieces)?;
             (no, ended) = (Some(parts), end);
         }
         match ended {
-            Ended::Directive(Code::EndIf, end) => {
+            Ended::Directive(Word::EndIf, end) => {
                 let span = mark.span.to(end.span);
                 Ok(Part::If(Box::new(TemplateIf { condition, yes, no, span })))
             }
@@ -357,7 +384,7 @@ impl Parser<'_> {
     ) -> Parse<Part> {
         let (each, ended) = self.parts(pieces)?;
         match ended {
-            Ended::Directive(Code::EndFor, end) => {
+            Ended::Directive(Word::EndFor, end) => {
                 let span = mark.span.to(end.span);
                 Ok(Part::For(Box::new(TemplateFor { names, collection, each, span })))
             }
@@ -373,21 +400,18 @@ impl Parser<'_> {
         })
     }
 
-    fn unopened(&mut self, code: &Code, mark: Mark) -> Failed {
-        let opener = if matches!(code, Code::EndFor) { "for" } else { "if" };
+    fn unopened(&mut self, code: Word, mark: Mark) -> Failed {
+        let opener = if code == Word::EndFor { "for" } else { "if" };
         let word = code.word();
         self.report(Diagnostic::error(format!("this `%{{ {word} }}` has no `%{{ {opener} }}`")).at(mark.span))
     }
 }
 
-impl Code {
-    fn word(&self) -> &'static str {
+impl Word {
+    fn word(self) -> &'static str {
         match self {
-            Self::Value(_) => "${",
-            Self::If(_) => "if",
             Self::Else => "else",
             Self::EndIf => "endif",
-            Self::For(..) => "for",
             Self::EndFor => "endfor",
         }
     }

@@ -1,9 +1,8 @@
 mod probes;
 mod recovery;
-mod shape;
 
+use crate::template::hcl::syntax::shape::{self, shape};
 use proptest::prelude::*;
-use shape::shape;
 
 use super::*;
 use crate::template::hcl::syntax::ast::ExprKind;
@@ -180,10 +179,14 @@ fn nesting_is_bounded() {
         ("a[", "]"),
     ] {
         let text = |depth: usize| format!("a = {}1{}\n", open.repeat(depth), close.repeat(depth));
-        assert_eq!(reported(&text(60)), Vec::<String>::new(), "{open}");
+        assert_eq!(reported(&text(25)), Vec::<String>::new(), "{open}");
         let found = reported(&text(100_000));
         assert!(found.iter().any(|error| error.ends_with("this is nested too deeply")), "{open}: {found:?}");
     }
+    // Each level of brackets could be as high as all the chains in it together.
+    let chains = format!("a = {}1{}\n", "(".repeat(60), format!("{})", "+1".repeat(60)).repeat(60));
+    assert_eq!(reported(&chains).len(), 1);
+    assert_eq!(reported(&format!("a = 1{}\n", "+1".repeat(150))), Vec::<String>::new());
     assert!(reported(&format!("{}\n", "a {\n".repeat(100_000)))[0].ends_with("this is nested too deeply"));
     assert!(reported(&format!("a = b{}", "[*]".repeat(100_000)))[0].ends_with("this is nested too deeply"));
     assert!(reported(&format!("a = \"{}\"", "%{if x}".repeat(100_000)))[0].ends_with("this is nested too deeply"));
@@ -205,7 +208,7 @@ fn time_is_bounded() {
         format!("a = <<E\n{}E\n", "x\n".repeat(300_000)),
         format!("a = <<E\n{}\nE\n", "${x}".repeat(200_000)),
         format!("a = {}\n", "/**/".repeat(200_000)),
-        (0..100_000).map(|n| format!("a{n} = 1\n")).collect(),
+        (0..100_000).map(|n| format!("a{n} = 1")).collect::<Vec<_>>().join("\n"),
     ];
     for text in texts {
         let started = std::time::Instant::now();

@@ -23,9 +23,9 @@ impl Scanner<'_> {
 
     /// One token of a heredoc: a line, or what of it comes before a `${` or `%{`.
     pub(super) fn heredoc(&mut self) {
-        let Some(Mode::Heredoc { word, line_start }) = self.modes.last_mut() else { return };
         let rest = &self.text[self.at..];
-        if std::mem::take(line_start)
+        if let Some(Mode::Heredoc { word, line_start }) = self.modes.last_mut()
+            && std::mem::take(line_start)
             && let Some(line) = rest.find('\n').map(|end| &rest[..end])
             && line.trim() == &self.text[word.clone()]
         {
@@ -34,7 +34,9 @@ impl Scanner<'_> {
             return;
         }
         let length = heredoc_length(rest);
-        *line_start = rest[..length].ends_with('\n');
+        if let Some(Mode::Heredoc { line_start, .. }) = self.modes.last_mut() {
+            *line_start = rest[..length].ends_with('\n');
+        }
         if length > 0 {
             self.push(TokenKind::HeredocText, length);
         } else {

@@ -5,7 +5,7 @@ use crate::template::hcl::syntax::ast::{
 };
 
 /// An expression as a text.
-pub(super) fn shape(expr: &Expr) -> String {
+pub(crate) fn shape(expr: &Expr) -> String {
     match &expr.kind {
         ExprKind::Null => "null".to_owned(),
         ExprKind::Bool(value) => value.to_string(),
@@ -15,8 +15,10 @@ pub(super) fn shape(expr: &Expr) -> String {
         ExprKind::Variable(name) => name.text.to_string(),
         ExprKind::Traversal(root, path) => format!("(get {} {})", shape(root), steps(path)),
         ExprKind::Call(call) => {
-            let arguments: String = call.arguments.iter().map(|argument| format!(" {}", shape(argument))).collect();
-            format!("({}{arguments}{})", call.name.text, if call.expand { " ..." } else { "" })
+            let mut words = vec![call.name.text.to_string()];
+            words.extend(call.arguments.iter().map(shape));
+            words.extend(call.expand.then(|| "...".to_owned()));
+            format!("({})", words.join(" "))
         }
         ExprKind::Conditional(parts) => {
             format!("(? {} {} {})", shape(&parts.condition), shape(&parts.yes), shape(&parts.no))
@@ -45,14 +47,15 @@ pub(super) fn shape(expr: &Expr) -> String {
 }
 
 /// A body as a text: its attributes, then its blocks.
-pub(super) fn body(body: &Body) -> String {
+pub(crate) fn body(body: &Body) -> String {
     let attributes = body.attributes.iter().map(|one| format!("{}={}", one.name.text, shape(&one.value)));
     attributes.chain(body.blocks.iter().map(block)).collect::<Vec<_>>().join(" ")
 }
 
 fn block(block: &Block) -> String {
-    let labels: String = block.labels.iter().map(|label| format!(" \"{}\"", label.text)).collect();
-    format!("{}{labels} {{{}}}", block.kind.text, body(&block.body))
+    let mut words = vec![block.kind.text.to_string()];
+    words.extend(block.labels.iter().map(|label| format!("\"{}\"", label.text)));
+    format!("{} {{{}}}", words.join(" "), body(&block.body))
 }
 
 fn key(key: &Key) -> String {
@@ -120,7 +123,7 @@ fn operator(operator: BinaryOperator) -> &'static str {
 }
 
 /// Calls `see` with an expression and all that are in it.
-pub(super) fn each(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
+pub(crate) fn each(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
     see(expr);
     match &expr.kind {
         ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Variable(_) | ExprKind::Error => {}
@@ -132,9 +135,14 @@ pub(super) fn each(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
         }
         ExprKind::Call(call) => call.arguments.iter().for_each(|argument| each(argument, see)),
         ExprKind::Conditional(parts) => {
-            [&parts.condition, &parts.yes, &parts.no].iter().for_each(|part| each(part, see))
+            for part in [&parts.condition, &parts.yes, &parts.no] {
+                each(part, see);
+            }
         }
-        ExprKind::Binary(parts) => [&parts.left, &parts.right].iter().for_each(|part| each(part, see)),
+        ExprKind::Binary(parts) => {
+            each(&parts.left, see);
+            each(&parts.right, see);
+        }
         ExprKind::Tuple(elements) => elements.iter().for_each(|element| each(element, see)),
         ExprKind::Object(items) => items.iter().for_each(|item| {
             if let Key::Expr(key) = &item.key {
