@@ -17,6 +17,7 @@ pub mod environment;
 mod exec;
 pub mod exit_codes;
 mod fix;
+mod fmt;
 mod hcl2_upgrade;
 mod history;
 mod holdings;
@@ -153,6 +154,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Completion(args) => return completion::run(args, console).map(done),
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
+        Command::Fmt(args) => return fmt::run(args, console),
         Command::New(args) => return new::run(args, env, console).map(done),
         Command::Fix(args) => return fix::run(args, console).map(done),
         Command::Hcl2Upgrade(args) => return hcl2_upgrade::run(args, console).map(done),
@@ -213,6 +215,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         | Command::Completion(_)
         | Command::Man(_)
         | Command::Diff(_)
+        | Command::Fmt(_)
         | Command::New(_)
         | Command::Fix(_)
         | Command::Hcl2Upgrade(_) => Ok(ExitCode::SUCCESS),

@@ -12,6 +12,8 @@ pub enum Exit {
     Failure = 1,
     /// `diff` could not compare (1 means that there are differences).
     Trouble = 2,
+    /// `fmt -check` found a file that is not in canonical form.
+    Unformatted = 3,
     /// An offline run asked for something the cache does not hold.
     OfflineMiss = 4,
     /// The finished image holds a trace of the proxy, or a verification failed.

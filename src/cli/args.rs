@@ -13,6 +13,7 @@ mod config;
 mod diff;
 mod examples;
 mod fix;
+mod fmt;
 mod history;
 mod look;
 mod mirrors;
@@ -37,6 +38,7 @@ pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
 pub use fix::FixArgs;
+pub use fmt::FmtArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
 pub use look::{LookArgs, UiArgs};
 pub use mirrors::{MirrorsArgs, MirrorsCheckArgs, MirrorsCommand, MirrorsInitArgs};
@@ -210,6 +212,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Rewrite templates in canonical form
+    #[command(after_help = fmt::EXAMPLES)]
+    Fmt(FmtArgs),
     /// Bring a legacy JSON template up to date
     #[command(after_help = fix::EXAMPLES)]
     Fix(FixArgs),

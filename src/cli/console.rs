@@ -58,6 +58,11 @@ impl Console {
         if self.machine { self.machine_line("ui", &["say", line]) } else { write_line(line) }
     }
 
+    /// Prints data as it is, which may end within a line.
+    pub(super) fn text(&self, text: &str) -> Result<()> {
+        write_text(text)
+    }
+
     /// Prints a JSON value on one line.
     pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<()> {
         let text = serde_json::to_string(value).context(|| "cannot write JSON".to_owned())?;
@@ -103,7 +108,12 @@ impl Console {
 }
 
 fn write_line(line: &str) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}").map_err(|error| {
+    write_text(&format!("{line}\n"))
+}
+
+fn write_text(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
         let exit = match error.kind() {
             io::ErrorKind::BrokenPipe => Exit::ClosedPipe,
             _ => Exit::Failure,

@@ -31,6 +31,7 @@ pub static EXIT_CODES: &[ExitCode] = &[
         "`diff`",
         "the images could not be compared: one is absent, damaged or of another form; or the options are wrong",
     ),
+    code(Exit::Unformatted, "`fmt`", "`-check`, and a file is not in canonical form"),
     code(
         Exit::OfflineMiss,
         "`build`, `plan`",

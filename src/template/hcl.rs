@@ -2,8 +2,10 @@
 
 pub mod convert;
 pub mod eval;
+pub mod format;
 pub mod functions;
 pub(crate) mod parse;
 pub mod scope;
+pub mod syntax;
 pub(crate) mod type_expr;
 pub mod value;

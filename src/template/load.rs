@@ -18,7 +18,7 @@ use super::hcl::functions::FunctionEnv;
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
 use super::hcl::scope::Scope;
 use super::hcl::value::{Kind, Type, Value};
-use super::json::{self, native};
+use super::json;
 use super::local::Local;
 use super::required_plugin::RequiredPlugin;
 use super::secrets::Secrets;
@@ -26,6 +26,7 @@ use super::source::{self, Source, SourceBlock};
 use super::source_map::{FileId, SourceMap, Span};
 use super::variable::Variable;
 
+mod structures;
 #[cfg(test)]
 pub(crate) mod tests;
 mod variable_files;
@@ -163,11 +164,9 @@ impl Loading<'_> {
         for path in &paths {
             let Some((file, text)) = self.read(path) else { continue };
             if !ends(path, ".json") {
-                structures.extend(parse::parse(file, &text, &mut self.diagnostics));
+                structures.extend(self.native_structures(file, &text));
             } else if let Some(root) = json::parse::parse_repeated(file, &text, &mut self.diagnostics) {
-                let made = native::to_native(&root, &mut self.diagnostics);
-                let file = self.source_map.add_made(made.text.clone(), made.made_of);
-                structures.extend(parse::parse(file, &made.text, &mut self.diagnostics));
+                structures.extend(self.json_structures(&root));
             }
         }
         let whole = !self.diagnostics.has_errors();

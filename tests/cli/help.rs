@@ -14,6 +14,7 @@ fn help_fits_80_columns() {
         "build",
         "validate",
         "inspect",
+        "fmt",
         "fix",
         "hcl2_upgrade",
         "new",

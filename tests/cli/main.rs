@@ -13,6 +13,7 @@ mod config;
 mod doctor;
 mod errors;
 mod events;
+mod fmt;
 mod help;
 mod history;
 mod machine;

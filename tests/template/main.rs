@@ -3,8 +3,10 @@
 
 mod corpus;
 mod fix;
+mod fmt;
 mod go_templates;
 mod inspect;
 #[path = "../support/larder.rs"]
 mod support;
+mod syntax;
 mod upgrade;
