@@ -3,7 +3,10 @@
 pub mod convert;
 pub mod eval;
 pub mod functions;
+pub mod number;
 pub(crate) mod parse;
 pub mod scope;
+pub mod show;
 pub(crate) mod type_expr;
+mod types;
 pub mod value;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
 mod corpus;
+mod expressions;
 mod inspect;
 #[path = "../support/larder.rs"]
 mod support;
