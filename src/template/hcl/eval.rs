@@ -95,7 +95,10 @@ impl Evaluator<'_> {
                 let number = Number::parse(&text).or_else(|| Number::parse(&number.value().to_string()));
                 number.map(Value::number).ok_or_else(|| self.error(expression, "the number has too many digits"))
             }
-            Expression::String(text) => Ok(Value::string(text.value().as_str())),
+            Expression::String(text) => {
+                self.charge(expression, text.value().len() / 16)?;
+                Ok(Value::string(text.value().as_str()))
+            }
             Expression::Array(array) => {
                 let elements = array.iter().map(|element| self.eval(element, scope));
                 Ok(Value::tuple(elements.collect::<Eval<_>>()?))
@@ -192,6 +195,7 @@ impl Evaluator<'_> {
             ))
         })?;
         let converted = convert(&value, &ty).map_err(|error| self.error(at, error))?;
+        self.charge(at, converted.weight() / 16)?;
         Ok(converted.mark(condition.is_sensitive()))
     }
 

@@ -80,7 +80,10 @@ impl Evaluator<'_> {
         };
         let converted = self.eval(value, scope)?;
         let ty = type_expr::parse(ty, self).map_err(Box::new)?;
-        convert(&converted, &ty).map_err(|error| self.error(value, "`convert` failed").map_detail(error))
+        let converted =
+            convert(&converted, &ty).map_err(|error| self.error(value, "`convert` failed").map_detail(error))?;
+        self.charge(at, converted.weight() / 16)?;
+        Ok(converted)
     }
 
     /// Whether an expression can be evaluated.

@@ -157,6 +157,8 @@ fn hostile_expressions_end_in_a_diagnostic() {
     let nested = "[for a in range(1000) : [for b in range(1000) : [for c in range(1000) : 1]]]";
     assert!(eval(nested).expect_err("too much work").summary.contains("too much work"));
     assert!(eval("range(1000000000)").is_err());
+    let long = "[for a in range(1000) : [for b in range(1000) : convert(1e300, string)]]";
+    assert!(eval(long).expect_err("too much work").summary.contains("too much work"));
     assert!(eval("indent(1000000000, \"a\\nb\")").is_err());
     assert!(eval("9 * 1e4000 * 1e4000").is_err());
     assert!(eval(&format!("{}1", "!".repeat(5000))).is_err());
