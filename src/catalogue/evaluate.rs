@@ -144,10 +144,9 @@ fn write_variables(request: &Request, template: &Template, around: &Around, eval
         let Some(variable) = template.variables.get(&field.name) else { continue };
         let is_typed = request.typed.contains_key(&field.name);
         let is_kept = matches!(&field.from, ValueSource::File(name) if Some(name) == target.as_ref());
-        let is_default = variable
-            .default
-            .as_ref()
-            .is_some_and(|default| default.clone().unmark_deep().equals(&variable.value.clone().unmark_deep()));
+        let is_default = variable.default.as_ref().is_some_and(|default| {
+            default.clone().unmark_deep().equals(&variable.value.clone().unmark_deep()) == Some(true)
+        });
         // Over a value from elsewhere the default has to be said.
         let is_needed = !is_default || (is_typed && !is_kept && field.from != ValueSource::Default);
         if (is_typed || is_kept) && is_needed && variable.value.is_wholly_known() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::template::hcl::value::{Kind, Value, number_text};
+use crate::template::hcl::value::{Kind, Value};
 
 /// The value as an HCL expression that gives it again. What is not known is null.
 pub fn literal(value: &Value) -> String {
@@ -15,7 +15,7 @@ pub fn literal(value: &Value) -> String {
 pub fn shown(value: &Value) -> String {
     match value.kind() {
         Kind::Null(_) | Kind::Unknown(_) => String::new(),
-        Kind::String(text) => text.clone(),
+        Kind::String(text) => text.as_ref().to_owned(),
         _ => literal(value),
     }
 }
@@ -24,7 +24,7 @@ fn write_value(value: &Value, out: &mut String) {
     match value.kind() {
         Kind::Unknown(_) | Kind::Null(_) => out.push_str("null"),
         Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Kind::Number(number) => out.push_str(&number_text(number)),
+        Kind::Number(number) => out.push_str(&number.to_string()),
         Kind::String(text) => write_string(text, out),
         Kind::List(_, elements) | Kind::Set(_, elements) | Kind::Tuple(elements) => {
             out.push('[');

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::config::{self, Config, Content, DecodeContext, Decoded, Entry, EvaluatedBody, Item};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::files::FileLoader;
-use super::hcl::eval::{Evaluator, OPEN_OBJECT, Origin, Work};
-use super::hcl::functions::FunctionEnv;
+use super::hcl::eval::{Evaluator, Origin, Work};
+use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::scope::Scope;
 use super::hcl::value::{Type, Value};
 use super::json;
@@ -206,7 +206,7 @@ impl ConfigBody {
 impl TemplateScope {
     /// What functions can use.
     pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv { files: &*self.files, cwd: &self.cwd, now: self.now, env: None, in_template_file: false }
+        FunctionEnv { files: &*self.files, cwd: &self.cwd, now: self.now, allowed: Allowed::All }
     }
 }
 
@@ -219,20 +219,20 @@ impl DecodeEnv {
         source.extend(text(&self.builder_type).map(|value| ("type".to_owned(), value)));
         source.extend(text(&self.source_name).map(|value| ("name".to_owned(), value)));
         let mut build = BTreeMap::new();
-        match &self.build {
-            BuildValues::NotKnownYet => {
-                build.insert(OPEN_OBJECT.to_owned(), Value::unknown(Type::String));
-            }
-            BuildValues::Known(values) => {
-                build.extend(values.iter().map(|(name, value)| {
-                    let secret = matches!(name.as_str(), "Password" | "SSHPrivateKey" | "WinRMPassword");
-                    (name.clone(), Value::string(value.clone()).mark(secret))
-                }));
-            }
+        if let BuildValues::Known(values) = &self.build {
+            build.extend(values.iter().map(|(name, value)| {
+                let secret = matches!(name.as_str(), "Password" | "SSHPrivateKey" | "WinRMPassword");
+                (name.clone(), Value::string(value.as_str()).mark(secret))
+            }));
         }
         build.insert("name".to_owned(), Value::string(self.build_name.clone().unwrap_or_default()));
         names.insert("source".to_owned(), Value::object(source));
-        names.insert("build".to_owned(), Value::object(build));
+        let build = match &self.build {
+            // Builders tell more than those names, once they have run.
+            BuildValues::NotKnownYet => Value::open_object(build),
+            BuildValues::Known(_) => Value::object(build),
+        };
+        names.insert("build".to_owned(), build);
         names
     }
 }

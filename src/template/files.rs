@@ -13,6 +13,10 @@ pub trait FileLoader: Send + Sync + std::fmt::Debug {
     fn is_dir(&self, path: &Path) -> bool;
     /// Whether there is a file of this name.
     fn is_file(&self, path: &Path) -> bool;
+    /// The home directory of who runs this, if there is one.
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The directories right below one that hold files of a suffix; the first ten.
@@ -56,5 +60,9 @@ impl FileLoader for HostFiles {
 
     fn is_file(&self, path: &Path) -> bool {
         path.is_file()
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
     }
 }

@@ -14,7 +14,7 @@ use super::build::Build;
 use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use super::files::{self, FileLoader};
 use super::hcl::eval::{Eval, Evaluator, Origin, Work};
-use super::hcl::functions::FunctionEnv;
+use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
 use super::hcl::scope::Scope;
 use super::hcl::value::{Kind, Type, Value};
@@ -398,13 +398,7 @@ impl Loading<'_> {
 
     /// What functions can use.
     pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv {
-            files: &*self.files,
-            cwd: &self.options.cwd,
-            now: self.options.now,
-            env: None,
-            in_template_file: false,
-        }
+        FunctionEnv { files: &*self.files, cwd: &self.options.cwd, now: self.options.now, allowed: Allowed::All }
     }
 
     /// The text of an option that must be known while loading.

@@ -119,11 +119,7 @@ impl Loading<'_> {
     }
 
     fn take_locals(&mut self) -> BTreeMap<String, Value> {
-        use super::hcl::value::Kind;
-        match self.names.remove("local").map(Value::into_kind) {
-            Some(Kind::Object(values)) => values,
-            _ => BTreeMap::new(),
-        }
+        self.names.remove("local").and_then(Value::into_entries).unwrap_or_default()
     }
 
     fn report_cycles(&mut self, locals: &BTreeMap<String, Local>, waiting: &BTreeMap<&str, BTreeSet<String>>) {

@@ -10,7 +10,7 @@ use super::body::header_span;
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::hcl::convert::convert;
 use super::hcl::eval::{Evaluator, Origin};
-use super::hcl::functions::FunctionEnv;
+use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::scope::Scope;
 use super::hcl::type_expr;
 use super::hcl::value::{Kind, Type, Value};
@@ -111,7 +111,7 @@ impl Loading<'_> {
         for structure in &block.body {
             match structure {
                 Structure::Attribute(attribute) => match attribute.key.as_str() {
-                    "type" => match type_expr::parse(&attribute.value, origin) {
+                    "type" => match self.type_constraint(&attribute.value, origin) {
                         Ok(ty) => variable.ty = ty,
                         Err(diagnostic) => self.report(diagnostic),
                     },
@@ -192,9 +192,15 @@ impl Loading<'_> {
         })
     }
 
+    /// The type a variable is declared with. Defaults of attributes are plain values.
+    fn type_constraint(&self, expression: &Expression, origin: Origin) -> Result<Type, Diagnostic> {
+        let functions = FunctionEnv { allowed: Allowed::Nothing, ..self.functions() };
+        type_expr::parse(expression, &Evaluator { origin, env: &functions, work: &self.work })
+    }
+
     /// Evaluates a default: the one place where `env` may be used, and no names.
     fn with_env(&mut self, expression: &Expression, origin: Origin) -> Value {
-        let functions = FunctionEnv { env: Some(&self.options.env), ..self.functions() };
+        let functions = FunctionEnv { allowed: Allowed::Env(&self.options.env), ..self.functions() };
         let evaluator = Evaluator { origin, env: &functions, work: &self.work };
         let result = evaluator.eval(expression, &Scope::default());
         self.value_or_report(result)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
 mod corpus;
+mod expressions;
 mod fix;
 mod fmt;
 mod go_templates;

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bigdecimal::ToPrimitive;
 use jiff::SignedDuration;
 
 use super::{Content, Decoder, FromConfig, Item, Schema};
 use crate::template::diagnostic::Diagnostic;
 use crate::template::duration;
-use crate::template::hcl::value::{Kind, Value, parse_number};
+use crate::template::hcl::value::{Kind, Number, Value};
 
 impl FromConfig for String {
     fn type_name() -> String {
@@ -73,12 +72,12 @@ impl FromConfig for f64 {
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
         match item.value().map(Value::kind) {
-            Some(Kind::Number(number)) => return number.to_f64(),
+            Some(Kind::Number(number)) => return Some(number.to_f64()).filter(|number| number.is_finite()),
             Some(Kind::String(_)) => {}
             _ => return decoder.mismatch(item, "a number"),
         }
         let text = String::from_config(item, decoder)?;
-        match parse_number(&text).and_then(|number| number.to_f64()) {
+        match Number::parse(&text).map(|number| number.to_f64()).filter(|number| number.is_finite()) {
             Some(number) => Some(number),
             None => decoder.mismatch(item, "a number"),
         }

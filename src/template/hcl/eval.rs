@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use hcl_edit::Span as _;
 use hcl_edit::expr::{Expression, ForExpr, FuncCall, ObjectKey, Traversal};
 
-use super::convert::{article, convert, unify};
-use super::functions::{self, FunctionEnv};
+use super::convert::{article, convert, unify_unsafe};
+use super::functions::{self, Failure, Found, FunctionEnv};
+use super::number::Number;
 use super::scope::Scope;
-use super::value::{Kind, Type, Value, parse_number};
+use super::type_expr;
+use super::value::{Kind, Type, Value};
 use crate::template::diagnostic::{Diagnostic, MapDiagnostic, did_you_mean};
 use crate::template::source_map::{FileId, Span};
 
+mod call;
 mod collection;
 mod operator;
+mod splat;
 mod template;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,11 +26,10 @@ pub(crate) mod tests;
 /// The result of evaluating an expression: one diagnostic is enough to fix it.
 pub type Eval<T> = Result<T, Box<Diagnostic>>;
 
-/// Key of an object that may have further attributes, not known yet, besides those listed.
-pub const OPEN_OBJECT: &str = "\u{0}open";
-
 /// Deepest nesting of expressions.
 const MAX_DEPTH: usize = 200;
+/// Deepest nesting of values.
+const MAX_VALUE_DEPTH: usize = 500;
 /// Most work one template may cause, counted in evaluated expressions and in units of 16 bytes of values they give.
 const MAX_WORK: usize = 4_000_000;
 
@@ -76,7 +79,11 @@ impl Evaluator<'_> {
         self.work.depth.set(depth + 1);
         let result = self.eval_kind(expression, scope);
         self.work.depth.set(depth);
-        result
+        let value = result?;
+        if value.depth() > MAX_VALUE_DEPTH {
+            return Err(self.error(expression, "the value nests too deep"));
+        }
+        Ok(value)
     }
 
     fn eval_kind(&self, expression: &Expression, scope: &Scope<'_>) -> Eval<Value> {
@@ -85,22 +92,37 @@ impl Evaluator<'_> {
             Expression::Bool(value) => Ok(Value::bool(**value)),
             Expression::Number(number) => {
                 let text = number.as_repr().map_or_else(|| number.to_string(), |repr| repr.trim().to_owned());
-                let number = parse_number(&text).or_else(|| parse_number(&number.value().to_string()));
-                number.map(Value::number).ok_or_else(|| self.error(expression, "the number is too long"))
+                let number = Number::parse(&text).or_else(|| Number::parse(&number.value().to_string()));
+                number.map(Value::number).ok_or_else(|| self.error(expression, "the number has too many digits"))
             }
-            Expression::String(text) => Ok(Value::string(text.value().clone())),
+            Expression::String(text) => {
+                self.charge(expression, text.value().len() / 16)?;
+                Ok(Value::string(text.value().as_str()))
+            }
             Expression::Array(array) => {
                 let elements = array.iter().map(|element| self.eval(element, scope));
                 Ok(Value::tuple(elements.collect::<Eval<_>>()?))
             }
             Expression::Object(object) => {
                 let mut attributes = BTreeMap::new();
-                let mut sensitive = false;
+                let (mut sensitive, mut known) = (false, true);
                 for (key, value) in object {
                     let (name, marked) = self.object_key(key, scope)?;
-                    let Some(name) = name else { return Ok(Value::unknown(Type::Dynamic)) };
+                    let value = self.eval(value.expr(), scope)?;
                     sensitive |= marked;
-                    attributes.insert(name, self.eval(value.expr(), scope)?);
+                    match name {
+                        Some(name) => {
+                            attributes.insert(name, value);
+                        }
+                        None => {
+                            sensitive |= value.contains_sensitive();
+                            known = false;
+                        }
+                    }
+                }
+                if !known {
+                    sensitive |= attributes.values().any(Value::contains_sensitive);
+                    return Ok(Value::unknown(Type::Dynamic).mark(sensitive));
                 }
                 Ok(Value::object(attributes).mark(sensitive))
             }
@@ -123,10 +145,11 @@ impl Evaluator<'_> {
             ObjectKey::Ident(name) | ObjectKey::Expression(Expression::Variable(name)) => {
                 Ok((Some(name.as_str().to_owned()), false))
             }
+            ObjectKey::Expression(Expression::Null(_)) => Ok((Some("null".to_owned()), false)),
             ObjectKey::Expression(expression) => {
                 let value = self.eval(expression, scope)?;
                 if value.is_unknown() {
-                    return Ok((None, false));
+                    return Ok((None, value.is_sensitive()));
                 }
                 match value.scalar_text() {
                     Some(text) => Ok((Some(text), value.is_sensitive())),
@@ -157,13 +180,14 @@ impl Evaluator<'_> {
         let condition = self.bool(&conditional.cond_expr, scope, "a condition")?;
         let (yes, no) = (self.eval(&conditional.true_expr, scope), self.eval(&conditional.false_expr, scope));
         let Kind::Bool(chosen) = condition.kind() else {
-            let types = [yes?, no?].map(|value| value.ty());
-            return Ok(Value::unknown(unify(&types).unwrap_or(Type::Dynamic)).mark(condition.is_sensitive()));
+            let (yes, no) = (yes?, no?);
+            let sensitive = condition.is_sensitive() || yes.contains_sensitive() || no.contains_sensitive();
+            return Ok(Value::unknown(common_type(&yes, &no).unwrap_or(Type::Dynamic)).mark(sensitive));
         };
         let (value, other, at) =
             if *chosen { (yes?, no, &conditional.true_expr) } else { (no?, yes, &conditional.false_expr) };
         let Ok(other) = other else { return Ok(value.mark(condition.is_sensitive())) };
-        let ty = unify(&[value.ty(), other.ty()]).ok_or_else(|| {
+        let ty = common_type(&value, &other).ok_or_else(|| {
             self.error(at, "the two results of the condition are of different types").map_detail(format!(
                 "one is {}, the other {}",
                 value.describe(),
@@ -171,68 +195,8 @@ impl Evaluator<'_> {
             ))
         })?;
         let converted = convert(&value, &ty).map_err(|error| self.error(at, error))?;
+        self.charge(at, converted.weight() / 16)?;
         Ok(converted.mark(condition.is_sensitive()))
-    }
-
-    fn call(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        let name = call.name.name.as_str();
-        if call.name.is_namespaced() {
-            return Err(self.error(at, format!("there is no function `{name}` in this namespace")));
-        }
-        if name == "try" || name == "can" {
-            return self.lazy(name, call, at, scope);
-        }
-        let Some(function) = functions::find(name) else {
-            let hint = did_you_mean(name, functions::names()).map_or_else(
-                || "see the list of functions in the documentation".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let span = self.origin.span(call.name.name.span());
-            return Err(Box::new(Diagnostic::error(format!("there is no function `{name}`")).at(span).hint(hint)));
-        };
-        let mut arguments = Vec::new();
-        for (index, argument) in call.args.iter().enumerate() {
-            let value = self.eval(argument, scope)?;
-            if !call.args.expand_final() || index + 1 < call.args.len() {
-                arguments.push(value);
-                continue;
-            }
-            if value.is_unknown() {
-                return Ok(Value::unknown(Type::Dynamic).mark(value.is_sensitive()));
-            }
-            let elements =
-                value.elements().ok_or_else(|| self.error(argument, "only a list can be expanded by `...`"))?;
-            arguments.extend(elements.iter().map(|element| element.clone().mark(value.is_sensitive())));
-        }
-        let result = function
-            .call(arguments, self.env)
-            .map_err(|message| self.error(at, format!("`{name}` failed")).map_detail(message))?;
-        self.charge(at, result.weight() / 16)?;
-        Ok(result)
-    }
-
-    /// `try` gives its first argument that can be evaluated, `can` tells whether its one can.
-    fn lazy(&self, name: &str, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        if name == "can" {
-            let mut arguments = call.args.iter();
-            return match (arguments.next(), arguments.next()) {
-                (Some(argument), None) => match self.eval(argument, scope) {
-                    Ok(value) if !value.is_wholly_known() => Ok(Value::unknown(Type::Bool)),
-                    result => Ok(Value::bool(result.is_ok())),
-                },
-                _ => Err(self.error(at, "`can` takes one argument")),
-            };
-        }
-        let mut last = None;
-        for argument in &call.args {
-            match self.eval(argument, scope) {
-                Ok(value) => return Ok(value),
-                Err(error) => last = Some(error),
-            }
-        }
-        let detail =
-            last.map_or_else(|| "it has no arguments".to_owned(), |error| format!("the last: {}", error.summary));
-        Err(self.error(at, "none of the arguments of `try` can be evaluated").map_detail(detail))
     }
 
     fn bool(&self, expression: &Expression, scope: &Scope<'_>, what: &str) -> Eval<Value> {
@@ -263,5 +227,17 @@ impl Evaluator<'_> {
                 .map_hint("are values multiplied in nested loops?"));
         }
         Ok(())
+    }
+}
+
+/// The type of both arms of a condition. What is plainly null is of the type of the other arm; an arm whose type is not
+/// known yet leaves that of both open.
+fn common_type(one: &Value, other: &Value) -> Option<Type> {
+    let plain_null = |value: &Value| *value.kind() == Kind::Null(Type::Dynamic);
+    match (one.ty(), other.ty()) {
+        (_, ty) if plain_null(one) => Some(ty),
+        (ty, _) if plain_null(other) => Some(ty),
+        (Type::Dynamic, _) | (_, Type::Dynamic) => Some(Type::Dynamic),
+        (one, other) => unify_unsafe(&[one, other]),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::parse::{Kind, Member, Node};
 use crate::template::config::{Content, Entry, Item};
-use crate::template::hcl::value::{Value, parse_number};
+use crate::template::hcl::value::{Number, Value};
 
 impl Node {
     /// The value, whatever Go templates are in its strings.
@@ -10,8 +10,8 @@ impl Node {
         match &self.kind {
             Kind::Null => Value::null(),
             Kind::Bool(value) => Value::bool(*value),
-            Kind::Number(text) => parse_number(text).map_or_else(|| Value::string(text.clone()), Value::number),
-            Kind::String(text) => Value::string(text.clone()),
+            Kind::Number(text) => Number::parse(text).map_or_else(|| Value::string(text.as_str()), Value::number),
+            Kind::String(text) => Value::string(text.as_str()),
             Kind::Array(elements) => Value::tuple(elements.iter().map(Self::to_value).collect()),
             Kind::Object(members) => {
                 Value::object(members.iter().map(|member| (member.name.clone(), member.value.to_value())).collect())

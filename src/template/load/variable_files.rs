@@ -7,6 +7,7 @@ use hcl_edit::Span as _;
 use hcl_edit::structure::Structure;
 
 use super::{Diagnostic, Evaluator, Loading, Scope, Span, ends, header_span, parse};
+use crate::template::hcl::functions::{Allowed, FunctionEnv};
 use crate::template::json;
 use crate::template::variable::{Given, GivenValue};
 
@@ -67,7 +68,7 @@ impl Loading<'_> {
         for (structure, origin) in structures {
             match structure {
                 Structure::Attribute(attribute) => {
-                    let functions = self.functions();
+                    let functions = FunctionEnv { allowed: Allowed::Nothing, ..self.functions() };
                     let evaluator = Evaluator { origin, env: &functions, work: &self.work };
                     let result = evaluator.eval(&attribute.value, &Scope::default());
                     let value = self.value_or_report(result);

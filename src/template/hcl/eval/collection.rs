@@ -1,6 +1,4 @@
-//! Attributes, indexes, splats and `for` expressions.
-
-use hcl_edit::expr::TraversalOperator;
+//! Attributes, indexes and `for` expressions.
 
 use super::{
     BTreeMap, Eval, Evaluator, Expression, ForExpr, Kind, MapDiagnostic, Scope, Traversal, Type, Value, article,
@@ -8,101 +6,18 @@ use super::{
 };
 
 impl Evaluator<'_> {
-    pub(super) fn traversal(&self, traversal: &Traversal, scope: &Scope<'_>) -> Eval<Value> {
-        // `var.x` must not copy all of `var`, so known objects are walked by reference first.
-        let operators: Vec<&TraversalOperator> = traversal.operators.iter().map(hcl_edit::Decorated::value).collect();
-        let spans: Vec<_> = traversal.operators.iter().map(hcl_edit::Span::span).collect();
-        let mut used = 0;
-        let mut value = match &traversal.expr {
-            Expression::Variable(name) if scope.get(name.as_str()).is_some() => {
-                let mut value = scope.get(name.as_str()).expect("checked above");
-                let mut sensitive = value.is_sensitive();
-                while let Some(TraversalOperator::GetAttr(attribute)) = operators.get(used) {
-                    let Some(next) = value.entries().and_then(|entries| entries.get(attribute.as_str())) else { break };
-                    value = next;
-                    sensitive |= value.is_sensitive();
-                    used += 1;
-                }
-                self.charge(&traversal.expr, value.weight() / 16)?;
-                value.clone().mark(sensitive)
-            }
-            other => self.eval(other, scope)?,
-        };
-        while used < operators.len() {
-            let at = self.origin.span(spans[used].clone());
-            let here = |mut error: Box<super::Diagnostic>| {
-                error.span = Some(at);
-                error
-            };
-            match operators[used] {
-                TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
-                    let full = matches!(operators[used], TraversalOperator::FullSplat(_));
-                    let rest = &operators[used + 1..];
-                    let applies =
-                        |operator: &&TraversalOperator| full || matches!(operator, TraversalOperator::GetAttr(_));
-                    let count = rest.iter().take_while(|operator| applies(operator)).count();
-                    value = self.splat(&value, &rest[..count], traversal, scope).map_err(here)?;
-                    used += 1 + count;
-                }
-                operator => {
-                    value = self.step(&value, operator, traversal, scope).map_err(here)?;
-                    used += 1;
-                }
-            }
-        }
-        Ok(value)
-    }
-
-    fn splat(&self, value: &Value, operators: &[&TraversalOperator], at: &Traversal, scope: &Scope<'_>) -> Eval<Value> {
-        let sensitive = value.is_sensitive();
-        if value.is_unknown() {
-            return Ok(Value::unknown(Type::Dynamic).mark(sensitive));
-        }
-        let single = [value.clone()];
-        let elements: &[Value] = match value.elements() {
-            Some(elements) => elements,
-            None if value.is_null() => &[],
-            None => &single,
-        };
-        let mut results = Vec::with_capacity(elements.len());
-        for element in elements {
-            let mut element = element.clone();
-            let mut used = 0;
-            while let Some(operator) = operators.get(used) {
-                if matches!(operator, TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_)) {
-                    element = self.splat(&element, &operators[used + 1..], at, scope)?;
-                    break;
-                }
-                element = self.step(&element, operator, at, scope)?;
-                used += 1;
-            }
-            results.push(element);
-        }
-        Ok(Value::tuple(results).mark(sensitive))
-    }
-
-    fn step(&self, value: &Value, operator: &TraversalOperator, at: &Traversal, scope: &Scope<'_>) -> Eval<Value> {
-        let key = match operator {
-            TraversalOperator::GetAttr(name) => return self.attribute(value, name.as_str(), at),
-            TraversalOperator::LegacyIndex(index) => Value::number(**index),
-            TraversalOperator::Index(expression) => self.eval(expression, scope)?,
-            TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
-                return self.splat(value, &[], at, scope);
-            }
-        };
-        self.index(value, &key, &at.expr)
-    }
-
-    fn attribute(&self, value: &Value, name: &str, at: &Traversal) -> Eval<Value> {
+    pub(super) fn attribute(&self, value: &Value, name: &str, at: &Traversal) -> Eval<Value> {
         let sensitive = value.is_sensitive();
         match value.kind() {
             Kind::Unknown(Type::Object(attributes)) if attributes.contains_key(name) => {
                 Ok(Value::unknown(attributes[name].ty.clone()).mark(sensitive))
             }
-            Kind::Unknown(Type::Dynamic | Type::Map(_)) => Ok(Value::unknown(Type::Dynamic).mark(sensitive)),
+            Kind::Unknown(Type::Map(element)) => Ok(Value::unknown((**element).clone()).mark(sensitive)),
+            Kind::Unknown(Type::Dynamic) => Ok(Value::unknown(Type::Dynamic).mark(sensitive)),
+            Kind::Null(_) => Err(self.error(&at.expr, format!("null has no attribute `{name}`"))),
             Kind::Object(entries) | Kind::Map(_, entries) => match entries.get(name) {
                 Some(value) => Ok(value.clone().mark(sensitive)),
-                None if entries.contains_key(super::OPEN_OBJECT) => Ok(Value::unknown(Type::String).mark(sensitive)),
+                None if entries.is_open() => Ok(Value::unknown(Type::String).mark(sensitive)),
                 None => Err(self.no_attribute(name, entries, at)),
             },
             Kind::List(..) | Kind::Tuple(_) | Kind::Set(..) => Err(self
@@ -130,10 +45,15 @@ impl Evaluator<'_> {
         self.error(&at.expr, summary).map_hint(hint)
     }
 
-    fn index(&self, value: &Value, key: &Value, at: &Expression) -> Eval<Value> {
+    pub(super) fn index(&self, value: &Value, key: &Value, at: &Expression) -> Eval<Value> {
         let sensitive = value.is_sensitive() || key.is_sensitive();
+        if key.is_null() {
+            return Err(self.error(at, "null cannot be an index"));
+        }
         if value.is_unknown() || key.is_unknown() {
-            return Ok(Value::unknown(Type::Dynamic).mark(sensitive));
+            let ty = element_type(&value.ty(), key);
+            let ty = ty.ok_or_else(|| self.error(at, format!("{} cannot be indexed", article(&value.ty()))))?;
+            return Ok(Value::unknown(ty).mark(sensitive || value.contains_sensitive()));
         }
         match value.kind() {
             Kind::List(_, elements) | Kind::Tuple(elements) => {
@@ -149,6 +69,9 @@ impl Evaluator<'_> {
             }
             Kind::Map(_, entries) | Kind::Object(entries) => {
                 let name = key.scalar_text().ok_or_else(|| self.error(at, "a key must be a string"))?;
+                if entries.is_open() && !entries.contains_key(&name) {
+                    return Ok(Value::unknown(Type::String).mark(sensitive));
+                }
                 let found = entries.get(&name).ok_or_else(|| {
                     let shown = if key.is_sensitive() { "(sensitive)" } else { &name };
                     let error = self.error(at, format!("there is no element \"{shown}\""));
@@ -159,9 +82,9 @@ impl Evaluator<'_> {
                 })?;
                 Ok(found.clone().mark(sensitive))
             }
-            Kind::Set(..) => Err(self
-                .error(at, "elements of a set have no index")
-                .map_hint("convert it by tolist or [for x in set: x]")),
+            Kind::Set(..) => {
+                Err(self.error(at, "elements of a set have no index").map_hint("convert it: [for x in set : x]"))
+            }
             _ => Err(self.error(at, format!("{} cannot be indexed", value.describe()))),
         }
     }
@@ -226,13 +149,31 @@ impl Evaluator<'_> {
     pub(crate) fn pairs(&self, collection: &Value, at: &Expression) -> Eval<Vec<(Value, Value)>> {
         match collection.kind() {
             Kind::List(_, elements) | Kind::Tuple(elements) => {
-                Ok((0_u64..).zip(elements).map(|(index, element)| (Value::number(index), element.clone())).collect())
+                let pairs = elements.iter().enumerate();
+                Ok(pairs.map(|(index, element)| (Value::number(index), element.clone())).collect())
             }
             Kind::Set(_, elements) => Ok(elements.iter().map(|element| (element.clone(), element.clone())).collect()),
             Kind::Map(_, entries) | Kind::Object(entries) => {
-                Ok(entries.iter().map(|(name, value)| (Value::string(name.clone()), value.clone())).collect())
+                Ok(entries.iter().map(|(name, value)| (Value::string(name.as_str()), value.clone())).collect())
             }
             _ => Err(self.error(at, format!("{} cannot be gone over by `for`", collection.describe()))),
         }
+    }
+}
+
+/// The type of an element of a collection that is not known, or whose element is not; none if it has no elements.
+fn element_type(ty: &Type, key: &Value) -> Option<Type> {
+    match ty {
+        Type::Dynamic => Some(Type::Dynamic),
+        Type::List(element) | Type::Map(element) => Some((**element).clone()),
+        Type::Tuple(types) => {
+            let index = key.as_i64().and_then(|index| usize::try_from(index).ok());
+            Some(index.and_then(|index| types.get(index).cloned()).unwrap_or(Type::Dynamic))
+        }
+        Type::Object(attributes) => {
+            let attribute = key.scalar_text().and_then(|name| attributes.get(&name).map(|found| found.ty.clone()));
+            Some(attribute.unwrap_or(Type::Dynamic))
+        }
+        Type::String | Type::Number | Type::Bool | Type::Set(_) => None,
     }
 }

@@ -1,13 +1,10 @@
 //! Arithmetic, comparison and logic.
 
-use bigdecimal::{BigDecimal, Zero};
 use hcl_edit::expr::{BinaryOp, BinaryOperator, Expression, UnaryOp, UnaryOperator};
 
 use super::{Eval, Evaluator, MapDiagnostic, Scope, Type, Value, convert};
-use crate::template::hcl::value::{Kind, in_range};
-
-/// Digits a quotient is calculated to.
-const PRECISION: u64 = 150;
+use crate::template::hcl::number::Number;
+use crate::template::hcl::value::Kind;
 
 impl Evaluator<'_> {
     pub(super) fn unary(&self, operation: &UnaryOp, scope: &Scope<'_>) -> Eval<Value> {
@@ -18,7 +15,7 @@ impl Evaluator<'_> {
         let operand = self.operand(&operation.expr, &ty, symbol, scope)?;
         let sensitive = operand.is_sensitive();
         Ok(match operand.into_kind() {
-            Kind::Number(number) => Value::number(-number),
+            Kind::Number(number) => Value::number(number.negated()),
             Kind::Bool(value) => Value::bool(!value),
             _ => Value::unknown(ty),
         }
@@ -33,15 +30,24 @@ impl Evaluator<'_> {
         }
     }
 
+    /// `false && x` and `x && false` are false whatever x is, also if it cannot be evaluated; with `||`, true decides.
     fn logic(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
         let symbol = operation.operator.value().as_str();
-        // `false && x` and `true || x` do not look at x.
         let decides = *operation.operator.value() == BinaryOperator::Or;
-        let left = self.operand(&operation.lhs_expr, &Type::Bool, symbol, scope)?;
-        if *left.kind() == Kind::Bool(decides) {
-            return Ok(left);
+        let decided = |value: &Value| *value.kind() == Kind::Bool(decides);
+        let left = self.operand(&operation.lhs_expr, &Type::Bool, symbol, scope);
+        if let Ok(left) = &left
+            && decided(left)
+        {
+            return Ok(left.clone());
         }
-        let right = self.operand(&operation.rhs_expr, &Type::Bool, symbol, scope)?;
+        let right = self.operand(&operation.rhs_expr, &Type::Bool, symbol, scope);
+        let (left, right) = match (left, right) {
+            (Err(error), Ok(right)) => return if decided(&right) { Ok(right) } else { Err(error) },
+            // The left side may still decide.
+            (Ok(left), Err(error)) => return if left.is_unknown() { Ok(left) } else { Err(error) },
+            (left, right) => (left?, right?),
+        };
         let sensitive = left.is_sensitive() || right.is_sensitive();
         let result = match (left.kind(), right.kind()) {
             (_, Kind::Bool(right)) if *right == decides => Value::bool(decides),
@@ -55,19 +61,9 @@ impl Evaluator<'_> {
         let left = self.eval(&operation.lhs_expr, scope)?;
         let right = self.eval(&operation.rhs_expr, scope)?;
         let sensitive = left.contains_sensitive() || right.contains_sensitive();
-        if !left.is_wholly_known() || !right.is_wholly_known() {
-            return Ok(Value::unknown(Type::Bool).mark(sensitive));
-        }
-        // Both sides are brought to one type where that is possible, as `1 == "1"` holds.
-        let equal = match super::unify(&[left.ty(), right.ty()]) {
-            Some(ty) => match (convert(&left, &ty), convert(&right, &ty)) {
-                (Ok(left), Ok(right)) => left.equals(&right),
-                _ => false,
-            },
-            None => false,
-        };
         let negated = *operation.operator.value() == BinaryOperator::NotEq;
-        Ok(Value::bool(equal != negated).mark(sensitive))
+        let result = left.equals(&right).map_or_else(|| Value::unknown(Type::Bool), |equal| (equal != negated).into());
+        Ok(result.mark(sensitive))
     }
 
     fn arithmetic(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
@@ -92,21 +88,20 @@ impl Evaluator<'_> {
         Ok(result.mark(sensitive))
     }
 
-    fn number(&self, operator: BinaryOperator, left: &BigDecimal, right: &BigDecimal, at: &Expression) -> Eval<Value> {
-        if matches!(operator, BinaryOperator::Div | BinaryOperator::Mod) && right.is_zero() {
-            return Err(self.error(at, "division by zero").map_hint("guard it: d == 0 ? 0 : n / d"));
-        }
+    fn number(&self, operator: BinaryOperator, left: &Number, right: &Number, at: &Expression) -> Eval<Value> {
         let result = match operator {
-            BinaryOperator::Plus => left + right,
-            BinaryOperator::Minus => left - right,
-            BinaryOperator::Mul => left * right,
-            BinaryOperator::Mod => left % right,
-            _ => (left / right).with_prec(PRECISION),
+            BinaryOperator::Plus => Some(left.plus(right)),
+            BinaryOperator::Minus => Some(left.minus(right)),
+            BinaryOperator::Mul => Some(left.times(right)),
+            BinaryOperator::Mod => left.remainder(right),
+            _ => left.over(right),
         };
-        if !in_range(&result) {
+        let result =
+            result.ok_or_else(|| self.error(at, "division by zero").map_hint("guard it: d == 0 ? 0 : n / d"))?;
+        if !result.in_range() {
             return Err(self.error(at, "the result has too many digits"));
         }
-        Ok(Value::number(result.normalized()))
+        Ok(Value::number(result))
     }
 
     fn operand(&self, expression: &Expression, ty: &Type, symbol: &str, scope: &Scope<'_>) -> Eval<Value> {

@@ -1,211 +1,229 @@
-//! Functions on lists, sets and maps.
+//! Functions that look into collections, and those that make others of them.
 
 use std::collections::BTreeMap;
 
-use bigdecimal::{BigDecimal, Zero as _};
+use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::{ANY, Arguments, Function, MAX_RESULT, Outcome, Type, Value, count, lenient, list_of, strict};
-use crate::template::hcl::convert::{convert, unify};
+use super::{BOOL, Call, Failure, Function, NUMBER, Outcome, Returns, STRINGS, Ty, Type, Value};
+use super::{any, count, function, list, number, numeric, text, variadic};
+use crate::template::hcl::convert::{convert, unify_unsafe};
 use crate::template::hcl::value::Kind;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict("alltrue", 1, 1, |a| Ok(bools(a)?.iter().all(|value| *value).into())),
-    strict("anytrue", 1, 1, |a| Ok(bools(a)?.iter().any(|value| *value).into())),
-    strict("chunklist", 2, 2, |a| {
-        let (elements, size) = (a.elements(0)?, a.size(1)?);
-        let size = if size == 0 { elements.len().max(1) } else { size };
-        Ok(Value::tuple(elements.chunks(size).map(|chunk| list_of(chunk.to_vec())).collect()))
-    }),
-    lenient("coalesce", 1, ANY, |a| {
-        let types: Vec<Type> = a.values.iter().map(Value::ty).collect();
-        let ty = unify(&types).ok_or("all arguments must be of one type")?;
-        let found = a.values.iter().find(|value| !value.is_null() && value.as_str() != Some(""));
-        found.map(|value| convert(value, &ty)).transpose()?.ok_or_else(|| "all arguments are null or empty".to_owned())
-    }),
-    lenient("coalescelist", 1, ANY, |a| {
-        let found = a.values.iter().find(|value| value.elements().is_some_and(|elements| !elements.is_empty()));
-        found.cloned().ok_or_else(|| "all lists are empty".to_owned())
-    }),
-    strict("compact", 1, 1, |a| {
-        let kept = a.elements(0)?.iter().filter_map(Value::scalar_text).filter(|text| !text.is_empty());
-        Ok(Value::strings(kept))
-    }),
-    lenient("concat", 1, ANY, |a| {
-        let mut all = Vec::new();
-        for index in 0..a.len() {
-            all.extend(a.elements(index)?.iter().cloned());
+    function("length", &[any("value").in_parts()], NUMBER, |c| match c.value(0).kind() {
+        Kind::String(text) => Ok(count(text.graphemes(true).count())),
+        _ => {
+            let elements = c.value(0).elements().map(<[Value]>::len);
+            let length = elements.or_else(|| c.value(0).entries().map(BTreeMap::len));
+            length.map(count).ok_or_else(|| c.found(0, "a list, map or string"))
         }
-        Ok(list_of(all))
     }),
-    strict("contains", 2, 2, |a| {
-        let wanted = a.value(1);
-        Ok(a.elements(0)?.iter().any(|element| same(element, wanted)).into())
+    function("contains", &[any("list"), any("value")], BOOL, |c| {
+        let elements = c.elements(0)?;
+        Ok(elements.iter().any(|element| element.equals(c.value(1)) == Some(true)).into())
     }),
-    lenient("convert", 2, 2, |_| Err("a type is only known to it in variable declarations".to_owned())),
-    strict("distinct", 1, 1, |a| {
-        let mut kept: Vec<Value> = Vec::new();
-        for element in a.elements(0)? {
-            if !kept.iter().any(|other| other.equals(element)) {
-                kept.push(element.clone());
-            }
-        }
-        Ok(list_of(kept))
+    function("index", &[any("list"), any("value")], NUMBER, |c| {
+        let found = c.elements(0)?.iter().position(|element| element.equals(c.value(1)) == Some(true));
+        found.map(count).ok_or_else(|| c.wrong(1, "the list does not hold this value"))
     }),
-    lenient("element", 2, 2, |a| {
-        let (elements, index) = (a.elements(0)?, a.int(1)?);
-        let length = i64::try_from(elements.len()).unwrap_or(i64::MAX);
-        if length == 0 || index < 0 {
-            return Err("the list is empty, or the index negative".to_owned());
-        }
-        Ok(elements[usize::try_from(index % length).unwrap_or(0)].clone())
+    function("element", &[any("list").in_parts(), number("index")], Returns::Of(element_type), element),
+    function(
+        "lookup",
+        &[any("inputMap").in_parts(), text("key"), any("default").in_parts()],
+        Returns::Of(lookup_type),
+        lookup,
+    ),
+    function("keys", &[any("inputMap").in_parts()], Returns::Of(keys_type), |c| {
+        let names = c.entries(0)?.keys().map(|name| Value::string(name.as_str())).collect();
+        Ok(if is_object(c.value(0)) { Value::tuple(names) } else { Value::list(Type::String, names) })
     }),
-    strict("flatten", 1, 1, |a| {
-        let mut flat = Vec::new();
-        flatten(a.elements(0)?, &mut flat);
-        Ok(Value::tuple(flat))
-    }),
-    strict("index", 2, 2, |a| {
-        let found = a.elements(0)?.iter().position(|element| same(element, a.value(1)));
-        found.map(count).ok_or_else(|| "the list does not hold the value".to_owned())
-    }),
-    lenient("keys", 1, 1, |a| Ok(Value::strings(a.entries(0)?.keys().cloned()))),
-    lenient("values", 1, 1, |a| Ok(list_of(a.entries(0)?.values().cloned().collect()))),
-    lenient("lookup", 2, 3, |a| match (a.entries(0)?.get(&a.text(1)?), a.values.get(2)) {
-        (Some(value), _) | (None, Some(value)) => Ok(value.clone()),
-        (None, None) => Err("the map has no such key, and there is no default".to_owned()),
-    }),
-    lenient("merge", 0, ANY, |a| {
-        let mut merged = BTreeMap::new();
-        for index in 0..a.len() {
-            if !a.value(index).is_null() {
-                merged.extend(a.entries(index)?.clone());
-            }
-        }
-        let types: Vec<Type> = merged.values().map(Value::ty).collect();
-        let maps = a.values.iter().all(|value| matches!(value.kind(), Kind::Map(..)));
-        Ok(match types.first().filter(|first| maps && types.iter().all(|ty| ty == *first)) {
-            Some(ty) => Value::map(ty.clone(), merged),
-            None => Value::object(merged),
+    function("values", &[any("values").in_parts()], Returns::Of(values_type), |c| {
+        let values = c.entries(0)?.values().cloned().collect();
+        Ok(match c.value(0).kind() {
+            Kind::Map(ty, _) => Value::list(ty.clone(), values),
+            _ => Value::tuple(values),
         })
     }),
-    strict("range", 1, 3, range),
-    strict("reverse", 1, 1, |a| {
-        let mut elements = a.elements(0)?.to_vec();
-        elements.reverse();
-        Ok(list_of(elements))
+    variadic("merge", &[], any("maps").or_null().in_parts(), Returns::Of(merge_type), merge),
+    function("zipmap", &[list("keys", &Ty::String), any("values").in_parts()], Returns::Of(zip_type), zip),
+    variadic("coalesce", &[], any("vals").or_null().in_parts(), Returns::Of(coalesce_type), coalesce),
+    variadic("coalescelist", &[], any("vals").in_parts(), Returns::Of(coalesce_list_type), |c| {
+        coalesce_list_type(&c.values)?;
+        let found = c.values.iter().find(|value| value.elements().is_some_and(|elements| !elements.is_empty()));
+        found.cloned().ok_or_else(|| "all lists are empty".into())
     }),
-    strict("setintersection", 1, ANY, |a| {
-        sets(a, |left, right| left.iter().filter(|x| holds(right, x)).cloned().collect())
-    }),
-    strict("setunion", 1, ANY, |a| sets(a, |left, right| left.iter().chain(right).cloned().collect())),
-    strict("setproduct", 2, ANY, set_product),
-    strict("slice", 3, 3, |a| {
-        let (elements, start, end) = (a.elements(0)?, a.size(1)?, a.size(2)?);
-        let part = elements.get(start..end).ok_or("the indexes are out of range")?;
-        Ok(list_of(part.to_vec()))
-    }),
-    strict("sort", 1, 1, |a| {
-        let mut texts = a.texts(0)?;
-        texts.sort();
+    function("compact", &[list("list", &Ty::String)], STRINGS, |c| {
+        let texts = c.elements(0)?.iter().filter_map(Value::as_str).filter(|text| !text.is_empty());
         Ok(Value::strings(texts))
     }),
-    strict("sum", 1, 1, |a| {
-        let mut sum = BigDecimal::zero();
-        for element in a.elements(0)? {
-            match convert(element, &Type::Number)?.into_kind() {
-                Kind::Number(number) => sum += number,
-                _ => return Err("every element must be a number".to_owned()),
-            }
-        }
-        Ok(Value::number(sum))
-    }),
-    strict("zipmap", 2, 2, |a| {
-        let (keys, values) = (a.texts(0)?, a.elements(1)?);
-        if keys.len() != values.len() {
-            return Err(format!("there are {} keys and {} values", keys.len(), values.len()));
-        }
-        Ok(Value::object(keys.into_iter().zip(values.iter().cloned()).collect()))
-    }),
-    lenient("toset", 1, 1, |a| convert(a.value(0), &Type::Set(Box::new(Type::Dynamic)))),
-    lenient("tolist", 1, 1, |a| convert(a.value(0), &Type::List(Box::new(Type::Dynamic)))),
-    lenient("tomap", 1, 1, |a| convert(a.value(0), &Type::Map(Box::new(Type::Dynamic)))),
-    lenient("tostring", 1, 1, |a| convert(a.value(0), &Type::String)),
-    lenient("tonumber", 1, 1, |a| convert(a.value(0), &Type::Number)),
-    lenient("tobool", 1, 1, |a| convert(a.value(0), &Type::Bool)),
+    numeric::RANGE,
 ];
 
-fn same(left: &Value, right: &Value) -> bool {
-    unify(&[left.ty(), right.ty()]).is_some_and(|ty| match (convert(left, &ty), convert(right, &ty)) {
-        (Ok(left), Ok(right)) => left.equals(&right),
-        _ => false,
+fn is_object(value: &Value) -> bool {
+    matches!(value.kind(), Kind::Object(_))
+}
+
+fn wrong(index: usize, message: &str) -> Failure {
+    Failure::Argument(index, message.to_owned())
+}
+
+fn element_type(values: &[Value]) -> Result<Type, Failure> {
+    match values[0].ty() {
+        Type::List(element) => Ok((*element).clone()),
+        Type::Tuple(types) => {
+            let index = values[1].as_i64().and_then(|index| usize::try_from(index).ok());
+            Ok(index.and_then(|index| types.get(index % types.len().max(1)).cloned()).unwrap_or(Type::Dynamic))
+        }
+        _ => Err(wrong(0, "a list or a tuple is required")),
+    }
+}
+
+/// The index counts on from the start when it is past the end.
+fn element(c: &Call<'_>) -> Outcome {
+    element_type(&c.values)?;
+    let elements = c.elements(0)?;
+    let index = c.size(1)?;
+    if elements.is_empty() {
+        return Err(c.wrong(0, "it is empty"));
+    }
+    Ok(elements[index % elements.len()].clone())
+}
+
+fn lookup_type(values: &[Value]) -> Result<Type, Failure> {
+    match values[0].ty() {
+        Type::Map(element) => Ok((*element).clone()),
+        Type::Object(attributes) => Ok(match values[1].as_str().map(|key| attributes.get(key)) {
+            Some(Some(attribute)) => attribute.ty.clone(),
+            Some(None) => values[2].ty(),
+            None => Type::Dynamic,
+        }),
+        _ => Err(wrong(0, "a map is required")),
+    }
+}
+
+fn lookup(c: &Call<'_>) -> Outcome {
+    lookup_type(&c.values)?;
+    let default = match c.value(0).kind() {
+        Kind::Map(ty, _) => convert(c.value(2), ty)
+            .map_err(|error| c.wrong(2, format!("it must be of the type of the elements of the map: {error}")))?,
+        _ => c.value(2).clone(),
+    };
+    Ok(c.entries(0)?.get(c.text(1)).cloned().unwrap_or(default))
+}
+
+fn keys_type(values: &[Value]) -> Result<Type, Failure> {
+    match values[0].ty() {
+        Type::Map(_) => Ok(Type::list(Type::String)),
+        Type::Object(attributes) => Ok(Type::tuple(attributes.iter().map(|_| Type::String))),
+        _ => Err(wrong(0, "a map or an object is required")),
+    }
+}
+
+fn values_type(values: &[Value]) -> Result<Type, Failure> {
+    match values[0].ty() {
+        Type::Map(element) => Ok(Type::List(element)),
+        Type::Object(attributes) => Ok(Type::tuple(attributes.values().map(|attribute| attribute.ty.clone()))),
+        _ => Err(wrong(0, "a map is required")),
+    }
+}
+
+/// A map if all are of one type of map, else an object.
+fn merge_type(values: &[Value]) -> Result<Type, Failure> {
+    let mut attributes = BTreeMap::new();
+    let mut first: Option<Type> = None;
+    let mut is_map = true;
+    for (index, value) in values.iter().enumerate() {
+        let ty = value.ty();
+        match &ty {
+            _ if value.is_null() && matches!(ty, Type::Dynamic) => continue,
+            Type::Map(element) => match value.entries() {
+                Some(entries) => {
+                    attributes.extend(entries.keys().map(|name| (name.clone(), (**element).clone())));
+                }
+                None if value.is_unknown() && !is_map => return Ok(Type::Dynamic),
+                None => {}
+            },
+            Type::Object(others) => {
+                attributes.extend(others.iter().map(|(name, attribute)| (name.clone(), attribute.ty.clone())));
+            }
+            _ => return Err(wrong(index, "a map or an object is required")),
+        }
+        is_map &= matches!(ty, Type::Map(_)) && first.as_ref().is_none_or(|first| *first == ty);
+        first = first.or(Some(ty));
+    }
+    let unknown_map = values.iter().any(|value| value.is_unknown() && matches!(value.ty(), Type::Map(_)));
+    Ok(match first {
+        Some(first) if is_map => first,
+        _ if unknown_map => Type::Dynamic,
+        _ => Type::object(attributes),
     })
 }
 
-fn holds(set: &[Value], value: &Value) -> bool {
-    set.iter().any(|other| same(other, value))
-}
-
-fn bools(a: &Arguments<'_>) -> Result<Vec<bool>, String> {
-    let each = a.elements(0)?.iter().map(|element| match convert(element, &Type::Bool)?.into_kind() {
-        Kind::Bool(value) => Ok(value),
-        _ => Ok(false),
-    });
-    each.collect()
-}
-
-fn flatten(elements: &[Value], flat: &mut Vec<Value>) {
-    for element in elements {
-        match element.elements() {
-            Some(inner) => flatten(inner, flat),
-            None => flat.push(element.clone()),
+fn merge(c: &Call<'_>) -> Outcome {
+    let ty = merge_type(&c.values)?;
+    let mut merged = BTreeMap::new();
+    for (index, value) in c.values.iter().enumerate() {
+        if !value.is_null() {
+            merged.extend(c.entries(index)?.clone());
         }
     }
+    Ok(match ty {
+        Type::Map(element) => Value::map((*element).clone(), merged),
+        _ => Value::object(merged),
+    })
 }
 
-fn range(a: &Arguments<'_>) -> Outcome {
-    let numbers = (0..a.len()).map(|index| a.number(index)).collect::<Result<Vec<_>, _>>()?;
-    let zero = BigDecimal::zero();
-    let (start, end, step) = match numbers.as_slice() {
-        [end] => (zero.clone(), end.clone(), None),
-        [start, end] => (start.clone(), end.clone(), None),
-        [start, end, step, ..] => (start.clone(), end.clone(), Some(step.clone())),
-        [] => return Err("it takes 1 to 3 arguments".to_owned()),
-    };
-    let step = step.unwrap_or_else(|| BigDecimal::from(if end < start { -1 } else { 1 }));
-    if step.is_zero() || (end < start) != (step < zero) && start != end {
-        return Err("the step must lead from start to end".to_owned());
-    }
-    let mut elements = Vec::new();
-    let mut next = start;
-    while if step < zero { next > end } else { next < end } {
-        if elements.len() == 1024 {
-            return Err("more than 1024 numbers".to_owned());
+fn zip_type(values: &[Value]) -> Result<Type, Failure> {
+    match (values[1].ty(), values[0].elements()) {
+        (Type::List(element), _) => Ok(Type::Map(element)),
+        (Type::Tuple(types), Some(keys)) if keys.len() == types.len() => {
+            let names: Option<Vec<String>> = keys.iter().map(Value::scalar_text).collect();
+            Ok(names.map_or(Type::Dynamic, |names| Type::object(names.into_iter().zip(types.iter().cloned()))))
         }
-        elements.push(Value::number(next.clone()));
-        next += &step;
+        (Type::Tuple(_), _) => Ok(Type::Dynamic),
+        _ => Err(wrong(1, "a list or a tuple is required")),
     }
-    Ok(Value::list(Type::Number, elements))
 }
 
-fn sets(a: &Arguments<'_>, combine: fn(&[Value], &[Value]) -> Vec<Value>) -> Outcome {
-    let mut result = a.elements(0)?.to_vec();
-    for index in 1..a.len() {
-        result = combine(&result, a.elements(index)?);
+fn zip(c: &Call<'_>) -> Outcome {
+    let (keys, values) = (c.texts(0)?, c.elements(1)?);
+    if keys.len() != values.len() {
+        return Err(format!("there are {} keys and {} values", keys.len(), values.len()).into());
     }
-    convert(&Value::tuple(result), &Type::Set(Box::new(Type::Dynamic)))
+    let entries = keys.into_iter().map(str::to_owned).zip(values.iter().cloned()).collect();
+    Ok(match c.value(1).kind() {
+        Kind::List(ty, _) => Value::map(ty.clone(), entries),
+        Kind::Tuple(_) => Value::object(entries),
+        _ => return Err(c.found(1, "a list or a tuple")),
+    })
 }
 
-fn set_product(a: &Arguments<'_>) -> Outcome {
-    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
-    for index in 0..a.len() {
-        let elements = a.elements(index)?;
-        if rows.len().saturating_mul(elements.len()).saturating_mul(a.len()) > MAX_RESULT / 64 {
-            return Err("the result is too large".to_owned());
+fn coalesce_type(values: &[Value]) -> Result<Type, Failure> {
+    let types: Vec<Type> = values.iter().map(Value::ty).collect();
+    unify_unsafe(&types).ok_or_else(|| "all arguments must be of one type".into())
+}
+
+/// The first that is neither null nor an empty string.
+fn coalesce(c: &Call<'_>) -> Outcome {
+    let ty = coalesce_type(&c.values)?;
+    for (index, value) in c.values.iter().enumerate() {
+        let converted = convert(value, &ty).map_err(|error| c.wrong(index, error))?;
+        if !converted.is_null() && converted.as_str() != Some("") {
+            return Ok(converted);
         }
-        rows = rows
-            .iter()
-            .flat_map(|row| elements.iter().map(|element| [row.as_slice(), std::slice::from_ref(element)].concat()))
-            .collect();
     }
-    Ok(list_of(rows.into_iter().map(Value::tuple).collect()))
+    Err("all arguments are null or empty".into())
+}
+
+fn coalesce_list_type(values: &[Value]) -> Result<Type, Failure> {
+    let first = values.first().ok_or("it takes at least 1 argument")?.ty();
+    let mut same = true;
+    for (index, value) in values.iter().enumerate() {
+        let ty = value.ty();
+        if !matches!(ty, Type::List(_) | Type::Tuple(_)) {
+            return Err(wrong(index, "a list or a tuple is required"));
+        }
+        same &= ty == first;
+    }
+    Ok(if same { first } else { Type::Dynamic })
 }

@@ -4,76 +4,104 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use super::{Arguments, Function, FunctionEnv, Outcome, Value, lenient, strict};
+use super::{Allowed, BOOL, Call, Failure, Function, FunctionEnv, Outcome, Returns, STRING, Ty, Type, Value};
+use super::{any, function, text};
 use crate::template::diagnostic::Diagnostic;
-use crate::template::hcl::eval::{Evaluator, Origin, Work};
+use crate::template::hcl::eval::{Evaluator, Origin};
 use crate::template::hcl::scope::Scope;
 use crate::template::source_map::SourceMap;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict("abspath", 1, 1, |a| Ok(lexical(&a.env.cwd.join(a.text(0)?)).display().to_string().into())),
-    strict("basename", 1, 1, |a| {
-        let path = a.text(0)?;
-        Ok(Path::new(&path).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()).into())
+    function("abspath", &[text("path")], STRING, |c| Ok(clean(&c.env.cwd.join(c.text(0)).to_string_lossy()).into())),
+    function("basename", &[text("path")], STRING, |c| Ok(base(c.text(0)).to_owned().into())),
+    function("dirname", &[text("path")], STRING, |c| {
+        let folder = c.text(0).rfind('/').map_or("", |at| &c.text(0)[..=at]);
+        Ok(clean(folder).into())
     }),
-    strict("dirname", 1, 1, |a| {
-        let path = a.text(0)?;
-        let parent = Path::new(&path).parent().map(|parent| parent.display().to_string()).unwrap_or_default();
-        Ok(if parent.is_empty() { if path.starts_with('/') { "/" } else { "." }.into() } else { parent.into() })
+    function("pathexpand", &[text("path")], STRING, |c| {
+        let Some(below) = c.text(0).strip_prefix('~') else { return Ok(c.text(0).into()) };
+        if !below.is_empty() && !below.starts_with('/') {
+            return Err(c.wrong(0, "only the home directory of the user who runs this can be told"));
+        }
+        let home = c.env.files.home().ok_or("the home directory is not known")?;
+        Ok(clean(&format!("{}{below}", home.display())).into())
     }),
-    strict("pathexpand", 1, 1, |a| Ok(a.text(0)?.into())),
-    strict("file", 1, 1, |a| read_text(a.env, &a.text(0)?).map(Value::from)),
-    strict("filebase64", 1, 1, |a| {
-        let bytes = read(a.env, &a.text(0)?)?;
-        Ok(base64::engine::general_purpose::STANDARD.encode(bytes).into())
+    function("file", &[text("path")], STRING, |c| {
+        String::from_utf8(read(c)?).map(Value::from).map_err(|_| c.wrong(0, "the file is not UTF-8; use filebase64"))
     }),
-    strict("fileexists", 1, 1, |a| Ok(a.env.files.is_file(&a.env.cwd.join(a.text(0)?)).into())),
-    strict("fileset", 2, 2, fileset),
-    lenient("templatefile", 2, 2, template_file),
-    strict("env", 1, 1, |a| match a.env.env {
-        Some(env) => Ok(env.get(&a.text(0)?).cloned().unwrap_or_default().into()),
-        None => Err("it may only be used in the default of a variable".to_owned()),
+    function("filebase64", &[text("path")], STRING, |c| {
+        Ok(base64::engine::general_purpose::STANDARD.encode(read(c)?).into())
+    }),
+    function("fileexists", &[text("path")], BOOL, |c| {
+        let path = c.env.cwd.join(c.text(0));
+        if c.env.files.is_dir(&path) {
+            return Err(c.wrong(0, format!("{} is a directory", path.display())));
+        }
+        Ok(c.env.files.is_file(&path).into())
+    }),
+    function("fileset", &[text("path"), text("pattern")], Returns::Is(Ty::Set(&Ty::String)), fileset),
+    function(
+        "templatefile",
+        &[text("path"), any("vars").in_parts()],
+        Returns::Of(|_| Ok(Type::Dynamic)),
+        template_file,
+    ),
+    function("env", &[text("key")], STRING, |c| match c.env.allowed {
+        Allowed::Env(env) => Ok(env.get(c.text(0)).cloned().unwrap_or_default().into()),
+        _ => Err("there is no environment here".into()),
     }),
 ];
 
-fn read(env: &FunctionEnv<'_>, path: &str) -> Result<Vec<u8>, String> {
-    let path = env.cwd.join(path);
-    env.files.read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+fn read(c: &Call<'_>) -> Result<Vec<u8>, Failure> {
+    let path = c.env.cwd.join(c.text(0));
+    c.env.files.read(&path).map_err(|error| c.wrong(0, format!("cannot read {}: {error}", path.display())))
 }
 
-fn read_text(env: &FunctionEnv<'_>, path: &str) -> Result<String, String> {
-    String::from_utf8(read(env, path)?).map_err(|_| format!("{path} is not UTF-8; use filebase64"))
-}
-
-/// The path without `.` and `..`.
-fn lexical(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                clean.pop();
+/// The path without `.`, `..` and needless slashes, by its text alone; `.` if nothing is left.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
             }
-            other => clean.push(other),
+            ".." if rooted => {}
+            other => parts.push(other),
         }
     }
-    clean
+    match (rooted, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+/// The last part of a path.
+fn base(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" if path.is_empty() => ".",
+        "" => "/",
+        trimmed => trimmed.rsplit('/').next().unwrap_or(trimmed),
+    }
 }
 
 /// Files below a directory that match a pattern, as paths relative to it.
-fn fileset(a: &Arguments<'_>) -> Outcome {
-    let root = a.env.cwd.join(a.text(0)?);
-    let glob = globset::GlobBuilder::new(&a.text(1)?).literal_separator(true).build();
-    let matcher = glob.map_err(|error| error.to_string())?.compile_matcher();
+fn fileset(c: &Call<'_>) -> Outcome {
+    let root = PathBuf::from(clean(&c.env.cwd.join(c.text(0)).to_string_lossy()));
+    let pattern = clean(c.text(1));
+    let glob = globset::GlobBuilder::new(&pattern).literal_separator(true).build();
+    let matcher = glob.map_err(|error| c.wrong(1, error.to_string()))?.compile_matcher();
     let (mut found, mut seen) = (Vec::new(), 0);
     let mut directories = vec![(root.clone(), 0)];
     while let Some((directory, depth)) = directories.pop() {
-        for path in a.env.files.list(&directory).unwrap_or_default() {
+        for path in c.env.files.list(&directory).unwrap_or_default() {
             seen += 1;
             if seen > 100_000 {
-                return Err("there are more than 100000 files".to_owned());
+                return Err("there are more than 100000 files".into());
             }
-            if a.env.files.is_dir(&path) {
+            if c.env.files.is_dir(&path) {
                 // A link to a directory above would never end.
                 if depth < 32 {
                     directories.push((path, depth + 1));
@@ -85,24 +113,29 @@ fn fileset(a: &Arguments<'_>) -> Outcome {
             }
         }
     }
-    Ok(Value::set(super::Type::String, found))
+    Ok(Value::set(Type::String, found))
 }
 
-fn template_file(a: &Arguments<'_>) -> Outcome {
-    if a.env.in_template_file {
-        return Err("a file rendered by it cannot call it".to_owned());
+/// A file rendered as a template with these names. What is wrong in it is told with its place in the file.
+fn template_file(c: &Call<'_>) -> Outcome {
+    let names = c.entries(1)?.clone();
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+            && name.chars().all(|character| character.is_alphanumeric() || matches!(character, '_' | '-'))
+    };
+    if let Some(name) = names.keys().find(|name| !is_name(name)) {
+        return Err(c.wrong(1, format!("`{name}` cannot be used as a name in a template")));
     }
-    let path = a.text(0)?;
-    let text = read_text(a.env, &path)?;
-    let names = a.entries(1)?.clone();
+    let path = Path::new(c.text(0)).display().to_string();
+    let text = String::from_utf8(read(c)?).map_err(|_| c.wrong(0, "the file is not UTF-8"))?;
     let parsed: hcl_edit::template::Template = text.parse().map_err(|error: hcl_edit::parser::Error| {
         let location = error.location();
-        format!("{path}:{}:{}: {}", location.line(), location.column(), error.message())
+        c.wrong(0, format!("{path}:{}:{}: {}", location.line(), location.column(), error.message()))
     })?;
     let mut sources = SourceMap::default();
     let file = sources.add(path, text);
-    let env = FunctionEnv { in_template_file: true, ..*a.env };
-    let work = Work::default();
-    let evaluator = Evaluator { origin: Origin { file, base: 0 }, env: &env, work: &work };
-    evaluator.render(&parsed, &Scope::new(names)).map_err(|diagnostic: Box<Diagnostic>| diagnostic.one_line(&sources))
+    let env = FunctionEnv { allowed: Allowed::InFile, ..*c.env };
+    let evaluator = Evaluator { origin: Origin { file, base: 0 }, env: &env, work: c.work };
+    let rendered = evaluator.render(&parsed, &Scope::new(names));
+    rendered.map_err(|diagnostic: Box<Diagnostic>| Failure::Call(diagnostic.one_line(&sources)))
 }

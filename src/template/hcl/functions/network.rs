@@ -4,40 +4,56 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{ANY, Arguments, Function, Outcome, Value, strict};
+use super::{Call, Failure, Function, Outcome, STRING, STRINGS, Value};
+use super::{function, number, text, variadic};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict("cidrhost", 2, 2, |a| {
-        let network = network(a)?;
-        let size = bits(&network) - network.prefix_len();
-        let number = i128::from(a.int(1)?);
-        let count = 1_i128.checked_shl(size.into()).filter(|count| *count > 0).unwrap_or(i128::MAX);
-        let offset = if number < 0 { count + number } else { number };
-        if offset < 0 || offset >= count {
-            return Err("the network has no such host".to_owned());
+    function("cidrhost", &[text("prefix"), number("hostnum")], STRING, |c| {
+        let network = network(c)?;
+        let size = u32::from(network.max_prefix_len() - network.prefix_len());
+        let number = c.int(1)?;
+        // Numbers below 0 count from the end.
+        let last = u128::MAX.checked_shr(128 - size).unwrap_or(0);
+        let distance = u128::from(number.unsigned_abs());
+        let offset = if number < 0 {
+            (distance - 1 <= last).then(|| last - (distance - 1))
+        } else {
+            (distance <= last).then_some(distance)
+        };
+        let offset = offset.ok_or_else(|| c.wrong(1, "the network has no such host"))?;
+        Ok(add(network.network(), offset).to_string().into())
+    }),
+    function("cidrnetmask", &[text("prefix")], STRING, |c| Ok(network(c)?.netmask().to_string().into())),
+    function("cidrsubnet", &[text("prefix"), number("newbits"), number("netnum")], STRING, |c| {
+        let number = u128::try_from(c.int(2)?).map_err(|_| c.wrong(2, "it must not be negative"))?;
+        let network = network(c)?;
+        let prefix = longer(&network, c.int(1)?).map_err(|error| c.wrong(1, error))?;
+        let bits = u32::from(prefix - network.prefix_len());
+        if bits < 128 && number >> bits > 0 {
+            return Err(c.wrong(2, format!("{bits} bits cannot hold this number")));
         }
-        Ok(add(network.network(), offset.unsigned_abs()).to_string().into())
+        let offset = number.checked_shl(u32::from(network.max_prefix_len() - prefix)).unwrap_or(0);
+        subnet(add(network.network(), offset), prefix).map(Value::from)
     }),
-    strict("cidrnetmask", 1, 1, |a| match network(a)? {
-        IpNet::V4(network) => Ok(network.netmask().to_string().into()),
-        IpNet::V6(_) => Err("IPv6 networks have no netmask".to_owned()),
-    }),
-    strict("cidrsubnet", 3, 3, |a| {
-        let number = u128::try_from(a.int(2)?).map_err(|_| "the number must not be negative")?;
-        subnet(&network(a)?, a.int(1)?, number).map(|network| network.to_string().into())
-    }),
-    strict("cidrsubnets", 2, ANY, subnets),
+    variadic("cidrsubnets", &[text("prefix")], number("newbits"), STRINGS, subnets),
 ];
 
-fn network(a: &Arguments<'_>) -> Result<IpNet, String> {
-    let text = a.text(0)?;
-    text.parse::<IpNet>()
-        .map(|network| network.trunc())
-        .map_err(|_| "argument 1 must be a network like 10.0.0.0/8".to_owned())
+fn network(c: &Call<'_>) -> Result<IpNet, Failure> {
+    let parsed = c.text(0).split_once('/').and_then(|(address, prefix)| {
+        // Zeros before a number would leave open whether it is octal.
+        let address: IpAddr = address.parse().ok()?;
+        let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
+        IpNet::new(address, prefix.parse().ok().filter(|_| digits)?).ok()
+    });
+    Ok(parsed.ok_or_else(|| c.wrong(0, "a network like 10.0.0.0/8 is required"))?.trunc())
 }
 
-fn bits(network: &IpNet) -> u8 {
-    network.max_prefix_len()
+/// The length of a prefix with so many bits more.
+fn longer(network: &IpNet, new_bits: i64) -> Result<u8, String> {
+    let prefix = u8::try_from(new_bits).ok().and_then(|new_bits| network.prefix_len().checked_add(new_bits));
+    prefix.filter(|prefix| *prefix <= network.max_prefix_len()).ok_or_else(|| {
+        format!("it must be 0 to {}, as many bits as are left", network.max_prefix_len() - network.prefix_len())
+    })
 }
 
 fn add(address: IpAddr, offset: u128) -> IpAddr {
@@ -49,36 +65,30 @@ fn add(address: IpAddr, offset: u128) -> IpAddr {
     }
 }
 
-fn subnet(network: &IpNet, new_bits: i64, number: u128) -> Result<IpNet, String> {
-    let prefix = u8::try_from(new_bits)
-        .ok()
-        .and_then(|new_bits| network.prefix_len().checked_add(new_bits))
-        .filter(|prefix| *prefix <= bits(network))
-        .ok_or("the network has not that many bits left")?;
-    let new_bits = prefix - network.prefix_len();
-    if new_bits < 127 && number >= 1_u128 << new_bits {
-        return Err(format!("{new_bits} bits cannot hold that number"));
-    }
-    let offset = number.checked_shl(u32::from(bits(network) - prefix)).unwrap_or(0);
-    IpNet::new(add(network.network(), offset), prefix).map_err(|error| error.to_string())
+fn subnet(address: IpAddr, prefix: u8) -> Result<String, Failure> {
+    Ok(IpNet::new(address, prefix).map_err(|error| error.to_string())?.to_string())
 }
 
 /// Subnets of the given sizes, one after another.
-fn subnets(a: &Arguments<'_>) -> Outcome {
-    let network = network(a)?;
-    let (mut next, mut found) = (0_u128, Vec::new());
-    for index in 1..a.len() {
-        let first = subnet(&network, a.int(index)?, 0)?;
-        let host_bits = u32::from(bits(&network) - first.prefix_len());
-        let size = 1_u128.checked_shl(host_bits).ok_or("the network is too large")?;
-        let start = next.div_ceil(size).checked_mul(size).ok_or("the network is full")?;
-        let candidate =
-            IpNet::new(add(network.network(), start), first.prefix_len()).map_err(|error| error.to_string())?;
-        if !network.contains(&candidate) {
-            return Err("the network is full".to_owned());
+fn subnets(c: &Call<'_>) -> Outcome {
+    let network = network(c)?;
+    let (mut next, mut found) = (Some(0_u128), Vec::new());
+    for index in 1..c.len() {
+        let bits = c.int(index)?;
+        if bits < 1 {
+            return Err(c.wrong(index, "it must be at least 1"));
         }
-        found.push(candidate.to_string());
-        next = start + size;
+        let prefix = longer(&network, bits).map_err(|error| c.wrong(index, error))?;
+        let host_bits = u32::from(network.max_prefix_len() - prefix);
+        let size = 1_u128.checked_shl(host_bits).unwrap_or(u128::MAX);
+        let start = next.and_then(|next| next.div_ceil(size).checked_mul(size));
+        let start = start.filter(|start| {
+            let all = u32::from(network.max_prefix_len() - network.prefix_len());
+            all >= 128 || start >> all == 0
+        });
+        let start = start.ok_or_else(|| c.wrong(index, "the network has no room for it"))?;
+        found.push(subnet(add(network.network(), start), prefix)?);
+        next = start.checked_add(size);
     }
     Ok(Value::strings(found))
 }

@@ -1,3 +1,9 @@
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{Allowed, Found, FunctionEnv, Value, Work};
+use crate::template::files::HostFiles;
 use crate::template::hcl::convert::to_json;
 use crate::template::hcl::eval::tests::eval;
 
@@ -20,7 +26,7 @@ fn strings() {
         (r#"join(",", ["a", "b"])"#, r#""a,b""#),
         (r#"split(",", "a,b")"#, r#"["a","b"]"#),
         (r#"replace("a.b", ".", "-")"#, r#""a-b""#),
-        (r#"replace("a1b2", "/[0-9]/", "x")"#, r#""axbx""#),
+        (r#"replace("a1b2", "/[0-9]/", "x")"#, r#""a1b2""#),
         (r#"regex("([a-z]+)([0-9]+)", "abc12")"#, r#"["abc","12"]"#),
         (r#"regex("(?P<word>[a-z]+)", "abc12")"#, r#"{"word":"abc"}"#),
         (r#"regexall("[a-z]", "a1b")"#, r#"["a","b"]"#),
@@ -89,4 +95,178 @@ fn numbers_encodings_networks_and_times() {
         ("legacy_isotime(\"2006\")", r#""2023""#),
         ("[basename(\"/a/b\"), dirname(\"/a/b\"), abspath(\"../x\")]", r#"["b","/a","/x"]"#),
     ]);
+}
+
+#[test]
+fn what_is_not_known_yet_has_the_type_of_the_result() {
+    for (text, expected) in [
+        ("upper(var.later)", "string"),
+        ("length(var.later)", "number"),
+        ("split(\",\", var.later)", "list(string)"),
+        ("fileset(\".\", var.later)", "set(string)"),
+        ("concat([1], split(\",\", var.later))", "any"),
+        ("concat(var.list, split(\",\", var.later))", "list(string)"),
+        ("keys({a = var.later})", "tuple([string])"),
+        ("merge({a = 1}, {b = var.later})", "object({a = number, b = string})"),
+        ("reverse(split(\",\", var.later))", "list(string)"),
+        ("element(split(\",\", var.later), 0)", "string"),
+        ("element([1, var.later], 0)", "number"),
+        ("split(\",\", var.later)[0]", "string"),
+        ("split(\",\", var.later)[*]", "list(string)"),
+        ("coalesce(var.later, \"x\")", "string"),
+        ("setunion([var.later], [\"a\"])", "set(string)"),
+        ("zipmap([\"a\"], [var.later])", "object({a = string})"),
+        ("regex(\"(a)(b)\", var.later)", "tuple([string, string])"),
+        ("regexall(\"(?P<x>a)\", var.later)", "list(object({x = string}))"),
+        ("try(var.later, 1)", "any"),
+        ("jsondecode(var.later)", "any"),
+        ("convert(var.later, number)", "number"),
+        ("var.flag ? var.later : var.later", "string"),
+    ] {
+        let text = text.replace("var.flag", "(var.later == \"\")");
+        assert_eq!(eval(&text).expect(&text).ty().to_string(), expected, "{text}");
+    }
+    assert_eq!(eval("length([var.later, 1])").expect("known").as_i64(), Some(2));
+    assert_eq!(eval("lookup({a = 1, b = var.later}, \"a\", 0)").expect("known").as_i64(), Some(1));
+    // Types are checked before values are known.
+    for text in [
+        "upper(split(\",\", var.later))",
+        "split(\",\", var.later).x",
+        "var.later + [1]",
+        "merge(split(\",\", var.later))",
+    ] {
+        assert!(eval(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn functions_that_hand_on_parts_keep_the_marks_of_each() {
+    for text in [
+        "merge({a = 1}, {b = var.secret})[\"a\"]",
+        "concat([1], [var.secret])[0]",
+        "length([var.secret])",
+        "keys({a = var.secret})[0]",
+        "lookup({a = 1, b = var.secret}, \"a\", 0)",
+        "element([1, var.secret], 0)",
+        "reverse([1, var.secret])[1]",
+        "slice([1, var.secret], 0, 1)[0]",
+        "zipmap([\"a\", \"b\"], [1, var.secret])[\"a\"]",
+        "flatten([[1], [var.secret]])[0]",
+        "coalesce(1, 2)",
+    ] {
+        assert!(!eval(text).expect(text).contains_sensitive(), "{text}");
+    }
+    for text in [
+        "merge({a = 1}, {b = var.secret})[\"b\"]",
+        "flatten([[1], [var.secret]])[1]",
+        "sort([var.secret, \"a\"])",
+        "setunion([var.secret], [\"a\"])",
+        "format(\"%s\", var.secret)",
+        "lookup({a = 1}, var.secret, 0)",
+        "sum([1, length(var.secret)])",
+        "yamlencode({a = var.secret})",
+        "convert([var.secret], set(string))",
+        "regex_replace(var.secret, \"x\", \"y\")",
+        "var.secret == \"\" && false",
+        "convert({a = var.secret}, map(string))",
+    ] {
+        assert!(eval(text).expect(text).contains_sensitive(), "{text}");
+    }
+}
+
+#[test]
+fn errors_point_at_the_argument() {
+    for (text, at) in [
+        ("upper([])", "[]"),
+        ("substr(\"a\", 1.5, 1)", "1.5"),
+        ("max(1, \"x\")", "\"x\""),
+        ("format(\"%d\", \"x\")", "\"x\""),
+        ("regex_replace(\"a\", \"(\", \"b\")", "\"(\""),
+        ("cidrhost(\"10.0.0.0/8\", 99999999)", "99999999"),
+        ("chunklist([1], -1)", "-1"),
+        ("convert(\"x\", number)", "\"x\""),
+    ] {
+        let error = eval(text).expect_err(text);
+        let span = error.span.expect("a place");
+        let range = span.start..span.end;
+        assert_eq!(text[range].trim(), at, "{text}: {error:?}");
+    }
+}
+
+#[test]
+fn functions_of_others_are_told_from_those_that_are_there() {
+    for (text, hint) in [
+        ("tostring(1)", "convert(x, string)"),
+        ("env(\"A\")", "default of a variable"),
+        ("vault(\"a\", \"b\")", "not supported yet"),
+        ("uper(\"a\")", "did you mean `upper`?"),
+    ] {
+        let error = eval(text).expect_err(text);
+        assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{error:?}");
+    }
+}
+
+#[test]
+fn hostile_arguments_end_in_an_error() {
+    let nested = "[".repeat(100_000);
+    let alias = |n: i32| format!("a{n}: &a{n} [{}]\\n", vec![format!("*a{}", n - 1); 9].join(","));
+    let aliases = (1..40).map(alias).collect::<Vec<_>>().concat();
+    for text in [
+        "format(\"%999999999d\", 1)".to_owned(),
+        "format(\"%.999999999f\", 1)".to_owned(),
+        "bcrypt(\"a\", 31)".to_owned(),
+        "regex(\"(a{1000}){1000}\", \"a\")".to_owned(),
+        "chunklist(range(1000), 99999999999999999999)".to_owned(),
+        format!("jsondecode(\"{nested}\")"),
+        format!("yamldecode(\"{nested}\")"),
+        format!("yamldecode(\"{}\")", "- ".repeat(100_000)),
+        format!("yamldecode(\"a0: &a0 x\\n{aliases}\")"),
+        "setproduct(range(1000), range(1000), range(1000))".to_owned(),
+        "join(indent(9999999, \"\\n\"), range(1000))".to_owned(),
+    ] {
+        assert!(eval(&text).is_err(), "{}", &text[..60.min(text.len())]);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_decoded_or_refused(
+        text in "(a|b|-|\\?|:|\\||>|&x|\\*x|!!str|<<|#|,|\\[|\\]|\\{|\\}|\"|'|1|true|~|\\t|\\r| |  |\n|\n  |---|é|\\\\){0,24}",
+    ) {
+        let literal = serde_json::Value::String(text.clone()).to_string().replace("${", "$${").replace("%{", "%%{");
+        for name in ["yamldecode", "jsondecode", "csvdecode"] {
+            let _ = eval(&format!("{name}({literal})"));
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_again(
+        text in "[ -~é\n\t\u{85}\u{a0}\u{2028}😀]{0,40}",
+        more in "[a-z:#&*!|>'\"%@`\\-? \n]{0,12}",
+    ) {
+        let value = Value::object(
+            [(text.clone(), Value::tuple(vec![more.clone().into(), text.clone().into(), Value::null()])), (more, text.into())].into(),
+        );
+        for (encode, decode) in [("jsonencode", "jsondecode"), ("yamlencode", "yamldecode")] {
+            let call = |name: &str, value: Value| match super::find(name, Allowed::All) {
+                Found::Function(function) => {
+                    let env = FunctionEnv { files: &HostFiles, cwd: Path::new("/"), now: Timestamp::UNIX_EPOCH, allowed: Allowed::All };
+                    function.call(vec![value], &env, &Work::default()).expect(name)
+                }
+                _ => panic!("{name}"),
+            };
+            let again = call(decode, call(encode, value.clone()));
+            proptest::prop_assert_eq!(again.equals(&value), Some(true), "{:?}", again);
+        }
+    }
+
+    #[test]
+    fn any_pattern_is_translated_or_refused(
+        pattern in "(a|b|[0-9]|\\\\[dwsbBQEpPxzA1-9C.{}\\[\\]\\-]|\\[|\\]|\\^|-|&&|--|~~|\\(|\\)|\\(\\?|:|\\||\\*|\\+|\\?|\\{|\\}|,|2|[[:alpha:]]|é){0,16}",
+        format in "(%|[0-9]|\\[|\\]|\\.|-|\\+|#| |[a-zA-Z]|é){0,12}",
+    ) {
+        let quote = |text: &str| serde_json::Value::String(text.to_owned()).to_string().replace("%{", "%%{");
+        let _ = eval(&format!("regex_replace(\"ab-é12\", {}, \"$1\")", quote(&pattern)));
+        let _ = eval(&format!("format({}, 1.5, \"é\", [1])", quote(&format)));
+    }
 }

@@ -92,10 +92,10 @@ fn frames_show_the_json() {
     let loaded = json("{\n  \"locals\": {\n    \"a\": \"${upper(1, 2)}\"\n  }\n}").load();
     insta::assert_snapshot!(loaded.diagnostics.render(&loaded.sources, 100, false), @r#"
     error: `upper` failed
-     --> t.pkr.json:3:13
+     --> t.pkr.json:3:22
       |
     3 |     "a": "${upper(1, 2)}"
-      |             ^^^^^^^^^^^ it takes 1 arguments, got 2
+      |                      ^ it takes only 1 argument
     "#);
 }
 

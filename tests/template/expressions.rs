@@ -1,0 +1,150 @@
+//! Expressions beside what Packer 1.6.6 says of them. `tests/long/expressions` records it, and tells of the marks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hcl_edit::expr::Expression;
+use larder::template::files::HostFiles;
+use larder::template::hcl::eval::{Evaluator, Origin, Work};
+use larder::template::hcl::functions::{Allowed, FunctionEnv};
+use larder::template::hcl::scope::Scope;
+use larder::template::hcl::show::show;
+use larder::template::hcl::value::Value;
+use larder::template::source_map::SourceMap;
+
+const TABLE: &str = include_str!("expressions.txt");
+/// Functions that version does not have, with what is known of their results, and where from.
+const NEWER: &str = include_str!("functions-newer.txt");
+
+/// The names of `expressions/template.pkr.hcl`.
+const NAMES: &[(&str, &[(&str, &str)])] = &[
+    (
+        "var",
+        &[
+            ("name", "\"web\""),
+            ("list", "convert([\"a\", \"b\", \"c\"], list(string))"),
+            ("numbers", "convert([3, 1, 2, 1], set(number))"),
+            ("map", "convert({ b = \"2\", a = \"1\" }, map(string))"),
+            ("none", "convert(null, string)"),
+            ("nothing", "convert(null, list(string))"),
+            ("flag", "true"),
+        ],
+    ),
+    (
+        "local",
+        &[
+            ("pair", "[\"x\", 1]"),
+            ("objects", "[{ id = 1, tags = [\"a\", \"b\"] }, { id = 2, tags = [] }]"),
+            ("nested", "{ a = { b = { c = \"deep\" } }, list = [[1, 2], [3]] }"),
+            ("empty", "{}"),
+        ],
+    ),
+    ("path", &[("root", "\".\"")]),
+];
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/template/expressions")
+}
+
+fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
+    let mut sources = SourceMap::default();
+    let origin = Origin { file: sources.add("expression", text), base: 0 };
+    let folder = folder();
+    let env = FunctionEnv {
+        files: &HostFiles,
+        cwd: &folder,
+        now: "2023-11-14T22:13:20Z".parse().expect("a time"),
+        allowed: Allowed::All,
+    };
+    let work = Work::default();
+    let parsed: Expression = text.parse().map_err(|_| "it cannot be read".to_owned())?;
+    let evaluated = Evaluator { origin, env: &env, work: &work }.eval(&parsed, scope);
+    evaluated.map_err(|error| format!("{}: {}", error.summary, error.detail.unwrap_or_default()))
+}
+
+fn scope() -> Scope<'static> {
+    let empty = Scope::default();
+    let group = |names: &[(&str, &str)]| -> BTreeMap<String, Value> {
+        names.iter().map(|(name, text)| ((*name).to_owned(), evaluate(text, &empty).expect(text))).collect()
+    };
+    Scope::new(NAMES.iter().map(|(root, names)| ((*root).to_owned(), Value::object(group(names)))).collect())
+}
+
+/// An expression of the table, and what is said of it.
+#[derive(Default)]
+struct Case {
+    expression: &'static str,
+    /// Packer's result; none if it fails.
+    theirs: Option<String>,
+    /// Where the result is known from, if not from Packer 1.6.6.
+    source: Option<&'static str>,
+    /// Why Larder's result is another.
+    reason: Option<&'static str>,
+    /// Larder's result where it is another; none if it fails.
+    ours: Option<String>,
+}
+
+fn cases(table: &'static str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let add = |result: &mut Option<String>, line: &str| {
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        match result {
+            Some(text) => *text += &format!("\n{line}"),
+            None => *result = Some(line.to_owned()),
+        }
+    };
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let last = cases.last_mut();
+        match (line.as_bytes()[0], last) {
+            (b'|', Some(case)) => add(&mut case.theirs, &line[1..]),
+            (b'>', Some(case)) => add(&mut case.ours, &line[1..]),
+            (b'~', Some(case)) => case.reason = Some(line[1..].trim()),
+            (b'!', Some(_)) => {}
+            (b'@', Some(case)) => case.source = Some(line[1..].trim()),
+            _ => cases.push(Case { expression: line, ..Case::default() }),
+        }
+    }
+    cases
+}
+
+#[test]
+fn expressions_give_what_packer_gives() {
+    let scope = scope();
+    let cases = cases(TABLE);
+    let (mut same, mut on_purpose, mut wrong) = (0, 0, Vec::new());
+    for case in &cases {
+        let result = evaluate(case.expression, &scope);
+        let shown = result.as_ref().ok().map(show);
+        let expected = if case.reason.is_some() { &case.ours } else { &case.theirs };
+        if shown != *expected {
+            let ours = result.map_or_else(|error| format!("fails: {error}"), |value| show(&value));
+            wrong.push(format!("{}\n  expected {expected:?}\n  got      {ours:?}", case.expression));
+        } else if case.reason.is_some() {
+            on_purpose += 1;
+        } else {
+            same += 1;
+        }
+        // A reason that no longer holds must not stay.
+        assert!(case.reason.is_none() || case.ours != case.theirs, "{}: it is the same", case.expression);
+    }
+    eprintln!("{same} of {} expressions give what Packer 1.6.6 gives, {on_purpose} differ on purpose", cases.len());
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(same >= 1_000, "only {same}");
+}
+
+#[test]
+fn newer_functions_give_what_their_sources_say() {
+    let scope = scope();
+    let cases = cases(NEWER);
+    let mut wrong = Vec::new();
+    for case in &cases {
+        assert!(case.source.is_some_and(|source| !source.is_empty()), "{}: no source", case.expression);
+        let result = evaluate(case.expression, &scope);
+        if result.as_ref().ok().map(show) != case.theirs {
+            let ours = result.map_or_else(|error| format!("fails: {error}"), |value| show(&value));
+            wrong.push(format!("{}\n  expected {:?}\n  got      {ours:?}", case.expression, case.theirs));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases.len() >= 60, "{} rows", cases.len());
+}

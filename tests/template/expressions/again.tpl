@@ -1,0 +1,1 @@
+${templatefile("only.tpl", {x = 1})}
