@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     if !arguments.wanted {
         return Ok(());
     }
-    arguments.check(&NAMES.map(|name| (name, name)))?;
+    arguments.check(&NAMES.map(|name| (name, name)), &["larder"])?;
     // For the clients, and for the servers, which inherit it.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;

@@ -4,10 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::arguments::Arguments;
 use crate::origin::Origin;
 use crate::peer::Peer;
 use crate::wire::{Connection, Target};
 use crate::{Result, apt_cacher_ng, larder, squid, traffic_server};
+
+/// In the order in which they are measured.
+pub(crate) const SERVERS: [&str; 5] = ["nginx", "larder", "trafficserver", "squid", "apt-cacher-ng"];
 
 pub(crate) struct Bed {
     /// Ended first to last: the proxies before the origin.
@@ -16,7 +20,8 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    /// The origin, and the servers that are measured.
+    pub(crate) async fn start(folder: &Path, arguments: &Arguments) -> Result<Self> {
         let below = |name: &str| -> Result<_> {
             let path = folder.join(name);
             fs::create_dir(&path)?;
@@ -29,14 +34,20 @@ impl Bed {
             ("LARDER_CA_FILES", origin.ca_file.display().to_string()),
             ("LARDER_PROXY_CONNECT_PORTS", origin.tls.to_string()),
         ];
-        let (running, port) = larder::start(&below("larder")?, &settings).await?;
-        let peers = vec![
-            Peer::direct(&origin),
-            Peer::proxy("larder", running, port, true),
-            traffic_server::start(&below("trafficserver")?).await?,
-            squid::start(&below("squid")?, &origin).await?,
-            apt_cacher_ng::start(&below("apt-cacher-ng")?).await?,
-        ];
+        let mut peers = Vec::new();
+        let wanted = |name: &str| arguments.servers.is_empty() || arguments.servers.iter().any(|one| one == name);
+        for name in SERVERS.into_iter().filter(|name| wanted(name)) {
+            peers.push(match name {
+                "nginx" => Peer::direct(&origin),
+                "larder" => {
+                    let (running, port) = larder::start(&below(name)?, &settings).await?;
+                    Peer::proxy("larder", running, port, true)
+                }
+                "trafficserver" => traffic_server::start(&below(name)?).await?,
+                "squid" => squid::start(&below(name)?, &origin).await?,
+                _ => apt_cacher_ng::start(&below(name)?).await?,
+            });
+        }
         Ok(Self { peers, origin })
     }
 

@@ -48,13 +48,13 @@ fn main() -> Result<()> {
     }
     let names: Vec<_> =
         small::ALL.iter().map(|small| (small.name, "small")).chain(bulk::NAMES.map(|name| (name, "bulk"))).collect();
-    arguments.check(&names)?;
+    arguments.check(&names, &bed::SERVERS)?;
     bench::run(measure(&arguments))
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
     let folder = bench::folder()?;
-    let bed = bed::Bed::start(folder.path()).await?;
+    let bed = bed::Bed::start(folder.path(), arguments).await?;
     let mut samples = Vec::new();
     for small in small::ALL.iter().filter(|small| arguments.wants(small.name, "small")) {
         let time = Duration::from_secs(arguments.seconds);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::bed::SERVERS;
 use crate::sample::Sample;
 use crate::table::{Goal, figure, lay_out, median};
 use crate::targets::{goals, of, ratio};
@@ -14,8 +15,6 @@ fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
     small::ALL.iter().map(|small| (small.name, small.title)).chain(bulk::NAMES.into_iter().zip(bulk::TITLES))
 }
 
-const PEERS: [&str; 5] = ["nginx", "larder", "trafficserver", "squid", "apt-cacher-ng"];
-
 pub(crate) fn text(samples: &[Sample]) -> String {
     let mut lines = Vec::new();
     let head = ["", "median", "lowest", "highest", "larder / it", "p50 ms", "p99 ms", "CPU us", "RSS MB", "resumed"];
@@ -23,7 +22,7 @@ pub(crate) fn text(samples: &[Sample]) -> String {
     for (name, title) in titles() {
         if samples.iter().any(|sample| sample.scenario == name) {
             rows.push(vec![title.to_owned()]);
-            rows.extend(PEERS.iter().filter_map(|peer| row(samples, name, peer)));
+            rows.extend(SERVERS.iter().filter_map(|peer| row(samples, name, peer)));
         }
     }
     // Titles stand above the columns, and do not widen them.
@@ -60,7 +59,7 @@ fn row(samples: &[Sample], scenario: &str, peer: &str) -> Option<Vec<String>> {
 
 pub(crate) fn json(samples: &[Sample]) -> Result<String> {
     let medians: Vec<_> = titles()
-        .flat_map(|(name, _)| PEERS.map(|peer| (name, peer)))
+        .flat_map(|(name, _)| SERVERS.map(|peer| (name, peer)))
         .filter(|(name, peer)| of(samples, name, peer).next().is_some())
         .map(|(name, peer)| {
             let all = || of(samples, name, peer);
