@@ -40,6 +40,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::future::ready;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +79,7 @@ use crate::body::Body;
 use crate::current::Current;
 use crate::flow::{FlowRecorder, Outcome};
 use crate::inspect::{Dropped, Target};
-use crate::origin::{Origin, Phase, RequestContext, UpstreamError};
+use crate::origin::{BoxFuture, Origin, Phase, RequestContext, UpstreamError};
 use crate::policy::CacheControl;
 use crate::rules::{Rules, Verdict};
 use crate::store::{Provenance, Store, StoreError, Touch, from_millis, millis};
@@ -187,10 +188,11 @@ impl Cache {
     }
 
     /// Answers a request. Errors become responses, with `Cache-Status` and `Proxy-Status`.
-    pub async fn call(&self, request: Request<Body>, context: RequestContext) -> Response<Body> {
+    pub fn call(&self, request: Request<Body>, context: RequestContext) -> BoxFuture<'_, Response<Body>> {
         let Some(key) = Key::of(request.uri()) else {
             context.flow.outcome(Outcome::Denied, "the URL is not absolute, or neither http nor https");
-            return report::message(StatusCode::BAD_REQUEST, "the URL must be absolute, with http or https".to_owned());
+            let text = "the URL must be absolute, with http or https".to_owned();
+            return Box::pin(ready(report::message(StatusCode::BAD_REQUEST, text)));
         };
         let verdict = self.inner.rules.look().classify(request.uri().path(), Some(request.headers()));
         let authorized = request.headers().keys().any(is_credential);
@@ -202,14 +204,13 @@ impl Cache {
             flow.key_is_cut = flow.key != key.url;
         });
         if let Some(why) = self.unsuited(&request) {
-            return self.around(key, request, context, why).await;
+            return Box::pin(self.around(key, request, context, why));
         }
         let (parts, _) = request.into_parts();
-        self.inner.indexes_read(&key.url, verdict.nature).await;
         let exchange = Exchange {
-            inner: self.inner.clone(),
-            known: self.inner.known(&key, &verdict).await,
-            anew: self.inner.promises.take_suspect(&key.hash),
+            inner: &self.inner,
+            known: None,
+            anew: false,
             nature: None,
             borrowed: None,
             found: None,
@@ -226,7 +227,7 @@ impl Cache {
             now: self.inner.now(),
             forward: Forward::UriMiss,
         };
-        exchange.answer().await
+        Box::pin(Box::new(exchange).answer())
     }
 
     /// Why the store has no part in a request.

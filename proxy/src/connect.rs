@@ -71,7 +71,7 @@ fn permit(session: &Session, target: (String, u16)) -> Result<(String, u16), Ref
 
 fn refuse(session: &Session, shown: String, refusal: &Refusal) -> Response<Body> {
     let flow: Arc<FlowRecorder> =
-        FlowRecorder::begin(session.client.identity(), &Method::CONNECT, shown, session.shared.flows.clone());
+        FlowRecorder::begin(session.client.identity(), &Method::CONNECT, shown, &session.shared.flows);
     flow.outcome(Outcome::Denied, refusal.message.clone());
     flow.update(|flow| flow.status = refusal.status.as_u16());
     let mut response = refusal.response();

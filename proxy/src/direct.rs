@@ -4,6 +4,7 @@
 //! connection, to which hyper's slices come in their order, sends the piece in its place (sendfile(2)). Both sides agree
 //! through an [`Outbox`], which only connections have that do this: no stand-in comes to TLS, or to HTTP/2.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -28,6 +29,9 @@ const AT_ONCE: usize = 256 * 1024;
 pub(crate) const WORTH: u64 = 16 * 1024;
 /// Bytes copied at a time from a file that the kernel does not send.
 const COPIED: usize = 64 * 1024;
+
+/// Bytes that are copied to be written as one.
+const SMALL: usize = 4 * 1024;
 
 /// Never read: the pages of it do not exist.
 static STAND_IN: [u8; PIECE] = [0; PIECE];
@@ -144,6 +148,30 @@ impl Direct {
     }
 }
 
+thread_local! {
+    static TOGETHER: RefCell<Vec<u8>> = RefCell::default();
+}
+
+impl Direct {
+    /// Writes what is small as one slice, which costs the kernel less than two.
+    fn write_together(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        match slices {
+            [one] => stream.poll_write(cx, one),
+            _ if slices.iter().map(|slice| slice.len()).sum::<usize>() > SMALL => {
+                stream.poll_write_vectored(cx, slices)
+            }
+            _ => TOGETHER.with_borrow_mut(|together| {
+                together.clear();
+                for slice in slices {
+                    together.extend_from_slice(slice);
+                }
+                stream.poll_write(cx, together)
+            }),
+        }
+    }
+}
+
 impl AsyncRead for Direct {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, to)
@@ -161,7 +189,7 @@ impl AsyncWrite for Direct {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let Some(at) = slices.iter().position(|slice| is_stand_in(slice)) else {
-            return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+            return self.write_together(cx, slices);
         };
         loop {
             ready!(self.stream.poll_write_ready(cx))?;

@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::answered::Answered;
 pub(crate) use self::answered::is_bound;
 use crate::identity::Identity;
-use crate::in_flight::{Flows, InFlight};
-use crate::spread;
+use crate::in_flight::{Desk, Flows, InFlight};
 
 /// How the proxy came by the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -218,9 +217,8 @@ pub struct FlowRecorder {
     total: AtomicU64,
     hop: Mutex<Hop>,
     kept_from_guests: AtomicBool,
-    flows: Arc<Flows>,
-    /// Where it is listed.
-    place: usize,
+    /// Where it is listed, and where it ends.
+    desk: Arc<Desk>,
 }
 
 /// The peer that was asked upstream.
@@ -246,20 +244,18 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl FlowRecorder {
     /// Begins a flow.
-    pub fn begin(identity: Identity, method: &Method, url: String, flows: Arc<Flows>) -> Arc<Self> {
+    pub fn begin(identity: Identity, method: &Method, url: String, flows: &Flows) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let flow = Flow { method: name(method), url, ..Flow::blank(id, identity, SystemTime::now()) };
-        let place = spread::here();
         let recorder = Arc::new(Self {
-            place,
             flow: Mutex::new(flow),
             begun: Instant::now(),
             total: AtomicU64::new(UNKNOWN),
             hop: Mutex::default(),
             kept_from_guests: AtomicBool::new(false),
-            flows,
+            desk: flows.desk(),
         });
-        recorder.flows.begun(id, place, &recorder);
+        recorder.desk.begun(id, &recorder);
         recorder
     }
 
@@ -352,6 +348,6 @@ impl Drop for FlowRecorder {
         let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         flow.duration = self.begun.elapsed();
         let blank = Flow::blank(flow.id, Identity::default(), flow.started);
-        self.flows.ended(self.place, std::mem::replace(flow, blank));
+        self.desk.ended(std::mem::replace(flow, blank));
     }
 }

@@ -1,8 +1,8 @@
 //! Fields that concern one connection only (RFC 9110 section 7.6.1), and those a client could use to pretend.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, Version};
 
@@ -105,6 +105,9 @@ pub(crate) fn options<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
 /// Removes what must not go back to the client. The announcement of trailers stays: without it hyper sends none on
 /// HTTP/1, and it does no harm where there are none.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name) || name == "proxy-authentication-info") {
+        return;
+    }
     // The coding frames the message (RFC 9112 section 6.3): a length beside it says nothing, and could make a body that
     // breaks off look whole.
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -119,6 +122,9 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
 }
 
 fn strip(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     let named: Vec<HeaderName> = options(headers, &CONNECTION)
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
         // A sender that names these would make us change the message's framing or target.
@@ -160,7 +166,18 @@ impl Via {
             Version::HTTP_2 => new,
             _ => usual,
         };
-        headers.append(VIA, value.clone());
+        match headers.entry(VIA) {
+            Entry::Occupied(mut room) if room.get().is_empty() => drop(room.insert(value.clone())),
+            Entry::Occupied(mut others) => others.append(value.clone()),
+            Entry::Vacant(none) => {
+                none.insert(value.clone());
+            }
+        }
+    }
+
+    /// Leaves room for it in a map that is going to be cloned: a clone has none to spare, and would be made larger.
+    pub(crate) fn make_room(headers: &mut HeaderMap) {
+        headers.entry(VIA).or_insert(HeaderValue::from_static(""));
     }
 
     /// Whether a request has already passed a proxy by this name.
@@ -216,5 +233,12 @@ mod tests {
         via("larder-abd").append_to(&mut map, Version::HTTP_2);
         assert!(via("larder-abd").has_passed(&map));
         assert_eq!(map.get_all(VIA).iter().next_back().unwrap(), "2.0 larder-abd");
+        // Room is filled where there is some, and says nothing of others.
+        let mut map = HeaderMap::new();
+        Via::make_room(&mut map);
+        via("larder-abc").append_to(&mut map, Version::HTTP_11);
+        Via::make_room(&mut map);
+        via("larder-abd").append_to(&mut map, Version::HTTP_10);
+        assert_eq!(map.get_all(VIA).iter().collect::<Vec<_>>(), ["1.1 larder-abc", "1.0 larder-abd"]);
     }
 }

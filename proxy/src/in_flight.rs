@@ -1,10 +1,10 @@
 //! The requests under way: who asks for what, and how far the answer has come.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::flow::{Flow, FlowRecorder, FlowSink, Outcome};
-use crate::spread::{self, Spread};
+use crate::spread;
 
 /// A request under way.
 #[derive(Clone, Debug)]
@@ -17,40 +17,58 @@ pub struct InFlight {
     pub total: Option<u64>,
 }
 
-/// Where flows begin and end: the list of those under way, and the sink of those that ended.
+/// Where flows begin and end: the list of those under way, and the sink of those that ended. Requests end all the time,
+/// on every thread, so that each of these has a desk of its own.
 pub struct Flows {
+    desks: [Arc<Desk>; spread::PLACES],
+}
+
+/// Where the flows of a thread begin and end. In cache lines of its own, with the count of those who have it.
+#[repr(align(128))]
+pub(crate) struct Desk {
     sink: Arc<dyn FlowSink>,
-    /// Requests end all the time, on every thread.
-    listed: Spread<HashMap<u64, Weak<FlowRecorder>>>,
+    listed: Mutex<HashMap<u64, Weak<FlowRecorder>>>,
 }
 
 impl Flows {
     /// Flows that end in `sink`.
     pub fn new(sink: Arc<dyn FlowSink>) -> Arc<Self> {
-        Arc::new(Self { sink, listed: Spread::default() })
+        let desk = move |_| Arc::new(Desk { sink: sink.clone(), listed: Mutex::default() });
+        Arc::new(Self { desks: std::array::from_fn(desk) })
     }
 
     /// The requests under way, the oldest first.
     pub fn in_flight(&self) -> Vec<InFlight> {
         let mut found: Vec<InFlight> = Vec::new();
-        for place in 0..spread::PLACES {
+        for desk in &self.desks {
             // A recorder that ends here takes itself off the list, so none may end while the list is locked.
-            let recorders: Vec<Arc<FlowRecorder>> = self.listed.at(place).values().filter_map(Weak::upgrade).collect();
+            let recorders: Vec<Arc<FlowRecorder>> = desk.list().values().filter_map(Weak::upgrade).collect();
             found.extend(recorders.iter().map(|recorder| recorder.so_far()));
         }
         found.sort_by_key(|request| request.flow.id);
         found
     }
 
-    /// Lists it, in a place.
-    pub(crate) fn begun(&self, id: u64, place: usize, recorder: &Arc<FlowRecorder>) {
-        self.listed.at(place).insert(id, Arc::downgrade(recorder));
+    /// That of this thread.
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.desks[spread::here() % spread::PLACES].clone()
+    }
+}
+
+impl Desk {
+    /// Lists a request.
+    pub(crate) fn begun(&self, id: u64, recorder: &Arc<FlowRecorder>) {
+        self.list().insert(id, Arc::downgrade(recorder));
     }
 
-    /// Takes it off the list, where it is in that place.
-    pub(crate) fn ended(&self, place: usize, flow: Flow) {
-        self.listed.at(place).remove(&flow.id);
+    /// Takes it off the list, whatever thread it ends on.
+    pub(crate) fn ended(&self, flow: Flow) {
+        self.list().remove(&flow.id);
         self.sink.flow(flow);
+    }
+
+    fn list(&self) -> MutexGuard<'_, HashMap<u64, Weak<FlowRecorder>>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,7 +80,7 @@ mod tests {
     use crate::identity::Identity;
 
     fn begin(flows: &Arc<Flows>, url: &str) -> Arc<FlowRecorder> {
-        FlowRecorder::begin(Identity::default(), &http::Method::GET, url.to_owned(), flows.clone())
+        FlowRecorder::begin(Identity::default(), &http::Method::GET, url.to_owned(), flows)
     }
 
     #[test]

@@ -275,8 +275,8 @@ impl Session {
             }
             Err(response) => {
                 let shown = redact::url(&request.uri().to_string());
-                let flows = session.shared.flows.clone();
-                let flow = FlowRecorder::begin(session.client.identity(), request.method(), shown, flows);
+                let flow =
+                    FlowRecorder::begin(session.client.identity(), request.method(), shown, &session.shared.flows);
                 flow.outcome(Outcome::Denied, "the client may not use this proxy, or did not log in");
                 flow.update(|flow| flow.status = response.status().as_u16());
                 Err(response)

@@ -52,7 +52,7 @@ pub(crate) async fn respond(
         .map(|uri| shared.origin.public(&uri).unwrap_or(uri))
         .and_then(|uri| check(shared, &parts, uri));
     let shown = redact::owned(text(uri.as_ref().unwrap_or(&parts.uri)));
-    let flow = FlowRecorder::begin(client.identity(), &parts.method, shown, shared.flows.clone());
+    let flow = FlowRecorder::begin(client.identity(), &parts.method, shown, &shared.flows);
     flow.update(|flow| {
         flow.version = version_name(parts.version).into();
         flow.intercepted = matches!(scope, Scope::Inside { tls: true, .. });
@@ -139,7 +139,7 @@ async fn pass_on(
     match upgrade {
         Some(upgrade) => Box::pin(upgrade.pass(shared, request, &context)).await,
         None if about_server => Box::pin(ask_server(shared, request, &context)).await,
-        None => Box::pin(shared.cache.call(request, context)).await,
+        None => shared.cache.call(request, context).await,
     }
 }
 

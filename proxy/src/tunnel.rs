@@ -23,7 +23,7 @@ use crate::upstream::connector::Io;
 /// Begins the flow of a tunnel.
 pub(crate) fn begin(session: &Session, host: &str, port: u16) -> Arc<FlowRecorder> {
     let url = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    FlowRecorder::begin(session.client.identity(), &http::Method::CONNECT, url, session.shared.flows.clone())
+    FlowRecorder::begin(session.client.identity(), &http::Method::CONNECT, url, &session.shared.flows)
 }
 
 /// Opens the far side, by the same route and under the same guard as everything else.

@@ -97,7 +97,7 @@ pub(super) async fn look(config: &Config, method: Method, uri: &Uri, limit: Dura
     *request.method_mut() = method.clone();
     *request.uri_mut() = uri.clone();
     let url = uri.to_string();
-    let flow = FlowRecorder::begin(Identity::default(), &method, url.clone(), Flows::new(Arc::new(|_| {})));
+    let flow = FlowRecorder::begin(Identity::default(), &method, url.clone(), &Flows::new(Arc::new(|_| {})));
     let context = RequestContext { flow, guest: false };
     let (watch, begun) = (Watch::begin(), SystemTime::now());
     let answer = watch.over(tokio::time::timeout(limit, origin.send(request, &context))).await;

@@ -75,7 +75,7 @@ impl Job {
     }
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// Upstream's answer of a moment ago, that there is nothing.
     pub(super) fn absence(&self, joined: [u8; 16]) -> Option<Response<Body>> {
         if self.anew || self.refetch || self.control.no_cache {

@@ -66,7 +66,7 @@ impl Inner {
     }
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// Whether the client wants less than the whole.
     pub(super) fn is_partial(&self) -> bool {
         range::is_partial(&self.headers)
@@ -134,7 +134,7 @@ impl Exchange {
     }
 
     /// Fetches the client's range alone. Those who want the same range of it join.
-    pub(super) async fn fetch_alone(mut self, mut stored: Option<Entry>) -> Response<Body> {
+    pub(super) async fn fetch_alone(mut self: Box<Self>, mut stored: Option<Entry>) -> Response<Body> {
         let of_another = |entry: &Entry| !condition::range_allowed(&self.headers, &entry.draft.headers);
         if stored.as_ref().is_some_and(of_another) {
             return self.pass(Outcome::Miss, "a range of another state of the object than is stored").await;

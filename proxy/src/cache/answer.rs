@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::AGE;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{AGE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,7 +34,7 @@ pub(super) const PART: &str = "only a part of it was fetched";
 /// Bytes of an object that are held, and where.
 type Held = (Span, Content);
 
-impl Exchange {
+impl Exchange<'_> {
     /// An answer whose body is still arriving. `mine` is there for who began the fetch.
     pub(super) async fn arriving(
         &self,
@@ -101,18 +101,32 @@ impl Exchange {
         said: CacheStatus,
     ) -> Option<Response<Body>> {
         let code = StatusCode::from_u16(entry.draft.status).unwrap_or(StatusCode::OK);
-        let Shape { status, mut headers, payload } =
-            shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
+        let shape = || shape(&self.method, &self.headers, code, &entry.draft.headers, Some(total(entry)));
+        let (status, headers, payload) = if code == StatusCode::OK && self.wants_whole(entry) {
+            (code, None, Payload::Bytes(0, Some(entry.size)))
+        } else {
+            let Shape { status, headers, payload } = shape();
+            (status, Some(headers), payload)
+        };
         let held = self.held(entry, &payload).await?;
         let judged = self.stored(entry);
         let terms = self.terms(entry);
         let age = terms.age(self.inner.now());
-        headers.insert(AGE, field::number(age));
         let told = self.told(entry);
         // What runs and digests keep fresh is not stale when the seconds of its lifetime are over.
         let by_seconds = judged.nature == Nature::Plain || outcome == Outcome::Stale;
         let ttl = time_left(&judged, terms.lifetime(judged.nature), age).filter(|&left| left >= 0 || by_seconds);
-        CacheStatus { ttl, ..said }.append_to(&mut headers);
+        let said = CacheStatus { ttl, ..said };
+        let with = |mut headers: HeaderMap| {
+            headers.insert(AGE, field::number(age));
+            said.append_to(&mut headers);
+            headers
+        };
+        let headers = match (headers, &self.found) {
+            (Some(headers), _) => with(headers),
+            (None, Some(found)) => found.head(entry, age, said, || with(shape().headers)),
+            (None, None) => with(shape().headers),
+        };
         let flow = &self.context.flow;
         flow.update(|flow| {
             flow.digest = entry.draft.part.is_none().then_some(told.digest);
@@ -132,6 +146,14 @@ impl Exchange {
         let mut response = respond(status, headers, body);
         in_file.map(|in_file| response.extensions_mut().insert(in_file));
         Some(response)
+    }
+
+    /// Whether nothing that the request says changes what is stored: it gets all of it.
+    fn wants_whole(&self, entry: &Entry) -> bool {
+        let changes = [RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
+        self.method == Method::GET
+            && entry.draft.part.is_none()
+            && !self.headers.keys().any(|name| changes.contains(name))
     }
 
     /// The bodies that a payload is made of; `None` when one turned out damaged, and was forgotten.

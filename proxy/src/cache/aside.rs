@@ -164,7 +164,7 @@ fn used(entry: &Entry, at: std::time::SystemTime, why: &str) -> Touch {
     }
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// What was set aside for a run that is offline.
     pub(super) async fn set_aside(&self) -> Option<Response<Body>> {
         debug_assert_eq!(self.inner.mode(), Mode::Offline);

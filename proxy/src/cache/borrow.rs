@@ -79,7 +79,7 @@ impl Job {
     }
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// What is stored for other credentials, and can be confirmed for these by a condition.
     pub(super) async fn of_others(&self) -> Option<Entry> {
         let entries = self.inner.shelf.as_ref()?.lookup(self.key.hash).await.ok()?;
@@ -141,7 +141,7 @@ impl Exchange {
         }
         let head = (Method::HEAD, self.uri.clone(), headers);
         // A signed URL is for GET alone, most often, so the redirect itself has to do.
-        let Arrived { response, .. } = follow::send(&self.inner, head, &self.context, Follow::Unsigned).await.ok()?;
+        let Arrived { response, .. } = follow::send(self.inner, head, &self.context, Follow::Unsigned).await.ok()?;
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         if response.status().is_redirection() && location.is_some_and(carries_signature) {
             let mut headers = lender.draft.headers.clone();

@@ -24,9 +24,11 @@ use crate::policy::{CacheControl, surrogate, vary};
 use crate::rules::{Nature, Verdict};
 use crate::store::Entry;
 
-/// A GET or HEAD that the store may answer.
-pub(super) struct Exchange {
-    pub inner: Arc<Inner>,
+/// A GET or HEAD that the store may answer. Boxed on its way: futures that hold it are as large as all that they hold at
+/// any time together.
+pub(super) struct Exchange<'a> {
+    /// Borrowed: what all threads count the users of costs as much as a lock.
+    pub inner: &'a Arc<Inner>,
     pub key: Key,
     pub verdict: Verdict,
     /// What is known of the body, whoever sends it.
@@ -66,9 +68,13 @@ pub(super) enum Followed {
     TooLarge,
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// Answers: from the store, or by fetching. What misses is boxed: the future of a hit stays small.
-    pub(super) async fn answer(mut self) -> Response<Body> {
+    pub(super) async fn answer(mut self: Box<Self>) -> Response<Body> {
+        self.inner.indexes_read(&self.key.url, self.verdict.nature).await;
+        self.known = self.inner.known(&self.key, &self.verdict).await;
+        self.anew = self.inner.promises.take_suspect(&self.key.hash);
+        self.now = self.inner.now();
         // Twice: a damaged blob is forgotten, and looked up again.
         for _ in 0..2 {
             let Ok(entry) = self.lookup().await else {
@@ -76,7 +82,8 @@ impl Exchange {
             };
             let Some(entry) = entry else { break };
             if self.anew || self.is_refuted(&entry).await {
-                return Box::pin(Self { anew: true, ..self }.miss(None)).await;
+                self.anew = true;
+                return Box::pin(self.miss(None)).await;
             }
             // Now that all is known of it: it is asked for again when it is judged, and when it is served.
             self.nature = Some((entry.id, self.nature(&entry)));
@@ -192,7 +199,7 @@ impl Exchange {
     }
 
     /// Has a stale answer confirmed that has been served already (RFC 5861 section 3).
-    fn ask_behind(self, entry: Entry) {
+    fn ask_behind(&self, entry: Entry) {
         if let Some(joined) = self.joined()
             && let Joined::Leading(leading) = self.inner.join(joined, self.key.hash)
         {
@@ -203,7 +210,7 @@ impl Exchange {
     }
 
     /// Nothing usable is stored.
-    async fn miss(mut self, mut stored: Option<Entry>) -> Response<Body> {
+    async fn miss(mut self: Box<Self>, mut stored: Option<Entry>) -> Response<Body> {
         if self.inner.mode() == Mode::Offline {
             return self.offline(stored).await;
         }
@@ -300,7 +307,7 @@ impl Exchange {
     }
 
     /// Begins the fetch that others join, unless one has ended since we looked.
-    async fn lead(mut self, leading: Leading, mut stored: Option<Entry>) -> Response<Body> {
+    async fn lead(mut self: Box<Self>, leading: Leading, mut stored: Option<Entry>) -> Response<Body> {
         if let Some(shelf) = &self.inner.shelf {
             shelf.distrust(&self.key.hash);
         }
@@ -359,7 +366,7 @@ impl Exchange {
     }
 
     /// Passes the request on, around the store.
-    pub(super) async fn pass(self, outcome: Outcome, why: &str) -> Response<Body> {
+    pub(super) async fn pass(&self, outcome: Outcome, why: &str) -> Response<Body> {
         self.inner.pass(self.request(), self.context.clone(), outcome, why).await
     }
 
@@ -389,7 +396,7 @@ impl Exchange {
     }
 
     /// Begins a fetch, which goes on without us if need be.
-    pub(super) async fn fetch(mut self, leading: Leading, stored: Option<Entry>) -> Response<Body> {
+    pub(super) async fn fetch(mut self: Box<Self>, leading: Leading, stored: Option<Entry>) -> Response<Body> {
         let progress = leading.fetch.subscribe();
         let (lead, mine) = oneshot::channel();
         let job = self.job(&leading, stored.clone(), lead);

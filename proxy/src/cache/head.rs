@@ -12,7 +12,7 @@ use crate::flow::Outcome;
 use crate::policy::condition;
 use crate::store::Entry;
 
-impl Exchange {
+impl Exchange<'_> {
     /// HEAD goes upstream as it is. Its answer is not stored, but it confirms what is stored, or shows it outdated.
     pub(super) async fn head(&self, entry: Option<Entry>) -> Response<Body> {
         let requested = self.inner.now();

@@ -12,7 +12,7 @@ use crate::policy::freshness::{Judgement, Stored, judge};
 use crate::rules::Nature;
 use crate::store::Entry;
 
-impl Exchange {
+impl Exchange<'_> {
     /// The answer of a fetch without credentials that is whole, and only on its way into the index.
     pub(super) async fn being_put_in_place(&mut self) -> Option<Response<Body>> {
         let progress = self.inner.under_way(&self.key.hash)?;

@@ -46,7 +46,7 @@ impl Forward {
 }
 
 /// The parameters of one answer. Either it was a hit, or it went on to the origin, or neither.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CacheStatus {
     pub hit: bool,
     pub forward: Option<Forward>,

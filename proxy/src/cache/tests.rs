@@ -115,7 +115,7 @@ impl Bed {
     fn context(&self, url: &str) -> RequestContext {
         let flows = self.flows.clone();
         let sink = Arc::new(move |flow: Flow| flows.lock().unwrap().push(flow));
-        let flow = FlowRecorder::begin(Identity::default(), &http::Method::GET, url.to_owned(), Flows::new(sink));
+        let flow = FlowRecorder::begin(Identity::default(), &http::Method::GET, url.to_owned(), &Flows::new(sink));
         RequestContext { flow, guest: true }
     }
 

@@ -291,7 +291,7 @@ impl Net {
         let mut parts = Request::new(()).into_parts().0;
         parts.method = Method::HEAD;
         parts.uri = uri;
-        let flow = FlowRecorder::begin(Identity::default(), &Method::HEAD, target.url(), Flows::new(Arc::new(|_| {})));
+        let flow = FlowRecorder::begin(Identity::default(), &Method::HEAD, target.url(), &Flows::new(Arc::new(|_| {})));
         let upload = Upload::new(body::empty(), false, flow.clone());
         let attempt = HURRY.scope(patience, self.attempt(&plan, &parts, &upload, patience * 3, &flow));
         let (answer, took) = unlimited(attempt).await;

@@ -163,7 +163,7 @@ async fn ask(
     let refused = |error: http::Error| Failed::Settings(Error::new(format!("{url} is no URL")).caused_by(error));
     let request = Request::builder().method(Method::HEAD).uri(&url).body(body::empty()).map_err(refused)?;
     let origin = NetworkOrigin::new(&config, &Arc::new(Guard::default()));
-    let flow = FlowRecorder::begin(Identity::default(), &Method::HEAD, url.clone(), Flows::new(Arc::new(|_| {})));
+    let flow = FlowRecorder::begin(Identity::default(), &Method::HEAD, url.clone(), &Flows::new(Arc::new(|_| {})));
     let context = RequestContext { flow, guest: false };
     let silent = || UpstreamError {
         phase: Phase::Timeout,

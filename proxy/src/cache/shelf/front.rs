@@ -12,9 +12,11 @@ use http_body_util::BodyExt as _;
 use super::lock;
 use crate::body::{Body, full};
 use crate::cache::file_body::FileBody;
+use crate::cache::report::CacheStatus;
 use crate::cache::stored::stored;
 use crate::direct::{Outbox, WORTH};
 use crate::flow::{Answered, FlowRecorder};
+use crate::hop_by_hop::Via;
 use crate::policy::freshness::Terms;
 use crate::rules::Nature;
 use crate::store::{Draft, Entry};
@@ -95,6 +97,17 @@ pub(in crate::cache) struct Found {
     told: Mutex<Option<Told>>,
     /// And its terms.
     terms: Mutex<Option<(Arc<Draft>, Arc<Terms>)>>,
+    /// The head that was given with it as a whole.
+    head: Mutex<Option<Head>>,
+}
+
+/// A head as it is given again within the same second.
+struct Head {
+    draft: Arc<Draft>,
+    /// In seconds.
+    age: u64,
+    said: CacheStatus,
+    headers: HeaderMap,
 }
 
 /// What is told of a stored answer, in flows and in `Cache-Status`.
@@ -121,7 +134,7 @@ impl Told {
 
 impl Found {
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        Self { entries, told: Mutex::default(), terms: Mutex::default() }
+        Self { entries, told: Mutex::default(), terms: Mutex::default(), head: Mutex::default() }
     }
 
     /// The same, sharing nothing: what several threads count the users of, they fetch from each other for each hit.
@@ -141,6 +154,27 @@ impl Found {
         let terms = Arc::new(Terms::of(&stored(entry, Nature::Plain)));
         *last = Some((entry.draft.clone(), terms.clone()));
         terms
+    }
+
+    /// The head of a whole answer, which is put together once a second as long as the same is served.
+    pub(in crate::cache) fn head(
+        &self,
+        entry: &Entry,
+        age: u64,
+        said: CacheStatus,
+        make: impl FnOnce() -> HeaderMap,
+    ) -> HeaderMap {
+        let mut last = lock(&self.head);
+        if let Some(head) = &*last
+            && Arc::ptr_eq(&head.draft, &entry.draft)
+            && (head.age, head.said) == (age, said)
+        {
+            return head.headers.clone();
+        }
+        let mut headers = make();
+        Via::make_room(&mut headers);
+        *last = Some(Head { draft: entry.draft.clone(), age, said, headers: headers.clone() });
+        headers
     }
 
     /// What is told of an entry, which is worked out once as long as the same is served.
