@@ -14,9 +14,12 @@ use crate::guest::reap::remove_tree;
 /// What ends the name of a temporary file.
 const RANDOM: usize = 6;
 
+/// How often something is made anew that a sweep took: some file systems count no names, so that everything looks taken.
+const TRIES: usize = 100;
+
 /// Makes something, and locks it.
 pub fn make<T>(make: impl Fn() -> io::Result<T>, open: impl Fn(&T) -> io::Result<File>) -> io::Result<(T, File)> {
-    loop {
+    for _ in 0..TRIES {
         let made = make()?;
         // Somebody may sweep who came between making and locking: then it is gone, or about to be.
         let lock = match open(&made) {
@@ -30,6 +33,7 @@ pub fn make<T>(make: impl Fn() -> io::Result<T>, open: impl Fn(&T) -> io::Result
             Ok(()) | Err(_) => return Ok((made, lock)),
         }
     }
+    Err(io::Error::other(format!("what is made here is gone at once, {TRIES} times in a row")))
 }
 
 /// Removes what killed programs left in a folder. Best effort: what stays harms nothing.
@@ -90,6 +94,17 @@ mod tests {
         assert!(held.path().exists() && held_directory.path().exists());
         assert!(others.iter().all(|path| path.exists()));
         assert!(gone.iter().all(|path| !path.exists()));
+    }
+
+    #[test]
+    fn what_is_always_taken_is_told_and_not_made_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = || tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder.path());
+        let gone = |made: &NamedTempFile| {
+            fs::remove_file(made.path())?;
+            made.as_file().try_clone()
+        };
+        assert!(make(made, gone).unwrap_err().to_string().contains("100 times"));
     }
 
     #[test]

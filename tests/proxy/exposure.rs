@@ -228,7 +228,7 @@ fn no_core_of_the_proxy_is_written() {
     let larder = Larder::new();
     let mut command = Command::new("bash");
     larder.settle(&mut command);
-    let script = "ulimit -c unlimited; exec \"$LARDER\" proxy -q --listen 127.0.0.1:0";
+    let script = "ulimit -c unlimited && exec \"$LARDER\" proxy -q --listen 127.0.0.1:0";
     let said = larder.dir().join("said");
     command.args(["-c", script]).env("LARDER", env!("CARGO_BIN_EXE_larder")).stdout(Stdio::null());
     command.stderr(fs::File::create(&said).unwrap());
