@@ -14,6 +14,7 @@ mod conformance;
 mod ecosystems;
 mod exposure;
 mod faults;
+mod kernel;
 #[path = "../support/larder.rs"]
 mod larder;
 mod limits;
