@@ -245,11 +245,13 @@ fn metrics_are_as_prometheus_wants_them_and_only_for_who_means_them() {
     let repository = Repository::start();
     let server = private_with(&repository, Larder::new(), &["--admin", "127.0.0.1:0"]);
     let url = format!("http://deb.example.org/{DEB}");
+    let admin = admin(&server);
     for _ in 0..2 {
         assert_eq!(server.curl(&["-o", "/dev/null", &url]).status, 200);
         server.flow();
+        // Who comes before it is stored joins the fetch.
+        until(|| metric(&ask(&format!("{admin}/metrics"), &[]).1, "larder_cache_entries") == 1);
     }
-    let admin = admin(&server);
     let (status, page) = ask(&format!("{admin}/metrics"), &[]);
     assert_eq!(status, 200);
     let mut check = Command::new("promtool");
