@@ -3,10 +3,13 @@
 pub mod body;
 pub mod build;
 pub mod config;
+pub mod data;
 pub mod diagnostic;
 pub mod duration;
+mod dynamic;
 pub mod files;
 pub mod go;
+mod graph;
 pub mod hcl;
 pub mod json;
 pub mod load;
@@ -22,4 +25,5 @@ pub mod variable;
 
 pub use body::{ConfigBody, DecodeEnv, TemplateScope};
 pub use build::Build;
-pub use load::{Depth, Language, LoadOptions, Loaded, Template, load};
+pub use data::{Data, DataSources};
+pub use load::{Depth, Language, LoadOptions, Loaded, Template, load, load_with};

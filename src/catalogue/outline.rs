@@ -38,6 +38,7 @@ fn outline(build: &BuildPlan) -> BuildOutline {
     let env = DecodeEnv {
         builder_type: Some(source.builder_type.clone()),
         source_name: Some(source.local_name.clone()),
+        declared_name: Some(source.name.clone()),
         build_name: source.build_name.clone(),
         build: BuildValues::NotKnownYet,
         ..DecodeEnv::default()

@@ -356,8 +356,8 @@ pub struct ValidateArgs {
     /// Do not warn of values in variable files for undeclared variables
     #[arg(long)]
     pub no_warn_undeclared_var: bool,
-    /// Data sources are not there yet.
-    #[arg(long, hide = true)]
+    /// Read the data sources, and check with what they give
+    #[arg(long)]
     pub evaluate_datasources: bool,
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn run(
 pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Ready> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
-    let ready = reading.ready(console)?;
+    let ready = reading.ready_with_data(console)?;
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
     }
@@ -404,7 +404,7 @@ fn job(
     let context = Context {
         ui: Arc::new(BuildUi::new(events.clone(), name.clone())),
         cancel: CancellationToken::new(),
-        build_name: build.source.local_name.clone(),
+        build_name: build.source.name.clone(),
         builder_type: build.source.builder_type.clone(),
         run_uuid: session.uuid.clone(),
         force: args.force,

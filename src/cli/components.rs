@@ -72,6 +72,7 @@ fn environment(build: &BuildPlan, values: BuildValues, data: BTreeMap<String, St
     DecodeEnv {
         builder_type: Some(build.source.builder_type.clone()),
         source_name: Some(build.source.local_name.clone()),
+        declared_name: Some(build.source.name.clone()),
         build_name: build.source.build_name.clone(),
         build: values,
         data,

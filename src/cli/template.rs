@@ -9,13 +9,14 @@ use super::args::TemplateArgs;
 use super::components;
 use super::console::Console;
 use super::version::PACKER_VERSION;
+use crate::data_source;
 use crate::error::{Context as _, Error, Result};
 use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::files::HostFiles;
 use crate::template::source_map::SourceMap;
-use crate::template::{Depth, LoadOptions, Loaded, Template, load};
+use crate::template::{Data, Depth, LoadOptions, Loaded, Template, load_with};
 
 /// Largest template taken from standard input.
 const MAX_STDIN: u64 = 64 << 20;
@@ -45,6 +46,10 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     fn load(&self, depth: Depth) -> Result<Loaded> {
+        self.load_with(depth, Data::Checked(&data_source::Native))
+    }
+
+    fn load_with(&self, depth: Depth, data: Data<'_>) -> Result<Loaded> {
         let vars = self.args.var.iter().map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(Error::new(format!("-var {pair:?} is not of the form NAME=VALUE"))
@@ -62,7 +67,7 @@ impl Reading<'_> {
             stdin: self.stdin()?,
             warn_on_undeclared: self.warn_on_undeclared,
         };
-        Ok(load(&options, Arc::new(HostFiles)))
+        Ok(load_with(&options, Arc::new(HostFiles), data))
     }
 
     /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
@@ -130,7 +135,15 @@ impl Reading<'_> {
 
     /// Reads the template, selects builds, and checks the options of every component in them.
     pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
-        let mut loaded = self.load(Depth::Whole)?;
+        self.ready_of(self.load(Depth::Whole)?, console)
+    }
+
+    /// As [`Self::ready`], with what data sources give.
+    pub(super) fn ready_with_data(&self, console: &Console) -> Result<Ready> {
+        self.ready_of(self.load_with(Depth::Whole, Data::Read(&data_source::Native))?, console)
+    }
+
+    fn ready_of(&self, mut loaded: Loaded, console: &Console) -> Result<Ready> {
         let plan = loaded.template.as_ref().map(|template| self.plan(template));
         // Also of a template with errors, so that all are found at once.
         if let Some(Ok(plan)) = &plan {

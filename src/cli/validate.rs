@@ -14,6 +14,10 @@ pub(super) fn run(args: &ValidateArgs, env: &Env, console: &Console) -> Result<(
         reading.syntax(console)?;
         return console.line("Syntax-only check passed. Everything looks okay.");
     }
-    reading.ready(console)?;
+    if args.evaluate_datasources {
+        reading.ready_with_data(console)?;
+    } else {
+        reading.ready(console)?;
+    }
     console.line("The configuration is valid.")
 }

@@ -232,7 +232,7 @@ pub enum Content {
 }
 
 impl Item {
-    fn value(&self) -> Option<&Value> {
+    pub(crate) fn value(&self) -> Option<&Value> {
         match &self.content {
             Content::Value(value) => Some(value),
             Content::Block(_) | Content::Blocks(_) => None,
@@ -263,7 +263,7 @@ impl EvaluatedBody {
         }
     }
 
-    fn get(&self, name: &str) -> Option<(Span, Item)> {
+    pub(crate) fn get(&self, name: &str) -> Option<(Span, Item)> {
         let mut found = self.entries.iter().filter(|entry| entry.name == name);
         let first = found.next()?;
         let mut blocks = match &first.item.content {

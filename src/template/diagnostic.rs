@@ -10,6 +10,8 @@ use super::source_map::{SourceMap, Span};
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Nothing is wrong, but something is not as one may think.
+    Note,
     /// The template can be used all the same.
     Warning,
     /// The template cannot be used.
@@ -42,6 +44,11 @@ impl Diagnostic {
     /// A warning that `summary` describes in one line.
     pub fn warning(summary: impl Into<String>) -> Self {
         Self::new(Severity::Warning, summary)
+    }
+
+    /// A note that `summary` describes in one line.
+    pub fn note(summary: impl Into<String>) -> Self {
+        Self::new(Severity::Note, summary)
     }
 
     fn new(severity: Severity, summary: impl Into<String>) -> Self {
@@ -88,13 +95,13 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut group = Group::with_title(level.primary_title(visible(&self.summary)));
         let detail = self.detail.as_deref().map(visible);
-        if let Some(span) = self.span.map(|span| sources.original(span)) {
-            let secondary = self.secondary.as_ref().map(|(other, label)| (sources.original(*other), label.clone()));
-            group = group.element(snippet(sources, span, detail.clone(), secondary.as_ref()));
-            if let Some((other, label)) = secondary.as_ref().filter(|(other, _)| other.file != span.file) {
+        if let Some(span) = self.span {
+            group = group.element(snippet(sources, span, detail.clone(), self.secondary.as_ref()));
+            if let Some((other, label)) = self.secondary.as_ref().filter(|(other, _)| other.file != span.file) {
                 group = group.element(snippet(sources, *other, Some(visible(label)), None));
             }
         } else if let Some(detail) = detail {
@@ -113,7 +120,11 @@ impl Diagnostic {
         if let Some(span) = self.span {
             line = format!("{}: ", sources.location(span));
         }
-        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
         let _ = write!(line, "{severity}: {}", self.summary);
         if let Some(detail) = &self.detail {
             let _ = write!(line, ": {detail}");

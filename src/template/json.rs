@@ -3,7 +3,6 @@
 pub mod fixer;
 pub mod interpolate;
 mod legacy;
-pub(crate) mod native;
 pub(crate) mod parse;
 pub(crate) mod tree;
 pub mod upgrade;

@@ -22,6 +22,22 @@ impl Secrets {
         self.walk(value, false);
     }
 
+    /// Adds the longer texts among the sensitive parts of a value that was computed. A number or a short word tells little
+    /// of what it was computed from, and would be hidden wherever it stands.
+    pub fn add_computed(&self, value: &Value) {
+        const SHORTEST: usize = 6;
+        if !value.contains_sensitive() {
+            return;
+        }
+        let found = Self::default();
+        found.walk(value, false);
+        found
+            .values()
+            .iter()
+            .filter(|text| text.len() >= SHORTEST && text.parse::<f64>().is_err())
+            .for_each(|text| self.add(text));
+    }
+
     fn walk(&self, value: &Value, inherited: bool) {
         let sensitive = inherited || value.is_sensitive();
         match value.kind() {

@@ -34,8 +34,6 @@ impl Span {
 struct SourceFile {
     name: String,
     text: String,
-    /// If the text was made from another: which of its ranges stand for what, in order.
-    made_of: Vec<(Range<usize>, Span)>,
 }
 
 /// Texts with the names they are shown by. Texts are kept as read, so spans are offsets in the file.
@@ -48,38 +46,13 @@ impl SourceMap {
     /// Adds a text; `name` is what diagnostics call it: a path, or `-var name`.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer than 2^32 files"));
-        self.files.push(SourceFile { name: name.into(), text: text.into(), made_of: Vec::new() });
+        self.files.push(SourceFile { name: name.into(), text: text.into() });
         id
     }
 
-    /// Adds a text that was made from others. Places in it are shown as those of what they stand for.
-    pub(crate) fn add_made(&mut self, text: impl Into<String>, made_of: Vec<(Range<usize>, Span)>) -> FileId {
-        let id = self.add("", text);
-        self.files[id.0 as usize].made_of = made_of;
-        id
-    }
-
-    /// The place as the user knows it: that of what a text was made from, if it was.
-    pub fn original(&self, span: Span) -> Span {
-        let Some(file) = self.files.get(span.file.0 as usize).filter(|file| !file.made_of.is_empty()) else {
-            return span;
-        };
-        let at = |offset: usize| {
-            let index = file.made_of.partition_point(|(range, _)| range.start <= offset);
-            &file.made_of[index.saturating_sub(1)]
-        };
-        let (first, last) = (at(span.start), at(span.end.saturating_sub(1).max(span.start)));
-        let exact = first == last && file.text.get(first.0.clone()) == Some(self.slice(first.1));
-        if exact {
-            let moved = |offset: usize| (first.1.start + offset.saturating_sub(first.0.start)).min(first.1.end);
-            return Span::new(first.1.file, moved(span.start)..moved(span.end));
-        }
-        if first.1.file == last.1.file { first.1.to(last.1) } else { first.1 }
-    }
-
-    /// Names and texts of the files that were read: not what was made from them, nor values of the command line.
+    /// Names and texts of the files that were read: not values of the command line.
     pub fn files_read(&self) -> impl Iterator<Item = (&str, &str)> {
-        let read = self.files.iter().filter(|file| !file.name.is_empty() && !file.name.starts_with('-'));
+        let read = self.files.iter().filter(|file| !file.name.starts_with('-'));
         read.map(|file| (file.name.as_str(), file.text.as_str()))
     }
 
@@ -100,7 +73,6 @@ impl SourceMap {
 
     /// Line and column of a span's start, both from 1; columns count characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let span = self.original(span);
         let text = self.text(span.file);
         let mut start = span.start.min(text.len());
         while !text.is_char_boundary(start) {
@@ -116,7 +88,7 @@ impl SourceMap {
     /// `file:line:column` of a span's start.
     pub fn location(&self, span: Span) -> String {
         let (line, column) = self.line_column(span);
-        format!("{}:{line}:{column}", self.name(self.original(span).file))
+        format!("{}:{line}:{column}", self.name(span.file))
     }
 }
 

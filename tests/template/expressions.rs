@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hcl_edit::expr::Expression;
+use larder::template::diagnostic::Diagnostics;
 use larder::template::files::HostFiles;
-use larder::template::hcl::eval::{Evaluator, Origin, Work};
+use larder::template::hcl::eval::{Evaluator, Work};
 use larder::template::hcl::functions::{Allowed, FunctionEnv};
 use larder::template::hcl::scope::Scope;
 use larder::template::hcl::show::show;
+use larder::template::hcl::syntax::parser::parse_expression;
 use larder::template::hcl::value::Value;
 use larder::template::source_map::SourceMap;
 
@@ -48,7 +49,7 @@ fn folder() -> std::path::PathBuf {
 
 fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
     let mut sources = SourceMap::default();
-    let origin = Origin { file: sources.add("expression", text), base: 0 };
+    let file = sources.add("expression", text);
     let folder = folder();
     let env = FunctionEnv {
         files: &HostFiles,
@@ -56,10 +57,15 @@ fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
         now: "2023-11-14T22:13:20Z".parse().expect("a time"),
         allowed: Allowed::All,
     };
-    let work = Work::default();
-    let parsed: Expression = text.parse().map_err(|_| "it cannot be read".to_owned())?;
-    let evaluated = Evaluator { origin, env: &env, work: &work }.eval(&parsed, scope);
-    evaluated.map_err(|error| format!("{}: {}", error.summary, error.detail.unwrap_or_default()))
+    let mut found = Diagnostics::default();
+    let value = match parse_expression(file, text, &mut found) {
+        Some(expr) => Evaluator { env: &env, work: &Work::default() }.eval(&expr, scope, &mut found),
+        None => Value::null(),
+    };
+    match found.errors().next() {
+        Some(error) => Err(format!("{}: {}", error.summary, error.detail.as_deref().unwrap_or_default())),
+        None => Ok(value),
+    }
 }
 
 fn scope() -> Scope<'static> {

@@ -4,6 +4,7 @@
 mod corpus;
 mod expressions;
 mod fix;
+mod fixtures;
 mod fmt;
 mod go_templates;
 mod inspect;

@@ -50,6 +50,7 @@ impl Loading<'_> {
             now: self.options.now,
             packer_version: self.options.packer_version.clone(),
             secrets: self.scope_secrets.clone(),
+            work: TemplateScope::new_work(),
         });
         let build = self.legacy_build(&outline, &scope);
         if whole {
