@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::hcl::convert::convert;
 use super::hcl::eval::Evaluator;
+use super::hcl::eval::for_expr::pairs;
 use super::hcl::scope::Scope;
 use super::hcl::syntax::ast::{Attribute, Block, ExprKind, Name};
 use super::hcl::value::{Kind, Type, Value};
@@ -70,7 +71,7 @@ pub(crate) fn expand_within(
     let iterator = parts.iterator.unwrap_or(&kind.text);
     let collection = evaluator.eval(&parts.for_each.value, scope, diagnostics);
     let mut made = Vec::new();
-    for (key, value) in elements(evaluator, &collection, parts.for_each.value.span, diagnostics) {
+    for (key, value) in elements(&collection, parts.for_each.value.span, diagnostics) {
         let sensitive = collection.is_sensitive();
         let each = [("key".to_owned(), key.mark(sensitive)), ("value".to_owned(), value.mark(sensitive))];
         let iteration = around.inner(iterator, Value::object(each.into()));
@@ -164,12 +165,7 @@ impl Parts<'_> {
 }
 
 /// Keys and values of the elements. Of a collection that is not known yet there is one, of which nothing is known.
-fn elements(
-    evaluator: &Evaluator<'_>,
-    collection: &Value,
-    at: Span,
-    diagnostics: &mut Diagnostics,
-) -> Vec<(Value, Value)> {
+fn elements(collection: &Value, at: Span, diagnostics: &mut Diagnostics) -> Vec<(Value, Value)> {
     let (key, value) = match collection.kind() {
         Kind::Null(_) => {
             diagnostics.push(Diagnostic::error("`for_each` must not be null").at(at).hint("for no blocks, give []"));
@@ -180,7 +176,7 @@ fn elements(
         Kind::Unknown(Type::Map(element)) => (Type::String, (**element).clone()),
         Kind::Unknown(Type::Dynamic | Type::Tuple(_) | Type::Object(_)) => (Type::Dynamic, Type::Dynamic),
         Kind::Object(entries) if entries.is_open() => (Type::String, Type::Dynamic),
-        _ => return evaluator.pairs(collection, at, diagnostics).unwrap_or_default(),
+        _ => return pairs(collection, at, diagnostics).unwrap_or_default(),
     };
     vec![(Value::unknown(key), Value::unknown(value))]
 }

@@ -36,7 +36,9 @@ pub(crate) fn groups(uses: &[Vec<usize>]) -> Vec<Vec<usize>> {
             if lowest[node] == found[node] {
                 let first = stack.iter().rposition(|other| *other == node).unwrap_or_default();
                 let group = stack.split_off(first);
-                group.iter().for_each(|member| open[*member] = false);
+                for member in &group {
+                    open[*member] = false;
+                }
                 groups.push(group);
             }
         }

@@ -222,7 +222,7 @@ impl Loading<'_> {
         uses(condition, &mut |name, steps| match steps.first() {
             Some(Step::Attribute(first)) if &*name.text == "var" && &*first.text == variable => own = true,
             Some(Step::Attribute(first)) => {
-                others.push((name.span.to(first.span), format!("{}.{}", name.text, first.text)))
+                others.push((name.span.to(first.span), format!("{}.{}", name.text, first.text)));
             }
             _ => others.push((name.span, name.text.to_string())),
         });

@@ -10,6 +10,7 @@ mod support;
 
 mod ask;
 mod config;
+mod data;
 mod doctor;
 mod errors;
 mod events;

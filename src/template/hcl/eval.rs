@@ -19,7 +19,7 @@ use crate::template::source_map::Span;
 
 mod call;
 mod collection;
-mod for_expr;
+pub(crate) mod for_expr;
 mod operator;
 mod template;
 #[cfg(test)]
@@ -259,7 +259,7 @@ fn fail(at: Span, summary: impl Into<Cow<'static, str>>, sink: &mut Diagnostics)
 fn converted(value: &Value, ty: &Type, at: Span, summary: &str, sink: &mut Diagnostics) -> Value {
     convert(value, ty).unwrap_or_else(|error| {
         sink.push(Diagnostic::error(summary).at(at).detail(error));
-        Value::unknown(ty.clone()).mark(value.is_sensitive())
+        Value::unknown(ty.required()).mark(value.is_sensitive())
     })
 }
 

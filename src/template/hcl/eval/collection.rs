@@ -13,19 +13,17 @@ impl Evaluator<'_> {
         let sensitive = value.is_sensitive();
         let text = &*name.text;
         match value.kind() {
-            Kind::Unknown(Type::Object(attributes)) if attributes.contains_key(text) => {
-                Value::unknown(attributes[text].ty.clone()).mark(sensitive)
-            }
+            Kind::Unknown(Type::Object(attributes)) => match attributes.get(text) {
+                Some(attribute) => Value::unknown(attribute.ty.clone()).mark(sensitive),
+                None => self.no_attribute(name, attributes, root, sink),
+            },
             Kind::Unknown(Type::Map(element)) => Value::unknown((**element).clone()).mark(sensitive),
             Kind::Unknown(Type::Dynamic) => failed().mark(sensitive),
             Kind::Null(_) => fail(name.span, format!("null has no attribute `{text}`"), sink),
             Kind::Object(entries) | Kind::Map(_, entries) => match entries.get(text) {
                 Some(value) => value.clone().mark(sensitive),
                 None if entries.is_open() => Value::unknown(Type::String).mark(sensitive),
-                None => {
-                    sink.push(self.no_attribute(name, entries, root));
-                    failed()
-                }
+                None => self.no_attribute(name, entries, root, sink),
             },
             Kind::List(..) | Kind::Tuple(_) | Kind::Set(..) => {
                 let error = Diagnostic::error(format!("{} has no attribute `{text}`", value.describe()));
@@ -36,7 +34,13 @@ impl Evaluator<'_> {
         }
     }
 
-    fn no_attribute(&self, name: &Name, entries: &BTreeMap<String, Value>, root: Option<&str>) -> Diagnostic {
+    fn no_attribute<T>(
+        &self,
+        name: &Name,
+        entries: &BTreeMap<String, T>,
+        root: Option<&str>,
+        sink: &mut Diagnostics,
+    ) -> Value {
         // Near names are looked for among all of them.
         self.work.charge(entries.len());
         let text = &*name.text;
@@ -53,7 +57,8 @@ impl Evaluator<'_> {
             (None, _) if entries.is_empty() => "it is empty".to_owned(),
             (None, _) => format!("it has: {}", entries.keys().take(20).cloned().collect::<Vec<_>>().join(", ")),
         };
-        Diagnostic::error(summary).at(name.span).hint(hint)
+        sink.push(Diagnostic::error(summary).at(name.span).hint(hint));
+        failed()
     }
 
     /// The element of a collection that a key stands for.

@@ -24,7 +24,7 @@ impl Evaluator<'_> {
     pub(super) fn for_expr(&self, for_expr: &For, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
         let collection = self.value(&for_expr.collection, scope, sink);
         let mut made = Made { sensitive: collection.is_sensitive(), ..Made::default() };
-        let Some(pairs) = self.pairs(&collection, for_expr.collection.span, sink) else {
+        let Some(pairs) = pairs(&collection, for_expr.collection.span, sink) else {
             return failed().mark(made.sensitive);
         };
         let mut told = Diagnostics::default();
@@ -96,28 +96,28 @@ impl Evaluator<'_> {
             }
         }
     }
+}
 
-    /// Keys and values of what a `for` goes over; none if they are not known.
-    pub(crate) fn pairs(&self, collection: &Value, at: Span, sink: &mut Diagnostics) -> Option<Vec<Pair>> {
-        match collection.kind() {
-            Kind::List(_, elements) | Kind::Tuple(elements) => {
-                let pairs = elements.iter().enumerate();
-                Some(pairs.map(|(index, element)| (Value::number(index), element.clone())).collect())
-            }
-            Kind::Set(_, elements) => Some(elements.iter().map(|element| (element.clone(), element.clone())).collect()),
-            Kind::Map(_, entries) | Kind::Object(entries) if !entries.is_open() => {
-                Some(entries.iter().map(|(name, value)| (Value::string(name.as_str()), value.clone())).collect())
-            }
-            Kind::Object(_) | Kind::Map(..) => None,
-            Kind::Unknown(Type::String | Type::Number | Type::Bool) => {
-                fail(at, format!("{} cannot be gone over by `for`", article(&collection.ty())), sink);
-                None
-            }
-            Kind::Unknown(_) => None,
-            _ => {
-                fail(at, format!("{} cannot be gone over by `for`", collection.describe()), sink);
-                None
-            }
+/// Keys and values of what a `for` goes over; none if they are not known.
+pub(crate) fn pairs(collection: &Value, at: Span, sink: &mut Diagnostics) -> Option<Vec<Pair>> {
+    match collection.kind() {
+        Kind::List(_, elements) | Kind::Tuple(elements) => {
+            let pairs = elements.iter().enumerate();
+            Some(pairs.map(|(index, element)| (Value::number(index), element.clone())).collect())
+        }
+        Kind::Set(_, elements) => Some(elements.iter().map(|element| (element.clone(), element.clone())).collect()),
+        Kind::Object(entries) if entries.is_open() => None,
+        Kind::Map(_, entries) | Kind::Object(entries) => {
+            Some(entries.iter().map(|(name, value)| (Value::string(name.as_str()), value.clone())).collect())
+        }
+        Kind::Unknown(Type::String | Type::Number | Type::Bool) => {
+            fail(at, format!("{} cannot be gone over by `for`", article(&collection.ty())), sink);
+            None
+        }
+        Kind::Unknown(_) => None,
+        _ => {
+            fail(at, format!("{} cannot be gone over by `for`", collection.describe()), sink);
+            None
         }
     }
 }

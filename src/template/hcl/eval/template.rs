@@ -1,6 +1,6 @@
 //! Strings with `${…}` and `%{…}`.
 
-use super::for_expr::{named, tell_once, with_names};
+use super::for_expr::{named, pairs, tell_once, with_names};
 use super::uses::uses_name_in;
 use super::{Diagnostic, Diagnostics, Evaluator, Kind, Scope, Type, Value, article};
 use crate::template::hcl::syntax::ast::{Expr, Part, Template, TemplateFor, TemplateIf};
@@ -107,7 +107,7 @@ impl Evaluator<'_> {
     fn for_each(&self, each: &TemplateFor, scope: &Scope<'_>, out: &mut Rendered, sink: &mut Diagnostics) {
         let collection = self.value(&each.collection, scope, sink);
         out.sensitive |= collection.is_sensitive();
-        let Some(pairs) = self.pairs(&collection, each.collection.span, sink) else {
+        let Some(pairs) = pairs(&collection, each.collection.span, sink) else {
             out.unknown = true;
             return;
         };

@@ -111,6 +111,27 @@ fn a_block_may_be_given_several_times() {
 }
 
 #[test]
+fn dynamic_blocks_and_data_sources_are_those_of_hcl() {
+    let text = r#"{
+      "data": {"null": {"a": {"input": "x"}}},
+      "locals": {"kinds": ["shell", "file"], "later": "${data.null.a.output}"},
+      "source": {"null": {"web": {"dynamic": {"part": {"for_each": ["a", "b"], "content": {"n": "${part.value}"}}}}}},
+      "build": {
+        "dynamic": {
+          "provisioner": {"for_each": "${local.kinds}", "labels": ["${provisioner.value}"], "content": {"n": "${provisioner.key}"}},
+          "post-processors": {"for_each": [1], "content": {"post-processor": {"manifest": {}}}}
+        }
+      }
+    }"#;
+    let template = json(text).template();
+    let kinds: Vec<&str> = template.builds[0].provisioners.iter().map(|block| block.kind.as_str()).collect();
+    assert_eq!(kinds, ["shell", "file"]);
+    let (body, found) = template.sources[0].body.evaluate(&DecodeEnv::default());
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(body.entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["part", "part"]);
+}
+
+#[test]
 fn both_forms_of_hcl2_make_one_template_of_a_directory() {
     let mut case = case("locals { a = \"${local.b}!\" }").file("u.pkr.json", "{\"locals\": {\"b\": \"there\"}}");
     case = case
