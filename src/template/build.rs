@@ -1,11 +1,11 @@
 //! Build blocks: which sources, and what to do with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::body::{ConfigBody, DecodeEnv, Override, TemplateScope, report_duplicates};
 use super::config::{self, Config, DecodeContext};
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::dynamic::{self, Iteration};
 use super::hcl::eval::Evaluator;
 use super::hcl::scope::Scope;
@@ -212,19 +212,19 @@ impl Loading<'_> {
             );
             return None;
         };
-        let same = |source: &&Source| source.builder_type == builder_type && source.name == name;
-        let found = self.sources.iter().find(same).cloned();
+        let found = self.source_index.get(&(builder_type.clone(), name.clone())).and_then(|at| self.sources.get(*at));
         if found.is_none() {
             let known: Vec<String> =
                 self.sources.iter().map(|source| format!("source.{}.{}", source.builder_type, source.name)).collect();
             let wanted = format!("source.{builder_type}.{name}");
-            let hint = match did_you_mean(&wanted, known.iter().map(String::as_str)) {
+            let hint = match self.work.near(&wanted, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("declare it: source \"{builder_type}\" \"{name}\" {{ … }}"),
             };
             self.report(Diagnostic::error(format!("there is no source `{builder_type}.{name}`")).at(span).hint(hint));
+            return None;
         }
-        found
+        found.cloned()
     }
 
     fn use_source_block(&mut self, build: &mut Build, inner: Inner<'_>) {
@@ -326,16 +326,19 @@ impl Loading<'_> {
 
     /// Names in `only` and `except` that no source of the build has.
     fn check_filters(&mut self, build: &Build) {
-        let known: Vec<String> = build.sources.iter().map(BuildSource::short_id).collect();
+        let known: BTreeSet<String> = build.sources.iter().map(BuildSource::short_id).collect();
         let provisioners = build.provisioners.iter().map(|block| (&block.only, &block.except, block.span));
         let post_processors =
             build.post_processors.iter().flatten().map(|block| (&block.only, &block.except, block.span));
         let mut found = Vec::new();
         for (only, except, span) in provisioners.chain(post_processors) {
-            for name in only.iter().chain(except).filter(|name| !known.contains(name)) {
-                let hint = match did_you_mean(name, known.iter().map(String::as_str)) {
+            for name in only.iter().chain(except).filter(|name| !known.contains(*name)) {
+                let hint = match self.work.near(name, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("sources of the build are: {}", known.join(", ")),
+                    None => {
+                        let some: Vec<&str> = known.iter().map(String::as_str).take(20).collect();
+                        format!("sources of the build are: {}", some.join(", "))
+                    }
                 };
                 found.push(
                     Diagnostic::warning(format!("the build has no source `{name}`"))

@@ -1,6 +1,5 @@
 //! Data sources: what a template asks others for.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -44,9 +43,6 @@ pub(crate) struct DataBlock {
     pub(crate) block: Block,
 }
 
-/// What data sources give, by kind and name.
-pub(crate) type DataValues = BTreeMap<String, BTreeMap<String, Value>>;
-
 impl DataBlock {
     /// What expressions call it.
     pub(crate) fn reference(&self) -> String {
@@ -62,17 +58,14 @@ impl Loading<'_> {
             return self.report(error.hint("write data \"type\" \"name\" { … }"));
         };
         let found = DataBlock { kind: kind.text.to_string(), name: name.text.to_string(), block: block.clone() };
-        let same = |other: &&DataBlock| other.kind == found.kind && other.name == found.name;
-        match self.data.iter().find(same) {
-            Some(first) => {
-                let error = Diagnostic::error(format!("the data source `{}` is declared twice", found.reference()))
-                    .at(block.header)
-                    .see(first.block.header, "first declared here")
-                    .hint("rename one of them");
-                self.report(error);
-            }
-            None => self.data.push(found),
+        let id = (found.kind.clone(), found.name.clone());
+        if let Some(first) = self.data_index.get(&id) {
+            let error = Diagnostic::error(format!("the data source `{}` is declared twice", found.reference()));
+            let error = error.at(block.header).see(*first, "first declared here");
+            return self.report(error.hint("rename one of them"));
         }
+        self.data_index.insert(id, block.header);
+        self.data.push(found);
     }
 
     /// What a data source gives, once all that it uses is known.

@@ -198,14 +198,23 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
+/// Most findings that are kept: each is compared with the others, and nobody reads more.
+const MAX_FINDINGS: usize = 1000;
+
 /// Findings, in the order found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds a finding, unless the very same is there already.
+    /// Adds a finding, unless the very same is there already, or there are very many.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
+        if self.0.len() < MAX_FINDINGS {
+            if !self.0.contains(&diagnostic) {
+                self.0.push(diagnostic);
+            }
+        } else if diagnostic.severity == Severity::Error && !self.has_errors() {
+            // However many warnings there are, an error is told.
+            self.0.pop();
             self.0.push(diagnostic);
         }
     }

@@ -130,6 +130,8 @@ pub fn load_with(options: &LoadOptions, files: Arc<dyn FileLoader>, sources_of_d
         registry: None,
         names: BTreeMap::new(),
         sources: Vec::new(),
+        source_index: BTreeMap::new(),
+        data_index: BTreeMap::new(),
         required_plugins: Vec::new(),
         work: Work::default(),
     };
@@ -154,6 +156,10 @@ pub(crate) struct Loading<'a> {
     /// What expressions can use so far.
     pub(crate) names: BTreeMap<String, Value>,
     pub(crate) sources: Vec<Source>,
+    /// Which of the sources has a type and a name.
+    pub(crate) source_index: BTreeMap<(String, String), usize>,
+    /// Where each data source is declared first, by type and name.
+    pub(crate) data_index: BTreeMap<(String, String), Span>,
     pub(crate) required_plugins: Vec<RequiredPlugin>,
     pub(crate) work: Work,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::hcl::convert::convert;
 use super::hcl::eval::Evaluator;
 use super::hcl::eval::uses::uses;
@@ -334,7 +334,7 @@ impl Loading<'_> {
 
     /// The hint for a value given to a variable that is not declared.
     pub(crate) fn undeclared_hint(&self, name: &str) -> String {
-        match did_you_mean(name, self.variables.keys().map(String::as_str)) {
+        match self.work.near(name, self.variables.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it: variable \"{name}\" {{}}"),
         }

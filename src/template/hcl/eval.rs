@@ -33,6 +33,8 @@ const MAX_VALUE_DEPTH: usize = 500;
 const MAX_WORK: usize = 4_000_000;
 /// Most errors told of the rounds of one `for`.
 const MAX_ERRORS: usize = 20;
+/// Most names that are compared with misspelt ones.
+const MAX_COMPARED: usize = 400_000;
 
 /// How much evaluation has been done, so that a hostile template ends in a diagnostic.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub struct Work {
     done: AtomicUsize,
     limit: usize,
     reported: AtomicBool,
+    compared: AtomicUsize,
 }
 
 impl Default for Work {
@@ -51,7 +54,8 @@ impl Default for Work {
 impl Work {
     /// Work of which there may be so much.
     pub fn up_to(limit: usize) -> Self {
-        Self { done: AtomicUsize::new(0), limit, reported: AtomicBool::new(false) }
+        let none = || AtomicUsize::new(0);
+        Self { done: none(), limit, reported: AtomicBool::new(false), compared: none() }
     }
 
     /// Takes note of some work. Whether there may be more.
@@ -59,6 +63,13 @@ impl Work {
         let done = self.done.load(Ordering::Relaxed).saturating_add(work);
         self.done.store(done, Ordering::Relaxed);
         done <= self.limit
+    }
+
+    /// The one of many names that a misspelt one is near to. After many have been compared no more are.
+    pub(crate) fn near<'n>(&self, name: &str, known: impl ExactSizeIterator<Item = &'n str>) -> Option<&'n str> {
+        let compared = self.compared.load(Ordering::Relaxed).saturating_add(known.len());
+        self.compared.store(compared, Ordering::Relaxed);
+        if compared > MAX_COMPARED { None } else { did_you_mean(name, known) }
     }
 
     fn is_too_much(&self) -> bool {

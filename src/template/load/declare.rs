@@ -68,15 +68,18 @@ impl Loading<'_> {
             Ok(found) => found,
             Err(diagnostic) => return self.report(diagnostic),
         };
-        let same = |other: &&SourceBlock| other.builder_type == found.builder_type && other.name == found.name;
-        match sources.iter().find(same) {
+        let id = (found.builder_type.clone(), found.name.clone());
+        match self.source_index.get(&id).and_then(|at| sources.get(*at)) {
             Some(first) => self.report(
                 Diagnostic::error(format!("the source `{}.{}` is declared twice", found.builder_type, found.name))
                     .at(found.block.header)
                     .see(first.block.header, "first declared here")
                     .hint("rename one of them"),
             ),
-            None => sources.push(found),
+            None => {
+                self.source_index.insert(id, sources.len());
+                sources.push(found);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Diagnostic, Loading, Span, Value};
-use crate::template::data::{DataBlock, DataValues};
+use crate::template::data::DataBlock;
 use crate::template::graph;
 use crate::template::hcl::eval::uses::{uses, uses_of_body};
 use crate::template::hcl::syntax::ast::{Expr, ExprKind, Name, Step};
@@ -53,11 +53,9 @@ impl Loading<'_> {
         let used = used(&nodes);
         let unknown = || Value::unknown(Type::Dynamic);
         let mut values = BTreeMap::new();
-        let mut given = DataValues::new();
         for data in &data {
-            given.entry(data.kind.clone()).or_default().insert(data.name.clone(), unknown());
+            self.set_data(data, unknown());
         }
-        self.set_data(&given);
         for group in graph::groups(&used) {
             let path = graph::circle(&used, &group);
             if let Some(path) = &path {
@@ -77,8 +75,7 @@ impl Loading<'_> {
                         self.names.insert("local".to_owned(), Value::object(values));
                         let value = self.data_value(data, self.scope(directory));
                         values = self.names.remove("local").and_then(Value::into_entries).unwrap_or_default();
-                        given.entry(data.kind.clone()).or_default().insert(data.name.clone(), value);
-                        self.set_data(&given);
+                        self.set_data(data, value);
                     }
                     Node::All(_) => {}
                 }
@@ -98,12 +95,13 @@ impl Loading<'_> {
         value
     }
 
-    /// Sets `data`, if there is any.
-    fn set_data(&mut self, given: &DataValues) {
-        if !given.is_empty() {
-            let kinds = given.iter().map(|(kind, values)| (kind.clone(), Value::object(values.clone())));
-            self.names.insert("data".to_owned(), Value::object(kinds.collect()));
-        }
+    /// Sets what a data source gives. Nothing else holds `data` now, so that nothing of it is copied.
+    fn set_data(&mut self, data: &DataBlock, value: Value) {
+        let mut kinds = self.names.remove("data").and_then(Value::into_entries).unwrap_or_default();
+        let mut values = kinds.remove(&data.kind).and_then(Value::into_entries).unwrap_or_default();
+        values.insert(data.name.clone(), value);
+        kinds.insert(data.kind.clone(), Value::object(values));
+        self.names.insert("data".to_owned(), Value::object(kinds));
     }
 
     fn report_circle(&mut self, path: &[Node<'_>]) {

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Diagnostic, Diagnostics, Evaluator, Kind, Name, Type, Value, article, convert, did_you_mean, fail, failed,
-};
+use super::{Diagnostic, Diagnostics, Evaluator, Kind, Name, Type, Value, article, convert, fail, failed};
 use crate::template::source_map::Span;
 
 impl Evaluator<'_> {
@@ -41,8 +39,6 @@ impl Evaluator<'_> {
         root: Option<&str>,
         sink: &mut Diagnostics,
     ) -> Value {
-        // Near names are looked for among all of them.
-        self.work.charge(entries.len());
         let text = &*name.text;
         let summary = match root {
             Some("var") => format!("there is no variable `{text}`"),
@@ -50,7 +46,7 @@ impl Evaluator<'_> {
             Some(root) => format!("`{root}` has no attribute `{text}`"),
             None => format!("there is no attribute `{text}`"),
         };
-        let hint = match (did_you_mean(text, entries.keys().map(String::as_str)), root) {
+        let hint = match (self.work.near(text, entries.keys().map(String::as_str)), root) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some("var")) => format!("declare it: variable \"{text}\" {{}}"),
             (None, Some("local")) => format!("define it: locals {{ {text} = … }}"),
@@ -121,10 +117,9 @@ impl Evaluator<'_> {
             Some(found) => Ok(found.clone()),
             None if entries.is_open() => Ok(Value::unknown(Type::String)),
             None => {
-                self.work.charge(entries.len());
                 let shown = if key.is_sensitive() { "(sensitive)" } else { name };
                 let error = Diagnostic::error(format!("there is no element \"{shown}\"")).at(at);
-                Err(Box::new(match did_you_mean(name, entries.keys().map(String::as_str)) {
+                Err(Box::new(match self.work.near(name, entries.keys().map(String::as_str)) {
                     Some(near) => error.hint(format!("did you mean \"{near}\"?")),
                     None => error,
                 }))

@@ -3,6 +3,7 @@
 //! By the HCL JSON specification: what is a block and how many labels it has goes by a schema, strings of attributes
 //! are templates, and `//` is a comment in a body.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ast::{Attribute, Block, Body, Expr, ExprKind, Item, Key, Name};
@@ -96,11 +97,12 @@ impl Reader<'_> {
         let block = |member: &Member| shape.blocks.iter().find(|(name, _)| *name == member.name);
         // A block may be there several times, an option once.
         repeated(members().filter(|member| block(member).is_none()), self.diagnostics);
+        let mut set = HashSet::new();
         for member in members() {
             if let Some((_, shape)) = block(member) {
                 self.block(member, &member.value, shape, &mut Vec::new(), &mut body.blocks);
             } else if is_name(&member.name) {
-                if body.attribute(&member.name).is_none() {
+                if set.insert(member.name.as_str()) {
                     body.attributes.push(self.attribute(member, within));
                 }
             } else {

@@ -131,3 +131,27 @@ fn the_registry_is_left_out_with_a_note() {
     let twice = case(&format!("{text}\nbuild {{\n  {text}\n}}")).errors();
     assert!(twice.iter().any(|error| error.contains("there are two `hcp_packer_registry` blocks")), "{twice:?}");
 }
+
+#[test]
+fn very_many_errors_and_names_take_no_time() {
+    const COUNT: usize = 3000;
+    let mut text = String::from("locals {\n");
+    for index in 0..COUNT {
+        text += &format!("  name_{index:05} = local.nome_{index:05}\n");
+    }
+    text += "}\n";
+    for index in 0..COUNT {
+        text += &format!("source \"null\" \"name_{index:05}\" {{}}\ndata \"null\" \"name_{index:05}\" {{}}\n");
+    }
+    text += "build {\n  sources = [";
+    for index in 0..COUNT {
+        text += &format!("\"null.nome_{index:05}\", ");
+    }
+    text += "]\n}\n";
+    let loaded = case(&text).load();
+    assert_eq!(loaded.diagnostics.len(), 1000);
+    let hinted = |hint: &str| {
+        loaded.diagnostics.iter().filter(|one| one.hint.as_deref().unwrap_or_default().contains(hint)).count()
+    };
+    assert!(hinted("did you mean") > 0 && hinted("define it") > 0);
+}
