@@ -36,10 +36,13 @@ crate::config! {
     pub struct LocalScriptConfig {
         /// Commands, joined by newlines into one script. One of `inline`, `command`, `script` and `scripts` must be
         /// set.
+        #[conflicts("command", "script", "scripts")]
         inline: Vec<String>,
         /// A command.
+        #[conflicts("script", "scripts")]
         command: String,
         /// A script; it must be executable.
+        #[conflicts("scripts")]
         script: String,
         /// Scripts, run in this order.
         scripts: Vec<String>,

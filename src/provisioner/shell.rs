@@ -31,10 +31,12 @@ crate::config! {
     /// Runs shell scripts in the guest.
     pub struct ShellConfig {
         /// Commands, joined by newlines into one script. One of `inline`, `script` and `scripts` must be set.
+        #[conflicts("script", "scripts")]
         inline: Vec<String>,
         /// First line of the script made of `inline`. Default: `/bin/sh -e`, unless `inline` starts with `#!`.
         inline_shebang: Option<String>,
         /// A script of the host.
+        #[conflicts("scripts")]
         script: String,
         /// Scripts of the host, run in this order.
         scripts: Vec<String>,
@@ -107,26 +109,18 @@ pub fn validate(decoded: &Decoded<ShellConfig>) -> Diagnostics {
     diagnostics
 }
 
-/// Exactly one of the options that say what to run must be set.
+/// One of the options that say what to run must be set.
 pub(super) fn check_sources<C>(decoded: &Decoded<C>, sources: &[(&str, bool)], diagnostics: &mut Diagnostics) {
-    let names = sources.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let given: Vec<&str> =
-        sources.iter().filter(|(name, set)| *set || decoded.is_unknown(name)).map(|(name, _)| *name).collect();
-    match given[..] {
-        [] => diagnostics.push(
-            decoded
-                .error("", "there is nothing to run")
-                .detail(format!("none of {names} is set"))
-                .hint("add inline = [\"a command\"], or script = \"a file\""),
-        ),
-        [_] => {}
-        [first, second, ..] => diagnostics.push(
-            decoded
-                .error(second, format!("`{second}` cannot be used together with `{first}`"))
-                .see(decoded.span(first), "set here")
-                .hint(format!("keep one of {names}; for several scripts use `scripts`, or one block for each")),
-        ),
+    if sources.iter().any(|(name, set)| *set || decoded.is_unknown(name)) {
+        return;
     }
+    let names = sources.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    diagnostics.push(
+        decoded
+            .error("", "there is nothing to run")
+            .detail(format!("none of {names} is set"))
+            .hint("add inline = [\"a command\"], or script = \"a file\""),
+    );
 }
 
 /// Scripts must be files that can be read.

@@ -352,11 +352,11 @@ impl Fixer {
     }
 }
 
-/// The fixer that takes away an option of a builder, provisioner or post-processor of this kind, and what it has against
-/// the option.
-pub fn fixer_of(kind: &str, option: &str) -> Option<(&'static Fixer, Deprecated)> {
+/// The fixer that takes away an option of a component of this sort (builder, provisioner, post-processor) and kind, and
+/// what it has against the option.
+pub fn fixer_of(sort: &str, kind: &str, option: &str) -> Option<(&'static Fixer, Deprecated)> {
     FIXERS.iter().find_map(|fixer| {
-        let rules = fixer.rules.iter().filter(|rule| rule.kinds.hold(kind));
+        let rules = fixer.rules.iter().filter(|rule| rule.place.has(sort) && rule.kinds.hold(kind));
         let found = rules.flat_map(|rule| rule.change.deprecates()).find(|one| one.option == option)?;
         Some((fixer, found))
     })
