@@ -6,13 +6,15 @@ use async_trait::async_trait;
 
 use crate::download::Downloader;
 use crate::engine::component::Builder;
-use crate::engine::registry::{self, ComponentType};
+use crate::engine::registry::{ComponentType, Registry};
 use crate::error::Result as Outcome;
 use crate::plan::fetch::Outlook;
-use crate::template::diagnostic::Diagnostic;
 
+pub mod docker;
 pub mod file;
 pub mod null;
+pub mod options;
+pub mod qemu;
 pub mod rootfs;
 
 /// A kind of builder.
@@ -58,6 +60,9 @@ pub fn needs_ids(kind: &str) -> bool {
     kind == rootfs::KIND
 }
 
+/// The kinds whose options are described, and that cannot run yet.
+pub static DESCRIBED: &[BuilderType] = &[docker::TYPE, qemu::TYPE];
+
 /// Kinds Packer has plugins for.
 const ABSENT: &[&str] = &[
     "amazon-chroot",
@@ -69,7 +74,6 @@ const ABSENT: &[&str] = &[
     "azure-arm",
     "azure-chroot",
     "digitalocean",
-    "docker",
     "googlecompute",
     "hcloud",
     "hyperv-iso",
@@ -84,7 +88,6 @@ const ABSENT: &[&str] = &[
     "parallels-pvm",
     "proxmox-clone",
     "proxmox-iso",
-    "qemu",
     "scaleway",
     "tart-cli",
     "vagrant",
@@ -99,10 +102,6 @@ const ABSENT: &[&str] = &[
     "yandex",
 ];
 
-/// Finds a kind of builder.
-///
-/// # Errors
-/// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static BuilderType, Box<Diagnostic>> {
-    registry::find("builder", TYPES, ABSENT, kind)
-}
+/// All kinds.
+pub static REGISTRY: Registry<dyn PreparedBuilder> =
+    Registry { what: "builder", types: TYPES, described: DESCRIBED, absent: ABSENT };

@@ -13,6 +13,7 @@ use larder_proxy::upstream::auth::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
+use super::components::Purpose;
 use super::console::Console;
 use super::holdings::Holdings;
 use super::missing::{self, Misses};
@@ -95,7 +96,7 @@ pub(super) async fn run(
 pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Ready> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
-    let ready = reading.ready(console)?;
+    let ready = reading.ready(Purpose::Run, console)?;
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
     }

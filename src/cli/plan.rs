@@ -9,6 +9,7 @@ use larder_proxy::identity::Client;
 use serde::Serialize;
 
 use super::args::PlanArgs;
+use super::components::Purpose;
 use super::console::Console;
 use super::holdings::Holdings;
 use super::session::Session;
@@ -59,7 +60,7 @@ struct Recorded {
 pub(super) async fn run(args: &PlanArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
     let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
-    let ready = reading.ready(console)?;
+    let ready = reading.ready(Purpose::Run, console)?;
     let rules = proxy_config::rules(settings)?;
     // Indexes are read from the cache, and nothing else is asked.
     let mut offline = settings.clone();

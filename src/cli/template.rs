@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Env;
 use super::args::TemplateArgs;
-use super::components;
+use super::components::{self, Purpose};
 use super::console::Console;
 use super::version::PACKER_VERSION;
 use crate::error::{Context as _, Error, Result};
@@ -129,12 +129,12 @@ impl Reading<'_> {
     }
 
     /// Reads the template, selects builds, and checks the options of every component in them.
-    pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
+    pub(super) fn ready(&self, purpose: Purpose, console: &Console) -> Result<Ready> {
         let mut loaded = self.load(Depth::Whole)?;
         let plan = loaded.template.as_ref().map(|template| self.plan(template));
         // Also of a template with errors, so that all are found at once.
         if let Some(Ok(plan)) = &plan {
-            loaded.diagnostics.extend(components::check(plan));
+            loaded.diagnostics.extend(components::check_for(plan, purpose));
         }
         self.tell(&loaded, console)?;
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;

@@ -2,6 +2,7 @@
 
 use super::Env;
 use super::args::ValidateArgs;
+use super::components::Purpose;
 use super::console::Console;
 use super::template::Reading;
 use crate::error::{Context as _, Result};
@@ -14,6 +15,6 @@ pub(super) fn run(args: &ValidateArgs, env: &Env, console: &Console) -> Result<(
         reading.syntax(console)?;
         return console.line("Syntax-only check passed. Everything looks okay.");
     }
-    reading.ready(console)?;
+    reading.ready(Purpose::Look, console)?;
     console.line("The configuration is valid.")
 }

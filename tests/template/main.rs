@@ -1,6 +1,7 @@
 //! Templates as the real program reads them: what `inspect` and `validate` make of them.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+mod components;
 mod corpus;
 mod expressions;
 mod fix;
