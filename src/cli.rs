@@ -12,6 +12,7 @@ mod components;
 mod config;
 mod console;
 mod diff;
+pub mod docs;
 mod doctor;
 pub mod environment;
 mod exec;
@@ -40,6 +41,7 @@ pub mod settings;
 mod signals;
 mod template;
 mod ui;
+mod unseen;
 mod validate;
 mod version;
 mod wrap;
@@ -155,6 +157,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
         Command::Fmt(args) => return fmt::run(args, console),
+        Command::Docs(args) => return docs::run(args, console).map(done),
         Command::New(args) => return new::run(args, env, console).map(done),
         Command::Fix(args) => return fix::run(args, console).map(done),
         Command::Hcl2Upgrade(args) => return hcl2_upgrade::run(args, console).map(done),
@@ -216,6 +219,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         | Command::Man(_)
         | Command::Diff(_)
         | Command::Fmt(_)
+        | Command::Docs(_)
         | Command::New(_)
         | Command::Fix(_)
         | Command::Hcl2Upgrade(_) => Ok(ExitCode::SUCCESS),

@@ -11,6 +11,7 @@ mod bundle;
 mod cache;
 mod config;
 mod diff;
+mod docs;
 mod examples;
 mod fix;
 mod fmt;
@@ -37,6 +38,7 @@ pub use bundle::{
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
 pub use diff::DiffArgs;
+pub use docs::DocsArgs;
 pub use fix::FixArgs;
 pub use fmt::FmtArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
@@ -221,6 +223,9 @@ pub enum Command {
     /// Write a legacy JSON template in HCL2
     #[command(name = "hcl2_upgrade", after_help = upgrade::EXAMPLES)]
     Hcl2Upgrade(UpgradeArgs),
+    /// Tell what components there are, and what options they take
+    #[command(after_help = docs::EXAMPLES)]
+    Docs(DocsArgs),
     /// List the templates that come with Larder, or write one
     #[command(after_help = new::EXAMPLES)]
     New(NewArgs),
