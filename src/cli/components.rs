@@ -66,7 +66,7 @@ pub(super) fn check(plan: &Plan) -> Diagnostics {
 
 /// Checks the options of every component of the plan, with the `build.*` values unknown.
 pub(super) fn check_for(plan: &Plan, purpose: Purpose) -> Diagnostics {
-    let mut check = Check { purpose, told: BTreeSet::new(), found: Diagnostics::default() };
+    let mut check = Check { purpose, not_built: BTreeSet::new(), told: BTreeSet::new(), found: Diagnostics::default() };
     for build in &plan.builds {
         let env = environment(build, BuildValues::NotKnownYet, BTreeMap::new());
         check.one(&builder::REGISTRY, &build.source.builder_type, &build.source.body, &env);
@@ -84,6 +84,8 @@ pub(super) fn check_for(plan: &Plan, purpose: Purpose) -> Diagnostics {
 /// A check of many components.
 struct Check {
     purpose: Purpose,
+    /// Kinds that cannot run yet and have been told of: one place is enough.
+    not_built: BTreeSet<(&'static str, &'static str)>,
     /// What has been told, and of which place: components that are in several builds are told of once.
     told: BTreeSet<(String, FileId, usize)>,
     found: Diagnostics,
@@ -93,12 +95,11 @@ impl Check {
     fn one<T: ?Sized>(&mut self, registry: &Registry<T>, kind: &str, body: &ConfigBody, env: &DecodeEnv) {
         let (component, runs) = match Component::find(registry, kind, body) {
             Ok(found) => found,
-            Err(diagnostic) => return self.found.push(*diagnostic),
+            Err(diagnostic) => return self.tell(*diagnostic),
         };
         let diagnostics = component.prepare(env).diagnostics;
-        let place = body.header();
-        if !runs && !diagnostics.has_errors() {
-            self.tell(registry.not_built(kind, self.purpose == Purpose::Run).at(place));
+        if !runs && !diagnostics.has_errors() && self.not_built.insert((registry.what, component.kind.kind)) {
+            self.found.push(registry.not_built(kind, self.purpose == Purpose::Run).at(body.header()));
         }
         diagnostics.into_iter().for_each(|diagnostic| self.tell(diagnostic));
     }

@@ -83,7 +83,7 @@ impl Decoder<'_> {
     /// How to repair what a fixer repairs.
     fn repair(&self, fixer: &Fixer, replaced_by: Option<&str>) -> String {
         match replaced_by {
-            _ if self.is_weak() => format!("`larder fix` repairs it (the fixer {})", fixer.name),
+            _ if self.is_legacy() => format!("`larder fix` repairs it (the fixer {})", fixer.name),
             Some(name) => format!("write `{name}` in its place"),
             None => format!("in legacy templates, `larder fix` does this: {}", fixer.description),
         }

@@ -73,6 +73,7 @@ pub fn decode<T: Config>(body: &EvaluatedBody, context: DecodeContext<'_>) -> (D
         context,
         diagnostics: Diagnostics::default(),
         raw: false,
+        weak: context.interpolate.is_legacy(),
         values: &[],
         path: Vec::new(),
         unknown: BTreeSet::new(),
@@ -89,6 +90,7 @@ pub struct Decoder<'a> {
     pub(super) context: DecodeContext<'a>,
     diagnostics: Diagnostics,
     pub(super) raw: bool,
+    weak: bool,
     /// What the texts of the option may be, if not anything.
     values: &'static [&'static str],
     pub(super) path: Vec<String>,
@@ -134,10 +136,14 @@ impl Decoder<'_> {
         } else {
             let raw = std::mem::replace(&mut self.raw, mode == FieldMode::Raw);
             let values = std::mem::replace(&mut self.values, traits.values);
+            let weak = self.weak;
+            // No attribute of HCL, whose name has a place of its own, but part of an object such as `override`: HCL has
+            // not converted it.
+            self.weak |= name_span == item.span && item.value().is_some();
             if let Some(value) = T::from_config(&item, self) {
                 *slot = value;
             }
-            (self.raw, self.values) = (raw, values);
+            (self.raw, self.values, self.weak) = (raw, values, weak);
         }
         self.path.pop();
     }
@@ -177,7 +183,7 @@ impl Decoder<'_> {
         let mut diagnostic = Diagnostic::error(format!("wrong type for `{name}`"))
             .at(item.span)
             .detail(format!("expected {expected}, found {}", item.describe()));
-        if self.is_weak() {
+        if self.is_legacy() {
             if expected == "block" {
                 diagnostic = diagnostic.hint(format!("write it as an object: \"{name}\": {{ … }}"));
             }
@@ -195,6 +201,11 @@ impl Decoder<'_> {
     /// Whether a value of another type is made into the one wanted where that can be done, as in legacy templates:
     /// `"1024"` into a number, `"a,b"` into a list.
     pub fn is_weak(&self) -> bool {
+        self.weak
+    }
+
+    /// Whether the template is a legacy one.
+    pub(super) fn is_legacy(&self) -> bool {
         self.context.interpolate.is_legacy()
     }
 
@@ -260,7 +271,7 @@ impl Decoder<'_> {
     }
 
     fn missing(&mut self, header: Span, name: &str) {
-        let hint = if self.is_weak() {
+        let hint = if self.is_legacy() {
             format!("add \"{name}\": … to its object")
         } else {
             format!("add {name} = … to the block")

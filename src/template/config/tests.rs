@@ -199,6 +199,21 @@ fn legacy_values_are_decoded_weakly() {
 }
 
 #[test]
+fn parts_of_an_object_are_decoded_weakly_in_hcl_too() {
+    let overridden = |name: &str, content: Content| {
+        let item = Item { span: span(90), content };
+        Entry { name: name.into(), name_span: span(90), item }
+    };
+    let (secrets, interpolate) = (Secrets::default(), InterpolateContext::default());
+    let context = DecodeContext { owner: "the test provisioner", interpolate: &interpolate, secrets: &secrets };
+    let mut body = body(vec![("destination", value("d"))]);
+    body.replace([overridden("inline", value("a,b")), overridden("skip_clean", value(1))]);
+    let (decoded, diagnostics) = decode::<TestConfig>(&body, context);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    assert_eq!((decoded.config.inline, decoded.config.skip_clean), (vec!["a".to_owned(), "b".to_owned()], true));
+}
+
+#[test]
 fn hostile_bodies_end_in_a_few_diagnostics() {
     let commas = ",".repeat(1 << 20);
     let (_, found) = legacy(vec![("destination", value("d")), ("inline", value(commas.as_str()))]);
