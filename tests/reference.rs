@@ -64,6 +64,33 @@ fn components() {
     hold("components.md", &[("components".to_owned(), table)]);
 }
 
+/// Every option says what it is for, and names no option that is not there.
+#[test]
+fn options_are_told_of_whole() {
+    fn check(of: &str, schema: &Schema) {
+        let is_there = |name: &str| schema.option(name).is_some();
+        let mut seen = BTreeSet::new();
+        for option in &schema.options {
+            let of = format!("{of} {}", option.name);
+            assert!(!page::help(option, schema).is_empty(), "{of} has no help");
+            assert!(
+                option.traits.conflicts.iter().chain(&option.traits.replaced_by).all(|name| is_there(name)),
+                "{of}"
+            );
+            assert!(seen.insert(option.name), "{of} is there twice");
+            let shown = option.default.as_deref().unwrap_or_default().trim_matches('"');
+            let values = option.traits.values;
+            assert!(shown.is_empty() || values.is_empty() || values.iter().any(|value| shown.contains(value)), "{of}");
+            if let Some(nested) = &option.nested {
+                check(&of, nested);
+            }
+        }
+    }
+    for component in docs::components() {
+        check(&format!("{} {}", component.what, component.name), &(component.schema)());
+    }
+}
+
 /// Builders have a page each, or one for two.
 #[test]
 fn builders() {

@@ -25,7 +25,10 @@ pub fn facts(option: &OptionSchema) -> String {
 
 /// What an option does, and what else there is to know of it, in paragraphs.
 pub fn help(option: &OptionSchema, schema: &Schema) -> String {
-    let mut help = option.help.clone();
+    let mut help = match &option.nested {
+        Some(nested) if option.help.is_empty() => nested.help.clone(),
+        _ => option.help.clone(),
+    };
     let mut say = |sentence: String| {
         if !help.is_empty() {
             help.push(' ');
