@@ -5,6 +5,7 @@ pub mod build;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
+pub mod escape;
 pub mod files;
 pub mod go;
 pub mod hcl;

@@ -13,7 +13,7 @@ use crate::provisioner;
 use crate::template::body::{ConfigBody, DecodeEnv};
 use crate::template::config::DecodeContext;
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
-use crate::template::json::interpolate::BuildValues;
+use crate::template::go::engine::BuildValues;
 use crate::template::post_processor::PostProcessorBlock;
 use crate::template::provisioner::ProvisionerBlock;
 use crate::template::source_map::SourceMap;

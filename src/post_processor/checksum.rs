@@ -19,7 +19,7 @@ use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostics, did_you_mean};
-use crate::template::json::interpolate::InterpolateContext;
+use crate::template::go::engine::InterpolateContext;
 
 #[cfg(test)]
 mod tests;

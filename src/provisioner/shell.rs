@@ -16,7 +16,7 @@ use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 
 #[cfg(test)]
 mod tests;
@@ -181,7 +181,7 @@ pub(super) fn check_execute_command<'a, C>(
     diagnostics: &mut Diagnostics,
 ) {
     for text in texts {
-        let rendered = interpolate::render(text, &InterpolateContext::default());
+        let rendered = engine::render(text, &InterpolateContext::default());
         if let Err(error) = rendered
             && error.is_syntax()
         {
@@ -326,7 +326,7 @@ impl Shell {
         with.data.insert("Path".to_owned(), remote.script.clone());
         with.data.insert("Vars".to_owned(), variables.to_owned());
         with.data.insert("EnvVarFile".to_owned(), remote.variables.clone().unwrap_or_default());
-        interpolate::render(self.config.execute_command.as_deref().unwrap_or(default), &with)
+        engine::render(self.config.execute_command.as_deref().unwrap_or(default), &with)
             .map_err(|error| Error::new(format!("cannot render `execute_command`: {error}")).hint(error.hint()))
     }
 

@@ -1,7 +1,6 @@
 //! Templates in JSON: legacy ones, with Go templates in their strings, and HCL2's JSON form.
 
 pub mod fixer;
-pub mod interpolate;
 mod legacy;
 pub(crate) mod native;
 pub(crate) mod parse;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Config, Content, Entry, EvaluatedBody, FieldMode, FromConfig, Item, option_name};
 use crate::template::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::template::go::engine::{self, InterpolateContext};
 use crate::template::hcl::value::Value;
-use crate::template::json::interpolate::{self, InterpolateContext};
 use crate::template::schema::Schema;
 use crate::template::secrets::Secrets;
 use crate::template::source_map::Span;
@@ -183,8 +183,8 @@ impl Decoder<'_> {
         if self.raw {
             return Some(text.to_owned());
         }
-        match interpolate::render_noting(text, self.context.interpolate) {
-            Ok(interpolate::Rendered { text: rendered, missing }) => {
+        match engine::render_noting(text, self.context.interpolate) {
+            Ok(engine::Rendered { text: rendered, missing }) => {
                 for field in missing {
                     let name = self.option();
                     self.report(

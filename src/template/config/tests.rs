@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::template::diagnostic::Diagnostics;
+use crate::template::go::engine::InterpolateContext;
 use crate::template::hcl::value::Type;
-use crate::template::json::interpolate::InterpolateContext;
 use crate::template::secrets::Secrets;
 use crate::template::source_map::SourceMap;
 

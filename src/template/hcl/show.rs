@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::number::Number;
 use super::value::{Kind, Value};
+use crate::template::escape;
 
 /// What is shown in place of a sensitive value.
 const SENSITIVE: &str = "<sensitive>";
@@ -91,16 +92,11 @@ fn number(number: &Number) -> String {
 pub fn quote(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
+        if let Some(escape) = escape::as_in_c(character) {
+            out.push_str(escape);
+            continue;
+        }
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
             '\0'..'\u{20}' | '\u{7f}' => {
                 let _ = write!(out, "\\x{:02x}", u32::from(character));
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::interpolate;
+use crate::template::go::engine;
 use super::parse::{self, Kind, Node};
 use super::value::entry;
 use crate::template::body::{ConfigBody, DecodeEnv, Override, TemplateScope};
@@ -108,7 +108,7 @@ impl Loading<'_> {
         let mut unknown = Vec::new();
         for member in components.chain(chains).flat_map(|component| &component.members) {
             strings(&member.value, &mut |text, span| {
-                let names = interpolate::user_references(text);
+                let names = engine::user_references(text);
                 let names = names.into_iter().filter(|name| !user.contains_key(name) && !declared.contains(&**name));
                 unknown.extend(names.map(|name| (name, span)));
             });
@@ -182,7 +182,7 @@ impl Loading<'_> {
         let mut name = raw.clone();
         if self.options.depth == Depth::Whole {
             let context = body.interpolate_context(&DecodeEnv::default());
-            match interpolate::render(&raw, &context) {
+            match engine::render(&raw, &context) {
                 Ok(rendered) => name = rendered,
                 Err(error) => {
                     let span = named.map_or(builder.header, |value| value.span);
@@ -255,7 +255,7 @@ impl Loading<'_> {
             let entry = entry(member);
             // Before variables have values, templates cannot be rendered.
             let mut is_template = false;
-            strings(&member.value, &mut |text, _| is_template |= interpolate::is_template(text));
+            strings(&member.value, &mut |text, _| is_template |= engine::is_template(text));
             let is_common = common.contains(&entry.name.as_str()) && schema.option(&entry.name).is_some();
             let is_common = is_common && !matches!(entry.name.as_str(), "only" | "except");
             if is_common && (whole || !is_template) {

@@ -3,7 +3,7 @@ use std::io;
 use super::*;
 use crate::template::body::DecodeEnv;
 use crate::template::files::HostFiles;
-use crate::template::json::interpolate::BuildValues;
+use crate::template::go::engine::BuildValues;
 
 crate::config! {
     /// A component for tests.

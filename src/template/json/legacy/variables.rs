@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::outline::{Declared, Outline};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 use crate::template::json::parse::{self, Kind};
 use crate::template::load::Loading;
 use crate::template::source_map::Span;
@@ -79,9 +79,9 @@ impl Loading<'_> {
         for _ in 0..MAX_PASSES {
             let mut changed = false;
             for (name, raw) in std::mem::take(&mut pending) {
-                match interpolate::render(&raw.text, &context) {
+                match engine::render(&raw.text, &context) {
                     // What was put in may use variables in its turn.
-                    Ok(text) if text != raw.text && !interpolate::user_references(&text).is_empty() => {
+                    Ok(text) if text != raw.text && !engine::user_references(&text).is_empty() => {
                         changed = true;
                         pending.insert(name, Raw { text, span: raw.span });
                     }
@@ -109,7 +109,7 @@ impl Loading<'_> {
             }
         }
         let values = context.user.unwrap_or_default();
-        pending.retain(|_, raw| interpolate::user_references(&raw.text).iter().any(|name| !values.contains_key(name)));
+        pending.retain(|_, raw| engine::user_references(&raw.text).iter().any(|name| !values.contains_key(name)));
         self.report_unrendered(&pending, missing, &values);
         values
     }
@@ -122,7 +122,7 @@ impl Loading<'_> {
         values: &BTreeMap<String, String>,
     ) {
         let uses: BTreeMap<&str, BTreeSet<String>> =
-            pending.iter().map(|(name, raw)| (name.as_str(), interpolate::user_references(&raw.text))).collect();
+            pending.iter().map(|(name, raw)| (name.as_str(), engine::user_references(&raw.text))).collect();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         for (name, used) in &uses {
             let there =
