@@ -34,6 +34,7 @@ mod proxy_config;
 mod proxy_login;
 mod ps;
 mod record;
+mod remote;
 pub mod serve;
 mod session;
 pub mod settings;
@@ -182,11 +183,11 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             }
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
-        Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Validate(args) => validate::run(args, &settings, env, console).map(done),
         Command::Plan(args) => {
             runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
         }
-        Command::Inspect(args) => inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => inspect::run(args, &settings, env, console).map(done),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))

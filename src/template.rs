@@ -14,6 +14,7 @@ pub mod load;
 mod local;
 pub mod post_processor;
 pub mod provisioner;
+pub mod remote;
 pub mod required_plugin;
 pub mod schema;
 pub mod secrets;

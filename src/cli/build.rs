@@ -94,7 +94,13 @@ pub(super) async fn run(
 /// Reads the template, and checks that this machine can build it.
 pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Ready> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
+    let reading = Reading {
+        args: &args.template,
+        env,
+        cwd: &cwd,
+        warn_on_undeclared: args.warn_on_undeclared_var,
+        settings: Some(settings),
+    };
     let ready = reading.ready(console)?;
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
@@ -127,9 +133,9 @@ pub(super) async fn build(
     front: Front<'_>,
 ) -> Result<(Exit, Summary)> {
     let redactor = Redactor::default();
-    for secret in &ready.secrets {
-        redactor.register(secret);
-    }
+    // Also of those that are met only when a component's options are evaluated again.
+    let register = redactor.clone();
+    ready.secrets.tell(move |secret| register.register(secret));
     let (events, receiver) = bus::stream(redactor);
     let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
     let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];

@@ -3,6 +3,7 @@
 use super::Env;
 use super::args::InspectArgs;
 use super::console::Console;
+use super::settings::Settings;
 use super::template::Reading;
 use crate::error::{Context as _, Result};
 use crate::template::build::Build;
@@ -11,9 +12,9 @@ use crate::template::hcl::value::Value;
 use crate::template::{Language, Template};
 
 /// Prints variables, locals and builds.
-pub(super) fn run(args: &InspectArgs, env: &Env, console: &Console) -> Result<()> {
+pub(super) fn run(args: &InspectArgs, settings: &Settings, env: &Env, console: &Console) -> Result<()> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
+    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false, settings: Some(settings) };
     let (template, _) = reading.template(console)?;
     let out = Output { console };
     match template.language {

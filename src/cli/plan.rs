@@ -58,7 +58,7 @@ struct Recorded {
 /// Prints the plan. Exit code 4 where the run is to be offline and something is missing.
 pub(super) async fn run(args: &PlanArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
+    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false, settings: Some(settings) };
     let ready = reading.ready(console)?;
     let rules = proxy_config::rules(settings)?;
     // Indexes are read from the cache, and nothing else is asked.

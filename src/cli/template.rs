@@ -8,12 +8,16 @@ use super::Env;
 use super::args::TemplateArgs;
 use super::components;
 use super::console::Console;
+use super::remote::Servers;
+use super::settings::Settings;
 use super::version::PACKER_VERSION;
 use crate::error::{Context as _, Error, Result};
 use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::files::HostFiles;
+use crate::template::remote::Remote;
+use crate::template::secrets::Secrets;
 use crate::template::source_map::SourceMap;
 use crate::template::{Depth, LoadOptions, Loaded, Template, load};
 
@@ -25,7 +29,7 @@ pub(super) struct Ready {
     /// What is selected of it.
     pub plan: Plan,
     /// What must not be shown.
-    pub secrets: Vec<String>,
+    pub secrets: Secrets,
     /// The texts diagnostics point into.
     pub sources: Arc<SourceMap>,
 }
@@ -41,6 +45,8 @@ pub(super) struct Reading<'a> {
     pub cwd: &'a Path,
     /// Whether to warn of values for variables that are not declared.
     pub warn_on_undeclared: bool,
+    /// By which settings servers are asked for functions that read secrets; without them nobody is.
+    pub settings: Option<&'a Settings>,
 }
 
 impl Reading<'_> {
@@ -61,6 +67,7 @@ impl Reading<'_> {
             depth,
             stdin: self.stdin()?,
             warn_on_undeclared: self.warn_on_undeclared,
+            remote: self.settings.map(|settings| Servers::new(settings, self.env) as Arc<dyn Remote>),
         };
         Ok(load(&options, Arc::new(HostFiles)))
     }
@@ -138,7 +145,7 @@ impl Reading<'_> {
         }
         self.tell(&loaded, console)?;
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
-        Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
+        Ok(Ready { plan, secrets: loaded.secrets, sources: Arc::new(loaded.sources) })
     }
 }
 

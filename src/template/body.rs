@@ -18,6 +18,7 @@ use super::hcl::scope::Scope;
 use super::hcl::value::{Type, Value};
 use super::json;
 use super::json::parse::Member;
+use super::remote::Answers;
 use super::secrets::Secrets;
 use super::source_map::Span;
 
@@ -40,6 +41,8 @@ pub struct TemplateScope {
     pub packer_version: String,
     /// Gets the sensitive strings met.
     pub secrets: Secrets,
+    /// What servers answer.
+    pub answers: Answers,
 }
 
 /// What a body can use besides [`TemplateScope`], as it is used for one source of one build.
@@ -206,7 +209,13 @@ impl ConfigBody {
 impl TemplateScope {
     /// What functions can use.
     pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv { files: &*self.files, cwd: &self.cwd, now: self.now, allowed: Allowed::All }
+        FunctionEnv {
+            files: &*self.files,
+            cwd: &self.cwd,
+            now: self.now,
+            allowed: Allowed::All,
+            answers: Some(&self.answers),
+        }
     }
 }
 

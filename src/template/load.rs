@@ -20,6 +20,7 @@ use super::hcl::scope::Scope;
 use super::hcl::value::{Kind, Type, Value};
 use super::json;
 use super::local::Local;
+use super::remote::{Answers, Remote};
 use super::required_plugin::RequiredPlugin;
 use super::secrets::Secrets;
 use super::source::{self, Source, SourceBlock};
@@ -54,6 +55,8 @@ pub struct LoadOptions {
     pub depth: Depth,
     /// Warn of values in variable files for variables that are not declared.
     pub warn_on_undeclared: bool,
+    /// Who asks servers for functions that read secrets; without one their results are not known.
+    pub remote: Option<Arc<dyn Remote>>,
 }
 
 /// How far a template is loaded.
@@ -113,12 +116,14 @@ pub struct Template {
 
 /// Loads a template. All errors found are reported, not only the first.
 pub fn load(options: &LoadOptions, files: Arc<dyn FileLoader>) -> Loaded {
+    let secrets = Secrets::default();
     let mut loading = Loading {
         options,
         files,
         diagnostics: Diagnostics::default(),
         source_map: SourceMap::default(),
-        scope_secrets: Secrets::default(),
+        answers: Answers::new(options.remote.clone(), secrets.clone()),
+        scope_secrets: secrets,
         variables: BTreeMap::new(),
         locals: BTreeMap::new(),
         names: BTreeMap::new(),
@@ -138,6 +143,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) source_map: SourceMap,
     pub(crate) scope_secrets: Secrets,
+    pub(crate) answers: Answers,
     pub(crate) variables: BTreeMap<String, Variable>,
     pub(crate) locals: BTreeMap<String, Local>,
     /// What expressions can use so far.
@@ -214,6 +220,7 @@ impl Loading<'_> {
             now: self.options.now,
             packer_version: self.options.packer_version.clone(),
             secrets: self.scope_secrets.clone(),
+            answers: self.answers.clone(),
         });
         for found in sources {
             let owner = format!("the {} source", found.builder_type);
@@ -398,7 +405,13 @@ impl Loading<'_> {
 
     /// What functions can use.
     pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv { files: &*self.files, cwd: &self.options.cwd, now: self.options.now, allowed: Allowed::All }
+        FunctionEnv {
+            files: &*self.files,
+            cwd: &self.options.cwd,
+            now: self.options.now,
+            allowed: Allowed::All,
+            answers: Some(&self.answers),
+        }
     }
 
     /// The text of an option that must be known while loading.

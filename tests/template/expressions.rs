@@ -55,6 +55,7 @@ fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
         cwd: &folder,
         now: "2023-11-14T22:13:20Z".parse().expect("a time"),
         allowed: Allowed::All,
+        answers: None,
     };
     let work = Work::default();
     let parsed: Expression = text.parse().map_err(|_| "it cannot be read".to_owned())?;

@@ -105,7 +105,7 @@ fn of_template(
         ignore_prerelease_plugins: false,
     };
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &template_args, env, cwd: &cwd, warn_on_undeclared: false };
+    let reading = Reading { args: &template_args, env, cwd: &cwd, warn_on_undeclared: false, settings: None };
     let (template, loaded) = reading.template(console)?;
     let absolute = path.canonicalize().context(|| format!("cannot find {}", path.display()))?;
     let absolute = absolute.display().to_string();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::template::remote::Answers;
+
 use super::{Error, ErrorKind, Failure, Options, Program, Struct, Value, builtin};
 
 mod functions;
@@ -42,6 +44,8 @@ pub struct InterpolateContext {
     pub env: Option<BTreeMap<String, String>>,
     /// Fields: `.Path`. Where there are none, any field is `<no value>`, as in Packer.
     pub data: BTreeMap<String, String>,
+    /// What servers answer, to values of variables.
+    pub answers: Answers,
     /// What `build` gives.
     pub build: BuildValues,
     /// The functions there are beside those of every template.
@@ -106,10 +110,13 @@ impl InterpolateError {
                     None => KEEP.to_owned(),
                 }
             }
-            ErrorKind::Call { function, .. } => match function.as_str() {
-                "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
-                    "read the value before, and give it as a variable: -var, a -var-file, or {{env `NAME`}}".to_owned()
-                }
+            ErrorKind::Call { function, failure } => match function.as_str() {
+                "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => match failure {
+                    Failure::Message(words) if words.ends_with(functions::NOT_HERE) => {
+                        "it is for values of variables: other places take {{user `NAME`}}".to_owned()
+                    }
+                    _ => "or give the value by other ways: -var, a -var-file, {{env `NAME`}}".to_owned(),
+                },
                 "sed" => "use replace or replace_all".to_owned(),
                 _ => GO_TEMPLATE.to_owned(),
             },

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::template::go::engine;
 use super::parse::{self, Kind, Node};
 use super::value::entry;
 use crate::template::body::{ConfigBody, DecodeEnv, Override, TemplateScope};
 use crate::template::build::Build;
 use crate::template::config::{self, Config, DecodeContext, EvaluatedBody};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::go::engine;
 use crate::template::load::{Depth, Language, Loading, Template};
 use crate::template::post_processor::{PostProcessorBlock, PostProcessorOptions};
 use crate::template::provisioner::{ProvisionerBlock, ProvisionerOptions};
@@ -50,6 +50,7 @@ impl Loading<'_> {
             now: self.options.now,
             packer_version: self.options.packer_version.clone(),
             secrets: self.scope_secrets.clone(),
+            answers: self.answers.clone(),
         });
         let build = self.legacy_build(&outline, &scope);
         if whole {
@@ -58,10 +59,13 @@ impl Loading<'_> {
         if self.options.depth == Depth::Syntax {
             return None;
         }
+        let secrets = self.scope_secrets.values();
         let variable = |one: &outline::Declared| {
             let mut variable = Variable::legacy(&one.name, one.default.as_deref(), one.sensitive, one.name_span);
             if let Some(value) = scope.user.as_ref().and_then(|user| user.get(&one.name)) {
-                variable.value = crate::template::hcl::value::Value::string(value.clone()).mark(one.sensitive);
+                // Also what holds a secret that a server gave.
+                let is_secret = one.sensitive || secrets.iter().any(|secret| value.contains(secret.as_str()));
+                variable.value = crate::template::hcl::value::Value::string(value.clone()).mark(is_secret);
             }
             variable.given = given.get(&one.name).copied();
             (one.name.clone(), variable)

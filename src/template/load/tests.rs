@@ -55,6 +55,7 @@ pub(crate) fn case(text: &str) -> Case {
         depth: Depth::Whole,
         stdin: None,
         warn_on_undeclared: false,
+        remote: None,
     };
     Case { options, files: Memory::default() }.file("t.pkr.hcl", text)
 }

@@ -33,6 +33,7 @@ pub(crate) fn eval(text: &str) -> Eval<Value> {
         cwd: Path::new("/nonexistent"),
         now: "2023-11-14T22:13:20Z".parse().expect("a time"),
         allowed: functions::Allowed::All,
+        answers: None,
     };
     let work = Work::default();
     let expression: Expression =

@@ -74,6 +74,7 @@ impl Loading<'_> {
             now: self.options.now,
             env: Some(self.options.env.clone()),
             user: Some(BTreeMap::new()),
+            answers: self.answers.clone(),
             ..InterpolateContext::default()
         };
         for _ in 0..MAX_PASSES {
@@ -91,6 +92,10 @@ impl Loading<'_> {
                     }
                     Err(error) if error.is_no_variable() => {
                         pending.insert(name, raw);
+                    }
+                    // Where servers are not asked, the value stays as it is written.
+                    Err(error) if error.is_not_known_yet() => {
+                        context.user.get_or_insert_default().insert(name, raw.text);
                     }
                     Err(error) => {
                         self.report(
