@@ -4,6 +4,7 @@ pub mod convert;
 pub mod eval;
 pub mod format;
 pub mod functions;
+pub mod nfc;
 pub mod number;
 pub(crate) mod parse;
 pub mod scope;
