@@ -7,6 +7,9 @@ pub mod diagnostic;
 pub mod duration;
 pub mod escape;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod go;
 pub mod hcl;
 pub mod json;
