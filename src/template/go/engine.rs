@@ -151,7 +151,7 @@ pub fn render_noting(text: &str, context: &InterpolateContext) -> Result<Rendere
         let fields = context.data.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         Value::Struct(Arc::new(Struct { type_name: "struct".to_owned(), fields }))
     };
-    let options = Options { limit: MAX_OUTPUT, keeps_fields: context.env.is_some() };
+    let options = Options { limit: MAX_OUTPUT, keeps_fields: context.env.is_some().then_some(("{{", "}}")) };
     Ok(program.render(&data, context, options)?)
 }
 
