@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::download::Downloader;
-use crate::engine::component::Builder;
+use crate::engine::component::{Builder, Step};
 use crate::engine::registry::{self, ComponentType};
 use crate::error::Result as Outcome;
 use crate::plan::fetch::Outlook;
@@ -30,15 +30,32 @@ pub trait PreparedBuilder: Send + Sync {
         Ok(Outlook::default())
     }
 
+    /// The names of its steps. Asked of a builder that is not to run.
+    fn steps(&mut self) -> StepNames;
+
     /// Makes the builder.
     fn build(self: Box<Self>, around: Surroundings) -> Outcome<Box<dyn Builder>>;
 }
 
 /// Builders that need to know nothing of where they run.
 impl<B: Builder + Sync + 'static> PreparedBuilder for B {
+    fn steps(&mut self) -> StepNames {
+        let names = |steps: Vec<Box<dyn Step>>| steps.iter().map(|step| step.name()).collect();
+        StepNames { before: names(self.start_steps()), after: names(self.finish_steps()) }
+    }
+
     fn build(self: Box<Self>, _around: Surroundings) -> Outcome<Box<dyn Builder>> {
         Ok(self)
     }
+}
+
+/// The names of a builder's steps, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepNames {
+    /// Those up to a machine in which provisioners can work.
+    pub before: Vec<String>,
+    /// Those that make the image of it.
+    pub after: Vec<String>,
 }
 
 /// Where a builder runs.

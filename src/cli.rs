@@ -34,6 +34,7 @@ mod proxy_config;
 mod proxy_login;
 mod ps;
 mod record;
+mod repl;
 pub mod serve;
 mod session;
 pub mod settings;
@@ -51,7 +52,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{
-    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+    BundleCommand, Cli, Color, Command, Global, InspectArgs, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand,
+    ServeArgs, Ui, ValidateArgs,
 };
 use argv::FlagTable;
 use console::Console;
@@ -182,11 +184,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             }
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
-        Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Validate(args) => validate::run(args, env, console).map(|exit| ExitCode::from(exit as u8)),
         Command::Plan(args) => {
             runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
         }
         Command::Inspect(args) => inspect::run(args, env, console).map(done),
+        Command::Console(args) => repl::run(args, &settings, env, console).map(|exit| ExitCode::from(exit as u8)),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
@@ -234,6 +237,10 @@ fn machine_readable(cli: &Cli) -> Result<()> {
         }
         Command::Build(args) if args.ui.is_some_and(|ui| ui != Ui::Machine) => {
             Err(Error::new("-machine-readable and --ui ask for different forms of output")
+                .hint("leave one of them out"))
+        }
+        Command::Validate(ValidateArgs { json, .. }) | Command::Inspect(InspectArgs { json, .. }) if json.json => {
+            Err(Error::new("-machine-readable and --json ask for different forms of output")
                 .hint("leave one of them out"))
         }
         Command::Build(_) | Command::Validate(_) | Command::Inspect(_) | Command::Version(_) => Ok(()),

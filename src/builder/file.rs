@@ -50,7 +50,8 @@ pub fn validate(decoded: &Decoded<FileConfig>) -> Diagnostics {
         diagnostics.push(
             decoded
                 .error("content", "`content` cannot be used together with `source`")
-                .see(decoded.span("source"), "set here"),
+                .see(decoded.span("source"), "set here")
+                .hint("remove one of them"),
         );
     }
     if !source && !content {

@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod bundle;
 mod cache;
 mod config;
+mod console;
 mod diff;
 mod examples;
 mod fix;
@@ -36,6 +37,7 @@ pub use bundle::{
 };
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use console::{ConfigType, ConsoleArgs};
 pub use diff::DiffArgs;
 pub use fix::FixArgs;
 pub use fmt::FmtArgs;
@@ -212,6 +214,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Try expressions with what a template declares
+    #[command(after_help = console::EXAMPLES)]
+    Console(ConsoleArgs),
     /// Rewrite templates in canonical form
     #[command(after_help = fmt::EXAMPLES)]
     Fmt(FmtArgs),
@@ -356,6 +361,8 @@ pub struct ValidateArgs {
     /// Do not warn of values in variable files for undeclared variables
     #[arg(long)]
     pub no_warn_undeclared_var: bool,
+    #[command(flatten)]
+    pub json: JsonArgs,
     /// Data sources are not there yet.
     #[arg(long, hide = true)]
     pub evaluate_datasources: bool,
@@ -366,6 +373,8 @@ pub struct ValidateArgs {
 pub struct InspectArgs {
     #[command(flatten)]
     pub template: TemplateArgs,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// `larder exec`

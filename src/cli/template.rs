@@ -4,15 +4,17 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Env;
 use super::args::TemplateArgs;
 use super::components;
 use super::console::Console;
 use super::version::PACKER_VERSION;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, chain};
 use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
-use crate::template::diagnostic::{Diagnostic, Diagnostics};
+use crate::template::diagnostic::{Diagnostic, Diagnostics, Finding};
 use crate::template::files::HostFiles;
 use crate::template::source_map::SourceMap;
 use crate::template::{Depth, LoadOptions, Loaded, Template, load};
@@ -30,6 +32,18 @@ pub(super) struct Ready {
     pub sources: Arc<SourceMap>,
 }
 
+/// What `validate --json` prints. `docs/reference/diagnostics.md` describes the fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    version: u32,
+    template: String,
+    pub valid: bool,
+    syntax_only: bool,
+    errors: usize,
+    warnings: usize,
+    diagnostics: Vec<Finding>,
+}
+
 /// How a command reads its template.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'a> {
@@ -45,12 +59,18 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     fn load(&self, depth: Depth) -> Result<Loaded> {
+        let options = LoadOptions { stdin: self.stdin()?, ..self.options(depth)? };
+        Ok(load(&options, Arc::new(HostFiles)))
+    }
+
+    /// What to load, but for a template on standard input.
+    pub(super) fn options(&self, depth: Depth) -> Result<LoadOptions> {
         let vars = self.args.var.iter().map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(Error::new(format!("-var {pair:?} is not of the form NAME=VALUE"))
                 .hint("write it as -var 'name=value'")),
         });
-        let options = LoadOptions {
+        Ok(LoadOptions {
             path: self.args.template.clone(),
             vars: vars.collect::<Result<_>>()?,
             var_files: self.args.var_file.clone(),
@@ -59,10 +79,9 @@ impl Reading<'_> {
             now: jiff::Timestamp::now(),
             packer_version: PACKER_VERSION.to_owned(),
             depth,
-            stdin: self.stdin()?,
+            stdin: None,
             warn_on_undeclared: self.warn_on_undeclared,
-        };
-        Ok(load(&options, Arc::new(HostFiles)))
+        })
     }
 
     /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
@@ -81,15 +100,43 @@ impl Reading<'_> {
         Ok(Some(content))
     }
 
+    /// All that is wrong with the template, for programs.
+    pub(super) fn report(&self, syntax_only: bool) -> Result<Report> {
+        let mut loaded = self.load(if syntax_only { Depth::Syntax } else { Depth::Whole })?;
+        match loaded.template.as_ref().filter(|_| !syntax_only).map(|template| self.plan(template)) {
+            Some(Ok(plan)) => loaded.diagnostics.extend(components::check(&plan)),
+            Some(Err(error)) if !loaded.diagnostics.has_errors() => {
+                let found = Diagnostic::error(chain(&error));
+                let hint = error.hints().join("; ");
+                loaded.diagnostics.push(if hint.is_empty() { found } else { found.hint(hint) });
+            }
+            _ => {}
+        }
+        let redactor = redactor(&loaded.secrets.values());
+        let found = explained(&loaded).into_iter().map(|one| one.map_text(|text| redactor.text(text)));
+        let shown: Diagnostics = found.collect();
+        let errors = shown.errors().count();
+        Ok(Report {
+            version: 1,
+            template: self.args.template.display().to_string(),
+            valid: errors == 0,
+            syntax_only,
+            errors,
+            warnings: shown.len() - errors,
+            diagnostics: shown.findings(&loaded.sources),
+        })
+    }
+
     /// Parses the template, and no more.
     pub(super) fn syntax(&self, console: &Console) -> Result<()> {
         let loaded = self.load(Depth::Syntax)?;
         self.tell(&loaded, console)
     }
 
-    /// Reads the template and evaluates it.
-    pub(super) fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
-        let mut loaded = self.load(Depth::Declared)?;
+    /// Reads the template as far as `depth`, and evaluates it. Of warnings only those who check a template hear.
+    pub(super) fn template(&self, depth: Depth, console: &Console) -> Result<(Template, Loaded)> {
+        let mut loaded = self.load(depth)?;
+        loaded.diagnostics = loaded.diagnostics.errors().cloned().collect();
         self.tell(&loaded, console)?;
         let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
         Ok((template, loaded))
@@ -101,20 +148,15 @@ impl Reading<'_> {
 
     /// Prints what was found, in the order of the template, as code frames on standard error; fails if there is an
     /// error among it.
-    fn tell(&self, loaded: &Loaded, console: &Console) -> Result<()> {
+    pub(super) fn tell(&self, loaded: &Loaded, console: &Console) -> Result<()> {
         let found = &loaded.diagnostics;
         if let (1, Some(only)) = (found.len(), found.errors().find(|error| error.span.is_none())) {
             return Err(placeless(only));
         }
         if !found.is_empty() {
-            let mut sorted: Vec<_> = found.iter().cloned().collect();
-            sorted.sort_by_key(|one| one.span.map(|span| (span.file, span.start)));
-            let mut ordered = Diagnostics::default();
-            ordered.extend(sorted);
             // Frames show lines of the template and of variable files, and there may be secrets in them.
-            let redactor = Redactor::default();
-            loaded.secrets.values().iter().for_each(|secret| redactor.register(secret));
-            let frames = ordered.render(&loaded.sources, console.width, console.colour_err);
+            let redactor = redactor(&loaded.secrets.values());
+            let frames = explained(loaded).render(&loaded.sources, console.width, console.colour_err);
             console.note(&format!("{}\n", redactor.text(frames)));
         }
         let template = match self.args.template.to_str() {
@@ -140,6 +182,24 @@ impl Reading<'_> {
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
         Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
     }
+}
+
+/// What takes secrets out of texts.
+pub(super) fn redactor(secrets: &[String]) -> Redactor {
+    let redactor = Redactor::default();
+    for secret in secrets {
+        redactor.register(secret);
+    }
+    redactor
+}
+
+/// What was found, in the order of the template, with the values that errors come from.
+fn explained(loaded: &Loaded) -> Diagnostics {
+    let mut found = loaded.diagnostics.in_order();
+    if let Some(template) = &loaded.template {
+        found.add_values(&loaded.sources, &template.scope.names);
+    }
+    found
 }
 
 /// A template on standard input.

@@ -61,7 +61,11 @@ pub fn validate(decoded: &Decoded<FileConfig>) -> Diagnostics {
         );
     }
     if has_source && has_content {
-        diagnostics.push(decoded.error("content", "`content` cannot be used together with `source` or `sources`"));
+        diagnostics.push(
+            decoded
+                .error("content", "`content` cannot be used together with `source` or `sources`")
+                .hint("remove one of them"),
+        );
     }
     if !matches!(config.direction.as_str(), "upload" | "download") && !decoded.is_unknown("direction") {
         diagnostics.push(

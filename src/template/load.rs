@@ -20,6 +20,7 @@ use super::hcl::scope::Scope;
 use super::hcl::value::{Kind, Type, Value};
 use super::json;
 use super::local::Local;
+use super::mistake;
 use super::required_plugin::RequiredPlugin;
 use super::secrets::Secrets;
 use super::source::{self, Source, SourceBlock};
@@ -61,8 +62,10 @@ pub struct LoadOptions {
 pub enum Depth {
     /// It is parsed.
     Syntax,
-    /// What it declares is known; variables of a legacy template need no values.
+    /// What it declares is known; variables need no values, and those of a legacy template have none.
     Declared,
+    /// Values are known as far as they are given; variables need none.
+    Values,
     /// Everything is evaluated that can be before a build runs.
     Whole,
 }
@@ -312,7 +315,15 @@ impl Loading<'_> {
         let mut blocks = Vec::new();
         for (structure, origin) in structures {
             match structure {
-                Structure::Block(block) if ROOT_BLOCKS.contains(&block.ident.as_str()) => blocks.push((block, origin)),
+                Structure::Block(block) if ROOT_BLOCKS.contains(&block.ident.as_str()) => {
+                    let label = block.labels.first().map(hcl_edit::structure::BlockLabel::as_str);
+                    let span = header_span(&block, origin);
+                    let found = label.and_then(|label| mistake::label_too_many(block.ident.as_str(), label, span));
+                    if let Some(found) = found {
+                        self.report(found);
+                    }
+                    blocks.push((block, origin));
+                }
                 Structure::Block(block) => {
                     let span = header_span(&block, origin);
                     self.unknown_option(block.ident.as_str(), span, "a template", ROOT_BLOCKS);
@@ -445,9 +456,12 @@ impl Loading<'_> {
 
     /// Reports a name that means nothing where it stands.
     pub(crate) fn unknown_option(&mut self, name: &str, span: Span, owner: &str, known: &[&str]) {
-        let hint = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it has: {}", known.join(", ")),
+        let near = did_you_mean(name, known.iter().copied());
+        let hint = match mistake::misplaced_block(name).filter(|_| known == ROOT_BLOCKS) {
+            Some(meant) => meant.to_owned(),
+            None => {
+                near.map_or_else(|| format!("it has: {}", known.join(", ")), |near| format!("did you mean `{near}`?"))
+            }
         };
         self.report(
             Diagnostic::error(format!("unknown option or block `{name}`"))

@@ -34,6 +34,8 @@ impl Span {
 struct SourceFile {
     name: String,
     text: String,
+    /// Lines before it, of which nothing is kept.
+    lines_before: usize,
     /// If the text was made from another: which of its ranges stand for what, in order.
     made_of: Vec<(Range<usize>, Span)>,
 }
@@ -48,7 +50,14 @@ impl SourceMap {
     /// Adds a text; `name` is what diagnostics call it: a path, or `-var name`.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer than 2^32 files"));
-        self.files.push(SourceFile { name: name.into(), text: text.into(), made_of: Vec::new() });
+        self.files.push(SourceFile { name: name.into(), text: text.into(), lines_before: 0, made_of: Vec::new() });
+        id
+    }
+
+    /// Adds a part of a text that begins after so many lines of it.
+    pub fn add_part(&mut self, name: impl Into<String>, text: impl Into<String>, lines_before: usize) -> FileId {
+        let id = self.add(name, text);
+        self.files[id.0 as usize].lines_before = lines_before;
         id
     }
 
@@ -88,6 +97,11 @@ impl SourceMap {
         self.files.get(file.0 as usize).map_or("", |file| &file.name)
     }
 
+    /// Lines before the text of a file, which is a part of it.
+    pub fn lines_before(&self, file: FileId) -> usize {
+        self.files.get(file.0 as usize).map_or(0, |file| file.lines_before)
+    }
+
     /// Text of a file.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |file| &file.text)
@@ -108,7 +122,7 @@ impl SourceMap {
         }
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1 + self.lines_before(span.file);
         let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
         (line, column)
     }
@@ -133,5 +147,7 @@ mod tests {
         assert_eq!(sources.location(Span::new(file, 3..4)), "a.pkr.hcl:1:1");
         assert_eq!(sources.slice(Span::new(file, 3..4)), "x");
         assert_eq!(sources.line_column(Span::new(file, 999..999)).0, 3);
+        let part = sources.add_part("<stdin>", "x\ny", 7);
+        assert_eq!(sources.location(Span::new(part, 2..3)), "<stdin>:9:1");
     }
 }

@@ -14,7 +14,7 @@ use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::scope::Scope;
 use super::hcl::type_expr;
 use super::hcl::value::{Kind, Type, Value};
-use super::load::Loading;
+use super::load::{Depth, Loading};
 use super::source_map::{FileId, Span};
 
 mod choices;
@@ -240,6 +240,7 @@ impl Loading<'_> {
             let value = match (given.get(&name), &variable.default) {
                 (Some(given), _) => self.given_value(&variable, given),
                 (None, Some(default)) => default.clone(),
+                (None, None) if self.options.depth != Depth::Whole => Value::unknown(variable.ty.clone()),
                 (None, None) => {
                     self.report(
                         Diagnostic::error(format!("the variable `{name}` has no value"))

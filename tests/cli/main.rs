@@ -10,6 +10,7 @@ mod support;
 
 mod ask;
 mod config;
+mod console;
 mod doctor;
 mod errors;
 mod events;

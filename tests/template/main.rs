@@ -1,7 +1,9 @@
 //! Templates as the real program reads them: what `inspect` and `validate` make of them.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+mod console;
 mod corpus;
+mod diagnostics;
 mod expressions;
 mod fix;
 mod fmt;

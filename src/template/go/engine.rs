@@ -99,8 +99,7 @@ impl InterpolateError {
             }
             ErrorKind::UnknownField { .. } => KEEP.to_owned(),
             ErrorKind::UnknownFunction(name) => {
-                let known = functions::names().chain(builtin::names());
-                match crate::template::diagnostic::did_you_mean(name, known) {
+                match crate::template::diagnostic::did_you_mean(name, function_names()) {
                     Some(near) if near != name => format!("did you mean `{near}`?"),
                     Some(_) => "components for other platforms have this function; this one does not".to_owned(),
                     None => KEEP.to_owned(),
@@ -163,6 +162,11 @@ pub fn user_references(text: &str) -> BTreeSet<String> {
         });
     }
     found
+}
+
+/// Names of all functions: Packer's and Go's.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    functions::names().chain(builtin::names())
 }
 
 /// Whether a text holds template actions.

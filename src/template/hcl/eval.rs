@@ -169,7 +169,7 @@ impl Evaluator<'_> {
             let names = scope.names();
             let hint = match did_you_mean(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => "references cannot be used here".to_owned(),
+                None if names.is_empty() => "only plain values can be here; a local can use others".to_owned(),
                 None => format!("use a string in quotes, or one of {}", names.join(", ")),
             };
             Err(self.error(at, format!("there is no `{name}` here")).map_hint(hint))

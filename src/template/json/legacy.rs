@@ -38,7 +38,11 @@ impl Loading<'_> {
         let (mut user, mut given) = (BTreeMap::new(), BTreeMap::new());
         if whole {
             self.check_version(&outline);
+        }
+        if whole || self.options.depth == Depth::Values {
             (user, given) = self.legacy_values(&outline, directory);
+        }
+        if whole {
             self.warn_of_unknown_variables(&outline, &user);
         }
         let scope = Arc::new(TemplateScope {

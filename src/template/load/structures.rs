@@ -1,6 +1,6 @@
 //! Files to blocks and attributes.
 //!
-//! Evaluation uses `hcl-edit`'s. Where no more than the syntax is asked for, the parser of our own has more to say.
+//! Evaluation uses `hcl-edit`'s. Of what is wrong the parser of our own has more to say.
 
 use super::{Depth, Loading};
 use crate::template::diagnostic::Diagnostics;
@@ -14,9 +14,7 @@ impl Loading<'_> {
     /// Those of a file in HCL.
     pub(super) fn native_structures(&mut self, file: FileId, text: &str) -> Vec<Placed> {
         let mut found = Diagnostics::default();
-        if self.options.depth == Depth::Syntax {
-            syntax::parser::parse(file, text, &mut found);
-        }
+        syntax::parser::parse(file, text, &mut found);
         let mut others = Diagnostics::default();
         let structures = parse(file, text, &mut others);
         self.diagnostics.extend(if found.has_errors() { found } else { others });

@@ -7,7 +7,7 @@ use super::outline::{Declared, Outline};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
 use crate::template::json::interpolate::{self, InterpolateContext};
 use crate::template::json::parse::{self, Kind};
-use crate::template::load::Loading;
+use crate::template::load::{Depth, Loading};
 use crate::template::source_map::Span;
 
 /// How often values that use other variables are tried again, as in Packer.
@@ -37,7 +37,9 @@ impl Loading<'_> {
                     pending.insert(declared.name.clone(), Raw { text: text.clone(), span: declared.value_span });
                 }
                 None if !given.contains_key(&declared.name) => {
-                    self.report(no_value(declared));
+                    if self.options.depth == Depth::Whole {
+                        self.report(no_value(declared));
+                    }
                     missing.insert(declared.name.clone());
                 }
                 None => {}
