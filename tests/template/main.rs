@@ -9,6 +9,7 @@ mod fix;
 mod fmt;
 mod go_templates;
 mod inspect;
+mod invalid;
 #[path = "../support/larder.rs"]
 mod support;
 mod syntax;
