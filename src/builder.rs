@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::download::Downloader;
-use crate::engine::component::Builder;
-use crate::engine::registry::{self, ComponentType};
+use crate::engine::component::{Builder, Step};
+use crate::engine::registry::{ComponentType, Registry};
 use crate::error::Result as Outcome;
 use crate::plan::fetch::Outlook;
-use crate::template::diagnostic::Diagnostic;
 
+pub mod docker;
 pub mod file;
 pub mod null;
+pub mod options;
+pub mod qemu;
 pub mod rootfs;
 
 /// A kind of builder.
@@ -30,15 +32,32 @@ pub trait PreparedBuilder: Send + Sync {
         Ok(Outlook::default())
     }
 
+    /// The names of its steps. Asked of a builder that is not to run.
+    fn steps(&mut self) -> StepNames;
+
     /// Makes the builder.
     fn build(self: Box<Self>, around: Surroundings) -> Outcome<Box<dyn Builder>>;
 }
 
 /// Builders that need to know nothing of where they run.
 impl<B: Builder + Sync + 'static> PreparedBuilder for B {
+    fn steps(&mut self) -> StepNames {
+        let names = |steps: Vec<Box<dyn Step>>| steps.iter().map(|step| step.name()).collect();
+        StepNames { before: names(self.start_steps()), after: names(self.finish_steps()) }
+    }
+
     fn build(self: Box<Self>, _around: Surroundings) -> Outcome<Box<dyn Builder>> {
         Ok(self)
     }
+}
+
+/// The names of a builder's steps, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepNames {
+    /// Those up to a machine in which provisioners can work.
+    pub before: Vec<String>,
+    /// Those that make the image of it.
+    pub after: Vec<String>,
 }
 
 /// Where a builder runs.
@@ -58,6 +77,9 @@ pub fn needs_ids(kind: &str) -> bool {
     kind == rootfs::KIND
 }
 
+/// The kinds whose options are described, and that cannot run yet.
+pub static DESCRIBED: &[BuilderType] = &[docker::TYPE, qemu::TYPE];
+
 /// Kinds Packer has plugins for.
 const ABSENT: &[&str] = &[
     "amazon-chroot",
@@ -69,7 +91,6 @@ const ABSENT: &[&str] = &[
     "azure-arm",
     "azure-chroot",
     "digitalocean",
-    "docker",
     "googlecompute",
     "hcloud",
     "hyperv-iso",
@@ -84,7 +105,6 @@ const ABSENT: &[&str] = &[
     "parallels-pvm",
     "proxmox-clone",
     "proxmox-iso",
-    "qemu",
     "scaleway",
     "tart-cli",
     "vagrant",
@@ -99,10 +119,6 @@ const ABSENT: &[&str] = &[
     "yandex",
 ];
 
-/// Finds a kind of builder.
-///
-/// # Errors
-/// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static BuilderType, Box<Diagnostic>> {
-    registry::find("builder", TYPES, ABSENT, kind)
-}
+/// All kinds.
+pub static REGISTRY: Registry<dyn PreparedBuilder> =
+    Registry { what: "builder", types: TYPES, described: DESCRIBED, absent: ABSENT };

@@ -12,6 +12,7 @@ mod components;
 mod config;
 mod console;
 mod diff;
+pub mod docs;
 mod doctor;
 pub mod environment;
 mod exec;
@@ -34,12 +35,15 @@ mod proxy_config;
 mod proxy_login;
 mod ps;
 mod record;
+mod remote;
+mod repl;
 pub mod serve;
 mod session;
 pub mod settings;
 mod signals;
 mod template;
 mod ui;
+mod unseen;
 mod validate;
 mod version;
 mod wrap;
@@ -51,7 +55,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{
-    BundleCommand, Cli, Color, Command, Global, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand, ServeArgs, Ui,
+    BundleCommand, Cli, Color, Command, Global, InspectArgs, LookArgs, MirrorsCommand, ProxyArgs, ProxyCommand,
+    ServeArgs, Ui, ValidateArgs,
 };
 use argv::FlagTable;
 use console::Console;
@@ -155,6 +160,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         Command::Man(args) => return man::run(args, console).map(done),
         Command::Diff(args) => return diff::run(args, console),
         Command::Fmt(args) => return fmt::run(args, console),
+        Command::Docs(args) => return docs::run(args, console).map(done),
         Command::New(args) => return new::run(args, env, console).map(done),
         Command::Fix(args) => return fix::run(args, console).map(done),
         Command::Hcl2Upgrade(args) => return hcl2_upgrade::run(args, console).map(done),
@@ -182,11 +188,12 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
             }
             runtime()?.block_on(ui::open(&settings, env, console, call.inside)).map(|exit| ExitCode::from(exit as u8))
         }
-        Command::Validate(args) => validate::run(args, env, console).map(done),
+        Command::Validate(args) => validate::run(args, &settings, env, console).map(|exit| ExitCode::from(exit as u8)),
         Command::Plan(args) => {
             runtime()?.block_on(plan::run(args, &settings, env, console)).map(|exit| ExitCode::from(exit as u8))
         }
-        Command::Inspect(args) => inspect::run(args, env, console).map(done),
+        Command::Inspect(args) => inspect::run(args, &settings, env, console).map(done),
+        Command::Console(args) => repl::run(args, &settings, env, console).map(|exit| ExitCode::from(exit as u8)),
         Command::Exec(args) => {
             let status = runtime()?.block_on(exec::run(args, &settings, env, console))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
@@ -216,6 +223,7 @@ fn run(cli: &Cli, call: Call, env: &Env, console: &Console) -> Result<ExitCode> 
         | Command::Man(_)
         | Command::Diff(_)
         | Command::Fmt(_)
+        | Command::Docs(_)
         | Command::New(_)
         | Command::Fix(_)
         | Command::Hcl2Upgrade(_) => Ok(ExitCode::SUCCESS),
@@ -234,6 +242,10 @@ fn machine_readable(cli: &Cli) -> Result<()> {
         }
         Command::Build(args) if args.ui.is_some_and(|ui| ui != Ui::Machine) => {
             Err(Error::new("-machine-readable and --ui ask for different forms of output")
+                .hint("leave one of them out"))
+        }
+        Command::Validate(ValidateArgs { json, .. }) | Command::Inspect(InspectArgs { json, .. }) if json.json => {
+            Err(Error::new("-machine-readable and --json ask for different forms of output")
                 .hint("leave one of them out"))
         }
         Command::Build(_) | Command::Validate(_) | Command::Inspect(_) | Command::Version(_) => Ok(()),

@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod catalogue;
 pub mod cli;
 pub mod communicator;
+pub mod data_source;
 pub mod download;
 pub mod engine;
 pub mod error;

@@ -1,15 +1,18 @@
 //! What is done with the artifact of a build.
 
 use crate::engine::component::PostProcessor;
-use crate::engine::registry::{self, ComponentType};
-use crate::template::diagnostic::Diagnostic;
+use crate::engine::registry::{ComponentType, Registry};
 
+pub mod amazon_import;
 pub mod artifice;
 pub mod checksum;
 pub mod compress;
+pub mod docker;
 pub mod manifest;
 mod output;
 pub mod shell_local;
+pub mod vagrant;
+pub mod vagrant_cloud;
 
 /// A kind of post-processor.
 pub type PostProcessorType = ComponentType<dyn PostProcessor>;
@@ -18,22 +21,26 @@ pub type PostProcessorType = ComponentType<dyn PostProcessor>;
 pub static TYPES: &[PostProcessorType] =
     &[artifice::TYPE, checksum::TYPE, compress::TYPE, manifest::TYPE, shell_local::TYPE];
 
+/// The kinds whose options are described, and that cannot run yet.
+pub static DESCRIBED: &[PostProcessorType] = &[
+    amazon_import::TYPE,
+    docker::import::TYPE,
+    docker::push::TYPE,
+    docker::save::TYPE,
+    docker::tag::TYPE,
+    vagrant::TYPE,
+    vagrant_cloud::TYPE,
+];
+
 /// Kinds Packer has, in its core or in common plugins.
 const ABSENT: &[&str] = &[
     "alicloud-import",
-    "amazon-import",
     "digitalocean-import",
-    "docker-import",
-    "docker-push",
-    "docker-save",
-    "docker-tag",
     "exoscale-import",
     "googlecompute-export",
     "googlecompute-import",
     "provenance",
     "ucloud-import",
-    "vagrant",
-    "vagrant-cloud",
     "vagrant-registry",
     "vsphere",
     "vsphere-template",
@@ -41,13 +48,9 @@ const ABSENT: &[&str] = &[
     "yandex-import",
 ];
 
-/// Finds a kind of post-processor.
-///
-/// # Errors
-/// An unknown kind; the caller adds where it is named.
-pub fn find(kind: &str) -> Result<&'static PostProcessorType, Box<Diagnostic>> {
-    registry::find("post-processor", TYPES, ABSENT, kind)
-}
+/// All kinds.
+pub static REGISTRY: Registry<dyn PostProcessor> =
+    Registry { what: "post-processor", types: TYPES, described: DESCRIBED, absent: ABSENT };
 
 /// The paths of files, for a message.
 fn listed(files: &[std::path::PathBuf]) -> String {

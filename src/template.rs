@@ -3,16 +3,26 @@
 pub mod body;
 pub mod build;
 pub mod config;
+pub mod data;
 pub mod diagnostic;
 pub mod duration;
+mod dynamic;
+pub mod escape;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod go;
+mod graph;
 pub mod hcl;
 pub mod json;
+pub mod line;
 pub mod load;
 mod local;
+mod mistake;
 pub mod post_processor;
 pub mod provisioner;
+pub mod remote;
 pub mod required_plugin;
 pub mod schema;
 pub mod secrets;
@@ -22,4 +32,5 @@ pub mod variable;
 
 pub use body::{ConfigBody, DecodeEnv, TemplateScope};
 pub use build::Build;
-pub use load::{Depth, Language, LoadOptions, Loaded, Template, load};
+pub use data::{Data, DataSources};
+pub use load::{Depth, Language, LoadOptions, Loaded, Template, load, load_with};

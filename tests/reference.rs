@@ -10,12 +10,13 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use larder::cli::args::Cli;
+use larder::cli::docs;
 use larder::cli::environment::{Use, VARIABLES};
 use larder::cli::exit_codes::EXIT_CODES;
 use larder::cli::serve::catalogue::METRICS;
 use larder::cli::settings::{KEYS, Key, Kind};
 use larder::guest::host::check::CHECKS;
-use larder::template::schema::{Mode, Schema};
+use larder::template::schema::{Schema, page};
 use larder::tui::keymap::overlay::OVERLAYS;
 use larder::tui::keymap::{self, Keymap, Scope, listing};
 use larder::tui::state::Screen;
@@ -43,51 +44,77 @@ fn hold(page: &str, parts: &[(String, String)]) {
     assert!(now == text, "{page} is stale: run UPDATE_DOCS=1 cargo test --test reference");
 }
 
-fn options(schema: &Schema, depth: usize, text: &mut String) {
-    let indent = "  ".repeat(depth);
-    for option in &schema.options {
-        let kind = if option.mode == Mode::Block { "block" } else { option.type_name.as_str() };
-        let required = if option.required { ", required" } else { "" };
-        let default = option.default.as_ref().map(|default| format!(", default `{default}`")).unwrap_or_default();
-        let help = option.help.replace("\n\n", " ");
-        writeln!(text, "{indent}- `{}` ({kind}{required}{default}): {help}", option.name).unwrap();
-        if let Some(nested) = &option.nested {
-            options(nested, depth + 1, text);
-        }
-    }
-}
-
 fn part(what: &str, kind: &str, schema: &Schema) -> (String, String) {
-    let mut text = format!("{}\n\n", schema.help);
-    if schema.options.is_empty() {
-        text.push_str("It has no options.\n");
-    }
-    options(schema, 0, &mut text);
-    (format!("{what} {kind}"), text)
+    (format!("{what} {kind}"), page::markdown(schema))
 }
 
 #[test]
+fn components() {
+    let mut table = "| component | what it is | runs | what it does |\n|---|---|---|---|\n".to_owned();
+    for component in docs::components() {
+        let page = match (component.what, component.name) {
+            ("builder", "null" | "file") => "null-and-file.md".to_owned(),
+            ("builder", name) => format!("{name}.md"),
+            (what, name) => format!("{what}s.md#{name}"),
+        };
+        let runs = if component.runs { "yes" } else { "not yet" };
+        let (name, what, help) = (component.name, component.what, (component.schema)().help);
+        writeln!(table, "| [`{name}`]({page}) | {what} | {runs} | {help} |").unwrap();
+    }
+    hold("components.md", &[("components".to_owned(), table)]);
+}
+
+/// Every option says what it is for, and names no option that is not there.
+#[test]
+fn options_are_told_of_whole() {
+    fn check(of: &str, schema: &Schema) {
+        let is_there = |name: &str| schema.option(name).is_some();
+        let mut seen = BTreeSet::new();
+        for option in &schema.options {
+            let of = format!("{of} {}", option.name);
+            assert!(!page::help(option, schema).is_empty(), "{of} has no help");
+            assert!(
+                option.traits.conflicts.iter().chain(&option.traits.replaced_by).all(|name| is_there(name)),
+                "{of}"
+            );
+            assert!(seen.insert(option.name), "{of} is there twice");
+            let shown = option.default.as_deref().unwrap_or_default().trim_matches('"');
+            let values = option.traits.values;
+            assert!(shown.is_empty() || values.is_empty() || values.iter().any(|value| shown.contains(value)), "{of}");
+            if let Some(nested) = &option.nested {
+                check(&of, nested);
+            }
+        }
+    }
+    for component in docs::components() {
+        check(&format!("{} {}", component.what, component.name), &(component.schema)());
+    }
+}
+
+/// Builders have a page each, or one for two.
+#[test]
 fn builders() {
-    let part = |kind: &str| {
-        let found = builder::TYPES.iter().find(|entry| entry.kind == kind).unwrap();
-        part("builder", kind, &(found.schema)())
-    };
-    assert_eq!(builder::TYPES.len(), 3, "a page for each builder");
-    hold("rootfs.md", &[part("rootfs")]);
-    hold("null-and-file.md", &[part("null"), part("file")]);
+    let all = builder::REGISTRY.types.iter().chain(builder::REGISTRY.described);
+    for entry in all {
+        let page = match entry.kind {
+            "null" | "file" => "null-and-file.md".to_owned(),
+            kind => format!("{kind}.md"),
+        };
+        hold(&page, &[part("builder", entry.kind, &(entry.schema)())]);
+    }
 }
 
 #[test]
 fn provisioners() {
-    let parts: Vec<_> =
-        provisioner::TYPES.iter().map(|entry| part("provisioner", entry.kind, &(entry.schema)())).collect();
+    let all = provisioner::REGISTRY.types.iter().chain(provisioner::REGISTRY.described);
+    let parts: Vec<_> = all.map(|entry| part("provisioner", entry.kind, &(entry.schema)())).collect();
     hold("provisioners.md", &parts);
 }
 
 #[test]
 fn post_processors() {
-    let parts: Vec<_> =
-        post_processor::TYPES.iter().map(|entry| part("post-processor", entry.kind, &(entry.schema)())).collect();
+    let all = post_processor::REGISTRY.types.iter().chain(post_processor::REGISTRY.described);
+    let parts: Vec<_> = all.map(|entry| part("post-processor", entry.kind, &(entry.schema)())).collect();
     hold("post-processors.md", &parts);
 }
 

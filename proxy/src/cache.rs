@@ -150,16 +150,12 @@ struct Inner {
 }
 
 impl Cache {
-    /// A cache over `store`; without one everything passes uncached, with one warning.
+    /// A cache over `store`; without one everything passes uncached.
     pub fn new(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules) -> Self {
-        let cache = Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now));
-        if cache.inner.shelf.is_none() {
-            cache.inner.say(&"there is no usable cache directory");
-        }
-        cache
+        Self::with_clock(store, origin, mode, rules, Arc::new(SystemTime::now))
     }
 
-    /// The same with a clock of the caller's, and without a warning.
+    /// The same with a clock of the caller's.
     pub fn with_clock(store: Option<Store>, origin: Arc<dyn Origin>, mode: Mode, rules: Rules, clock: Clock) -> Self {
         let inner = Inner {
             origin,

@@ -20,6 +20,7 @@ crate::config! {
     /// Builds a file: by copying one, or from text.
     pub struct FileConfig {
         /// The file to copy.
+        #[conflicts("content")]
         source: String,
         /// The text of the file.
         content: String,
@@ -46,13 +47,6 @@ pub fn validate(decoded: &Decoded<FileConfig>) -> Diagnostics {
     }
     let source = !config.source.is_empty() || decoded.is_unknown("source");
     let content = !config.content.is_empty() || decoded.is_unknown("content");
-    if source && content {
-        diagnostics.push(
-            decoded
-                .error("content", "`content` cannot be used together with `source`")
-                .see(decoded.span("source"), "set here"),
-        );
-    }
     if !source && !content {
         diagnostics.push(
             Diagnostic::warning("the file will be empty")

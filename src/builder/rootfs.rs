@@ -25,7 +25,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::{BuilderType, PreparedBuilder, Surroundings};
+use super::{BuilderType, PreparedBuilder, StepNames, Surroundings};
 use crate::download::Downloader;
 use crate::engine::artifact::Artifact;
 use crate::engine::component::{Builder, Communicator, Context, Step};
@@ -76,6 +76,10 @@ impl PreparedBuilder for PreparedRootfs {
         outlook::outlook(&self.0, downloader).await
     }
 
+    fn steps(&mut self) -> StepNames {
+        outlook::steps(&self.0)
+    }
+
     fn build(self: Box<Self>, around: Surroundings) -> Result<Box<dyn Builder>> {
         let config = self.0;
         let output = config.output_path(&around.build_name);
@@ -103,7 +107,7 @@ impl Rootfs {
     fn bootstrap(&self, options: debian::DebianOptions) -> Vec<Box<dyn Step>> {
         let state = BootstrapState { options, spec: None, resolved: None, unpacked: None };
         let state = Arc::new(Mutex::new(state));
-        [Phase::Resolve, Phase::Unpack, Phase::Configure]
+        Phase::ALL
             .into_iter()
             .map(|phase| {
                 Box::new(Debian { machine: self.machine.clone(), state: state.clone(), phase }) as Box<dyn Step>

@@ -78,6 +78,7 @@ pub(super) fn load_template(around: &Around, request: &Request, depth: Depth) ->
         packer_version: around.packer_version.clone(),
         depth,
         warn_on_undeclared: false,
+        remote: None,
     };
     load(&options, Arc::new(HostFiles))
 }

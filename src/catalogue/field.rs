@@ -112,7 +112,7 @@ impl Field {
 pub(super) fn fields(template: &Template, sources: &SourceMap) -> Vec<Field> {
     let mut variables: Vec<&Variable> = template.variables.values().collect();
     variables.sort_by_key(|variable| {
-        let span = sources.original(variable.span);
+        let span = variable.span;
         (span.file, span.start)
     });
     variables.into_iter().map(|variable| Field::new(variable, sources)).collect()
@@ -123,7 +123,7 @@ pub(super) fn source_of(variable: &Variable, sources: &SourceMap) -> ValueSource
     let Some(given) = variable.given else {
         return if variable.default.is_some() { ValueSource::Default } else { ValueSource::Missing };
     };
-    let name = sources.name(sources.original(given).file);
+    let name = sources.name(given.file);
     if name.starts_with("-var ") {
         ValueSource::CommandLine
     } else if name.strip_prefix("PKR_VAR_") == Some(variable.name.as_str()) {

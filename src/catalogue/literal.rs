@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::template::escape;
 use crate::template::hcl::value::{Kind, Value};
 
 /// The value as an HCL expression that gives it again. What is not known is null.
@@ -65,11 +66,7 @@ fn write_string(text: &str, out: &mut String) {
     let mut before = None;
     while let Some(character) = characters.next() {
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
+            '"' | '\\' | '\n' | '\r' | '\t' => out.extend(escape::shared(character)),
             // In a run of them it would be ambiguous which are doubled.
             '$' | '%' if characters.peek() == Some(&'{') && before == Some(character) => {
                 let _ = write!(out, "\\u{:04x}", u32::from(character));

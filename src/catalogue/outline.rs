@@ -3,7 +3,7 @@
 use crate::plan::{BuildPlan, Plan};
 use crate::template::body::DecodeEnv;
 use crate::template::config::{Content, EvaluatedBody};
-use crate::template::json::interpolate::{self, BuildValues, InterpolateContext};
+use crate::template::go::engine::{self, BuildValues, InterpolateContext};
 
 /// One build of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,7 @@ fn outline(build: &BuildPlan) -> BuildOutline {
     let env = DecodeEnv {
         builder_type: Some(source.builder_type.clone()),
         source_name: Some(source.local_name.clone()),
+        declared_name: Some(source.name.clone()),
         build_name: source.build_name.clone(),
         build: BuildValues::NotKnownYet,
         ..DecodeEnv::default()
@@ -90,7 +91,7 @@ fn texts(body: &EvaluatedBody, name: &str, context: &InterpolateContext) -> Vec<
         Some(elements) => elements.iter().filter_map(|element| element.as_str()).collect::<Vec<_>>(),
         None => value.as_str().into_iter().collect(),
     });
-    each.map(|text| interpolate::render(text, context).unwrap_or_else(|_| text.to_owned())).collect()
+    each.map(|text| engine::render(text, context).unwrap_or_else(|_| text.to_owned())).collect()
 }
 
 fn blocks(body: &EvaluatedBody) -> impl Iterator<Item = (&str, &EvaluatedBody)> {

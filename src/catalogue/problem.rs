@@ -68,7 +68,7 @@ fn field_of<'a>(diagnostic: &Diagnostic, variables: &[&'a Variable], sources: &S
     };
     let spans = diagnostic.span.into_iter().chain(diagnostic.secondary.iter().map(|(span, _)| *span));
     spans.clone().find_map(about).or_else(|| {
-        let used: BTreeSet<&str> = variables_in(sources.slice(sources.original(diagnostic.span?)));
+        let used: BTreeSet<&str> = variables_in(sources.slice(diagnostic.span?));
         let mut used = used.into_iter();
         let (Some(only), None) = (used.next(), used.next()) else { return None };
         variables.iter().find(|variable| variable.name == only).copied()

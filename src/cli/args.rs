@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod bundle;
 mod cache;
 mod config;
+mod console;
 mod diff;
+mod docs;
 mod examples;
 mod fix;
 mod fmt;
@@ -36,7 +38,9 @@ pub use bundle::{
 };
 pub use cache::{CacheChosenArgs, CacheExplainArgs, CachePinArgs, CacheRmArgs};
 pub use config::{ConfigArgs, ConfigCommand, ConfigGetArgs, TrustArgs};
+pub use console::{ConfigType, ConsoleArgs};
 pub use diff::DiffArgs;
+pub use docs::DocsArgs;
 pub use fix::FixArgs;
 pub use fmt::FmtArgs;
 pub use history::{HistoryArgs, HistoryCommand, HistoryDiffArgs, HistoryRecordArgs, StepOrder};
@@ -212,6 +216,9 @@ pub enum Command {
     /// Show what a template consists of
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Try expressions with what a template declares
+    #[command(after_help = console::EXAMPLES)]
+    Console(ConsoleArgs),
     /// Rewrite templates in canonical form
     #[command(after_help = fmt::EXAMPLES)]
     Fmt(FmtArgs),
@@ -221,6 +228,9 @@ pub enum Command {
     /// Write a legacy JSON template in HCL2
     #[command(name = "hcl2_upgrade", after_help = upgrade::EXAMPLES)]
     Hcl2Upgrade(UpgradeArgs),
+    /// Tell what components there are, and what options they take
+    #[command(after_help = docs::EXAMPLES)]
+    Docs(DocsArgs),
     /// List the templates that come with Larder, or write one
     #[command(after_help = new::EXAMPLES)]
     New(NewArgs),
@@ -356,8 +366,10 @@ pub struct ValidateArgs {
     /// Do not warn of values in variable files for undeclared variables
     #[arg(long)]
     pub no_warn_undeclared_var: bool,
-    /// Data sources are not there yet.
-    #[arg(long, hide = true)]
+    #[command(flatten)]
+    pub json: JsonArgs,
+    /// Read the data sources, and check with what they give
+    #[arg(long)]
     pub evaluate_datasources: bool,
 }
 
@@ -366,6 +378,8 @@ pub struct ValidateArgs {
 pub struct InspectArgs {
     #[command(flatten)]
     pub template: TemplateArgs,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// `larder exec`

@@ -13,6 +13,7 @@ use larder_proxy::upstream::auth::Secrets;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorArg};
+use super::components::Purpose;
 use super::console::Console;
 use super::holdings::Holdings;
 use super::missing::{self, Misses};
@@ -20,7 +21,7 @@ use super::record;
 use super::session::Session;
 use super::settings::{Settings, Ui};
 use super::signals::{self, Signals};
-use super::template::{Reading, Ready};
+use super::template::{READ, Reading, Ready};
 use super::{Env, ask, components, doctor, exec, history, proxy_config, ui};
 use crate::builder::Surroundings;
 use crate::builder::rootfs::{self, Services};
@@ -94,8 +95,14 @@ pub(super) async fn run(
 /// Reads the template, and checks that this machine can build it.
 pub(super) fn read(args: &BuildArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Ready> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: args.warn_on_undeclared_var };
-    let ready = reading.ready(console)?;
+    let reading = Reading {
+        args: &args.template,
+        env,
+        cwd: &cwd,
+        warn_on_undeclared: args.warn_on_undeclared_var,
+        settings: Some(settings),
+    };
+    let ready = reading.ready(Purpose::Run, READ, console)?;
     if ready.plan.builds.iter().any(|build| build.source.builder_type == rootfs::KIND) {
         doctor::before_build(settings)?;
     }
@@ -127,9 +134,9 @@ pub(super) async fn build(
     front: Front<'_>,
 ) -> Result<(Exit, Summary)> {
     let redactor = Redactor::default();
-    for secret in &ready.secrets {
-        redactor.register(secret);
-    }
+    // Also of those that are met only when a component's options are evaluated again.
+    let register = redactor.clone();
+    ready.secrets.tell(move |secret| register.register(secret));
     let (events, receiver) = bus::stream(redactor);
     let recorder = Recorder::new(history::recording(settings, &args.template.template, ready));
     let mut renderers: Vec<Box<dyn Renderer>> = vec![Box::new(LogFiles::default()), Box::new(recorder)];
@@ -404,7 +411,7 @@ fn job(
     let context = Context {
         ui: Arc::new(BuildUi::new(events.clone(), name.clone())),
         cancel: CancellationToken::new(),
-        build_name: build.source.local_name.clone(),
+        build_name: build.source.name.clone(),
         builder_type: build.source.builder_type.clone(),
         run_uuid: session.uuid.clone(),
         force: args.force,

@@ -87,6 +87,30 @@ pub static VARIABLES: &[Variable] = &[
          not heeded beside REQUEST_METHOD, which a web server sets. What a guest sees of a proxy is Larder's own.",
     ),
     heeded("SSL_CERT_FILE, SSL_CERT_DIR", "The host's certificates, trusted upstream."),
+    heeded(
+        "VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE, VAULT_AGENT_ADDR",
+        "Where `vault` asks, and as whom. Without an address, https://127.0.0.1:8200; without a token it fails.",
+    ),
+    heeded(
+        "VAULT_CACERT, VAULT_CAPATH, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY",
+        "Roots and client certificate of Vault. Its certificate is always checked, also where VAULT_SKIP_VERIFY is set.",
+    ),
+    heeded(
+        "CONSUL_HTTP_ADDR, CONSUL_HTTP_SSL, CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE, CONSUL_HTTP_AUTH, CONSUL_NAMESPACE",
+        "Where `consul_key` asks, and as whom. Without an address, 127.0.0.1:8500.",
+    ),
+    heeded(
+        "CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY",
+        "Roots and client certificate of Consul. Its certificate is always checked, also where CONSUL_HTTP_SSL_VERIFY says otherwise.",
+    ),
+    heeded(
+        "AWS_REGION, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE",
+        "Where `aws_secretsmanager` asks, and as whom. Credentials of single sign-on, roles, instances and programs are not read.",
+    ),
+    heeded(
+        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_CA_BUNDLE",
+        "Another server in place of AWS Secrets Manager, and its roots.",
+    ),
     heeded("NO_COLOR", "Any value: no colour, whatever else is set, but for the option --color."),
     heeded("CLICOLOR_FORCE", "Any value but 0: colour, also where output is no terminal."),
     heeded("CLICOLOR", "0: no colour."),

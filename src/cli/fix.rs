@@ -74,6 +74,7 @@ fn validate(name: &str, text: String, console: &Console) -> Result<()> {
         packer_version: PACKER_VERSION.to_owned(),
         depth: Depth::Declared,
         warn_on_undeclared: false,
+        remote: None,
     };
     let loaded = load(&options, Arc::new(InMemory(text)));
     let mut found = loaded.diagnostics;

@@ -27,8 +27,8 @@ pub(super) fn run(args: &UpgradeArgs, console: &Console) -> Result<()> {
     std::fs::write(&output, text).context(|| format!("cannot write {}", output.display()))?;
     match upgraded.left {
         0 => {}
-        1 => console.warning("1 block is as it was; a comment above it says why"),
-        left => console.warning(&format!("{left} blocks are as they were; a comment above each says why")),
+        1 => console.warning("1 block needs a look: a comment above it says why"),
+        left => console.warning(&format!("{left} blocks need a look: a comment above each says why")),
     }
     console.line(&format!("Successfully created {}", output.display()))
 }

@@ -21,7 +21,7 @@ pub(super) fn is_needed_to_build(args: &BuildArgs, call: &Call, env: &Env) -> Re
         return Ok(false);
     }
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
+    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false, settings: None };
     if !reading.builders().iter().any(|kind| builder::needs_ids(kind)) {
         return Ok(false);
     }

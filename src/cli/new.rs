@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+mod prompts;
+
 use super::Env;
 use super::args::NewArgs;
 use super::components;
@@ -20,6 +22,7 @@ use crate::catalogue::field::Field;
 use crate::catalogue::wizard::{Placement, Proposal, propose};
 use crate::catalogue::write::{Change, Existing};
 use crate::error::{Context as _, Error, Result};
+use crate::template::schema::page::wrap;
 
 /// A template, for programs.
 #[derive(Serialize)]
@@ -122,11 +125,22 @@ fn variable(field: &Field) -> Variable<'_> {
 fn write(name: &str, args: &NewArgs, around: &Around, unpacked: &Unpacked, env: &Env, console: &Console) -> Result<()> {
     builtin::find(name)?;
     let card = own_card(around, unpacked, name);
-    let typed = typed(&args.var)?;
+    let mut typed = typed(&args.var)?;
     // Values of the environment are the environment's also when it is built.
-    let request = Request { path: card.path.clone(), typed: typed.clone(), ..Request::default() };
-    let form = evaluate(around, &request);
+    let evaluated = |typed: &BTreeMap<String, String>| {
+        evaluate(around, &Request { path: card.path.clone(), typed: typed.clone(), ..Request::default() })
+    };
+    let mut form = evaluated(&typed);
     refuse_values(&form, &typed, name)?;
+    if !args.defaults && !args.json.json && is_somebody_there(env) {
+        let mut wrong = |typed: &BTreeMap<String, String>, name: &str| {
+            let form = evaluated(typed);
+            let mut problems = form.of_field(name).filter(|problem| problem.is_error && !problem.is_missing);
+            problems.next().map(|problem| problem.message.clone())
+        };
+        prompts::ask(&form.fields, &mut typed, &mut wrong, &mut prompts::AtTerminal)?;
+        form = evaluated(&typed);
+    }
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from(name));
     let proposal = propose(around, &card, &Placement::Copy(directory), &typed, &form)?;
     let may_replace = args.force || (proposal.replaces() && may_replace(&proposal, env)?);
@@ -180,9 +194,14 @@ fn refuse_values(form: &Evaluated, typed: &BTreeMap<String, String>, name: &str)
     })
 }
 
+/// Whether a person is at the terminal, to be asked.
+fn is_somebody_there(env: &Env) -> bool {
+    !is_unattended(env) && io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks the person at the terminal, if there is one, whether files that are there may be replaced.
 fn may_replace(proposal: &Proposal, env: &Env) -> Result<bool> {
-    if is_unattended(env) || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !is_somebody_there(env) {
         return Ok(false);
     }
     let in_the_way = proposal.files.iter().filter(|(_, change)| matches!(change, Change::Differs(_)));
@@ -192,21 +211,4 @@ fn may_replace(proposal: &Proposal, env: &Env) -> Result<bool> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context(|| "cannot read an answer".to_owned())?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// The words in lines of at most `width` columns.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is one line at least");
-        if last.is_empty() {
-            last.push_str(word);
-        } else if last.chars().count() + 1 + word.chars().count() <= width {
-            last.push(' ');
-            last.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }

@@ -9,12 +9,14 @@ use larder_proxy::identity::Client;
 use serde::Serialize;
 
 use super::args::PlanArgs;
+use super::components::Purpose;
 use super::console::Console;
 use super::holdings::Holdings;
 use super::session::Session;
 use super::settings::{Net, Settings};
-use super::template::{Reading, Ready};
+use super::template::{CHECKED, Reading, Ready};
 use super::{Env, components, missing, proxy_config};
+use crate::builder::StepNames;
 use crate::error::{Context as _, Exit, Result};
 use crate::output::text::{bytes, printable, table};
 use crate::plan::BuildPlan;
@@ -37,11 +39,23 @@ struct Shown {
 struct BuildShown {
     name: String,
     builder_type: String,
+    /// What is done, in order: the builder's steps and the provisioners.
+    steps: Vec<StepShown>,
     provisioners: Vec<String>,
+    /// What runs in the machine after a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_cleanup_provisioner: Option<String>,
     post_processors: Vec<Vec<String>>,
     fetches: Vec<Item>,
     /// What cannot be told beforehand, and why.
     unknown: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct StepShown {
+    name: String,
+    /// Whose it is: `builder`, `provisioner`.
+    by: &'static str,
 }
 
 #[derive(Serialize)]
@@ -58,8 +72,8 @@ struct Recorded {
 /// Prints the plan. Exit code 4 where the run is to be offline and something is missing.
 pub(super) async fn run(args: &PlanArgs, settings: &Settings, env: &Env, console: &Console) -> Result<Exit> {
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false };
-    let ready = reading.ready(console)?;
+    let reading = Reading { args: &args.template, env, cwd: &cwd, warn_on_undeclared: false, settings: Some(settings) };
+    let ready = reading.ready(Purpose::Run, CHECKED, console)?;
     let rules = proxy_config::rules(settings)?;
     // Indexes are read from the cache, and nothing else is asked.
     let mut offline = settings.clone();
@@ -90,11 +104,14 @@ async fn shown(
     let mut builds = Vec::new();
     for build in &ready.plan.builds {
         let downloader = session.downloader(&Client::host(&build.id));
-        let outlook = components::builder(build, &ready.sources)?.outlook(&downloader).await?;
+        let mut builder = components::builder(build, &ready.sources)?;
+        let outlook = builder.outlook(&downloader).await?;
         builds.push(BuildShown {
             name: build.id.clone(),
             builder_type: build.source.builder_type.clone(),
+            steps: steps(build, builder.steps()),
             provisioners: provisioners(build),
+            error_cleanup_provisioner: build.error_cleanup.as_ref().map(|one| named(&one.kind, one.name.as_deref())),
             post_processors: post_processors(build),
             fetches: look_up(outlook.fetches, holdings)?,
             unknown: outlook.unknown,
@@ -108,6 +125,13 @@ async fn shown(
     let of = |held: Held| (held.as_str(), Sums::of(items.iter().copied().filter(|item| item.cache == held)));
     let sums = [Held::Fresh, Held::Stale, Held::Missing].map(of).into();
     Ok(Shown { net: settings.net.value.as_str(), builds, recorded, sums })
+}
+
+fn steps(build: &BuildPlan, builder: StepNames) -> Vec<StepShown> {
+    let of = |by| move |name| StepShown { name, by };
+    let before = builder.before.into_iter().map(of("builder"));
+    let after = builder.after.into_iter().map(of("builder"));
+    before.chain(provisioners(build).into_iter().map(of("provisioner"))).chain(after).collect()
 }
 
 fn provisioners(build: &BuildPlan) -> Vec<String> {
@@ -156,13 +180,12 @@ fn recorded(
 fn print(shown: &Shown, all: bool, console: &Console) -> Result<()> {
     for build in &shown.builds {
         console.line(&format!("{} ({})", build.name, build.builder_type))?;
-        for (label, names) in [("provisioners", vec![build.provisioners.clone()])]
-            .into_iter()
-            .chain([("post-processors", build.post_processors.clone())])
-        {
-            for names in names.iter().filter(|names| !names.is_empty()) {
-                console.line(&printable(&format!("  {label}: {}", names.join(", "))))?;
-            }
+        let steps: Vec<&str> = build.steps.iter().map(|step| step.name.as_str()).collect();
+        let steps = (!steps.is_empty()).then(|| format!("  steps: {}", steps.join(" > ")));
+        let cleanup = build.error_cleanup_provisioner.iter().map(|name| format!("  after a failure: {name}"));
+        let chains = build.post_processors.iter().map(|chain| format!("  post-processors: {}", chain.join(" > ")));
+        for line in steps.into_iter().chain(cleanup).chain(chains) {
+            console.line(&printable(&line))?;
         }
         items(&build.fetches, all, console)?;
         for unknown in &build.unknown {

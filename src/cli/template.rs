@@ -4,30 +4,54 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Env;
 use super::args::TemplateArgs;
-use super::components;
+use super::components::{self, Purpose};
 use super::console::Console;
+use super::remote::Servers;
+use super::settings::Settings;
 use super::version::PACKER_VERSION;
-use crate::error::{Context as _, Error, Result};
+use crate::data_source;
+use crate::error::{Context as _, Error, Result, chain};
 use crate::event::redact::Redactor;
 use crate::plan::{self, Plan};
-use crate::template::diagnostic::{Diagnostic, Diagnostics};
+use crate::template::diagnostic::{Diagnostic, Diagnostics, Finding, Severity};
 use crate::template::files::HostFiles;
+use crate::template::remote::Remote;
+use crate::template::secrets::Secrets;
 use crate::template::source_map::SourceMap;
-use crate::template::{Depth, LoadOptions, Loaded, Template, load};
+use crate::template::{Data, Depth, LoadOptions, Loaded, Template, load_with};
 
 /// Largest template taken from standard input.
 const MAX_STDIN: u64 = 64 << 20;
+
+/// Data sources have their options checked: what they give is not known yet.
+pub(super) const CHECKED: Data<'_> = Data::Checked(&data_source::Native);
+/// Data sources are read.
+pub(super) const READ: Data<'_> = Data::Read(&data_source::Native);
 
 /// A template free of errors, and what is to be built of it.
 pub(super) struct Ready {
     /// What is selected of it.
     pub plan: Plan,
     /// What must not be shown.
-    pub secrets: Vec<String>,
+    pub secrets: Secrets,
     /// The texts diagnostics point into.
     pub sources: Arc<SourceMap>,
+}
+
+/// What `validate --json` prints. `docs/reference/diagnostics.md` describes the fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    version: u32,
+    template: String,
+    pub valid: bool,
+    syntax_only: bool,
+    errors: usize,
+    warnings: usize,
+    diagnostics: Vec<Finding>,
 }
 
 /// How a command reads its template.
@@ -41,16 +65,28 @@ pub(super) struct Reading<'a> {
     pub cwd: &'a Path,
     /// Whether to warn of values for variables that are not declared.
     pub warn_on_undeclared: bool,
+    /// By which settings servers are asked for functions that read secrets; without them nobody is.
+    pub settings: Option<&'a Settings>,
 }
 
 impl Reading<'_> {
     fn load(&self, depth: Depth) -> Result<Loaded> {
+        self.load_with(depth, CHECKED)
+    }
+
+    fn load_with(&self, depth: Depth, data: Data<'_>) -> Result<Loaded> {
+        let options = LoadOptions { stdin: self.stdin()?, ..self.options(depth)? };
+        Ok(load_with(&options, Arc::new(HostFiles), data))
+    }
+
+    /// What to load, but for a template on standard input.
+    pub(super) fn options(&self, depth: Depth) -> Result<LoadOptions> {
         let vars = self.args.var.iter().map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(Error::new(format!("-var {pair:?} is not of the form NAME=VALUE"))
                 .hint("write it as -var 'name=value'")),
         });
-        let options = LoadOptions {
+        Ok(LoadOptions {
             path: self.args.template.clone(),
             vars: vars.collect::<Result<_>>()?,
             var_files: self.args.var_file.clone(),
@@ -59,10 +95,10 @@ impl Reading<'_> {
             now: jiff::Timestamp::now(),
             packer_version: PACKER_VERSION.to_owned(),
             depth,
-            stdin: self.stdin()?,
+            stdin: None,
             warn_on_undeclared: self.warn_on_undeclared,
-        };
-        Ok(load(&options, Arc::new(HostFiles)))
+            remote: self.settings.map(|settings| Servers::new(settings, self.env) as Arc<dyn Remote>),
+        })
     }
 
     /// The kinds of builders of what is selected; none if the template has errors, of which nothing is said.
@@ -81,15 +117,43 @@ impl Reading<'_> {
         Ok(Some(content))
     }
 
+    /// All that is wrong with the template, for programs.
+    pub(super) fn report(&self, syntax_only: bool, data: Data<'_>) -> Result<Report> {
+        let mut loaded = self.load_with(if syntax_only { Depth::Syntax } else { Depth::Whole }, data)?;
+        match loaded.template.as_ref().filter(|_| !syntax_only).map(|template| self.plan(template)) {
+            Some(Ok(plan)) => loaded.diagnostics.extend(components::check_for(&plan, Purpose::Look)),
+            Some(Err(error)) if !loaded.diagnostics.has_errors() => {
+                let found = Diagnostic::error(chain(&error));
+                let hint = error.hints().join("; ");
+                loaded.diagnostics.push(if hint.is_empty() { found } else { found.hint(hint) });
+            }
+            _ => {}
+        }
+        let redactor = redactor(&loaded.secrets.values());
+        let found = explained(&loaded).into_iter().map(|one| one.map_text(|text| redactor.text(text)));
+        let shown: Diagnostics = found.collect();
+        let errors = shown.errors().count();
+        Ok(Report {
+            version: 1,
+            template: self.args.template.display().to_string(),
+            valid: errors == 0,
+            syntax_only,
+            errors,
+            warnings: shown.iter().filter(|one| one.severity == Severity::Warning).count(),
+            diagnostics: shown.findings(&loaded.sources),
+        })
+    }
+
     /// Parses the template, and no more.
     pub(super) fn syntax(&self, console: &Console) -> Result<()> {
         let loaded = self.load(Depth::Syntax)?;
         self.tell(&loaded, console)
     }
 
-    /// Reads the template and evaluates it.
-    pub(super) fn template(&self, console: &Console) -> Result<(Template, Loaded)> {
-        let mut loaded = self.load(Depth::Declared)?;
+    /// Reads the template as far as `depth`, and evaluates it. Of warnings only those who check a template hear.
+    pub(super) fn template(&self, depth: Depth, console: &Console) -> Result<(Template, Loaded)> {
+        let mut loaded = self.load(depth)?;
+        loaded.diagnostics = loaded.diagnostics.errors().cloned().collect();
         self.tell(&loaded, console)?;
         let template = loaded.template.take().ok_or_else(|| Error::new("the template could not be evaluated"))?;
         Ok((template, loaded))
@@ -101,20 +165,15 @@ impl Reading<'_> {
 
     /// Prints what was found, in the order of the template, as code frames on standard error; fails if there is an
     /// error among it.
-    fn tell(&self, loaded: &Loaded, console: &Console) -> Result<()> {
+    pub(super) fn tell(&self, loaded: &Loaded, console: &Console) -> Result<()> {
         let found = &loaded.diagnostics;
         if let (1, Some(only)) = (found.len(), found.errors().find(|error| error.span.is_none())) {
             return Err(placeless(only));
         }
         if !found.is_empty() {
-            let mut sorted: Vec<_> = found.iter().cloned().collect();
-            sorted.sort_by_key(|one| one.span.map(|span| (span.file, span.start)));
-            let mut ordered = Diagnostics::default();
-            ordered.extend(sorted);
             // Frames show lines of the template and of variable files, and there may be secrets in them.
-            let redactor = Redactor::default();
-            loaded.secrets.values().iter().for_each(|secret| redactor.register(secret));
-            let frames = ordered.render(&loaded.sources, console.width, console.colour_err);
+            let redactor = redactor(&loaded.secrets.values());
+            let frames = explained(loaded).render(&loaded.sources, console.width, console.colour_err);
             console.note(&format!("{}\n", redactor.text(frames)));
         }
         let template = match self.args.template.to_str() {
@@ -129,17 +188,35 @@ impl Reading<'_> {
     }
 
     /// Reads the template, selects builds, and checks the options of every component in them.
-    pub(super) fn ready(&self, console: &Console) -> Result<Ready> {
-        let mut loaded = self.load(Depth::Whole)?;
+    pub(super) fn ready(&self, purpose: Purpose, data: Data<'_>, console: &Console) -> Result<Ready> {
+        let mut loaded = self.load_with(Depth::Whole, data)?;
         let plan = loaded.template.as_ref().map(|template| self.plan(template));
         // Also of a template with errors, so that all are found at once.
         if let Some(Ok(plan)) = &plan {
-            loaded.diagnostics.extend(components::check(plan));
+            loaded.diagnostics.extend(components::check_for(plan, purpose));
         }
         self.tell(&loaded, console)?;
         let plan = plan.unwrap_or_else(|| Err(Error::new("the template could not be evaluated")))?;
-        Ok(Ready { plan, secrets: loaded.secrets.values(), sources: Arc::new(loaded.sources) })
+        Ok(Ready { plan, secrets: loaded.secrets, sources: Arc::new(loaded.sources) })
     }
+}
+
+/// What takes secrets out of texts.
+pub(super) fn redactor(secrets: &[String]) -> Redactor {
+    let redactor = Redactor::default();
+    for secret in secrets {
+        redactor.register(secret);
+    }
+    redactor
+}
+
+/// What was found, in the order of the template, with the values that errors come from.
+fn explained(loaded: &Loaded) -> Diagnostics {
+    let mut found = loaded.diagnostics.in_order();
+    if let Some(template) = &loaded.template {
+        found.add_values(&loaded.sources, &template.scope.names);
+    }
+    found
 }
 
 /// A template on standard input.

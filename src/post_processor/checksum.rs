@@ -18,19 +18,17 @@ use crate::engine::component::{Context, PostProcessed, PostProcessor};
 use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
-use crate::template::diagnostic::{Diagnostics, did_you_mean};
-use crate::template::json::interpolate::InterpolateContext;
+use crate::template::diagnostic::Diagnostics;
+use crate::template::go::engine::InterpolateContext;
 
 #[cfg(test)]
 mod tests;
 
-/// Checksums there are.
-const TYPES: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
-
 crate::config! {
     /// Writes the checksums of the artifact's files into files, and adds those to the artifact.
     pub struct ChecksumConfig {
-        /// Which checksums: `md5`, `sha1`, `sha224`, `sha256`, `sha384`, `sha512`.
+        /// Which checksums.
+        #[values("md5", "sha1", "sha224", "sha256", "sha384", "sha512")]
         checksum_types: Vec<String> = vec!["md5".to_owned()],
         /// The file to add lines to. `{{.BuildName}}`, `{{.BuilderType}}` and `{{.ChecksumType}}` can be used.
         output: String as raw = "packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum".to_owned(),
@@ -49,11 +47,6 @@ pub(super) const TYPE: PostProcessorType = PostProcessorType {
 /// Checks the options.
 pub fn validate(decoded: &Decoded<ChecksumConfig>) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
-    for name in decoded.config.checksum_types.iter().filter(|name| hasher(name).is_none()) {
-        let hint = did_you_mean(name, TYPES.iter().copied())
-            .map_or_else(|| format!("types are: {}", TYPES.join(", ")), |near| format!("did you mean `{near}`?"));
-        diagnostics.push(decoded.error("checksum_types", format!("unknown type of checksum `{name}`")).hint(hint));
-    }
     diagnostics.extend(output::check(decoded, &decoded.config.output, &["ChecksumType"]));
     diagnostics
 }

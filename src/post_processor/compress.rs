@@ -22,7 +22,7 @@ use crate::pack::zip::{Content, Meta, ZipWriter};
 use crate::pack::{self, Codec, Packer, Watched};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostics, did_you_mean};
-use crate::template::json::interpolate::InterpolateContext;
+use crate::template::go::engine::InterpolateContext;
 
 mod form;
 

@@ -6,7 +6,7 @@ use crate::engine::component::Context;
 use crate::error::{Error, Result};
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostic;
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 
 /// What is wrong with the template `output`, in which the build's name and type and the values `more` will be known.
 pub(super) fn check<C>(decoded: &Decoded<C>, output: &str, more: &[&str]) -> Option<Diagnostic> {
@@ -14,7 +14,7 @@ pub(super) fn check<C>(decoded: &Decoded<C>, output: &str, more: &[&str]) -> Opt
     for name in ["BuildName", "BuilderType"].iter().chain(more) {
         with.data.insert((*name).to_owned(), "x".to_owned());
     }
-    match interpolate::render(output, &with) {
+    match engine::render(output, &with) {
         Ok(_) => None,
         Err(error) if error.is_not_known_yet() => None,
         Err(error) => Some(
@@ -38,7 +38,7 @@ pub(super) fn render(
     for (name, value) in build.iter().chain(more) {
         with.data.insert((*name).to_owned(), (*value).to_owned());
     }
-    interpolate::render(output, &with)
+    engine::render(output, &with)
         .map(PathBuf::from)
         .map_err(|error| Error::new(format!("cannot render `output`: {error}")).hint(error.hint()))
 }

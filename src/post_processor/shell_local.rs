@@ -9,7 +9,7 @@ use crate::engine::registry::Prepared;
 use crate::error::Result;
 use crate::provisioner::local_script::{self, LocalScriptConfig};
 use crate::template::config::Config;
-use crate::template::json::interpolate::InterpolateContext;
+use crate::template::go::engine::InterpolateContext;
 
 pub(super) const TYPE: PostProcessorType = PostProcessorType {
     kind: "shell-local",

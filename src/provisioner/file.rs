@@ -21,8 +21,10 @@ crate::config! {
     pub struct FileConfig {
         /// File or directory to copy. Of a directory with a trailing slash the contents are copied, without it the
         /// directory. One of `source`, `sources` and `content` must be set.
+        #[conflicts("content")]
         source: String,
         /// Files and directories to copy.
+        #[conflicts("content")]
         sources: Vec<String>,
         /// Text of the file to write.
         content: Option<String>,
@@ -30,6 +32,7 @@ crate::config! {
         #[required]
         destination: String,
         /// `upload` to the guest or `download` from it.
+        #[values("upload", "download")]
         direction: String = "upload".to_owned(),
         /// Whether the source is made during the build, so that it need not exist when the template is validated.
         generated: bool,
@@ -58,16 +61,6 @@ pub fn validate(decoded: &Decoded<FileConfig>) -> Diagnostics {
                 .error("", "there is nothing to copy")
                 .detail("none of `source`, `sources`, `content` is set")
                 .hint("add source = \"a file or directory\""),
-        );
-    }
-    if has_source && has_content {
-        diagnostics.push(decoded.error("content", "`content` cannot be used together with `source` or `sources`"));
-    }
-    if !matches!(config.direction.as_str(), "upload" | "download") && !decoded.is_unknown("direction") {
-        diagnostics.push(
-            decoded
-                .error("direction", format!("unknown direction `{}`", config.direction))
-                .hint("it is `upload` or `download`"),
         );
     }
     if has_content && download {

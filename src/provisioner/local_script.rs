@@ -17,7 +17,7 @@ use crate::engine::host::{HostCommand, HostEnd, HostProcess};
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::Decoded;
 use crate::template::diagnostic::Diagnostics;
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 
 /// How long a cancelled script has to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,10 +36,13 @@ crate::config! {
     pub struct LocalScriptConfig {
         /// Commands, joined by newlines into one script. One of `inline`, `command`, `script` and `scripts` must be
         /// set.
+        #[conflicts("command", "script", "scripts")]
         inline: Vec<String>,
         /// A command.
+        #[conflicts("script", "scripts")]
         command: String,
         /// A script; it must be executable.
+        #[conflicts("scripts")]
         script: String,
         /// Scripts, run in this order.
         scripts: Vec<String>,
@@ -139,7 +142,7 @@ pub async fn run(
         with.data.insert("Script".to_owned(), path.to_string_lossy().into_owned());
         with.data.insert("Vars".to_owned(), variables.clone());
         with.data.insert("Command".to_owned(), config.command.clone());
-        let words = config.execute_command.iter().map(|word| interpolate::render(word, &with));
+        let words = config.execute_command.iter().map(|word| engine::render(word, &with));
         let words: Vec<String> = words
             .collect::<Result<_, _>>()
             .map_err(|error| Error::new(format!("cannot render `execute_command`: {error}")).hint(error.hint()))?;

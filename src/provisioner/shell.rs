@@ -16,7 +16,7 @@ use crate::engine::registry::Prepared;
 use crate::error::{Context as _, Error, Result};
 use crate::template::config::{Config, Decoded};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 
 #[cfg(test)]
 mod tests;
@@ -31,10 +31,12 @@ crate::config! {
     /// Runs shell scripts in the guest.
     pub struct ShellConfig {
         /// Commands, joined by newlines into one script. One of `inline`, `script` and `scripts` must be set.
+        #[conflicts("script", "scripts")]
         inline: Vec<String>,
         /// First line of the script made of `inline`. Default: `/bin/sh -e`, unless `inline` starts with `#!`.
         inline_shebang: Option<String>,
         /// A script of the host.
+        #[conflicts("scripts")]
         script: String,
         /// Scripts of the host, run in this order.
         scripts: Vec<String>,
@@ -107,26 +109,18 @@ pub fn validate(decoded: &Decoded<ShellConfig>) -> Diagnostics {
     diagnostics
 }
 
-/// Exactly one of the options that say what to run must be set.
+/// One of the options that say what to run must be set.
 pub(super) fn check_sources<C>(decoded: &Decoded<C>, sources: &[(&str, bool)], diagnostics: &mut Diagnostics) {
-    let names = sources.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let given: Vec<&str> =
-        sources.iter().filter(|(name, set)| *set || decoded.is_unknown(name)).map(|(name, _)| *name).collect();
-    match given[..] {
-        [] => diagnostics.push(
-            decoded
-                .error("", "there is nothing to run")
-                .detail(format!("none of {names} is set"))
-                .hint("add inline = [\"a command\"], or script = \"a file\""),
-        ),
-        [_] => {}
-        [first, second, ..] => diagnostics.push(
-            decoded
-                .error(second, format!("`{second}` cannot be used together with `{first}`"))
-                .see(decoded.span(first), "set here")
-                .hint(format!("keep one of {names}; for several scripts use `scripts`, or one block for each")),
-        ),
+    if sources.iter().any(|(name, set)| *set || decoded.is_unknown(name)) {
+        return;
     }
+    let names = sources.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    diagnostics.push(
+        decoded
+            .error("", "there is nothing to run")
+            .detail(format!("none of {names} is set"))
+            .hint("add inline = [\"a command\"], or script = \"a file\""),
+    );
 }
 
 /// Scripts must be files that can be read.
@@ -181,7 +175,7 @@ pub(super) fn check_execute_command<'a, C>(
     diagnostics: &mut Diagnostics,
 ) {
     for text in texts {
-        let rendered = interpolate::render(text, &InterpolateContext::default());
+        let rendered = engine::render(text, &InterpolateContext::default());
         if let Err(error) = rendered
             && error.is_syntax()
         {
@@ -326,7 +320,7 @@ impl Shell {
         with.data.insert("Path".to_owned(), remote.script.clone());
         with.data.insert("Vars".to_owned(), variables.to_owned());
         with.data.insert("EnvVarFile".to_owned(), remote.variables.clone().unwrap_or_default());
-        interpolate::render(self.config.execute_command.as_deref().unwrap_or(default), &with)
+        engine::render(self.config.execute_command.as_deref().unwrap_or(default), &with)
             .map_err(|error| Error::new(format!("cannot render `execute_command`: {error}")).hint(error.hint()))
     }
 

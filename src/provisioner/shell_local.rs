@@ -8,7 +8,7 @@ use crate::engine::component::{Communicator, Context, Provisioner, Replaced, Scr
 use crate::engine::registry::Prepared;
 use crate::error::Result;
 use crate::template::config::Config;
-use crate::template::json::interpolate::InterpolateContext;
+use crate::template::go::engine::InterpolateContext;
 
 #[cfg(test)]
 mod tests;

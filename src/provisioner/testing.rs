@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::component::{Communicator, Content, Context, EXIT_DISCONNECTED, Output, Say};
 use crate::error::{Error, Result};
 use crate::template::config::{Content as Option_, DecodeContext, Entry, EvaluatedBody, Item};
+use crate::template::go::engine::InterpolateContext;
 use crate::template::hcl::value::Value;
-use crate::template::json::interpolate::InterpolateContext;
 use crate::template::secrets::Secrets;
 use crate::template::source_map::{SourceMap, Span};
 

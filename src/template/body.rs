@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hcl_edit::Span as _;
-use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use jiff::Timestamp;
 
 use super::config::{self, Config, Content, DecodeContext, Decoded, Entry, EvaluatedBody, Item};
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::dynamic::{self, Iteration};
 use super::files::FileLoader;
-use super::hcl::eval::{Evaluator, Origin, Work};
+use super::go::engine::{BuildValues, FunctionSet, InterpolateContext};
+use super::hcl::eval::{Evaluator, Work};
 use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::scope::Scope;
-use super::hcl::value::{Type, Value};
+use super::hcl::syntax::ast::{Block, Body, Piece};
+use super::hcl::value::Value;
 use super::json;
-use super::json::interpolate::{BuildValues, FunctionSet, InterpolateContext};
 use super::json::parse::Member;
+use super::remote::Answers;
 use super::secrets::Secrets;
 use super::source_map::Span;
 
@@ -40,15 +41,25 @@ pub struct TemplateScope {
     pub packer_version: String,
     /// Gets the sensitive strings met.
     pub secrets: Secrets,
+    /// Counts what all bodies cost together.
+    pub work: Arc<Work>,
+    /// What servers answer.
+    pub answers: Answers,
 }
+
+/// Most work that evaluating the bodies of a template may cause. They may be evaluated for each source, and again when a
+/// build runs.
+const MAX_WORK: usize = 16_000_000;
 
 /// What a body can use besides [`TemplateScope`], as it is used for one source of one build.
 #[derive(Clone, Debug, Default)]
 pub struct DecodeEnv {
     /// Type of the builder: `source.type`.
     pub builder_type: Option<String>,
-    /// Name of the source: `source.name`.
+    /// Name of the source in its build: `source.name`.
     pub source_name: Option<String>,
+    /// Name that the source is declared by, if that is another: `{{ build_name }}` of Go templates.
+    pub declared_name: Option<String>,
     /// Name of the build block: `build.name`.
     pub build_name: Option<String>,
     /// Other values of `build`: not known while validating, known when running.
@@ -70,7 +81,7 @@ pub struct Override {
 
 #[derive(Clone, Debug)]
 enum Part {
-    Hcl { body: Arc<Body>, origin: Origin },
+    Hcl { body: Arc<Body>, iteration: Iteration },
     Json(Arc<[Member]>),
 }
 
@@ -78,8 +89,8 @@ impl Part {
     /// Names set at the top and where.
     fn names(&self) -> Vec<(String, Span)> {
         match self {
-            Self::Hcl { body, origin } => {
-                body.attributes().map(|a| (a.key.as_str().to_owned(), origin.span(a.key.span()))).collect()
+            Self::Hcl { body, .. } => {
+                body.attributes.iter().map(|one| (one.name.text.to_string(), one.name.span)).collect()
             }
             Self::Json(members) => members.iter().map(|member| (member.name.clone(), member.name_span)).collect(),
         }
@@ -101,13 +112,12 @@ impl ConfigBody {
     pub(crate) fn new(
         owner: &str,
         block: &Block,
-        origin: Origin,
+        iteration: &Iteration,
         scope: &Arc<TemplateScope>,
         common: &'static [&'static str],
     ) -> Self {
-        let header = header_span(block, origin);
-        let parts = vec![Part::Hcl { body: Arc::new(block.body.clone()), origin }];
-        Self { owner: owner.into(), header, parts, scope: Arc::clone(scope), common }
+        let parts = vec![Part::Hcl { body: Arc::clone(&block.body), iteration: iteration.clone() }];
+        Self { owner: owner.into(), header: block.header, parts, scope: Arc::clone(scope), common }
     }
 
     /// The options of a component of a legacy template.
@@ -161,7 +171,7 @@ impl ConfigBody {
     /// What Go templates of the body can use; components use it, with more fields, for what they render later.
     pub fn interpolate_context(&self, env: &DecodeEnv) -> InterpolateContext {
         InterpolateContext {
-            build_name: env.source_name.clone(),
+            build_name: env.declared_name.clone().or_else(|| env.source_name.clone()),
             build_type: env.builder_type.clone(),
             template_dir: self.scope.template_dir.display().to_string(),
             cwd: self.scope.cwd.display().to_string(),
@@ -178,19 +188,23 @@ impl ConfigBody {
     /// Evaluates the body. An expression that fails is reported and counts as not known.
     pub fn evaluate(&self, env: &DecodeEnv) -> (EvaluatedBody, Diagnostics) {
         let functions = self.scope.functions();
-        let work = Work::default();
-        let scope = Scope::new(env.names(&self.scope));
+        let evaluator = Evaluator { env: &functions, work: &self.scope.work };
+        let names = Scope::of(&self.scope.names);
+        let scope = names.child(env.names());
         let mut diagnostics = Diagnostics::default();
         let mut evaluated = EvaluatedBody { header: self.header, entries: Vec::new() };
         for part in &self.parts {
             let entries = match part {
-                Part::Hcl { body, origin } => {
-                    let evaluator = Evaluator { origin: *origin, env: &functions, work: &work };
-                    body_entries(&evaluator, body, &scope, &mut diagnostics)
+                Part::Hcl { body, iteration } => {
+                    let scope = scope.child(iteration.names());
+                    body_entries(&evaluator, body, &scope, self.common, &mut diagnostics)
                 }
-                Part::Json(members) => members.iter().map(json::value::entry).collect(),
+                Part::Json(members) => {
+                    let entries = members.iter().map(json::value::entry);
+                    entries.filter(|entry| !self.common.contains(&entry.name.as_str())).collect()
+                }
             };
-            evaluated.entries.extend(entries.into_iter().filter(|entry| !self.common.contains(&entry.name.as_str())));
+            evaluated.entries.extend(entries);
         }
         if let Some(overrides) = &env.overrides {
             evaluated.replace(overrides.options.iter().map(|(name, value)| Entry {
@@ -204,16 +218,26 @@ impl ConfigBody {
 }
 
 impl TemplateScope {
+    /// A count of the work of all bodies of a template.
+    pub(crate) fn new_work() -> Arc<Work> {
+        Arc::new(Work::up_to(MAX_WORK))
+    }
+
     /// What functions can use.
     pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv { files: &*self.files, cwd: &self.cwd, now: self.now, allowed: Allowed::All }
+        FunctionEnv {
+            files: &*self.files,
+            cwd: &self.cwd,
+            now: self.now,
+            allowed: Allowed::All,
+            answers: Some(&self.answers),
+        }
     }
 }
 
 impl DecodeEnv {
-    /// The names of the template and those of this source.
-    fn names(&self, scope: &TemplateScope) -> BTreeMap<String, Value> {
-        let mut names = scope.names.clone();
+    /// The names of this source and build.
+    fn names(&self) -> [(String, Value); 2] {
         let text = |text: &Option<String>| text.clone().map(Value::string);
         let mut source = BTreeMap::new();
         source.extend(text(&self.builder_type).map(|value| ("type".to_owned(), value)));
@@ -226,109 +250,58 @@ impl DecodeEnv {
             }));
         }
         build.insert("name".to_owned(), Value::string(self.build_name.clone().unwrap_or_default()));
-        names.insert("source".to_owned(), Value::object(source));
         let build = match &self.build {
             // Builders tell more than those names, once they have run.
             BuildValues::NotKnownYet => Value::open_object(build),
             BuildValues::Known(_) => Value::object(build),
         };
-        names.insert("build".to_owned(), build);
-        names
+        [("source".to_owned(), Value::object(source)), ("build".to_owned(), build)]
     }
 }
 
-/// Where a block's name and labels are.
-pub(crate) fn header_span(block: &Block, origin: Origin) -> Span {
-    let ident = origin.span(block.ident.span());
-    let last = block.labels.last().and_then(|label| match label {
-        hcl_edit::structure::BlockLabel::Ident(label) => label.span(),
-        hcl_edit::structure::BlockLabel::String(label) => label.span(),
-    });
-    last.map_or(ident, |last| ident.to(origin.span(Some(last))))
-}
-
-/// Evaluates attributes and nested blocks, `dynamic` blocks expanded.
+/// Evaluates attributes and nested blocks, but for those `left_out`; `dynamic` blocks are expanded.
 pub(crate) fn body_entries(
     evaluator: &Evaluator<'_>,
     body: &Body,
     scope: &Scope<'_>,
+    left_out: &[&str],
     diagnostics: &mut Diagnostics,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for structure in body {
-        match structure {
-            Structure::Attribute(attribute) => entries.push(attribute_entry(evaluator, attribute, scope, diagnostics)),
-            Structure::Block(block) if block.ident.as_str() == "dynamic" && block.labels.len() == 1 => {
-                entries.extend(dynamic_entries(evaluator, block, scope, diagnostics));
+    for piece in body.in_order() {
+        match piece {
+            Piece::Attribute(attribute) if left_out.contains(&&*attribute.name.text) => {}
+            Piece::Attribute(attribute) => entries.push(Entry {
+                name: attribute.name.text.to_string(),
+                name_span: attribute.name.span,
+                item: Item {
+                    span: attribute.value.span,
+                    content: Content::Value(evaluator.eval(&attribute.value, scope, diagnostics)),
+                },
+            }),
+            Piece::Block(block) if dynamic::is_dynamic(block) => {
+                for (made, iteration) in dynamic::expand(evaluator, block, 0, scope, diagnostics) {
+                    let scope = scope.child(iteration.names());
+                    entries.push(block_entry(evaluator, &made, &scope, diagnostics));
+                }
             }
-            Structure::Block(block) => {
-                let inner = body_entries(evaluator, &block.body, scope, diagnostics);
-                entries.push(block_entry(evaluator, block, block.ident.as_str(), inner));
+            Piece::Block(block) if left_out.contains(&&*block.kind.text) => {}
+            Piece::Block(block) => {
+                if let Some(label) = block.labels.first() {
+                    let error = Diagnostic::error(format!("`{}` takes no label here", block.kind.text));
+                    diagnostics.push(error.at(label.span).hint("remove the label"));
+                }
+                entries.push(block_entry(evaluator, block, scope, diagnostics));
             }
         }
     }
     entries
 }
 
-fn block_entry(evaluator: &Evaluator<'_>, block: &Block, name: &str, entries: Vec<Entry>) -> Entry {
-    let header = header_span(block, evaluator.origin);
-    let body = EvaluatedBody { header, entries };
-    Entry { name: name.to_owned(), name_span: header, item: Item { span: header, content: Content::Block(body) } }
-}
-
-fn attribute_entry(
-    evaluator: &Evaluator<'_>,
-    attribute: &Attribute,
-    scope: &Scope<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Entry {
-    let span = evaluator.span(&attribute.value);
-    let value = evaluator.eval(&attribute.value, scope).unwrap_or_else(|diagnostic| {
-        diagnostics.push(diagnostic.or_at(span));
-        Value::unknown(Type::Dynamic)
-    });
-    Entry {
-        name: attribute.key.as_str().to_owned(),
-        name_span: evaluator.origin.span(attribute.key.span()),
-        item: Item { span, content: Content::Value(value) },
-    }
-}
-
-/// `dynamic "name" { for_each = …; content { … } }` stands for one block for each element.
-fn dynamic_entries(
-    evaluator: &Evaluator<'_>,
-    block: &Block,
-    scope: &Scope<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Entry> {
-    let name = block.labels[0].as_str();
-    let header = header_span(block, evaluator.origin);
-    let (Some(for_each), Some(content)) =
-        (block.body.get_attribute("for_each"), block.body.get_blocks("content").next())
-    else {
-        diagnostics.push(
-            Diagnostic::error("a dynamic block needs `for_each` and a `content` block")
-                .at(header)
-                .hint(format!("dynamic \"{name}\" {{ for_each = […] content {{ … }} }}")),
-        );
-        return Vec::new();
-    };
-    let iterator =
-        block.body.get_attribute("iterator").and_then(|a| a.value.as_variable()).map_or(name, |v| v.as_str());
-    let pairs = evaluator.eval(&for_each.value, scope).and_then(|collection| {
-        if collection.is_unknown() { Ok(Vec::new()) } else { evaluator.pairs(&collection, &for_each.value) }
-    });
-    let pairs = pairs.unwrap_or_else(|diagnostic| {
-        diagnostics.push(diagnostic.or_at(header));
-        Vec::new()
-    });
-    let blocks = pairs.into_iter().map(|(key, value)| {
-        let each = BTreeMap::from([("key".to_owned(), key), ("value".to_owned(), value)]);
-        let scope = scope.child([(iterator.to_owned(), Value::object(each))]);
-        let inner = body_entries(evaluator, &content.body, &scope, diagnostics);
-        block_entry(evaluator, content, name, inner)
-    });
-    blocks.collect()
+fn block_entry(evaluator: &Evaluator<'_>, block: &Block, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> Entry {
+    let entries = body_entries(evaluator, &block.body, scope, &[], diagnostics);
+    let content = Content::Block(EvaluatedBody { header: block.header, entries });
+    Entry { name: block.kind.text.to_string(), name_span: block.header, item: Item { span: block.header, content } }
 }
 
 /// Reports options that two blocks both set.

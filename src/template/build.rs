@@ -1,17 +1,16 @@
 //! Build blocks: which sources, and what to do with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hcl_edit::Span as _;
-use hcl_edit::expr::{Expression, TraversalOperator};
-use hcl_edit::structure::{Block, Structure};
-
-use super::body::{ConfigBody, DecodeEnv, Override, TemplateScope, header_span, report_duplicates};
+use super::body::{ConfigBody, DecodeEnv, Override, TemplateScope, report_duplicates};
 use super::config::{self, Config, DecodeContext};
-use super::diagnostic::{Diagnostic, did_you_mean};
-use super::hcl::eval::Origin;
-use super::hcl::value::Value;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::dynamic::{self, Iteration};
+use super::hcl::eval::Evaluator;
+use super::hcl::scope::Scope;
+use super::hcl::syntax::ast::{Block, Body, Expr, ExprKind, Name, Step};
+use super::hcl::value::{Type, Value};
 use super::load::Loading;
 use super::post_processor::{self, PostProcessorBlock, PostProcessorOptions};
 use super::provisioner::{self, ProvisionerBlock, ProvisionerOptions};
@@ -37,6 +36,9 @@ pub struct Build {
     pub span: Span,
 }
 
+/// Blocks in a build that have a label.
+const LABELLED: &[&str] = &["source", "provisioner", "error-cleanup-provisioner", "post-processor"];
+
 const CONTENT: &[&str] = &[
     "name",
     "description",
@@ -49,9 +51,17 @@ const CONTENT: &[&str] = &[
     "hcp_packer_registry",
 ];
 
+/// A block within a build, and what is needed to read it.
+#[derive(Clone, Copy)]
+struct Inner<'a> {
+    block: &'a Block,
+    iteration: &'a Iteration,
+    scope: &'a Arc<TemplateScope>,
+}
+
 impl Loading<'_> {
     /// Reads a `build` block. `scope` is complete by now.
-    pub(crate) fn build(&mut self, block: &Block, origin: Origin, scope: &Arc<TemplateScope>) -> Build {
+    pub(crate) fn build(&mut self, block: &Block, scope: &Arc<TemplateScope>) -> Build {
         let mut build = Build {
             name: None,
             description: String::new(),
@@ -59,21 +69,21 @@ impl Loading<'_> {
             provisioners: Vec::new(),
             error_cleanup: None,
             post_processors: Vec::new(),
-            span: header_span(block, origin),
+            span: block.header,
         };
-        if let Some(attribute) = block.body.get_attribute("name") {
-            build.name = Some(self.constant_text(&attribute.value, origin)).filter(|name| !name.is_empty());
+        if let Some(attribute) = block.body.attribute("name") {
+            build.name = self.constant_text(&attribute.value).filter(|name| !name.is_empty());
         }
-        for structure in &block.body {
-            match structure {
-                Structure::Attribute(attribute) => match attribute.key.as_str() {
-                    "name" => {}
-                    "description" => build.description = self.constant_text(&attribute.value, origin),
-                    "sources" => self.use_sources(&mut build, &attribute.value, origin),
-                    other => self.unknown_option(other, origin.span(attribute.key.span()), "a build", CONTENT),
-                },
-                Structure::Block(inner) => self.build_block(&mut build, inner, origin, scope),
+        for attribute in &block.body.attributes {
+            match &*attribute.name.text {
+                "name" => {}
+                "description" => build.description = self.constant_text(&attribute.value).unwrap_or_default(),
+                "sources" => self.use_sources(&mut build, &attribute.value),
+                _ => self.unknown_option(&attribute.name, "a build", CONTENT),
             }
+        }
+        for (inner, iteration) in self.expanded(&block.body, LABELLED, &Iteration::default()) {
+            self.build_block(&mut build, Inner { block: &inner, iteration: &iteration, scope });
         }
         if build.sources.is_empty() && !self.diagnostics.has_errors() {
             self.report(
@@ -86,65 +96,98 @@ impl Loading<'_> {
         build
     }
 
-    fn build_block(&mut self, build: &mut Build, inner: &Block, origin: Origin, scope: &Arc<TemplateScope>) {
-        match inner.ident.as_str() {
-            "source" => self.use_source_block(build, inner, origin, scope),
-            "provisioner" => build.provisioners.extend(self.provisioner(inner, origin, scope)),
+    fn build_block(&mut self, build: &mut Build, inner: Inner<'_>) {
+        let block = inner.block;
+        match &*block.kind.text {
+            "source" => self.use_source_block(build, inner),
+            "provisioner" => build.provisioners.extend(self.provisioner(inner)),
             "error-cleanup-provisioner" => {
                 if let Some(first) = &build.error_cleanup {
                     let diagnostic = Diagnostic::error("a build has only one error-cleanup-provisioner")
-                        .at(header_span(inner, origin))
+                        .at(block.header)
                         .see(first.span, "the first is here");
                     self.report(diagnostic);
                 }
-                build.error_cleanup = self.provisioner(inner, origin, scope);
+                build.error_cleanup = self.provisioner(inner);
             }
             "post-processor" => {
-                build.post_processors.extend(self.post_processor(inner, origin, scope).map(|found| vec![found]));
+                build.post_processors.extend(self.post_processor(inner).map(|found| vec![found]));
             }
             "post-processors" => {
                 let mut chain = Vec::new();
-                for member in inner.body.blocks() {
-                    match member.ident.as_str() {
-                        "post-processor" => chain.extend(self.post_processor(member, origin, scope)),
-                        other => {
-                            let span = header_span(member, origin);
-                            self.unknown_option(other, span, "a chain of post-processors", &["post-processor"]);
+                for (member, iteration) in self.expanded(&block.body, &["post-processor"], inner.iteration) {
+                    match &*member.kind.text {
+                        "post-processor" => {
+                            let member = Inner { block: &member, iteration: &iteration, ..inner };
+                            chain.extend(self.post_processor(member));
                         }
+                        _ => self.unknown_option(&member.kind, "a chain of post-processors", &["post-processor"]),
                     }
+                }
+                for attribute in &block.body.attributes {
+                    self.unknown_option(&attribute.name, "a chain of post-processors", &["post-processor"]);
                 }
                 build.post_processors.push(chain);
             }
-            "hcp_packer_registry" => self.report(
-                Diagnostic::warning("`hcp_packer_registry` is left out")
-                    .at(header_span(inner, origin))
-                    .detail("builds are not published to HCP Packer"),
-            ),
-            other => self.unknown_option(other, header_span(inner, origin), "a build", CONTENT),
+            "hcp_packer_registry" => self.registry(block),
+            _ => self.unknown_option(&block.kind, "a build", CONTENT),
         }
     }
 
-    fn use_sources(&mut self, build: &mut Build, expression: &Expression, origin: Origin) {
-        let Expression::Array(array) = expression else {
-            let value = self.evaluate(expression, origin);
+    /// The blocks of a body, with those that `dynamic` blocks stand for in their place. Blocks that are `labelled` take one
+    /// label each.
+    fn expanded(&mut self, body: &Body, labelled: &[&str], around: &Iteration) -> Vec<(Block, Iteration)> {
+        let mut blocks = Vec::new();
+        for block in &body.blocks {
+            if !dynamic::is_dynamic(block) {
+                blocks.push((block.clone(), around.clone()));
+                continue;
+            }
+            let labels = usize::from(labelled.contains(&&*block.labels[0].text));
+            let mut found = Diagnostics::default();
+            let names = Scope::of(&self.names);
+            let later = ["source", "build"].map(|name| (name.to_owned(), Value::unknown(Type::Dynamic)));
+            let names = names.child(later);
+            let scope = names.child(around.names());
+            let functions = self.functions();
+            let evaluator = Evaluator { env: &functions, work: &self.work };
+            blocks.extend(dynamic::expand_within(&evaluator, block, labels, &scope, around, &mut found));
+            self.diagnostics.extend(found);
+        }
+        blocks
+    }
+
+    fn use_sources(&mut self, build: &mut Build, expr: &Expr) {
+        let ExprKind::Tuple(elements) = &expr.kind else {
+            let value = self.evaluate(expr);
             let names: Vec<String> =
                 value.elements().unwrap_or_default().iter().filter_map(Value::scalar_text).collect();
             if names.is_empty() && value.is_wholly_known() {
-                let span = origin.span(expression.span());
-                self.report(Diagnostic::error("`sources` must be a list of source names").at(span));
+                self.report(Diagnostic::error("`sources` must be a list of source names").at(expr.span));
             }
             for name in names {
-                self.use_source(build, &name, origin.span(expression.span()));
+                self.use_source(build, &name, expr.span);
             }
             return;
         };
-        for element in array {
-            let span = origin.span(element.span());
-            let name = bare_reference(element).or_else(|| self.evaluate(element, origin).scalar_text());
-            if let Some(name) = name {
-                self.use_source(build, &name, span);
+        for element in elements {
+            if let Some(name) = bare_reference(element).or_else(|| self.source_name(element)) {
+                self.use_source(build, &name, element.span);
             }
         }
+    }
+
+    fn source_name(&mut self, expr: &Expr) -> Option<String> {
+        let value = self.evaluate(expr);
+        if value.is_unknown() {
+            return None;
+        }
+        let name = value.as_str().map(str::to_owned);
+        if name.is_none() {
+            let error = Diagnostic::error("the name of a source must be a string").at(expr.span);
+            self.report(error.detail(format!("found {}", value.describe())).hint("write \"source.type.name\""));
+        }
+        name
     }
 
     fn use_source(&mut self, build: &mut Build, reference: &str, span: Span) {
@@ -169,50 +212,50 @@ impl Loading<'_> {
             );
             return None;
         };
-        let same = |source: &&Source| source.builder_type == builder_type && source.name == name;
-        let found = self.sources.iter().find(same).cloned();
+        let found = self.source_index.get(&(builder_type.clone(), name.clone())).and_then(|at| self.sources.get(*at));
         if found.is_none() {
             let known: Vec<String> =
                 self.sources.iter().map(|source| format!("source.{}.{}", source.builder_type, source.name)).collect();
             let wanted = format!("source.{builder_type}.{name}");
-            let hint = match did_you_mean(&wanted, known.iter().map(String::as_str)) {
+            let hint = match self.work.near(&wanted, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("declare it: source \"{builder_type}\" \"{name}\" {{ … }}"),
             };
             self.report(Diagnostic::error(format!("there is no source `{builder_type}.{name}`")).at(span).hint(hint));
+            return None;
         }
-        found
+        found.cloned()
     }
 
-    fn use_source_block(&mut self, build: &mut Build, block: &Block, origin: Origin, scope: &Arc<TemplateScope>) {
-        let span = header_span(block, origin);
-        let Some(reference) = self.label(block, origin, "source \"source.type.name\" {}") else { return };
-        let Some(source) = self.find_source(&reference, span) else { return };
-        let local_name = match block.body.get_attribute("name") {
-            Some(attribute) => self.constant_text(&attribute.value, origin),
-            None => source.name.clone(),
-        };
+    fn use_source_block(&mut self, build: &mut Build, inner: Inner<'_>) {
+        let block = inner.block;
+        let Some(reference) = self.label(block, "source \"source.type.name\" {}") else { return };
+        let Some(source) = self.find_source(&reference, block.header) else { return };
+        let name = block.body.attribute("name");
+        let local_name = name.and_then(|attribute| self.constant_text_for(&attribute.value, inner.iteration));
         let mut body = source.body;
-        let added = ConfigBody::new(body.owner(), block, origin, scope, &["name"]);
+        let added = ConfigBody::new(body.owner(), block, inner.iteration, inner.scope, &["name"]);
         report_duplicates(&body, &added, &mut self.diagnostics);
         body.extend(&added);
         build.sources.push(BuildSource {
             builder_type: source.builder_type,
+            local_name: local_name.unwrap_or_else(|| source.name.clone()),
             name: source.name,
-            local_name,
             build_name: build.name.clone(),
             legacy_name: None,
             body,
-            span,
+            span: block.header,
         });
     }
 
-    fn provisioner(&mut self, block: &Block, origin: Origin, scope: &Arc<TemplateScope>) -> Option<ProvisionerBlock> {
-        let kind = self.label(block, origin, "provisioner \"type\" {}")?;
-        let body = ConfigBody::new(&format!("the {kind} provisioner"), block, origin, scope, provisioner::COMMON);
-        let options: ProvisionerOptions = self.common_options(block, origin, scope, body.owner());
-        let overrides = match block.body.get_attribute("override") {
-            Some(attribute) => self.overrides(&attribute.value, origin),
+    fn provisioner(&mut self, inner: Inner<'_>) -> Option<ProvisionerBlock> {
+        let block = inner.block;
+        let kind = self.label(block, "provisioner \"type\" {}")?;
+        let owner = format!("the {kind} provisioner");
+        let body = ConfigBody::new(&owner, block, inner.iteration, inner.scope, provisioner::COMMON);
+        let options: ProvisionerOptions = self.common_options(inner, body.owner());
+        let overrides = match block.body.attribute("override") {
+            Some(attribute) => self.overrides(&attribute.value, inner.iteration),
             None => BTreeMap::new(),
         };
         Some(ProvisionerBlock {
@@ -226,19 +269,16 @@ impl Loading<'_> {
             continue_on_error: options.continue_on_error,
             overrides,
             body,
-            span: header_span(block, origin),
+            span: block.header,
         })
     }
 
-    fn post_processor(
-        &mut self,
-        block: &Block,
-        origin: Origin,
-        scope: &Arc<TemplateScope>,
-    ) -> Option<PostProcessorBlock> {
-        let kind = self.label(block, origin, "post-processor \"type\" {}")?;
-        let body = ConfigBody::new(&format!("the {kind} post-processor"), block, origin, scope, post_processor::COMMON);
-        let options: PostProcessorOptions = self.common_options(block, origin, scope, body.owner());
+    fn post_processor(&mut self, inner: Inner<'_>) -> Option<PostProcessorBlock> {
+        let block = inner.block;
+        let kind = self.label(block, "post-processor \"type\" {}")?;
+        let owner = format!("the {kind} post-processor");
+        let body = ConfigBody::new(&owner, block, inner.iteration, inner.scope, post_processor::COMMON);
+        let options: PostProcessorOptions = self.common_options(inner, body.owner());
         Some(PostProcessorBlock {
             kind,
             name: options.name,
@@ -246,42 +286,31 @@ impl Loading<'_> {
             except: options.except,
             keep_input_artifact: options.keep_input_artifact,
             body,
-            span: header_span(block, origin),
+            span: block.header,
         })
     }
 
     /// Decodes the options a block has whatever its kind; leaves the others alone.
-    fn common_options<T: Config>(
-        &mut self,
-        block: &Block,
-        origin: Origin,
-        scope: &Arc<TemplateScope>,
-        owner: &str,
-    ) -> T {
+    fn common_options<T: Config>(&mut self, inner: Inner<'_>, owner: &str) -> T {
         let schema = T::schema();
-        let mut common = block.clone();
-        common.body = block
-            .body
-            .attributes()
-            .filter(|attribute| schema.option(attribute.key.as_str()).is_some())
-            .cloned()
-            .map(Structure::from)
-            .collect();
-        let body = ConfigBody::new(owner, &common, origin, scope, &[]);
+        let all = &inner.block.body;
+        let known = all.attributes.iter().filter(|attribute| schema.option(&attribute.name.text).is_some());
+        let body = Arc::new(Body { attributes: known.cloned().collect(), blocks: Vec::new(), span: all.span });
+        let common = Block { body, ..inner.block.clone() };
+        let body = ConfigBody::new(owner, &common, inner.iteration, inner.scope, &[]);
         let env = DecodeEnv::default();
-        let (mut evaluated, diagnostics) = body.evaluate(&env);
+        let (evaluated, diagnostics) = body.evaluate(&env);
         self.diagnostics.extend(diagnostics);
-        evaluated.header = header_span(block, origin);
         let interpolate = body.interpolate_context(&env);
-        let context = DecodeContext { owner, interpolate: &interpolate, secrets: &scope.secrets };
+        let context = DecodeContext { owner, interpolate: &interpolate, secrets: &inner.scope.secrets };
         let (decoded, diagnostics) = config::decode(&evaluated, context);
         self.diagnostics.extend(diagnostics);
         decoded.config
     }
 
-    fn overrides(&mut self, expression: &Expression, origin: Origin) -> BTreeMap<String, Override> {
-        let span = origin.span(expression.span());
-        let value = self.evaluate(expression, origin);
+    fn overrides(&mut self, expr: &Expr, iteration: &Iteration) -> BTreeMap<String, Override> {
+        let span = expr.span;
+        let value = self.evaluate_for(expr, iteration);
         let mut overrides = BTreeMap::new();
         for (name, options) in value.entries().into_iter().flatten() {
             match options.entries() {
@@ -297,16 +326,19 @@ impl Loading<'_> {
 
     /// Names in `only` and `except` that no source of the build has.
     fn check_filters(&mut self, build: &Build) {
-        let known: Vec<String> = build.sources.iter().map(BuildSource::short_id).collect();
+        let known: BTreeSet<String> = build.sources.iter().map(BuildSource::short_id).collect();
         let provisioners = build.provisioners.iter().map(|block| (&block.only, &block.except, block.span));
         let post_processors =
             build.post_processors.iter().flatten().map(|block| (&block.only, &block.except, block.span));
         let mut found = Vec::new();
         for (only, except, span) in provisioners.chain(post_processors) {
-            for name in only.iter().chain(except).filter(|name| !known.contains(name)) {
-                let hint = match did_you_mean(name, known.iter().map(String::as_str)) {
+            for name in only.iter().chain(except).filter(|name| !known.contains(*name)) {
+                let hint = match self.work.near(name, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("sources of the build are: {}", known.join(", ")),
+                    None => {
+                        let some: Vec<&str> = known.iter().map(String::as_str).take(20).collect();
+                        format!("sources of the build are: {}", some.join(", "))
+                    }
                 };
                 found.push(
                     Diagnostic::warning(format!("the build has no source `{name}`"))
@@ -321,16 +353,14 @@ impl Loading<'_> {
 }
 
 /// `source.type.name` written without quotes.
-fn bare_reference(expression: &Expression) -> Option<String> {
-    let traversal = expression.as_traversal()?;
-    traversal.expr.as_variable().filter(|root| matches!(root.as_str(), "source" | "sources"))?;
-    let names: Option<Vec<&str>> = traversal
-        .operators
-        .iter()
-        .map(|operator| match operator.value() {
-            TraversalOperator::GetAttr(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
-    names.filter(|names| names.len() == 2).map(|names| format!("source.{}", names.join(".")))
+fn bare_reference(expr: &Expr) -> Option<String> {
+    let ExprKind::Traversal(root, steps) = &expr.kind else { return None };
+    let ExprKind::Variable(root) = &root.kind else { return None };
+    match (&*root.text, steps.as_slice()) {
+        (
+            "source" | "sources",
+            [Step::Attribute(Name { text: kind, .. }), Step::Attribute(Name { text: name, .. })],
+        ) => Some(format!("source.{kind}.{name}")),
+        _ => None,
+    }
 }

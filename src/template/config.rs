@@ -1,9 +1,10 @@
 //! How a component describes its options once, and gets them decoded: see [`config!`](crate::config).
 
 use super::hcl::value::Value;
-use super::schema::{Mode, OptionSchema, Schema};
+use super::schema::{Mode, OptionSchema, OptionType, Schema, Traits};
 use super::source_map::Span;
 
+mod check;
 mod decode;
 mod from_config;
 #[cfg(test)]
@@ -40,6 +41,10 @@ pub use decode::{DecodeContext, Decoded, Decoder, decode};
 /// A field's type is anything that implements [`FromConfig`]: strings, bools, integers, floats, durations, paths,
 /// [`Value`], and `Option`, `Vec` and `BTreeMap<String, _>` of them. `as flatten` takes the options of another
 /// `config!` struct as if they were listed in place. A name that is a Rust keyword is written `r#type`.
+///
+/// What else there is to say of a field stands between its comment and its name, in this order:
+/// `#[required]`, `#[sensitive]`, `#[values("one", "other")]`, `#[conflicts("other_option")]`,
+/// `#[replaced("what takes its place")]`.
 #[macro_export]
 macro_rules! config {
     (
@@ -48,6 +53,10 @@ macro_rules! config {
             $(
                 $(#[doc = $help:literal])*
                 $(#[required] $(@ $required:tt)?)?
+                $(#[sensitive] $(@ $sensitive:tt)?)?
+                $(#[values($($value:literal),+ $(,)?)])?
+                $(#[conflicts($($conflict:literal),+ $(,)?)])?
+                $(#[replaced($replaced:literal)])?
                 $name:ident : $type:ty $(as $mode:ident)? $(= $default:expr)?
             ),* $(,)?
         }
@@ -76,7 +85,13 @@ macro_rules! config {
                     $crate::template::config::describe::<$type>(
                         &mut schema,
                         stringify!($name),
-                        [$( $($required)? true, )? false][0],
+                        $crate::template::schema::Traits {
+                            required: [$( $($required)? true, )? false][0],
+                            sensitive: [$( $($sensitive)? true, )? false][0],
+                            values: &[$($($value),+)?],
+                            conflicts: &[$($($conflict),+)?],
+                            replaced_by: $crate::config!(@replaced $($replaced)?),
+                        },
                         $crate::config!(@mode $($mode)?),
                         $crate::config!(@shown defaults $name $($default)?),
                         &[$($help),*],
@@ -94,7 +109,13 @@ macro_rules! config {
                     decoder.field(
                         body,
                         stringify!($name),
-                        [$( $($required)? true, )? false][0],
+                        $crate::template::schema::Traits {
+                            required: [$( $($required)? true, )? false][0],
+                            sensitive: [$( $($sensitive)? true, )? false][0],
+                            values: &[$($($value),+)?],
+                            conflicts: &[$($($conflict),+)?],
+                            replaced_by: $crate::config!(@replaced $($replaced)?),
+                        },
                         $crate::config!(@mode $($mode)?),
                         &mut config.$name,
                     );
@@ -104,8 +125,8 @@ macro_rules! config {
         }
 
         impl $crate::template::config::FromConfig for $struct {
-            fn type_name() -> String {
-                "block".to_owned()
+            fn option_type() -> $crate::template::schema::OptionType {
+                $crate::template::schema::OptionType::Block
             }
 
             fn nested() -> Option<$crate::template::schema::Schema> {
@@ -133,6 +154,8 @@ macro_rules! config {
     (@shown $defaults:ident $name:ident $default:expr) => {
         Some($crate::template::config::FromConfig::show(&$defaults.$name))
     };
+    (@replaced) => { None };
+    (@replaced $replaced:literal) => { Some($replaced) };
     (@mode) => { $crate::template::config::FieldMode::Plain };
     (@mode raw) => { $crate::template::config::FieldMode::Raw };
     (@mode block) => { $crate::template::config::FieldMode::Block };
@@ -163,8 +186,8 @@ pub trait Config: Default {
 
 /// A type an option can have.
 pub trait FromConfig: Default {
-    /// What the type is called in help and messages: `string`, `list of string`.
-    fn type_name() -> String;
+    /// What may be given.
+    fn option_type() -> OptionType;
 
     /// Decodes a value that is known and not null. Reports what is wrong and returns `None` if it cannot.
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self>;
@@ -232,7 +255,7 @@ pub enum Content {
 }
 
 impl Item {
-    fn value(&self) -> Option<&Value> {
+    pub(crate) fn value(&self) -> Option<&Value> {
         match &self.content {
             Content::Value(value) => Some(value),
             Content::Block(_) | Content::Blocks(_) => None,
@@ -263,7 +286,7 @@ impl EvaluatedBody {
         }
     }
 
-    fn get(&self, name: &str) -> Option<(Span, Item)> {
+    pub(crate) fn get(&self, name: &str) -> Option<(Span, Item)> {
         let mut found = self.entries.iter().filter(|entry| entry.name == name);
         let first = found.next()?;
         let mut blocks = match &first.item.content {
@@ -285,7 +308,7 @@ impl EvaluatedBody {
 pub fn describe<T: FromConfig>(
     schema: &mut Schema,
     name: &'static str,
-    required: bool,
+    traits: Traits,
     mode: FieldMode,
     default: Option<String>,
     help: &[&str],
@@ -301,8 +324,8 @@ pub fn describe<T: FromConfig>(
     };
     schema.options.push(OptionSchema {
         name: option_name(name),
-        type_name: T::type_name(),
-        required,
+        ty: T::option_type(),
+        traits,
         default,
         help: super::schema::help_text(help),
         mode,
@@ -310,6 +333,6 @@ pub fn describe<T: FromConfig>(
     });
 }
 
-fn option_name(name: &str) -> &str {
+fn option_name(name: &'static str) -> &'static str {
     name.strip_prefix("r#").unwrap_or(name)
 }

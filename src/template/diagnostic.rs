@@ -5,11 +5,23 @@ use std::fmt::Write as _;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::hcl::show::brief;
+use super::hcl::value::Value;
 use super::source_map::{SourceMap, Span};
+
+mod json;
+mod values;
+
+pub use json::Finding;
+
+/// Most values shown with a finding.
+const MAX_VALUES: usize = 3;
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Nothing is wrong, but something is not as one may think.
+    Note,
     /// The template can be used all the same.
     Warning,
     /// The template cannot be used.
@@ -31,6 +43,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// A second place that explains the first, such as where a name was first defined, and what to say there.
     pub secondary: Option<(Span, String)>,
+    /// Names that the failing expression uses, and their values as they may be shown.
+    pub values: Vec<(String, String)>,
 }
 
 impl Diagnostic {
@@ -44,8 +58,21 @@ impl Diagnostic {
         Self::new(Severity::Warning, summary)
     }
 
+    /// A note that `summary` describes in one line.
+    pub fn note(summary: impl Into<String>) -> Self {
+        Self::new(Severity::Note, summary)
+    }
+
     fn new(severity: Severity, summary: impl Into<String>) -> Self {
-        Self { severity, summary: summary.into(), detail: None, hint: None, span: None, secondary: None }
+        Self {
+            severity,
+            summary: summary.into(),
+            detail: None,
+            hint: None,
+            span: None,
+            secondary: None,
+            values: Vec::new(),
+        }
     }
 
     /// Says where it is.
@@ -83,22 +110,52 @@ impl Diagnostic {
         self
     }
 
+    /// Tells the value of a name that the failing expression uses, once, and of the first few names alone.
+    #[must_use]
+    pub fn with_value(mut self, name: impl Into<String>, value: &Value) -> Self {
+        let name = name.into();
+        if self.values.len() < MAX_VALUES && self.values.iter().all(|(other, _)| *other != name) {
+            self.values.push((name, brief(value)));
+        }
+        self
+    }
+
+    /// The same with every text in it changed, as to take secrets out.
+    #[must_use]
+    pub fn map_text(mut self, change: impl Fn(String) -> String) -> Self {
+        self.summary = change(self.summary);
+        self.detail = self.detail.map(&change);
+        self.hint = self.hint.map(&change);
+        self.secondary = self.secondary.map(|(span, label)| (span, change(label)));
+        self.values = self.values.into_iter().map(|(name, value)| (name, change(value))).collect();
+        self
+    }
+
+    /// `var.n = 3, local.a = "x"`; nothing if no values are known.
+    fn values_shown(&self) -> Option<String> {
+        let values: Vec<String> = self.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        (!values.is_empty()).then(|| format!("with {}", values.join(", ")))
+    }
+
     /// The finding as a code frame of at most `width` columns, without a final newline.
     pub fn render(&self, sources: &SourceMap, width: usize, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut group = Group::with_title(level.primary_title(visible(&self.summary)));
         let detail = self.detail.as_deref().map(visible);
-        if let Some(span) = self.span.map(|span| sources.original(span)) {
-            let secondary = self.secondary.as_ref().map(|(other, label)| (sources.original(*other), label.clone()));
-            group = group.element(snippet(sources, span, detail.clone(), secondary.as_ref()));
-            if let Some((other, label)) = secondary.as_ref().filter(|(other, _)| other.file != span.file) {
+        if let Some(span) = self.span {
+            group = group.element(snippet(sources, span, detail.clone(), self.secondary.as_ref()));
+            if let Some((other, label)) = self.secondary.as_ref().filter(|(other, _)| other.file != span.file) {
                 group = group.element(snippet(sources, *other, Some(visible(label)), None));
             }
         } else if let Some(detail) = detail {
             group = group.element(Level::NOTE.message(detail));
+        }
+        if let Some(values) = self.values_shown() {
+            group = group.element(Level::NOTE.message(visible(&values)));
         }
         if let Some(hint) = &self.hint {
             group = group.element(Level::HELP.message(visible(hint)));
@@ -113,10 +170,12 @@ impl Diagnostic {
         if let Some(span) = self.span {
             line = format!("{}: ", sources.location(span));
         }
-        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
-        let _ = write!(line, "{severity}: {}", self.summary);
+        let _ = write!(line, "{}: {}", self.severity.as_str(), self.summary);
         if let Some(detail) = &self.detail {
             let _ = write!(line, ": {detail}");
+        }
+        if let Some(values) = self.values_shown() {
+            let _ = write!(line, ", {values}");
         }
         if let Some(hint) = &self.hint {
             let _ = write!(line, " ({hint})");
@@ -173,7 +232,7 @@ fn snippet(
     if let Some(label) = label {
         primary = primary.label(label);
     }
-    let line = text[..from].matches('\n').count() + 1;
+    let line = text[..from].matches('\n').count() + 1 + sources.lines_before(span.file);
     let path = sources.name(span.file).to_owned();
     let secondary = other.map(|(other, label)| AnnotationKind::Context.span(clamp(*other)).label(visible(label)));
     Snippet::source(window.clone()).line_start(line).path(path).fold(true).annotation(primary).annotations(secondary)
@@ -187,14 +246,23 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
+/// Most findings that are kept: each is compared with the others, and nobody reads more.
+const MAX_FINDINGS: usize = 1000;
+
 /// Findings, in the order found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds a finding, unless the very same is there already.
+    /// Adds a finding, unless the very same is there already, or there are very many.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
+        if self.0.len() < MAX_FINDINGS {
+            if !self.0.contains(&diagnostic) {
+                self.0.push(diagnostic);
+            }
+        } else if diagnostic.severity == Severity::Error && !self.has_errors() {
+            // However many warnings there are, an error is told.
+            self.0.pop();
             self.0.push(diagnostic);
         }
     }
@@ -231,10 +299,26 @@ impl Diagnostics {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// The same in the order of the texts they are about.
+    #[must_use]
+    pub fn in_order(&self) -> Self {
+        let mut sorted = self.0.clone();
+        sorted.sort_by_key(|one| one.span.map(|span| (span.file, span.start)));
+        sorted.into_iter().collect()
+    }
+
     /// All as code frames, with a blank line between them.
     pub fn render(&self, sources: &SourceMap, width: usize, colour: bool) -> String {
         let frames: Vec<String> = self.0.iter().map(|diagnostic| diagnostic.render(sources, width, colour)).collect();
         frames.join("\n\n")
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(found: I) -> Self {
+        let mut all = Self::default();
+        all.extend(found);
+        all
     }
 }
 

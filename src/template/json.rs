@@ -1,9 +1,7 @@
 //! Templates in JSON: legacy ones, with Go templates in their strings, and HCL2's JSON form.
 
 pub mod fixer;
-pub mod interpolate;
 mod legacy;
-pub(crate) mod native;
 pub(crate) mod parse;
 pub(crate) mod tree;
 pub mod upgrade;

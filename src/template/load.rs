@@ -4,31 +4,31 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use hcl_edit::Span as _;
-use hcl_edit::expr::Expression;
-use hcl_edit::structure::{Block, Structure};
 use jiff::Timestamp;
 
-use super::body::{ConfigBody, TemplateScope, header_span};
+use super::body::TemplateScope;
 use super::build::Build;
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::data::{Data, DataBlock};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::files::{self, FileLoader};
-use super::hcl::eval::{Eval, Evaluator, Origin, Work};
-use super::hcl::functions::{Allowed, FunctionEnv};
-use super::hcl::parse::{self, Placed, ROOT_BLOCKS};
-use super::hcl::scope::Scope;
-use super::hcl::value::{Kind, Type, Value};
+use super::hcl::eval::Work;
+use super::hcl::syntax;
+use super::hcl::syntax::ast::Block;
+use super::hcl::value::Value;
 use super::json;
 use super::local::Local;
+use super::remote::{Answers, Remote};
 use super::required_plugin::RequiredPlugin;
 use super::secrets::Secrets;
-use super::source::{self, Source, SourceBlock};
+use super::source::Source;
 use super::source_map::{FileId, SourceMap, Span};
 use super::variable::Variable;
 
-mod structures;
+mod declare;
+mod evaluate;
 #[cfg(test)]
 pub(crate) mod tests;
+mod values;
 mod variable_files;
 
 /// What to load, and what it is given.
@@ -54,6 +54,8 @@ pub struct LoadOptions {
     pub depth: Depth,
     /// Warn of values in variable files for variables that are not declared.
     pub warn_on_undeclared: bool,
+    /// Who asks servers for functions that read secrets; without one their results are not known.
+    pub remote: Option<Arc<dyn Remote>>,
 }
 
 /// How far a template is loaded.
@@ -61,8 +63,10 @@ pub struct LoadOptions {
 pub enum Depth {
     /// It is parsed.
     Syntax,
-    /// What it declares is known; variables of a legacy template need no values.
+    /// What it declares is known; variables need no values, and those of a legacy template have none.
     Declared,
+    /// Values are known as far as they are given; variables need none.
+    Values,
     /// Everything is evaluated that can be before a build runs.
     Whole,
 }
@@ -111,18 +115,30 @@ pub struct Template {
     pub scope: Arc<TemplateScope>,
 }
 
-/// Loads a template. All errors found are reported, not only the first.
+/// Loads a template. All errors found are reported, not only the first. What data sources give is not known.
 pub fn load(options: &LoadOptions, files: Arc<dyn FileLoader>) -> Loaded {
+    load_with(options, files, Data::Unknown)
+}
+
+/// Loads a template, with what is known of data sources.
+pub fn load_with(options: &LoadOptions, files: Arc<dyn FileLoader>, sources_of_data: Data<'_>) -> Loaded {
+    let secrets = Secrets::default();
     let mut loading = Loading {
         options,
         files,
         diagnostics: Diagnostics::default(),
         source_map: SourceMap::default(),
-        scope_secrets: Secrets::default(),
+        answers: Answers::new(options.remote.clone(), secrets.clone()),
+        scope_secrets: secrets,
         variables: BTreeMap::new(),
         locals: BTreeMap::new(),
+        data: Vec::new(),
+        sources_of_data,
+        registry: None,
         names: BTreeMap::new(),
         sources: Vec::new(),
+        source_index: BTreeMap::new(),
+        data_index: BTreeMap::new(),
         required_plugins: Vec::new(),
         work: Work::default(),
     };
@@ -138,11 +154,20 @@ pub(crate) struct Loading<'a> {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) source_map: SourceMap,
     pub(crate) scope_secrets: Secrets,
+    pub(crate) answers: Answers,
     pub(crate) variables: BTreeMap<String, Variable>,
     pub(crate) locals: BTreeMap<String, Local>,
+    pub(crate) data: Vec<DataBlock>,
+    pub(crate) sources_of_data: Data<'a>,
+    /// Where the registry of HCP Packer is named first.
+    pub(crate) registry: Option<Span>,
     /// What expressions can use so far.
     pub(crate) names: BTreeMap<String, Value>,
     pub(crate) sources: Vec<Source>,
+    /// Which of the sources has a type and a name.
+    pub(crate) source_index: BTreeMap<(String, String), usize>,
+    /// Where each data source is declared first, by type and name.
+    pub(crate) data_index: BTreeMap<(String, String), Span>,
     pub(crate) required_plugins: Vec<RequiredPlugin>,
     pub(crate) work: Work,
 }
@@ -160,82 +185,29 @@ impl Loading<'_> {
             return self.load_legacy(file, &text, path.parent().unwrap_or(Path::new("/")));
         }
         let (paths, directory) = self.template_files(&path)?;
-        let mut structures = Vec::new();
+        let mut blocks = Vec::new();
         for path in &paths {
             let Some((file, text)) = self.read(path) else { continue };
-            if !ends(path, ".json") {
-                structures.extend(self.native_structures(file, &text));
-            } else if let Some(root) = json::parse::parse_repeated(file, &text, &mut self.diagnostics) {
-                structures.extend(self.json_structures(&root));
-            }
+            blocks.extend(self.blocks(path, file, &text));
         }
         let whole = !self.diagnostics.has_errors();
-        let blocks = self.root_blocks(structures);
         if self.options.depth == Depth::Syntax {
+            self.declare(&blocks);
             return None;
         }
         Some(self.evaluate_template(&blocks, directory, self.files.is_dir(&path))).filter(|_| whole)
     }
 
-    fn evaluate_template(&mut self, blocks: &[(Block, Origin)], directory: PathBuf, is_dir: bool) -> Template {
-        let mut sources: Vec<SourceBlock> = Vec::new();
-        for (block, origin) in blocks {
-            match block.ident.as_str() {
-                "packer" => self.packer_block(block, *origin),
-                "variable" => self.declare_variable(block, *origin),
-                "variables" => self.declare_variables(block, *origin),
-                "local" => self.declare_local(block, *origin),
-                "locals" => self.declare_locals(block, *origin),
-                "source" => self.declare_source(block, *origin, &mut sources),
-                "data" => self.report(
-                    Diagnostic::error("data sources are not supported yet")
-                        .at(header_span(block, *origin))
-                        .hint("give the value as a variable"),
-                ),
-                "hcp_packer_registry" => self.report(
-                    Diagnostic::warning("`hcp_packer_registry` is left out")
-                        .at(header_span(block, *origin))
-                        .detail("builds are not published to HCP Packer"),
-                ),
-                _ => {}
-            }
-        }
-        let given = self.given_variables(&directory, is_dir);
-        self.set_variables(&given);
-        self.set_names(&directory);
-        let locals = self.evaluate_locals();
-        self.names.insert("local".to_owned(), Value::object(locals.clone()));
-        let scope = Arc::new(TemplateScope {
-            names: self.names.clone(),
-            user: None,
-            files: Arc::clone(&self.files),
-            cwd: self.options.cwd.clone(),
-            template_dir: directory.clone(),
-            now: self.options.now,
-            packer_version: self.options.packer_version.clone(),
-            secrets: self.scope_secrets.clone(),
-        });
-        for found in sources {
-            let owner = format!("the {} source", found.builder_type);
-            let body = ConfigBody::new(&owner, &found.block, found.origin, &scope, &[]);
-            let SourceBlock { builder_type, name, span, .. } = found;
-            self.sources.push(Source { builder_type, name, body, span });
-        }
-        let builds = blocks
-            .iter()
-            .filter(|(block, _)| block.ident.as_str() == "build")
-            .map(|(block, origin)| self.build(block, *origin, &scope))
-            .collect();
-        Template {
-            language: Language::Hcl2,
-            variables: std::mem::take(&mut self.variables),
-            locals,
-            sources: std::mem::take(&mut self.sources),
-            builds,
-            required_plugins: std::mem::take(&mut self.required_plugins),
-            directory,
-            scope,
-        }
+    /// The root blocks of a file. What else is in it is reported.
+    fn blocks(&mut self, path: &Path, file: FileId, text: &str) -> Vec<Block> {
+        let is_json = ends(path, ".json");
+        let body = if is_json {
+            let Some(root) = json::parse::parse_repeated(file, text, &mut self.diagnostics) else { return Vec::new() };
+            syntax::json::body(&root, &self.source_map, &mut self.diagnostics)
+        } else {
+            syntax::parser::parse(file, text, &mut self.diagnostics)
+        };
+        self.root_blocks(body, is_json)
     }
 
     /// The files of the template and its directory.
@@ -305,156 +277,6 @@ impl Loading<'_> {
                 None
             }
         }
-    }
-
-    /// The blocks at the root; what else is there is reported.
-    fn root_blocks(&mut self, structures: Vec<Placed>) -> Vec<(Block, Origin)> {
-        let mut blocks = Vec::new();
-        for (structure, origin) in structures {
-            match structure {
-                Structure::Block(block) if ROOT_BLOCKS.contains(&block.ident.as_str()) => blocks.push((block, origin)),
-                Structure::Block(block) => {
-                    let span = header_span(&block, origin);
-                    self.unknown_option(block.ident.as_str(), span, "a template", ROOT_BLOCKS);
-                }
-                Structure::Attribute(attribute) => {
-                    let name = attribute.key.as_str();
-                    self.report(
-                        Diagnostic::error(format!("`{name}` cannot be set outside a block"))
-                            .at(origin.span(attribute.key.span()))
-                            .hint(format!("for a value of your own, write locals {{ {name} = … }}")),
-                    );
-                }
-            }
-        }
-        blocks
-    }
-
-    fn declare_source(&mut self, block: &Block, origin: Origin, sources: &mut Vec<SourceBlock>) {
-        match source::parse(block, origin) {
-            Ok(found) => {
-                let same = |other: &&SourceBlock| other.builder_type == found.builder_type && other.name == found.name;
-                match sources.iter().find(same) {
-                    Some(first) => {
-                        let diagnostic = Diagnostic::error(format!(
-                            "the source `{}.{}` is declared twice",
-                            found.builder_type, found.name
-                        ))
-                        .at(found.span)
-                        .see(first.span, "first declared here")
-                        .hint("rename one of them");
-                        self.report(diagnostic);
-                    }
-                    None => sources.push(found),
-                }
-            }
-            Err(diagnostic) => self.report(diagnostic),
-        }
-    }
-
-    /// Sets `var`, `path` and `packer`.
-    fn set_names(&mut self, directory: &Path) {
-        let object = |entries: Vec<(&str, String)>| {
-            Value::object(entries.into_iter().map(|(name, text)| (name.to_owned(), Value::string(text))).collect())
-        };
-        let variables = self.variables.iter().map(|(name, variable)| (name.clone(), variable.value.clone()));
-        let variables = Value::object(variables.collect());
-        let root = directory.strip_prefix(&self.options.cwd).ok().filter(|_| !self.options.path.is_absolute());
-        let root = match root {
-            Some(root) if root.as_os_str().is_empty() => ".".to_owned(),
-            Some(root) => root.display().to_string(),
-            None => directory.display().to_string(),
-        };
-        let path = object(vec![("root", root), ("cwd", self.options.cwd.display().to_string())]);
-        let packer = object(vec![("version", self.options.packer_version.clone())]);
-        self.names.extend([("var".to_owned(), variables), ("path".to_owned(), path), ("packer".to_owned(), packer)]);
-    }
-
-    // === for all blocks ===
-
-    /// Reports something.
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
-    }
-
-    /// Evaluates an expression with the names known so far; unknown, and reported, if it fails.
-    pub(crate) fn evaluate(&mut self, expression: &Expression, origin: Origin) -> Value {
-        let names = std::mem::take(&mut self.names);
-        let scope = Scope::new(names);
-        let functions = self.functions();
-        let evaluator = Evaluator { origin, env: &functions, work: &self.work };
-        let result = evaluator.eval(expression, &scope);
-        self.names = scope.into_names();
-        self.value_or_report(result)
-    }
-
-    /// The value; unknown, and reported, if there is none.
-    pub(crate) fn value_or_report(&mut self, result: Eval<Value>) -> Value {
-        result.unwrap_or_else(|diagnostic| {
-            self.report(*diagnostic);
-            Value::unknown(Type::Dynamic)
-        })
-    }
-
-    /// What functions can use.
-    pub(crate) fn functions(&self) -> FunctionEnv<'_> {
-        FunctionEnv { files: &*self.files, cwd: &self.options.cwd, now: self.options.now, allowed: Allowed::All }
-    }
-
-    /// The text of an option that must be known while loading.
-    pub(crate) fn constant_text(&mut self, expression: &Expression, origin: Origin) -> String {
-        let value = self.evaluate(expression, origin);
-        if value.is_unknown() || value.is_null() {
-            return String::new();
-        }
-        value.scalar_text().unwrap_or_else(|| {
-            let found = format!("found {}", value.describe());
-            self.report(Diagnostic::error("a string is needed here").at(origin.span(expression.span())).detail(found));
-            String::new()
-        })
-    }
-
-    /// The value of a bool that must be known while loading.
-    pub(crate) fn constant_bool(&mut self, expression: &Expression, origin: Origin) -> bool {
-        let value = self.evaluate(expression, origin);
-        match super::hcl::convert::convert(&value, &Type::Bool).map(Value::into_kind) {
-            Ok(Kind::Bool(value)) => value,
-            Ok(_) => false,
-            Err(error) => {
-                let span = origin.span(expression.span());
-                self.report(Diagnostic::error("true or false is needed here").at(span).detail(error));
-                false
-            }
-        }
-    }
-
-    /// The only label of a block.
-    pub(crate) fn label(&mut self, block: &Block, origin: Origin, example: &str) -> Option<String> {
-        if let [label] = block.labels.as_slice() {
-            return Some(label.as_str().to_owned());
-        }
-        let detail = format!("it has {}", block.labels.len());
-        self.report(
-            Diagnostic::error(format!("`{}` needs one label", block.ident.as_str()))
-                .at(header_span(block, origin))
-                .detail(detail)
-                .hint(format!("write {example}")),
-        );
-        None
-    }
-
-    /// Reports a name that means nothing where it stands.
-    pub(crate) fn unknown_option(&mut self, name: &str, span: Span, owner: &str, known: &[&str]) {
-        let hint = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it has: {}", known.join(", ")),
-        };
-        self.report(
-            Diagnostic::error(format!("unknown option or block `{name}`"))
-                .at(span)
-                .detail(format!("{owner} has none of this name"))
-                .hint(hint),
-        );
     }
 }
 

@@ -1,11 +1,7 @@
 //! The `packer` block: versions and plugins a template asks for.
 
-use hcl_edit::Span as _;
-use hcl_edit::structure::Block;
-
-use super::body::header_span;
 use super::diagnostic::Diagnostic;
-use super::hcl::eval::Origin;
+use super::hcl::syntax::ast::Block;
 use super::hcl::value::Value;
 use super::load::Loading;
 use super::source_map::Span;
@@ -25,16 +21,15 @@ pub struct RequiredPlugin {
 
 impl Loading<'_> {
     /// Reads a `packer` block.
-    pub(crate) fn packer_block(&mut self, block: &Block, origin: Origin) {
+    pub(crate) fn packer_block(&mut self, block: &Block) {
         const OPTIONS: &[&str] = &["required_version", "required_plugins"];
-        for attribute in block.body.attributes() {
-            let span = origin.span(attribute.key.span());
-            if attribute.key.as_str() != "required_version" {
-                self.unknown_option(attribute.key.as_str(), span, "the packer block", OPTIONS);
+        for attribute in &block.body.attributes {
+            if &*attribute.name.text != "required_version" {
+                self.unknown_option(&attribute.name, "the packer block", OPTIONS);
                 continue;
             }
-            let constraint = self.constant_text(&attribute.value, origin);
-            let span = origin.span(attribute.value.span());
+            let Some(constraint) = self.constant_text(&attribute.value) else { continue };
+            let span = attribute.value.span;
             let version = self.options.packer_version.clone();
             match satisfies(&version, &constraint) {
                 Some(true) => {}
@@ -51,32 +46,69 @@ impl Loading<'_> {
                 ),
             }
         }
-        for inner in block.body.blocks() {
-            match inner.ident.as_str() {
-                "required_plugins" => self.required_plugins(inner, origin),
-                other => self.unknown_option(other, header_span(inner, origin), "the packer block", OPTIONS),
+        for inner in &block.body.blocks {
+            match &*inner.kind.text {
+                "required_plugins" => self.required_plugins(inner),
+                _ => self.unknown_option(&inner.kind, "the packer block", OPTIONS),
             }
         }
     }
 
-    fn required_plugins(&mut self, block: &Block, origin: Origin) {
-        for attribute in block.body.attributes() {
-            let span = origin.span(attribute.key.span());
-            let value = self.evaluate(&attribute.value, origin);
-            let text = |name: &str| value.entries().and_then(|entries| entries.get(name)).and_then(Value::scalar_text);
-            let Some(source) = text("source") else {
-                self.report(
-                    Diagnostic::error("a required plugin needs a `source`")
-                        .at(span)
-                        .hint("write name = { source = \"github.com/owner/name\", version = \">= 1.0.0\" }"),
-                );
+    fn required_plugins(&mut self, block: &Block) {
+        for attribute in &block.body.attributes {
+            let span = attribute.name.span;
+            let value = self.evaluate(&attribute.value);
+            if value.is_unknown() {
                 continue;
-            };
-            let version = text("version").unwrap_or_default();
-            let name = attribute.key.as_str().to_owned();
-            self.required_plugins.push(RequiredPlugin { name, source, version, span });
+            }
+            let name = attribute.name.text.to_string();
+            match required(&name, &value, span) {
+                Ok(plugin) => self.add_plugin(plugin),
+                Err(error) => self.report(error.at(attribute.value.span)),
+            }
         }
+        self.no_blocks(block, "`required_plugins` takes no blocks", EXAMPLE);
     }
+
+    fn add_plugin(&mut self, plugin: RequiredPlugin) {
+        let Some(first) = self.required_plugins.iter().find(|first| first.name == plugin.name) else {
+            return self.required_plugins.push(plugin);
+        };
+        let error = Diagnostic::error(format!("the plugin `{}` is asked for twice", plugin.name)).at(plugin.span);
+        self.report(error.see(first.span, "first asked for here").hint("remove one of them"));
+    }
+}
+
+const EXAMPLE: &str = "write name = { source = \"github.com/owner/name\", version = \">= 1.0.0\" }";
+
+/// The plugin that a value asks for.
+fn required(name: &str, value: &Value, span: Span) -> Result<RequiredPlugin, Diagnostic> {
+    let Some(entries) = value.entries() else {
+        return Err(Diagnostic::error("a required plugin is an object").hint(EXAMPLE));
+    };
+    if let Some(other) = entries.keys().find(|key| !matches!(key.as_str(), "source" | "version")) {
+        return Err(Diagnostic::error(format!("a required plugin has no `{other}`")).hint(EXAMPLE));
+    }
+    let text = |name: &str| entries.get(name).and_then(Value::scalar_text);
+    let Some(source) = text("source") else {
+        return Err(Diagnostic::error("a required plugin needs a `source`").hint(EXAMPLE));
+    };
+    let parts: Vec<&str> = source.split('/').collect();
+    let (is_path, last) = (parts.len() >= 3 && parts.iter().all(|part| !part.is_empty()), parts.last().copied());
+    if !is_path {
+        let error = Diagnostic::error(format!("`{source}` is not where a plugin comes from"));
+        return Err(error.hint("write the host, the owner and the name: github.com/owner/name"));
+    }
+    if let Some(short) = last.and_then(|last| last.strip_prefix("packer-plugin-").or(last.strip_prefix("packer-"))) {
+        let error = Diagnostic::error("the name of a plugin does not begin with `packer-`");
+        return Err(error.hint(format!("write `{short}` for the last part")));
+    }
+    let version = text("version").unwrap_or_default();
+    if !version.is_empty() && satisfies("0.0.0", &version).is_none() {
+        let error = Diagnostic::error(format!("`{version}` is not a version constraint"));
+        return Err(error.hint("write it like \">= 1.7.0, < 2.0.0\""));
+    }
+    Ok(RequiredPlugin { name: name.to_owned(), source, version, span })
 }
 
 /// Whether a version meets a constraint such as `>= 1.7, < 2`; `None` if either cannot be read.

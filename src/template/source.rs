@@ -1,10 +1,8 @@
 //! Sources: what to build from, declared at the top and used in builds.
 
-use hcl_edit::structure::Block;
-
-use super::body::{ConfigBody, header_span};
+use super::body::ConfigBody;
 use super::diagnostic::Diagnostic;
-use super::hcl::eval::Origin;
+use super::hcl::syntax::ast::Block;
 use super::source_map::Span;
 
 /// A `source "type" "name"` block, before its body is bound to a scope.
@@ -13,8 +11,6 @@ pub(crate) struct SourceBlock {
     pub(crate) builder_type: String,
     pub(crate) name: String,
     pub(crate) block: Block,
-    pub(crate) origin: Origin,
-    pub(crate) span: Span,
 }
 
 /// A declared source.
@@ -35,9 +31,9 @@ pub struct Source {
 pub struct BuildSource {
     /// Type of its builder.
     pub builder_type: String,
-    /// Name of the source: `source.name`, `PACKER_BUILD_NAME`.
+    /// Name that the source is declared by: `PACKER_BUILD_NAME`, and `{{ build_name }}` of Go templates.
     pub name: String,
-    /// Name in this build, used by `only` and `except`; the source's unless the build gives another.
+    /// Name in this build: `source.name`, and what `only` and `except` have; the source's unless the build gives another.
     pub local_name: String,
     /// Name of the build block.
     pub build_name: Option<String>,
@@ -70,19 +66,15 @@ impl BuildSource {
 }
 
 /// Reads the labels of a source block.
-pub(crate) fn parse(block: &Block, origin: Origin) -> Result<SourceBlock, Diagnostic> {
-    let span = header_span(block, origin);
-    let labels: Vec<&str> = block.labels.iter().map(hcl_edit::structure::BlockLabel::as_str).collect();
-    match labels.as_slice() {
+pub(crate) fn parse(block: &Block) -> Result<SourceBlock, Diagnostic> {
+    match block.labels.as_slice() {
         [builder_type, name] => Ok(SourceBlock {
-            builder_type: (*builder_type).to_owned(),
-            name: (*name).to_owned(),
+            builder_type: builder_type.text.to_string(),
+            name: name.text.to_string(),
             block: block.clone(),
-            origin,
-            span,
         }),
         _ => Err(Diagnostic::error("a source needs a type and a name")
-            .at(span)
+            .at(block.header)
             .hint("write source \"type\" \"name\" { … }")),
     }
 }

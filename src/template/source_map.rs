@@ -34,8 +34,8 @@ impl Span {
 struct SourceFile {
     name: String,
     text: String,
-    /// If the text was made from another: which of its ranges stand for what, in order.
-    made_of: Vec<(Range<usize>, Span)>,
+    /// Lines before it, of which nothing is kept.
+    lines_before: usize,
 }
 
 /// Texts with the names they are shown by. Texts are kept as read, so spans are offsets in the file.
@@ -48,44 +48,31 @@ impl SourceMap {
     /// Adds a text; `name` is what diagnostics call it: a path, or `-var name`.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).expect("fewer than 2^32 files"));
-        self.files.push(SourceFile { name: name.into(), text: text.into(), made_of: Vec::new() });
+        self.files.push(SourceFile { name: name.into(), text: text.into(), lines_before: 0 });
         id
     }
 
-    /// Adds a text that was made from others. Places in it are shown as those of what they stand for.
-    pub(crate) fn add_made(&mut self, text: impl Into<String>, made_of: Vec<(Range<usize>, Span)>) -> FileId {
-        let id = self.add("", text);
-        self.files[id.0 as usize].made_of = made_of;
+    /// Adds a part of a text that begins after so many lines of it.
+    pub fn add_part(&mut self, name: impl Into<String>, text: impl Into<String>, lines_before: usize) -> FileId {
+        let id = self.add(name, text);
+        self.files[id.0 as usize].lines_before = lines_before;
         id
     }
 
-    /// The place as the user knows it: that of what a text was made from, if it was.
-    pub fn original(&self, span: Span) -> Span {
-        let Some(file) = self.files.get(span.file.0 as usize).filter(|file| !file.made_of.is_empty()) else {
-            return span;
-        };
-        let at = |offset: usize| {
-            let index = file.made_of.partition_point(|(range, _)| range.start <= offset);
-            &file.made_of[index.saturating_sub(1)]
-        };
-        let (first, last) = (at(span.start), at(span.end.saturating_sub(1).max(span.start)));
-        let exact = first == last && file.text.get(first.0.clone()) == Some(self.slice(first.1));
-        if exact {
-            let moved = |offset: usize| (first.1.start + offset.saturating_sub(first.0.start)).min(first.1.end);
-            return Span::new(first.1.file, moved(span.start)..moved(span.end));
-        }
-        if first.1.file == last.1.file { first.1.to(last.1) } else { first.1 }
-    }
-
-    /// Names and texts of the files that were read: not what was made from them, nor values of the command line.
+    /// Names and texts of the files that were read: not values of the command line.
     pub fn files_read(&self) -> impl Iterator<Item = (&str, &str)> {
-        let read = self.files.iter().filter(|file| !file.name.is_empty() && !file.name.starts_with('-'));
+        let read = self.files.iter().filter(|file| !file.name.starts_with('-'));
         read.map(|file| (file.name.as_str(), file.text.as_str()))
     }
 
     /// Name of a file.
     pub fn name(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |file| &file.name)
+    }
+
+    /// Lines before the text of a file, which is a part of it.
+    pub fn lines_before(&self, file: FileId) -> usize {
+        self.files.get(file.0 as usize).map_or(0, |file| file.lines_before)
     }
 
     /// Text of a file.
@@ -100,7 +87,6 @@ impl SourceMap {
 
     /// Line and column of a span's start, both from 1; columns count characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let span = self.original(span);
         let text = self.text(span.file);
         let mut start = span.start.min(text.len());
         while !text.is_char_boundary(start) {
@@ -108,7 +94,7 @@ impl SourceMap {
         }
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1 + self.lines_before(span.file);
         let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
         (line, column)
     }
@@ -116,7 +102,7 @@ impl SourceMap {
     /// `file:line:column` of a span's start.
     pub fn location(&self, span: Span) -> String {
         let (line, column) = self.line_column(span);
-        format!("{}:{line}:{column}", self.name(self.original(span).file))
+        format!("{}:{line}:{column}", self.name(span.file))
     }
 }
 
@@ -133,5 +119,7 @@ mod tests {
         assert_eq!(sources.location(Span::new(file, 3..4)), "a.pkr.hcl:1:1");
         assert_eq!(sources.slice(Span::new(file, 3..4)), "x");
         assert_eq!(sources.line_column(Span::new(file, 999..999)).0, 3);
+        let part = sources.add_part("<stdin>", "x\ny", 7);
+        assert_eq!(sources.location(Span::new(part, 2..3)), "<stdin>:9:1");
     }
 }

@@ -1,20 +1,19 @@
 //! Input variables: declared in the template, set from outside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use hcl_edit::Span as _;
-use hcl_edit::expr::Expression;
-use hcl_edit::structure::{Block, Structure};
-
-use super::body::header_span;
-use super::diagnostic::{Diagnostic, did_you_mean};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::hcl::convert::convert;
-use super::hcl::eval::{Evaluator, Origin};
+use super::hcl::eval::Evaluator;
+use super::hcl::eval::uses::uses;
 use super::hcl::functions::{Allowed, FunctionEnv};
 use super::hcl::scope::Scope;
+use super::hcl::syntax::ast::{Block, Expr, ExprKind, Step};
+use super::hcl::syntax::parser;
 use super::hcl::type_expr;
 use super::hcl::value::{Kind, Type, Value};
-use super::load::Loading;
+use super::load::{Depth, Loading};
 use super::source_map::{FileId, Span};
 
 mod choices;
@@ -71,9 +70,8 @@ impl Variable {
 
 #[derive(Clone, Debug)]
 struct Validation {
-    condition: Expression,
+    condition: Arc<Expr>,
     message: String,
-    origin: Origin,
 }
 
 /// A value given to a variable from outside, and where.
@@ -93,9 +91,8 @@ pub(crate) enum GivenValue {
 
 impl Loading<'_> {
     /// Declares a `variable` block.
-    pub(crate) fn declare_variable(&mut self, block: &Block, origin: Origin) {
-        let span = header_span(block, origin);
-        let Some(name) = self.label(block, origin, "variable \"name\" {}") else { return };
+    pub(crate) fn declare_variable(&mut self, block: &Block) {
+        let Some(name) = self.label(block, "variable \"name\" {}") else { return };
         let mut variable = Variable {
             name,
             ty: Type::Dynamic,
@@ -104,32 +101,26 @@ impl Loading<'_> {
             sensitive: false,
             value: Value::unknown(Type::Dynamic),
             given: None,
-            span,
+            span: block.header,
             validations: Vec::new(),
         };
-        let mut default = None;
-        for structure in &block.body {
-            match structure {
-                Structure::Attribute(attribute) => match attribute.key.as_str() {
-                    "type" => match self.type_constraint(&attribute.value, origin) {
-                        Ok(ty) => variable.ty = ty,
-                        Err(diagnostic) => self.report(diagnostic),
-                    },
-                    "default" => default = Some(&attribute.value),
-                    "description" => variable.description = self.constant_text(&attribute.value, origin),
-                    "sensitive" => variable.sensitive = self.constant_bool(&attribute.value, origin),
-                    other => self.unknown_option(other, origin.span(attribute.key.span()), "a variable", OPTIONS),
-                },
-                Structure::Block(inner) if inner.ident.as_str() == "validation" => {
-                    variable.validations.extend(self.validation(inner, origin));
-                }
-                Structure::Block(inner) => {
-                    self.unknown_option(inner.ident.as_str(), header_span(inner, origin), "a variable", OPTIONS);
-                }
+        for attribute in &block.body.attributes {
+            match &*attribute.name.text {
+                "type" => variable.ty = self.type_constraint(&attribute.value),
+                "default" => {}
+                "description" => variable.description = self.constant_text(&attribute.value).unwrap_or_default(),
+                "sensitive" => variable.sensitive = self.constant_bool(&attribute.value),
+                _ => self.unknown_option(&attribute.name, "a variable", OPTIONS),
             }
         }
-        if let Some(expression) = default {
-            let value = self.default_value(&variable, expression, origin);
+        for inner in &block.body.blocks {
+            match &*inner.kind.text {
+                "validation" => variable.validations.extend(self.validation(&variable.name, inner)),
+                _ => self.unknown_option(&inner.kind, "a variable", OPTIONS),
+            }
+        }
+        if let Some(attribute) = block.body.attribute("default") {
+            let value = self.default_value(&variable, &attribute.value);
             // As in Packer, the type of a default is that of the variable where no other is given. Not that of a
             // collection: a tuple would hold it to as many elements.
             let ty = value.ty();
@@ -142,26 +133,23 @@ impl Loading<'_> {
     }
 
     /// Declares the variables of a `variables` block: names and defaults.
-    pub(crate) fn declare_variables(&mut self, block: &Block, origin: Origin) {
-        for attribute in block.body.attributes() {
-            let default = self.with_env(&attribute.value, origin);
+    pub(crate) fn declare_variables(&mut self, block: &Block) {
+        for attribute in &block.body.attributes {
+            let default = self.with_env(&attribute.value);
             let ty = default.ty();
             self.add_variable(Variable {
-                name: attribute.key.as_str().to_owned(),
+                name: attribute.name.text.to_string(),
                 ty: if ty.is_primitive() { ty } else { Type::Dynamic },
                 value: Value::unknown(Type::Dynamic),
                 default: Some(default),
                 description: String::new(),
                 sensitive: false,
                 given: None,
-                span: origin.span(attribute.key.span()),
+                span: attribute.name.span,
                 validations: Vec::new(),
             });
         }
-        for inner in block.body.blocks() {
-            let span = header_span(inner, origin);
-            self.report(Diagnostic::error("`variables` takes no blocks").at(span).hint("write name = default"));
-        }
+        self.no_blocks(block, "`variables` takes no blocks", "write name = default");
     }
 
     fn add_variable(&mut self, variable: Variable) {
@@ -179,51 +167,75 @@ impl Loading<'_> {
         }
     }
 
-    fn default_value(&mut self, variable: &Variable, expression: &Expression, origin: Origin) -> Value {
-        let default = self.with_env(expression, origin);
+    fn default_value(&mut self, variable: &Variable, expr: &Expr) -> Value {
+        let default = self.with_env(expr);
         convert(&default, &variable.ty).unwrap_or_else(|error| {
             self.report(
                 Diagnostic::error(format!("the default of `{}` does not fit its type", variable.name))
-                    .at(origin.span(expression.span()))
+                    .at(expr.span)
                     .detail(error)
                     .hint(format!("the type is {}", variable.ty)),
             );
-            Value::unknown(variable.ty.clone())
+            Value::unknown(variable.ty.required())
         })
     }
 
     /// The type a variable is declared with. Defaults of attributes are plain values.
-    fn type_constraint(&self, expression: &Expression, origin: Origin) -> Result<Type, Diagnostic> {
+    fn type_constraint(&mut self, expr: &Expr) -> Type {
+        let mut found = Diagnostics::default();
         let functions = FunctionEnv { allowed: Allowed::Nothing, ..self.functions() };
-        type_expr::parse(expression, &Evaluator { origin, env: &functions, work: &self.work })
+        let ty = type_expr::parse(expr, &Evaluator { env: &functions, work: &self.work }, &mut found);
+        self.diagnostics.extend(found);
+        ty
     }
 
     /// Evaluates a default: the one place where `env` may be used, and no names.
-    fn with_env(&mut self, expression: &Expression, origin: Origin) -> Value {
-        let functions = FunctionEnv { allowed: Allowed::Env(&self.options.env), ..self.functions() };
-        let evaluator = Evaluator { origin, env: &functions, work: &self.work };
-        let result = evaluator.eval(expression, &Scope::default());
-        self.value_or_report(result)
+    fn with_env(&mut self, expr: &Expr) -> Value {
+        let env = &self.options.env;
+        self.evaluate_with(expr, Allowed::Env(env), &Scope::default())
     }
 
-    fn validation(&mut self, block: &Block, origin: Origin) -> Option<Validation> {
-        let span = header_span(block, origin);
+    fn validation(&mut self, variable: &str, block: &Block) -> Option<Validation> {
         let (Some(condition), Some(message)) =
-            (block.body.get_attribute("condition"), block.body.get_attribute("error_message"))
+            (block.body.attribute("condition"), block.body.attribute("error_message"))
         else {
-            self.report(Diagnostic::error("a validation needs `condition` and `error_message`").at(span));
+            let error = Diagnostic::error("a validation needs `condition` and `error_message`");
+            self.report(error.at(block.header));
             return None;
         };
-        let text = self.constant_text(&message.value, origin);
+        let text = self.constant_text(&message.value)?;
         let sentence = text.chars().next().is_some_and(char::is_uppercase) && text.ends_with(['.', '?']);
         if !sentence {
             self.report(
                 Diagnostic::error("an error message must be a sentence")
-                    .at(origin.span(message.value.span()))
+                    .at(message.value.span)
                     .detail("it must begin with a capital letter and end with a period or question mark"),
             );
         }
-        Some(Validation { condition: condition.value.clone(), message: text, origin })
+        let own = self.refers_to_itself_alone(variable, &condition.value);
+        own.then(|| Validation { condition: Arc::clone(&condition.value), message: text })
+    }
+
+    /// Whether a condition refers to its variable, and to nothing else; anything else is reported.
+    fn refers_to_itself_alone(&mut self, variable: &str, condition: &Expr) -> bool {
+        let (mut own, mut others) = (false, Vec::new());
+        uses(condition, &mut |name, steps| match steps.first() {
+            Some(Step::Attribute(first)) if &*name.text == "var" && &*first.text == variable => own = true,
+            Some(Step::Attribute(first)) => {
+                others.push((name.span.to(first.span), format!("{}.{}", name.text, first.text)));
+            }
+            _ => others.push((name.span, name.text.to_string())),
+        });
+        let alone = others.is_empty();
+        for (span, other) in others {
+            let error = Diagnostic::error(format!("a validation cannot use `{other}`")).at(span);
+            self.report(error.hint(format!("its condition may refer to `var.{variable}` alone")));
+        }
+        if !own && alone && condition.kind != ExprKind::Error {
+            let error = Diagnostic::error("the condition does not depend on its variable").at(condition.span);
+            self.report(error.hint(format!("it must refer to `var.{variable}`")));
+        }
+        own && alone
     }
 
     /// Gives every variable its value: what was given last, else the default.
@@ -240,6 +252,8 @@ impl Loading<'_> {
             let value = match (given.get(&name), &variable.default) {
                 (Some(given), _) => self.given_value(&variable, given),
                 (None, Some(default)) => default.clone(),
+                // What is declared can be told without values.
+                (None, None) if self.options.depth != Depth::Whole => Value::unknown(variable.ty.required()),
                 (None, None) => {
                     self.report(
                         Diagnostic::error(format!("the variable `{name}` has no value"))
@@ -247,7 +261,7 @@ impl Loading<'_> {
                             .detail("it has no default, and none was given")
                             .hint(format!("give one: -var '{name}=…', or PKR_VAR_{name}, or a default")),
                     );
-                    Value::unknown(variable.ty.clone())
+                    Value::unknown(variable.ty.required())
                 }
             };
             variable.value = value.mark(variable.sensitive);
@@ -278,40 +292,31 @@ impl Loading<'_> {
                     .detail(error)
                     .see(variable.span, format!("declared as {} here", variable.ty)),
             );
-            Value::unknown(variable.ty.clone())
+            Value::unknown(variable.ty.required())
         })
     }
 
     fn parse_given(&mut self, text: &str, file: FileId) -> Value {
-        let origin = Origin { file, base: 0 };
-        match text.parse::<Expression>() {
-            Ok(expression) => {
-                let functions = self.functions();
-                let evaluator = Evaluator { origin, env: &functions, work: &self.work };
-                let result = evaluator.eval(&expression, &Scope::default());
-                self.value_or_report(result)
+        let mut found = Diagnostics::default();
+        let Some(expr) = parser::parse_expression(file, text, &mut found) else {
+            let hint = "a list is written [\"a\", \"b\"], a map {a = \"b\"}";
+            let with_hint = |error: Diagnostic| if error.hint.is_some() { error } else { error.hint(hint) };
+            if found.is_empty() {
+                self.report(Diagnostic::error("the value is too long").at(Span::new(file, 0..0)));
             }
-            Err(error) => {
-                self.report(
-                    Diagnostic::error("the value given is not a valid expression")
-                        .at(Span::new(file, 0..text.len()))
-                        .detail(error.message().trim().replace('\n', ", "))
-                        .hint("a list is written [\"a\", \"b\"], a map {a = \"b\"}"),
-                );
-                Value::unknown(Type::Dynamic)
-            }
-        }
+            self.diagnostics.extend(found.into_iter().map(with_hint));
+            return Value::unknown(Type::Dynamic);
+        };
+        self.diagnostics.extend(found);
+        self.evaluate_with(&expr, Allowed::Nothing, &Scope::default())
     }
 
     fn validate(&mut self, variable: &Variable, given: Option<Span>) {
         let own = BTreeMap::from([(variable.name.clone(), variable.value.clone())]);
         let scope = Scope::new(BTreeMap::from([("var".to_owned(), Value::object(own))]));
         for validation in &variable.validations {
-            let functions = self.functions();
-            let evaluator = Evaluator { origin: validation.origin, env: &functions, work: &self.work };
-            let span = evaluator.span(&validation.condition);
-            let result = evaluator.eval(&validation.condition, &scope);
-            let holds = self.value_or_report(result);
+            let span = validation.condition.span;
+            let holds = self.evaluate_with(&validation.condition, Allowed::All, &scope);
             match convert(&holds, &Type::Bool).map(Value::into_kind) {
                 Ok(Kind::Bool(false)) => self.report(
                     Diagnostic::error(format!("the value of `{}` is not accepted", variable.name))
@@ -329,7 +334,7 @@ impl Loading<'_> {
 
     /// The hint for a value given to a variable that is not declared.
     pub(crate) fn undeclared_hint(&self, name: &str) -> String {
-        match did_you_mean(name, self.variables.keys().map(String::as_str)) {
+        match self.work.near(name, self.variables.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it: variable \"{name}\" {{}}"),
         }

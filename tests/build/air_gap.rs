@@ -116,7 +116,17 @@ fn a_recorded_build_is_repeated_offline() {
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
     assert_eq!(plan["builds"][0]["fetches"][0]["cache"], "missing", "{plan}");
     assert_eq!(plan["builds"][0]["provisioners"][1], "shell (two)");
-    let _ = bed.run(&["build", "--ui=json", "a.pkr.hcl"]).expect(0);
+    let run = bed.run(&["build", "--ui=json", "a.pkr.hcl"]).expect(0);
+    // The steps are those that were told.
+    let begun: Vec<Value> = run
+        .events()
+        .into_iter()
+        .filter(|event| event["type"] == "step-started")
+        .map(|event| event["step"].clone())
+        .collect();
+    let told: Vec<Value> =
+        plan["builds"][0]["steps"].as_array().unwrap().iter().map(|step| step["name"].clone()).collect();
+    assert_eq!(begun[..told.len()], told);
     let record = bed.record();
     assert_eq!((&record["complete"], &record["egress"]), (&Value::Bool(true), &"enforced".into()), "{record}");
     let urls: Vec<(&str, &str, u64)> = record["entries"]

@@ -94,14 +94,14 @@ fn components_that_are_not_there_are_named() {
     let larder = Larder::new();
     larder.write(
         "t.json",
-        r#"{"builders": [{"type": "virtualbox-iso"}, {"type": "qemu"}, {"type": "null"}],
-            "provisioners": [{"type": "ansible", "playbook_file": "x.yml"}]}"#,
+        r#"{"builders": [{"type": "virtualbox-iso"}, {"type": "lxc"}, {"type": "null"}],
+            "provisioners": [{"type": "goss", "tests": "x.yml"}]}"#,
     );
     let _ = larder.run(["validate", "-syntax-only", "t.json"]).expect(0);
     let _ = larder.run(["inspect", "t.json"]).expect(0);
     for command in ["validate", "build"] {
         let run = larder.run([command, "t.json"]).expect(1);
-        for missing in ["builder `virtualbox-iso`", "builder `qemu`", "provisioner `ansible`"] {
+        for missing in ["builder `virtualbox-iso`", "builder `lxc`", "provisioner `goss`"] {
             assert!(run.stderr.contains(&format!("Larder does not have the {missing} yet")), "{}", run.stderr);
         }
     }

@@ -250,7 +250,7 @@ fn options_of_images_are_checked_before_anything_begins() {
     let larder = larder();
     for (options, says) in [
         ("output = \"x.oci\"\noci {\n  exposed_ports = [\"http\"]\n}", "\"http\" is no port"),
-        ("output = \"x.oci\"\noci {\n  cmd = \"echo hello\"\n}", "is one word"),
+        ("output = \"x.oci\"\noci {\n  cmd = [\"echo hello\"]\n}", "is one word"),
         ("output = \"x.oci\"\noci {\n  entry_point = [\"x\"]\n}", "did you mean `entrypoint`?"),
         ("output = \"x.tar\"\noci {}", "none is written"),
         ("output = \"x.ext4\"\nfilesystem {\n  size = \"big\"\n}", "\"big\" is no size"),

@@ -17,6 +17,7 @@ fn help_fits_80_columns() {
         "fmt",
         "fix",
         "hcl2_upgrade",
+        "docs",
         "new",
         "exec",
         "proxy",

@@ -1,6 +1,8 @@
 //! The command line as a user meets it: the real binary, in a home of its own.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test's helpers fail by panicking")]
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[path = "../support/pty.rs"]
 mod pty;
 #[path = "../support/schema.rs"]
@@ -10,6 +12,9 @@ mod support;
 
 mod ask;
 mod config;
+mod console;
+mod data;
+mod docs;
 mod doctor;
 mod errors;
 mod events;
@@ -20,6 +25,7 @@ mod machine;
 mod mirrors;
 mod new;
 mod proxy_check;
+mod remote;
 mod run;
 mod secrets;
 mod settings;

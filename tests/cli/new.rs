@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Larder;
+use super::pty::Pty;
 
 #[test]
 fn templates_are_listed_with_what_they_are() {
@@ -70,4 +71,49 @@ fn files_that_are_there_are_not_replaced_without_being_told() {
     assert!(larder.run(["inspect", "two-builds"]).expect(0).stdout.contains("rootfs.web"));
     let run = larder.run(["new", "two-build"]).expect(1);
     assert!(run.stderr.contains("did you mean `two-builds`?"), "{}", run.stderr);
+}
+
+/// What was written can be looked at as it is: what `validate` says of it and what `plan` would fetch.
+#[test]
+fn every_template_that_is_written_can_be_planned() {
+    let larder = Larder::new();
+    // What `archive-rootfs` begins with.
+    larder.write("output-debian-rootfs/rootfs.tar.zst", "");
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let _ = larder.run(["new", &name]).expect(0);
+        let validated = larder.run(["validate", &name]).expect(0);
+        assert_eq!((validated.stdout.as_str(), validated.stderr.as_str()), ("The configuration is valid.\n", ""));
+        let plan: serde_json::Value =
+            serde_json::from_str(&larder.run(["plan", "--json", &name]).expect(0).stdout).unwrap();
+        assert_eq!(plan["builds"][0]["builder_type"], "rootfs", "{name}: {plan}");
+    }
+}
+
+#[test]
+fn variables_are_asked_for_at_a_terminal() {
+    let larder = Larder::new();
+    let pty = Pty::start(&larder.command(["new", "debian-rootfs"]), 100, 40);
+    pty.wait_for("Change any? [y/N]");
+    pty.keys("y\n");
+    pty.wait_for("suite [");
+    pty.keys("bookworm\n");
+    pty.wait_for("variant [minbase]:");
+    pty.keys("huge\n");
+    pty.wait_until("the question again", |screen| screen.matches("variant [minbase]:").count() == 2);
+    pty.keys("apt\n");
+    pty.wait_for("output [");
+    pty.keys("\n");
+    assert_eq!(pty.end(), 0);
+    pty.assert_restored();
+    let inspected = larder.run(["inspect", "debian-rootfs"]).expect(0).stdout;
+    for value in ["var.suite: \"bookworm\"", "var.variant: \"apt\""] {
+        assert!(inspected.contains(value), "{inspected}");
+    }
+    // Neither where nobody is, nor where nothing is to be asked.
+    let pty = Pty::start(&larder.command(["new", "--defaults", "debian-oci"]), 100, 40);
+    assert_eq!(pty.end(), 0);
+    let pty = Pty::start(larder.command(["new", "two-builds"]).env("CI", "true"), 100, 40);
+    assert_eq!(pty.end(), 0);
+    assert!(!pty.screen().contains("Change any?"), "{}", pty.screen());
 }

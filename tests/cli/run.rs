@@ -81,6 +81,25 @@ fn colour_only_where_it_is_wanted() {
     assert!(!coloured(&[], &[("NO_COLOR", "1"), ("PACKER_NO_COLOR", "1")]));
 }
 
+#[test]
+fn a_plan_tells_the_steps_of_a_run() {
+    let larder = super::demo();
+    let plan = larder.run(["plan", "--json", "demo.pkr.hcl"]).expect(0);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    let run = larder.run(["build", "-force", "--ui=json", "-parallel-builds=1", "demo.pkr.hcl"]).expect(0);
+    for build in plan["builds"].as_array().unwrap() {
+        let begun =
+            run.events().into_iter().filter(|event| event["type"] == "step-started" && event["build"] == build["name"]);
+        let begun: Vec<_> = begun.map(|event| event["step"].clone()).collect();
+        let steps = build["steps"].as_array().unwrap().iter().map(|step| step["name"].clone());
+        let chains = build["post_processors"].as_array().unwrap().iter().flat_map(|chain| chain.as_array().unwrap());
+        let chains = chains.map(|name| format!("post-processor {}", name.as_str().unwrap()).into());
+        assert_eq!(begun, steps.chain(chains).collect::<Vec<serde_json::Value>>(), "{build}");
+    }
+    let text = larder.run(["plan", "demo.pkr.hcl"]).expect(0).stdout;
+    assert!(text.contains("\n  steps: "), "{text}");
+}
+
 /// Unknown when validating, known when run.
 #[test]
 fn build_values_are_known_when_run() {

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hcl_edit::expr::Expression;
+use larder::template::diagnostic::Diagnostics;
 use larder::template::files::HostFiles;
-use larder::template::hcl::eval::{Evaluator, Origin, Work};
+use larder::template::hcl::eval::{Evaluator, Work};
 use larder::template::hcl::functions::{Allowed, FunctionEnv};
 use larder::template::hcl::scope::Scope;
 use larder::template::hcl::show::show;
+use larder::template::hcl::syntax::parser::parse_expression;
 use larder::template::hcl::value::Value;
 use larder::template::source_map::SourceMap;
 
-const TABLE: &str = include_str!("expressions.txt");
+pub(crate) const TABLE: &str = include_str!("expressions.txt");
 /// Functions that version does not have, with what is known of their results, and where from.
-const NEWER: &str = include_str!("functions-newer.txt");
+pub(crate) const NEWER: &str = include_str!("functions-newer.txt");
 
 /// The names of `expressions/template.pkr.hcl`.
 const NAMES: &[(&str, &[(&str, &str)])] = &[
@@ -42,24 +43,30 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
     ("path", &[("root", "\".\"")]),
 ];
 
-fn folder() -> std::path::PathBuf {
+pub(crate) fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/template/expressions")
 }
 
 fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
     let mut sources = SourceMap::default();
-    let origin = Origin { file: sources.add("expression", text), base: 0 };
+    let file = sources.add("expression", text);
     let folder = folder();
     let env = FunctionEnv {
         files: &HostFiles,
         cwd: &folder,
         now: "2023-11-14T22:13:20Z".parse().expect("a time"),
         allowed: Allowed::All,
+        answers: None,
     };
-    let work = Work::default();
-    let parsed: Expression = text.parse().map_err(|_| "it cannot be read".to_owned())?;
-    let evaluated = Evaluator { origin, env: &env, work: &work }.eval(&parsed, scope);
-    evaluated.map_err(|error| format!("{}: {}", error.summary, error.detail.unwrap_or_default()))
+    let mut found = Diagnostics::default();
+    let value = match parse_expression(file, text, &mut found) {
+        Some(expr) => Evaluator { env: &env, work: &Work::default() }.eval(&expr, scope, &mut found),
+        None => Value::null(),
+    };
+    match found.errors().next() {
+        Some(error) => Err(format!("{}: {}", error.summary, error.detail.as_deref().unwrap_or_default())),
+        None => Ok(value),
+    }
 }
 
 fn scope() -> Scope<'static> {
@@ -72,10 +79,10 @@ fn scope() -> Scope<'static> {
 
 /// An expression of the table, and what is said of it.
 #[derive(Default)]
-struct Case {
-    expression: &'static str,
+pub(crate) struct Case {
+    pub(crate) expression: &'static str,
     /// Packer's result; none if it fails.
-    theirs: Option<String>,
+    pub(crate) theirs: Option<String>,
     /// Where the result is known from, if not from Packer 1.6.6.
     source: Option<&'static str>,
     /// Why Larder's result is another.
@@ -84,7 +91,19 @@ struct Case {
     ours: Option<String>,
 }
 
-fn cases(table: &'static str) -> Vec<Case> {
+impl Case {
+    /// Whether it differs from Packer for a reason.
+    pub(crate) fn is_excused(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// What Larder is to show; none if it is to fail.
+    pub(crate) fn expected(&self) -> Option<&str> {
+        if self.reason.is_some() { self.ours.as_deref() } else { self.theirs.as_deref() }
+    }
+}
+
+pub(crate) fn cases(table: &'static str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let add = |result: &mut Option<String>, line: &str| {
         let line = line.strip_prefix(' ').unwrap_or(line);
@@ -115,8 +134,8 @@ fn expressions_give_what_packer_gives() {
     for case in &cases {
         let result = evaluate(case.expression, &scope);
         let shown = result.as_ref().ok().map(show);
-        let expected = if case.reason.is_some() { &case.ours } else { &case.theirs };
-        if shown != *expected {
+        let expected = case.expected();
+        if shown.as_deref() != expected {
             let ours = result.map_or_else(|error| format!("fails: {error}"), |value| show(&value));
             wrong.push(format!("{}\n  expected {expected:?}\n  got      {ours:?}", case.expression));
         } else if case.reason.is_some() {

@@ -58,7 +58,7 @@ fn templates_are_rendered_as_packer_does() {
 fn data_is_used_as_by_go() {
     let records = records(GO);
     assert!(records.len() >= 75);
-    let options = Options { limit: 1 << 20, keeps_fields: false };
+    let options = Options { limit: 1 << 20, keeps_fields: None };
     compare(&records, |text| {
         let program = Program::parse("root", text, &|name| Few.signature(name).is_some());
         let rendered = program.and_then(|program| program.render(&data(), &Few, options));

@@ -18,8 +18,16 @@ const NAME: &str = "credential.key";
 
 /// Fields whose values are nobody's business: the index holds their hashes.
 pub fn is_credential(name: &HeaderName) -> bool {
-    const OTHERS: [&str; 6] =
-        ["x-jfrog-art-api", "x-api-key", "x-auth-token", "private-token", "job-token", "x-amz-security-token"];
+    const OTHERS: [&str; 8] = [
+        "x-jfrog-art-api",
+        "x-api-key",
+        "x-auth-token",
+        "private-token",
+        "job-token",
+        "x-amz-security-token",
+        "x-vault-token",
+        "x-consul-token",
+    ];
     name == AUTHORIZATION || name == COOKIE || name == PROXY_AUTHORIZATION || OTHERS.contains(&name.as_str())
 }
 

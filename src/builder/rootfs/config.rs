@@ -17,7 +17,8 @@ crate::config! {
         suite: Option<String>,
         /// URL of the archive, up to `/dists`.
         mirror: Option<String>,
-        /// `essential`, `apt` or `minbase`.
+        /// How much of the system there is.
+        #[values("essential", "apt", "minbase")]
         variant: String = "minbase".to_owned(),
         /// Packages installed besides those of the variant.
         include: Vec<String>,
@@ -36,6 +37,7 @@ crate::config! {
     /// Builds a root file system: from a directory, an archive or a Debian bootstrap; as a directory or an archive.
     pub struct RootfsConfig {
         /// Directory, archive (tar, tar.gz, tar.xz, tar.zst) or URL of an archive to begin with.
+        #[conflicts("debian")]
         base: Option<String>,
         /// Checksum of `base`: `sha256:HEX`, `file:URL` and Packer's other forms, or `none`.
         base_checksum: Option<String>,

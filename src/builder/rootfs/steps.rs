@@ -22,6 +22,11 @@ use crate::guest::root::Root;
 use crate::guest::tools;
 use crate::guest::trace::{self, Limits, Look, Needles};
 
+/// The names of steps.
+pub(super) const PREPARE: &str = "prepare";
+pub(super) const BASE: &str = "base";
+pub(super) const SCAN: &str = "scan";
+
 /// What the steps of a build share. They run one after another, so nobody waits for it.
 pub(super) type Shared = Arc<Mutex<Machine>>;
 
@@ -38,7 +43,7 @@ pub(super) struct Prepare {
 #[async_trait]
 impl Step for Prepare {
     fn name(&self) -> String {
-        "prepare".to_owned()
+        PREPARE.to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {
@@ -80,7 +85,7 @@ pub(super) struct FromDirectory {
 #[async_trait]
 impl Step for FromDirectory {
     fn name(&self) -> String {
-        "base".to_owned()
+        BASE.to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {
@@ -125,7 +130,7 @@ pub(super) enum Source {
 #[async_trait]
 impl Step for FromArchive {
     fn name(&self) -> String {
-        "base".to_owned()
+        BASE.to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {
@@ -213,6 +218,20 @@ pub(super) enum Phase {
     Configure,
 }
 
+impl Phase {
+    /// All, in order.
+    pub(super) const ALL: [Self; 3] = [Self::Resolve, Self::Unpack, Self::Configure];
+
+    /// The name of its step.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "bootstrap: resolve",
+            Self::Unpack => "bootstrap: fetch and unpack",
+            Self::Configure => "bootstrap: configure",
+        }
+    }
+}
+
 /// One phase of a bootstrap of Debian.
 pub(super) struct Debian {
     pub(super) machine: Shared,
@@ -223,12 +242,7 @@ pub(super) struct Debian {
 #[async_trait]
 impl Step for Debian {
     fn name(&self) -> String {
-        match self.phase {
-            Phase::Resolve => "bootstrap: resolve",
-            Phase::Unpack => "bootstrap: fetch and unpack",
-            Phase::Configure => "bootstrap: configure",
-        }
-        .to_owned()
+        self.phase.name().to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {
@@ -296,7 +310,7 @@ pub(super) struct Scan {
 #[async_trait]
 impl Step for Scan {
     fn name(&self) -> String {
-        "scan".to_owned()
+        SCAN.to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {

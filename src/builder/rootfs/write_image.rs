@@ -14,6 +14,9 @@ use crate::engine::component::{Context, Step};
 use crate::error::Result;
 use crate::guest::{mapping, reap};
 
+/// The name of the step.
+pub(super) const EXPORT: &str = "export";
+
 /// What is said of the image.
 #[derive(Clone)]
 pub(super) struct ImageConfig {
@@ -34,7 +37,7 @@ pub(super) struct WriteImage {
 #[async_trait]
 impl Step for WriteImage {
     fn name(&self) -> String {
-        "export".to_owned()
+        EXPORT.to_owned()
     }
 
     async fn run(&mut self, context: &Context) -> Result<()> {

@@ -8,7 +8,7 @@ use super::JsonArgs;
 
 pub(super) const EXAMPLES: &str = "\
 Without TEMPLATE, lists the templates there are. `larder` alone shows them with a \
-form for their variables.
+form for their variables. At a terminal, asks for the values of variables.
 
 Examples:
   larder new
@@ -27,6 +27,9 @@ pub struct NewArgs {
     /// Set a variable, in a file beside the template; may be repeated
     #[arg(long, value_name = "NAME=VALUE", requires = "template")]
     pub var: Vec<String>,
+    /// Ask nothing: leave variables at their defaults
+    #[arg(long, requires = "template")]
+    pub defaults: bool,
     /// Replace files that are there
     #[arg(long, short, requires = "template")]
     pub force: bool,

@@ -24,6 +24,7 @@ use crate::history::record::Record;
 use crate::history::recorder::digest;
 use crate::history::run_store::RunStore;
 use crate::output::text::{bytes, printable};
+use crate::template::Depth;
 use crate::template::hcl::convert::to_json;
 
 /// Runs of a template that are looked at for one that succeeded.
@@ -105,8 +106,8 @@ fn of_template(
         ignore_prerelease_plugins: false,
     };
     let cwd = std::env::current_dir().context(|| "cannot tell the working directory".to_owned())?;
-    let reading = Reading { args: &template_args, env, cwd: &cwd, warn_on_undeclared: false };
-    let (template, loaded) = reading.template(console)?;
+    let reading = Reading { args: &template_args, env, cwd: &cwd, warn_on_undeclared: false, settings: None };
+    let (template, loaded) = reading.template(Depth::Declared, console)?;
     let absolute = path.canonicalize().context(|| format!("cannot find {}", path.display()))?;
     let absolute = absolute.display().to_string();
     let runs = match RunStore::open_to_read(state)? {

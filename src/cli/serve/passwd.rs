@@ -6,10 +6,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use larder_proxy::login;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::cli::args::ProxyPasswdArgs;
 use crate::cli::console::Console;
+use crate::cli::unseen::Unseen;
 use crate::error::{Context as _, Error, Result};
 
 /// For the proxy's group to read, and nobody else.
@@ -89,32 +89,6 @@ fn password(console: &Console) -> Result<String> {
     let first = read()?;
     console.note("The same again:");
     if first == read()? { Ok(first) } else { Err(Error::new("the passwords are not the same")) }
-}
-
-/// A terminal that does not show what is typed, until this is dropped.
-struct Unseen<'a> {
-    input: &'a io::Stdin,
-    before: Option<Termios>,
-}
-
-impl<'a> Unseen<'a> {
-    fn begin(input: &'a io::Stdin) -> Self {
-        let before = tcgetattr(input).ok();
-        if let Some(before) = &before {
-            let mut unseen = before.clone();
-            unseen.local_modes.remove(LocalModes::ECHO);
-            let _ = tcsetattr(input, OptionalActions::Flush, &unseen);
-        }
-        Self { input, before }
-    }
-}
-
-impl Drop for Unseen<'_> {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(self.input, OptionalActions::Flush, before);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@ use super::*;
 use crate::provisioner::testing::{context, prepare, problems};
 use crate::template::hcl::value::Value;
 
+const TYPES: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+
 #[tokio::test]
 async fn files_are_those_of_packer() {
     let dir = tempfile::tempdir().unwrap();
@@ -48,7 +50,7 @@ fn options_are_checked() {
     assert!(problems(&TYPE, vec![]).is_empty());
     assert_eq!(
         problems(&TYPE, vec![("checksum_types", Value::strings(["sha-256"]))]),
-        ["unknown type of checksum `sha-256`"]
+        ["wrong value for `checksum_types`: it is not one of those there are"]
     );
     assert_eq!(
         problems(&TYPE, vec![("output", "{{.Name}}".into())]),

@@ -75,7 +75,10 @@ fn options_are_checked() {
             vec![to(), ("source", "/nonexistent".into())],
             "cannot read `/nonexistent`: No such file or directory (os error 2)",
         ),
-        (vec![to(), ("content", "x".into()), ("direction", "sideways".into())], "unknown direction `sideways`"),
+        (
+            vec![to(), ("content", "x".into()), ("direction", "sideways".into())],
+            "wrong value for `direction`: it is not one of those there are",
+        ),
         (vec![to(), ("content", "x".into()), ("direction", "download".into())], "`content` can only be uploaded"),
         (
             vec![("destination", "/etc/".into()), ("content", "x".into())],
@@ -83,7 +86,7 @@ fn options_are_checked() {
         ),
         (
             vec![to(), ("content", "x".into()), ("source", "/".into())],
-            "`content` cannot be used together with `source` or `sources`",
+            "`content` cannot be used together with `source`",
         ),
     ] {
         assert_eq!(problems(&TYPE, options), [expected]);

@@ -188,12 +188,13 @@ fn scripts_get_a_first_line() {
 
 #[test]
 fn unknown_kinds_have_hints() {
-    let error = |kind| match crate::provisioner::find(kind) {
+    let error = |kind| match crate::provisioner::REGISTRY.find(kind) {
         Ok(_) => panic!("found {kind}"),
         Err(diagnostic) => format!("{} ({})", diagnostic.summary, diagnostic.hint.unwrap()),
     };
-    assert!(crate::provisioner::find("shell").is_ok());
+    assert!(crate::provisioner::REGISTRY.find("shell").is_ok());
     assert_eq!(error("shel"), "unknown provisioner `shel` (did you mean `shell`?)");
-    assert!(error("ansible").starts_with("Larder does not have the provisioner `ansible` yet"));
+    assert!(error("goss").starts_with("Larder does not have the provisioner `goss` yet"));
+    assert!(crate::provisioner::REGISTRY.find("ansible").is_ok_and(|found| !found.runs));
     assert!(error("zzz").starts_with("unknown provisioner `zzz` (Larder has: shell, "));
 }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Config, Content, Entry, EvaluatedBody, FieldMode, FromConfig, Item, option_name};
 use crate::template::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::template::go::engine::{self, InterpolateContext};
 use crate::template::hcl::value::Value;
-use crate::template::json::interpolate::{self, InterpolateContext};
-use crate::template::schema::Schema;
+use crate::template::schema::Traits;
 use crate::template::secrets::Secrets;
 use crate::template::source_map::Span;
+
+/// What a list is called in a message.
+pub(super) const A_LIST: &str = "a list";
 
 /// A decoded configuration, with what is needed to report on it later.
 #[derive(Clone, Debug)]
@@ -57,17 +60,26 @@ pub struct DecodeContext<'a> {
     pub secrets: &'a Secrets,
 }
 
+impl DecodeContext<'_> {
+    /// The kind and the sort of component the body belongs to, such as `shell` and `provisioner`.
+    pub(super) fn component(&self) -> Option<(&str, &str)> {
+        self.owner.strip_prefix("the ")?.rsplit_once(' ')
+    }
+}
+
 /// Decodes a body. The configuration is of use only if the diagnostics hold no error.
 pub fn decode<T: Config>(body: &EvaluatedBody, context: DecodeContext<'_>) -> (Decoded<T>, Diagnostics) {
     let mut decoder = Decoder {
         context,
         diagnostics: Diagnostics::default(),
         raw: false,
+        weak: context.interpolate.is_legacy(),
+        values: &[],
         path: Vec::new(),
         unknown: BTreeSet::new(),
         spans: BTreeMap::new(),
     };
-    decoder.check_names(body, &T::schema());
+    decoder.check(body, &T::schema());
     let config = T::decode_fields(body, &mut decoder);
     (Decoded { config, unknown: decoder.unknown, spans: decoder.spans, header: body.header }, decoder.diagnostics)
 }
@@ -75,10 +87,13 @@ pub fn decode<T: Config>(body: &EvaluatedBody, context: DecodeContext<'_>) -> (D
 /// The state of decoding one body.
 #[derive(Debug)]
 pub struct Decoder<'a> {
-    context: DecodeContext<'a>,
+    pub(super) context: DecodeContext<'a>,
     diagnostics: Diagnostics,
-    raw: bool,
-    path: Vec<String>,
+    pub(super) raw: bool,
+    weak: bool,
+    /// What the texts of the option may be, if not anything.
+    values: &'static [&'static str],
+    pub(super) path: Vec<String>,
     unknown: BTreeSet<String>,
     spans: BTreeMap<String, Span>,
 }
@@ -88,8 +103,8 @@ impl Decoder<'_> {
     pub fn field<T: FromConfig>(
         &mut self,
         body: &EvaluatedBody,
-        name: &str,
-        required: bool,
+        name: &'static str,
+        traits: Traits,
         mode: FieldMode,
         slot: &mut T,
     ) {
@@ -101,8 +116,8 @@ impl Decoder<'_> {
         }
         let name = option_name(name);
         let given = body.get(name).filter(|(_, item)| !item.value().is_some_and(Value::is_null));
-        let Some((name_span, item)) = given else {
-            if required {
+        let Some((name_span, mut item)) = given else {
+            if traits.required {
                 self.missing(body.header, name);
             }
             return;
@@ -113,14 +128,22 @@ impl Decoder<'_> {
         if let Some(value) = item.value() {
             self.context.secrets.add_sensitive(value);
         }
+        if traits.sensitive {
+            hide(&mut item, name, body);
+        }
         if item.value().is_some_and(|value| !value.is_wholly_known()) && !T::takes_unknown() {
             self.unknown.insert(path);
         } else {
             let raw = std::mem::replace(&mut self.raw, mode == FieldMode::Raw);
+            let values = std::mem::replace(&mut self.values, traits.values);
+            let weak = self.weak;
+            // No attribute of HCL, whose name has a place of its own, but part of an object such as `override`: HCL has
+            // not converted it.
+            self.weak |= name_span == item.span && item.value().is_some();
             if let Some(value) = T::from_config(&item, self) {
                 *slot = value;
             }
-            self.raw = raw;
+            (self.raw, self.values, self.weak) = (raw, values, weak);
         }
         self.path.pop();
     }
@@ -145,7 +168,7 @@ impl Decoder<'_> {
                 None => return self.mismatch(item, "block"),
             },
         };
-        self.check_names(&body, &T::schema());
+        self.check(&body, &T::schema());
         Some(T::decode_fields(&body, self))
     }
 
@@ -160,17 +183,30 @@ impl Decoder<'_> {
         let mut diagnostic = Diagnostic::error(format!("wrong type for `{name}`"))
             .at(item.span)
             .detail(format!("expected {expected}, found {}", item.describe()));
-        if self.context.interpolate.is_legacy() {
+        if self.is_legacy() {
             if expected == "block" {
                 diagnostic = diagnostic.hint(format!("write it as an object: \"{name}\": {{ … }}"));
             }
         } else if expected == "block" {
             diagnostic = diagnostic.hint(format!("write it as a block: {name} {{ … }}"));
+        } else if expected == A_LIST && item.value().is_some_and(|value| value.scalar_text().is_some()) {
+            diagnostic = diagnostic.hint(format!("put it in brackets: {name} = [ … ]"));
         } else if !matches!(item.content, Content::Value(_)) {
             diagnostic = diagnostic.hint(format!("write it as an attribute: {name} = …"));
         }
         self.report(diagnostic);
         None
+    }
+
+    /// Whether a value of another type is made into the one wanted where that can be done, as in legacy templates:
+    /// `"1024"` into a number, `"a,b"` into a list.
+    pub fn is_weak(&self) -> bool {
+        self.weak
+    }
+
+    /// Whether the template is a legacy one.
+    pub(super) fn is_legacy(&self) -> bool {
+        self.context.interpolate.is_legacy()
     }
 
     /// Name of the option being decoded, as in `debian.suite`.
@@ -180,11 +216,32 @@ impl Decoder<'_> {
 
     /// The text of a string option: Go templates in it rendered, unless the option is raw.
     pub fn text(&mut self, item: &Item, text: &str) -> Option<String> {
-        if self.raw {
-            return Some(text.to_owned());
+        let text = self.render_whole(item, text)?;
+        if item.value().is_some_and(Value::is_sensitive) {
+            self.context.secrets.add(&text);
         }
-        match interpolate::render_noting(text, self.context.interpolate) {
-            Ok(interpolate::Rendered { text: rendered, missing }) => {
+        if text.is_empty() || self.values.is_empty() || self.values.contains(&text.as_str()) {
+            return Some(text);
+        }
+        let name = self.option();
+        let diagnostic = Diagnostic::error(format!("wrong value for `{name}`")).at(item.span);
+        self.report(diagnostic.detail("it is not one of those there are").hint(
+            match did_you_mean(&text, self.values.iter().copied()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("it may be: {}", self.values.join(", ")),
+            },
+        ));
+        None
+    }
+
+    /// The text before it is taken apart: its Go templates rendered, unless the option is raw.
+    pub(super) fn render_whole(&mut self, item: &Item, text: &str) -> Option<String> {
+        if self.raw { Some(text.to_owned()) } else { self.render(item, text) }
+    }
+
+    fn render(&mut self, item: &Item, text: &str) -> Option<String> {
+        match engine::render_noting(text, self.context.interpolate) {
+            Ok(engine::Rendered { text: rendered, missing }) => {
                 for field in missing {
                     let name = self.option();
                     self.report(
@@ -193,9 +250,6 @@ impl Decoder<'_> {
                             .detail("it becomes `<no value>`, as in Packer")
                             .hint("to keep the braces, write {{`{{`}}"),
                     );
-                }
-                if rendered != text && item.value().is_some_and(Value::is_sensitive) {
-                    self.context.secrets.add(&rendered);
                 }
                 Some(rendered)
             }
@@ -217,7 +271,7 @@ impl Decoder<'_> {
     }
 
     fn missing(&mut self, header: Span, name: &str) {
-        let hint = if self.context.interpolate.is_legacy() {
+        let hint = if self.is_legacy() {
             format!("add \"{name}\": … to its object")
         } else {
             format!("add {name} = … to the block")
@@ -228,30 +282,22 @@ impl Decoder<'_> {
             .hint(hint);
         self.report(diagnostic);
     }
+}
 
-    fn check_names(&mut self, body: &EvaluatedBody, schema: &Schema) {
-        let mut reported = BTreeSet::new();
-        for entry in &body.entries {
-            if schema.option(&entry.name).is_some() || !reported.insert(&entry.name) {
-                continue;
-            }
-            let within = if self.path.is_empty() {
-                self.context.owner.to_owned()
-            } else {
-                format!("the block `{}` of {}", self.path.join("."), self.context.owner)
-            };
-            let names = || schema.options.iter().map(|option| option.name);
-            let hint = match did_you_mean(&entry.name, names()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None if schema.options.is_empty() => "it has no options".to_owned(),
-                None => format!("it has: {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            let diagnostic = Diagnostic::error(format!("unknown option `{}`", entry.name))
-                .at(entry.name_span)
-                .detail(format!("{within} has no option of this name"))
-                .hint(hint);
-            self.report(diagnostic);
-        }
+/// Passwords of machines that live for one build: everybody knows them, and they are names of other things as well, whose
+/// every mention would be lost.
+const KNOWN_TO_ALL: &[&str] =
+    &["admin", "changeme", "debian", "packer", "password", "root", "test", "toor", "ubuntu", "user", "vagrant"];
+
+/// Marks what an option holds as a secret, unless everybody knows it, or another option tells it.
+fn hide(item: &mut Item, name: &str, body: &EvaluatedBody) {
+    let Content::Value(value) = &mut item.content else { return };
+    let public = |entry: &Entry| {
+        entry.name != name && entry.item.value().is_some_and(|other| other.as_str().is_some() && other == value)
+    };
+    let is_known = value.as_str().is_some_and(|text| KNOWN_TO_ALL.contains(&text));
+    if !is_known && !body.entries.iter().any(public) {
+        *value = value.clone().mark(true);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The types options can have, decoded as weakly as Packer does.
+//! The types options can have, decoded as Packer does: by HCL's rules of conversion, and in legacy templates weakly.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Content, Decoder, FromConfig, Item, Schema};
+use super::decode::A_LIST;
+use super::{Content, Decoder, FromConfig, Item, OptionType, Schema};
 use crate::template::diagnostic::Diagnostic;
 use crate::template::duration;
 use crate::template::hcl::value::{Kind, Number, Value};
 
 impl FromConfig for String {
-    fn type_name() -> String {
-        "string".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::String
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
-        match item.value().and_then(Value::scalar_text) {
+        let text = match item.value().map(Value::kind) {
+            Some(Kind::Bool(value)) if decoder.is_weak() => Some(u8::from(*value).to_string()),
+            _ => item.value().and_then(Value::scalar_text),
+        };
+        match text {
             Some(text) => decoder.text(item, &text),
             None => decoder.mismatch(item, "a string"),
         }
@@ -29,8 +34,8 @@ impl FromConfig for String {
 }
 
 impl FromConfig for PathBuf {
-    fn type_name() -> String {
-        "path".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Path
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -43,19 +48,22 @@ impl FromConfig for PathBuf {
 }
 
 impl FromConfig for bool {
-    fn type_name() -> String {
-        "bool".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Bool
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
         let text = match item.value().map(Value::kind) {
             Some(Kind::Bool(value)) => return Some(*value),
-            Some(Kind::Number(_) | Kind::String(_)) => String::from_config(item, decoder)?,
+            Some(Kind::Number(number)) if decoder.is_weak() => return Some(!number.is_zero()),
+            Some(Kind::String(text)) => convertible(text, item, decoder)?,
             _ => return decoder.mismatch(item, "true or false"),
         };
         match text.as_str() {
-            "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
-            "0" | "f" | "F" | "false" | "False" | "FALSE" | "" => Some(false),
+            "1" | "true" => Some(true),
+            "0" | "false" => Some(false),
+            "t" | "T" | "True" | "TRUE" if decoder.is_weak() => Some(true),
+            "f" | "F" | "False" | "FALSE" | "" if decoder.is_weak() => Some(false),
             _ => decoder.mismatch(item, "true or false"),
         }
     }
@@ -66,17 +74,20 @@ impl FromConfig for bool {
 }
 
 impl FromConfig for f64 {
-    fn type_name() -> String {
-        "number".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Number
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
-        match item.value().map(Value::kind) {
+        let text = match item.value().map(Value::kind) {
             Some(Kind::Number(number)) => return Some(number.to_f64()).filter(|number| number.is_finite()),
-            Some(Kind::String(_)) => {}
+            Some(Kind::Bool(value)) if decoder.is_weak() => return Some(f64::from(u8::from(*value))),
+            Some(Kind::String(text)) => convertible(text, item, decoder)?,
             _ => return decoder.mismatch(item, "a number"),
+        };
+        if text.is_empty() && decoder.is_weak() {
+            return Some(0.0);
         }
-        let text = String::from_config(item, decoder)?;
         match Number::parse(&text).map(|number| number.to_f64()).filter(|number| number.is_finite()) {
             Some(number) => Some(number),
             None => decoder.mismatch(item, "a number"),
@@ -89,24 +100,28 @@ impl FromConfig for f64 {
 }
 
 macro_rules! integers {
-    ($($type:ty: $expected:literal),* $(,)?) => { $(
+    ($($type:ident: $expected:literal),* $(,)?) => { $(
         impl FromConfig for $type {
-            fn type_name() -> String {
-                "integer".to_owned()
+            fn option_type() -> OptionType {
+                OptionType::Integer { min: bound($type::MIN), max: bound($type::MAX) }
             }
 
             fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
-                let text = match item.value().map(Value::kind) {
-                    Some(Kind::Number(_) | Kind::String(_)) => String::from_config(item, decoder)?,
-                    Some(Kind::Bool(value)) => u8::from(*value).to_string(),
+                let number = match item.value().map(Value::kind) {
+                    Some(Kind::Number(number)) if decoder.is_weak() => Some(number.truncated().to_string()),
+                    Some(Kind::Number(number)) => Some(number.to_string()),
+                    Some(Kind::String(text)) => {
+                        let text = convertible(text, item, decoder)?;
+                        if decoder.is_weak() { go_integer(&text) } else { Number::parse(&text).map(|text| text.to_string()) }
+                    }
+                    Some(Kind::Bool(value)) if decoder.is_weak() => Some(u8::from(*value).to_string()),
                     _ => return decoder.mismatch(item, $expected),
                 };
-                match text.parse() {
-                    Ok(number) => Some(number),
-                    Err(_) if text.is_empty() => Some(0),
-                    Err(_) => {
+                match number.and_then(|number| number.parse().ok()) {
+                    Some(number) => Some(number),
+                    None => {
                         let name = decoder.option();
-                        let range = format!("{} to {}", <$type>::MIN, <$type>::MAX);
+                        let range = format!("{} to {}", $type::MIN, $type::MAX);
                         decoder.report(
                             Diagnostic::error(format!("wrong value for `{name}`"))
                                 .at(item.span)
@@ -125,6 +140,43 @@ macro_rules! integers {
     )* };
 }
 
+/// An end of the range of a type; those of 64 bits are the widest there are.
+fn bound(end: impl TryInto<i128>) -> i128 {
+    end.try_into().unwrap_or(i128::MAX)
+}
+
+/// The text that is to be made a number or a bool: HCL makes it before Go templates in it are rendered.
+fn convertible(text: &str, item: &Item, decoder: &mut Decoder<'_>) -> Option<String> {
+    if decoder.is_weak() { decoder.text(item, text) } else { Some(text.to_owned()) }
+}
+
+/// A whole number as Go's `ParseInt` reads it with base 0, in decimal digits: `0x1F`, `0b11`, `017`, `1_000`. An empty
+/// text is 0.
+fn go_integer(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("0".to_owned());
+    }
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.get(..2) {
+        Some("0x") => (16, &lower[2..]),
+        Some("0o") => (8, &lower[2..]),
+        Some("0b") => (2, &lower[2..]),
+        _ if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
+        _ => (10, &lower[..]),
+    };
+    let lone = digits.ends_with('_') || digits.contains("__") || (radix == 10 && digits.starts_with('_'));
+    let digits = digits.replace('_', "");
+    if lone || digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    let number = i128::from_str_radix(&digits, radix).ok()?;
+    Some(if sign == "-" { -number } else { number }.to_string())
+}
+
 integers!(
     i32: "an integer",
     i64: "an integer",
@@ -136,8 +188,8 @@ integers!(
 );
 
 impl FromConfig for SignedDuration {
-    fn type_name() -> String {
-        "duration".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Duration
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -172,8 +224,8 @@ impl FromConfig for SignedDuration {
 
 /// A negative duration counts as none.
 impl FromConfig for Duration {
-    fn type_name() -> String {
-        "duration".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Duration
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -194,8 +246,8 @@ impl Default for Value {
 
 /// The value as it is, whatever its type; Go templates in it are not rendered.
 impl FromConfig for Value {
-    fn type_name() -> String {
-        "any".to_owned()
+    fn option_type() -> OptionType {
+        OptionType::Any
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -211,8 +263,8 @@ impl FromConfig for Value {
 }
 
 impl<T: FromConfig> FromConfig for Option<T> {
-    fn type_name() -> String {
-        T::type_name()
+    fn option_type() -> OptionType {
+        T::option_type()
     }
 
     fn nested() -> Option<Schema> {
@@ -236,12 +288,12 @@ impl<T: FromConfig> FromConfig for Option<T> {
     }
 }
 
-/// A single value stands for a list of it.
+/// In legacy templates a single value stands for a list of it, and a text for what commas separate in it.
 impl<T: FromConfig> FromConfig for Vec<T> {
-    fn type_name() -> String {
+    fn option_type() -> OptionType {
         match T::nested() {
-            Some(_) => "blocks".to_owned(),
-            None => format!("list of {}", T::type_name()),
+            Some(_) => OptionType::Blocks,
+            None => OptionType::List(Box::new(T::option_type())),
         }
     }
 
@@ -255,14 +307,15 @@ impl<T: FromConfig> FromConfig for Vec<T> {
             Content::Blocks(bodies) => {
                 bodies.iter().map(|body| Item { span: body.header, content: Content::Block(body.clone()) }).collect()
             }
-            Content::Value(value) => match value.elements() {
-                Some(elements) => elements
+            Content::Value(value) => match (value.elements(), value.as_str()) {
+                (Some(elements), _) => elements
                     .iter()
                     .filter(|element| !element.is_null())
                     .map(|element| item.part(element.clone().mark(value.is_sensitive())))
                     .collect(),
-                None if value.as_str() == Some("") => Vec::new(),
-                None => vec![item.clone()],
+                (None, Some(text)) if decoder.is_weak() => return separated(item, text, decoder),
+                (None, None) if decoder.is_weak() || T::nested().is_some() => vec![item.clone()],
+                _ => return decoder.mismatch(item, A_LIST),
             },
         };
         // Every element is decoded even after one fails, so that all errors are reported.
@@ -275,23 +328,50 @@ impl<T: FromConfig> FromConfig for Vec<T> {
     }
 }
 
+/// Elements of a list that is written as a text.
+const MOST_PARTS: usize = 100_000;
+
+/// What commas separate in a text, which is rendered as a whole.
+fn separated<T: FromConfig>(item: &Item, text: &str, decoder: &mut Decoder<'_>) -> Option<Vec<T>> {
+    let sensitive = item.value().is_some_and(Value::is_sensitive);
+    let text = decoder.render_whole(item, text)?;
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    if text.matches(',').count() >= MOST_PARTS {
+        return decoder.mismatch(item, &format!("a list of at most {MOST_PARTS} elements"));
+    }
+    let raw = std::mem::replace(&mut decoder.raw, true);
+    let parts = text.split(',').map(|part| item.part(Value::string(part).mark(sensitive)));
+    let elements: Vec<Option<T>> = parts.map(|part| T::from_config(&part, decoder)).collect();
+    decoder.raw = raw;
+    elements.into_iter().collect()
+}
+
 impl<T: FromConfig> FromConfig for BTreeMap<String, T> {
-    fn type_name() -> String {
-        format!("map of {}", T::type_name())
+    fn option_type() -> OptionType {
+        OptionType::Map(Box::new(T::option_type()))
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {
-        let Some((value, entries)) = item.value().and_then(|value| Some((value, value.entries()?))) else {
-            return decoder.mismatch(item, "a map");
+        let Some(value) = item.value() else { return decoder.mismatch(item, "a map") };
+        let maps = match value.elements() {
+            // A list of maps is the map they make together.
+            Some(elements) if decoder.is_weak() => elements,
+            _ => std::slice::from_ref(value),
         };
         let mut map = Self::new();
         let mut complete = true;
-        for (name, element) in entries.iter().filter(|(_, element)| !element.is_null()) {
-            match T::from_config(&item.part(element.clone().mark(value.is_sensitive())), decoder) {
-                Some(element) => {
-                    map.insert(name.clone(), element);
+        for part in maps {
+            let Some(entries) = part.entries() else { return decoder.mismatch(item, "a map") };
+            for (name, element) in entries.iter().filter(|(_, element)| !element.is_null()) {
+                let sensitive = value.is_sensitive() || part.is_sensitive();
+                match T::from_config(&item.part(element.clone().mark(sensitive)), decoder) {
+                    Some(element) => {
+                        map.insert(name.clone(), element);
+                    }
+                    None => complete = false,
                 }
-                None => complete = false,
             }
         }
         complete.then_some(map)

@@ -60,3 +60,33 @@ fn suggestions_are_near() {
     assert_eq!(did_you_mean("scirpt", names), Some("script"));
     assert_eq!(did_you_mean("destination", names), None);
 }
+
+#[test]
+fn errors_tell_the_values_they_come_from() {
+    let mut sources = SourceMap::default();
+    let text = "a = element(var.list, local.n + var.password)\nb = var.unset.x";
+    let file = sources.add("web.pkr.hcl", text);
+    let object = |entries: Vec<(&str, Value)>| {
+        Value::object(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let variables = object(vec![
+        ("list", Value::strings(["a", "b"])),
+        ("password", Value::string("hunter2").mark(true)),
+        ("unset", Value::unknown(crate::template::hcl::value::Type::Dynamic)),
+    ]);
+    let names = [("var".to_owned(), variables), ("local".to_owned(), object(vec![("n", 7.into())]))].into();
+    let mut found = Diagnostics::default();
+    let end = text.find('\n').expect("two lines");
+    found.push(Diagnostic::error("no such element").at(Span::new(file, 4..end)));
+    found.push(Diagnostic::error("not known").at(Span::new(file, end + 5..text.len())));
+    found.push(Diagnostic::warning("old").at(Span::new(file, 4..end)));
+    found.add_values(&sources, &names);
+    let frames = found.render(&sources, 100, false);
+    let note = "= note: with var.list = [\"a\", \"b\"], local.n = 7, var.password = <sensitive>";
+    // Neither what is not known, nor what is no error.
+    assert_eq!((frames.matches(note).count(), frames.matches("note:").count()), (1, 1), "{frames}");
+    let shown = serde_json::to_value(found.findings(&sources)).expect("JSON");
+    assert_eq!(shown[0]["values"][2], serde_json::json!({ "name": "var.password", "value": "<sensitive>" }));
+    assert_eq!((shown[0]["bytes"].clone(), shown[1]["line"].clone()), (serde_json::json!([4, end]), 2.into()));
+    assert!(found.iter().next().expect("three").one_line(&sources).contains("with var.list = "));
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::template::remote::Answers;
+
 use super::{Error, ErrorKind, Failure, Options, Program, Struct, Value, builtin};
 
 mod functions;
@@ -42,6 +44,8 @@ pub struct InterpolateContext {
     pub env: Option<BTreeMap<String, String>>,
     /// Fields: `.Path`. Where there are none, any field is `<no value>`, as in Packer.
     pub data: BTreeMap<String, String>,
+    /// What servers answer, to values of variables.
+    pub answers: Answers,
     /// What `build` gives.
     pub build: BuildValues,
     /// The functions there are beside those of every template.
@@ -99,17 +103,19 @@ impl InterpolateError {
             }
             ErrorKind::UnknownField { .. } => KEEP.to_owned(),
             ErrorKind::UnknownFunction(name) => {
-                let known = functions::names().chain(builtin::names());
-                match crate::template::diagnostic::did_you_mean(name, known) {
+                match crate::template::diagnostic::did_you_mean(name, function_names()) {
                     Some(near) if near != name => format!("did you mean `{near}`?"),
                     Some(_) => "components for other platforms have this function; this one does not".to_owned(),
                     None => KEEP.to_owned(),
                 }
             }
-            ErrorKind::Call { function, .. } => match function.as_str() {
-                "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
-                    "read the value before, and give it as a variable: -var, a -var-file, or {{env `NAME`}}".to_owned()
-                }
+            ErrorKind::Call { function, failure } => match function.as_str() {
+                "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => match failure {
+                    Failure::Message(words) if words.ends_with(functions::NOT_HERE) => {
+                        "it is for values of variables: other places take {{user `NAME`}}".to_owned()
+                    }
+                    _ => "or give the value by other ways: -var, a -var-file, {{env `NAME`}}".to_owned(),
+                },
                 "sed" => "use replace or replace_all".to_owned(),
                 _ => GO_TEMPLATE.to_owned(),
             },
@@ -144,7 +150,7 @@ pub fn render_noting(text: &str, context: &InterpolateContext) -> Result<Rendere
         let fields = context.data.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         Value::Struct(Arc::new(Struct { type_name: "struct".to_owned(), fields }))
     };
-    let options = Options { limit: MAX_OUTPUT, keeps_fields: context.env.is_some() };
+    let options = Options { limit: MAX_OUTPUT, keeps_fields: context.env.is_some().then_some(("{{", "}}")) };
     Ok(program.render(&data, context, options)?)
 }
 
@@ -163,6 +169,11 @@ pub fn user_references(text: &str) -> BTreeSet<String> {
         });
     }
     found
+}
+
+/// Names of all functions: Packer's and Go's.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    functions::names().chain(builtin::names())
 }
 
 /// Whether a text holds template actions.

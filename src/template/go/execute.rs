@@ -74,8 +74,8 @@ pub struct Rendered {
 pub struct Options {
     /// Most bytes it may become.
     pub limit: usize,
-    /// Whether an action that is a field and no more stays as it is.
-    pub keeps_fields: bool,
+    /// Where an action that is a field and no more stays as it is: what is written around the field.
+    pub keeps_fields: Option<(&'static str, &'static str)>,
 }
 
 type Ran<T> = Result<T, Box<Error>>;
@@ -211,12 +211,13 @@ impl<'a> Run<'a> {
 
     fn action(&mut self, id: Id, pipe: Id, dot: &Value) -> Ran<()> {
         let Kind::Pipe { declared, commands, .. } = self.kind(pipe) else { return Ok(()) };
-        if let ([command], true, true) = (commands.as_slice(), declared.is_empty(), self.options.keeps_fields)
+        if let ([command], true, Some((open, close))) =
+            (commands.as_slice(), declared.is_empty(), self.options.keeps_fields)
             && let Kind::Command(words) = self.kind(*command)
             && let [word] = words.as_slice()
             && matches!(self.kind(*word), Kind::Field(_))
         {
-            let text = format!("{{{{{}}}}}", self.trees.nodes.text(*word));
+            let text = format!("{open}{}{close}", self.trees.nodes.text(*word));
             return self.write(&text);
         }
         let value = self.pipeline(pipe, dot)?;

@@ -100,6 +100,15 @@ impl<'a> Arguments<'a> {
         Some(value)
     }
 
+    /// The argument that stands for a width or precision written `*`: `None` if it is none.
+    fn take_star(&mut self) -> Option<i64> {
+        self.chosen = false;
+        match self.take() {
+            Some(Value::Int(number)) if within(number.unsigned_abs()) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Reads `[2]`, the number of the argument that comes next.
     fn choose<'t>(&mut self, text: &'t str) -> &'t str {
         self.chosen = false;
@@ -145,17 +154,16 @@ fn read_width<'t>(
     out: &mut String,
 ) -> Result<&'t str, Failure> {
     if let Some(rest) = text.strip_prefix('*') {
-        match arguments.take() {
-            Some(Value::Int(width)) if within(width.unsigned_abs()) => {
-                if *width < 0 {
+        match arguments.take_star() {
+            Some(width) => {
+                if width < 0 {
                     flags.minus = true;
                     flags.zero = false;
                 }
                 flags.width = usize::try_from(width.unsigned_abs()).ok();
             }
-            _ => out.push_str("%!(BADWIDTH)"),
+            None => out.push_str("%!(BADWIDTH)"),
         }
-        arguments.chosen = false;
         return Ok(rest);
     }
     let (rest, width) = digits(text)?;
@@ -178,14 +186,10 @@ fn read_precision<'t>(
     }
     let rest = arguments.choose(rest);
     if let Some(rest) = rest.strip_prefix('*') {
-        match arguments.take() {
-            Some(Value::Int(precision)) if *precision < 0 => out.push_str("%!(BADPREC)"),
-            Some(Value::Int(precision)) if within(precision.unsigned_abs()) => {
-                flags.precision = usize::try_from(*precision).ok();
-            }
-            _ => out.push_str("%!(BADPREC)"),
+        match arguments.take_star().and_then(|precision| usize::try_from(precision).ok()) {
+            Some(precision) => flags.precision = Some(precision),
+            None => out.push_str("%!(BADPREC)"),
         }
-        arguments.chosen = false;
         return Ok(rest);
     }
     let (rest, precision) = digits(rest)?;

@@ -1,5 +1,7 @@
 //! Go's string literals: read, and written.
 
+use crate::template::escape;
+
 /// What a literal stands for, in its quotes or backquotes; `None` if Go would not take it.
 pub(super) fn unquote(literal: &str) -> Option<String> {
     let quote = literal.chars().next()?;
@@ -87,20 +89,14 @@ pub(super) fn quoted_with(text: &str, quote: char, ascii: bool) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(quote);
     for c in text.chars() {
+        // Which quotes are escaped depends on those around the text.
+        if let Some(escape) = escape::as_in_c(c).filter(|_| c != '"') {
+            out.push_str(escape);
+            continue;
+        }
         match c {
-            '\\' => out.push_str("\\\\"),
-            _ if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
+            _ if c == quote => out.extend(['\\', c]),
             _ if is_print(c) && (!ascii || c.is_ascii()) => out.push(c),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
             '\0'..=' ' | '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
             '\u{1_0000}'.. => out.push_str(&format!("\\U{:08x}", u32::from(c))),
             _ => out.push_str(&format!("\\u{:04x}", u32::from(c))),

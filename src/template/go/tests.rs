@@ -16,7 +16,7 @@ impl Functions for None0 {
 }
 
 fn run(text: &str, data: &Value) -> Result<Rendered, Box<Error>> {
-    Program::parse("t", text, &|_| false)?.render(data, &None0, Options { limit: 1 << 20, keeps_fields: false })
+    Program::parse("t", text, &|_| false)?.render(data, &None0, Options { limit: 1 << 20, keeps_fields: None })
 }
 
 #[test]

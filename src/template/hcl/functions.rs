@@ -9,6 +9,7 @@ use super::convert::convert;
 use super::eval::Work;
 use super::value::{Kind, Number, Type, Value};
 use crate::template::files::FileLoader;
+use crate::template::remote::Answers;
 
 mod collection;
 mod csv;
@@ -21,6 +22,7 @@ mod network;
 mod numeric;
 mod parameter;
 mod regex;
+mod remote;
 mod reorder;
 mod set;
 #[cfg(test)]
@@ -59,6 +61,8 @@ pub struct FunctionEnv<'a> {
     pub now: Timestamp,
     /// Which functions there are.
     pub allowed: Allowed<'a>,
+    /// What servers answer; `None` where nobody is asked.
+    pub answers: Option<&'a Answers>,
 }
 
 /// Why a call fails.
@@ -181,10 +185,6 @@ fn replacement(name: &str) -> Option<&'static str> {
         "tomap" => "write convert(x, map(any))",
         "isotime" => "write formatdate(\"YYYY-MM-DD\", timestamp()), or legacy_isotime(\"2006-01-02\")",
         "strftime" => "write formatdate(\"YYYY-MM-DD\", timestamp()), or legacy_strftime(\"%Y-%m-%d\")",
-        "vault" | "consul_key" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
-            "it is not supported yet: give the value as a sensitive variable"
-        }
-        "rsadecrypt" => "it is not supported: decrypt the value before, and give it as a sensitive variable",
         _ => return None,
     })
 }
@@ -194,7 +194,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     tables().into_iter().flatten().map(|function| function.name).chain(["try", "can", "convert"])
 }
 
-fn tables() -> [&'static [Function]; 14] {
+fn tables() -> [&'static [Function]; 15] {
     [
         text::FUNCTIONS,
         regex::FUNCTIONS,
@@ -210,6 +210,7 @@ fn tables() -> [&'static [Function]; 14] {
         filesystem::FUNCTIONS,
         network::FUNCTIONS,
         date::FUNCTIONS,
+        remote::FUNCTIONS,
     ]
 }
 
@@ -262,7 +263,11 @@ impl Function {
 
     /// How much work a call is beyond that of walking through its arguments and its result.
     pub fn effort(&self, values: &[Value]) -> usize {
-        if self.name == "bcrypt" { hash::bcrypt_effort(values.get(1).and_then(Value::as_i64)) } else { 0 }
+        match self.name {
+            "bcrypt" => hash::bcrypt_effort(values.get(1).and_then(Value::as_i64)),
+            "rsadecrypt" => remote::rsa_effort(values.get(1).and_then(Value::as_str)),
+            _ => 0,
+        }
     }
 
     fn parameter(&self, index: usize) -> Option<&Parameter> {

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use super::number::Number;
 use super::value::{Kind, Value};
+use crate::template::escape;
 
 /// What is shown in place of a sensitive value.
 const SENSITIVE: &str = "<sensitive>";
+
+/// Most characters of a value shown on one line.
+const BRIEF: usize = 60;
 
 /// The value as the console shows it: a string as it is, collections on several lines, no sensitive value.
 pub fn show(value: &Value) -> String {
@@ -20,16 +24,70 @@ pub fn show(value: &Value) -> String {
     }
 }
 
+/// The value on one line of moderate length, strings in quotes, no sensitive value.
+pub fn brief(value: &Value) -> String {
+    let mut text = String::new();
+    brief_to(value, &mut text);
+    match text.char_indices().nth(BRIEF) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn brief_to(value: &Value, out: &mut String) {
+    // What is cut off need not be made.
+    if out.len() > 8 * BRIEF {
+        return;
+    }
+    let comma = |first: &mut bool, out: &mut String| {
+        if !std::mem::take(first) {
+            out.push_str(", ");
+        }
+    };
+    let mut first = true;
+    match value.kind() {
+        _ if value.is_sensitive() => out.push_str(SENSITIVE),
+        Kind::String(text) => {
+            let end = text.char_indices().nth(BRIEF).map_or(text.len(), |(end, _)| end);
+            quote(&text[..end], out);
+        }
+        Kind::List(_, elements) | Kind::Set(_, elements) | Kind::Tuple(elements) => {
+            out.push('[');
+            for element in elements.iter().take(BRIEF) {
+                comma(&mut first, out);
+                brief_to(element, out);
+            }
+            out.push(']');
+        }
+        Kind::Map(_, entries) | Kind::Object(entries) => {
+            out.push('{');
+            for (name, value) in entries.iter().take(BRIEF) {
+                comma(&mut first, out);
+                let _ = write!(out, "{name} = ");
+                brief_to(value, out);
+            }
+            out.push('}');
+        }
+        _ => write_scalar(value, out),
+    }
+}
+
+fn write_scalar(value: &Value, out: &mut String) {
+    match value.kind() {
+        Kind::Null(_) => out.push_str("null"),
+        Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Kind::Number(shown) => out.push_str(&number(shown)),
+        _ => out.push_str("<unknown>"),
+    }
+}
+
 fn write(value: &Value, indent: usize, out: &mut String) {
     if value.is_sensitive() {
         out.push_str(SENSITIVE);
         return;
     }
     match value.kind() {
-        Kind::Unknown(_) => out.push_str("<unknown>"),
-        Kind::Null(_) => out.push_str("null"),
-        Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Kind::Number(shown) => out.push_str(&number(shown)),
+        Kind::Unknown(_) | Kind::Null(_) | Kind::Bool(_) | Kind::Number(_) => write_scalar(value, out),
         Kind::String(text) => quote(text, out),
         Kind::List(_, elements) | Kind::Set(_, elements) | Kind::Tuple(elements) => {
             out.push('[');
@@ -91,16 +149,11 @@ fn number(number: &Number) -> String {
 pub fn quote(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
+        if let Some(escape) = escape::as_in_c(character) {
+            out.push_str(escape);
+            continue;
+        }
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
             '\0'..'\u{20}' | '\u{7f}' => {
                 let _ = write!(out, "\\x{:02x}", u32::from(character));
             }
@@ -125,5 +178,18 @@ mod tests {
         assert_eq!(show(&Value::tuple(vec![1.into(), secret()])), "[\n  1,\n  <sensitive>,\n]");
         assert_eq!(show(&Value::tuple(vec![1.into()]).mark(true)), "<sensitive>");
         assert_eq!(show(&Value::unknown(Type::String)), "<unknown>");
+        assert_eq!(brief(&Value::tuple(vec![1.into(), secret()])), "[1, <sensitive>]");
+        assert_eq!(brief(&secret()), "<sensitive>");
+    }
+
+    #[test]
+    fn on_one_line_values_are_cut() {
+        assert_eq!(brief(&Value::string("a\nb")), "\"a\\nb\"");
+        let long = brief(&Value::string("ä".repeat(1000)));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (BRIEF + 1, true));
+        let many = brief(&Value::tuple(vec![Value::string("x".repeat(50)); 10_000]));
+        assert!(many.starts_with("[\"xx") && many.chars().count() == BRIEF + 1, "{many}");
+        let entries = [("a".to_owned(), Value::null()), ("b".to_owned(), Value::bool(true))];
+        assert_eq!(brief(&Value::object(entries.into())), "{a = null, b = true}");
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::nfc;
 pub use super::number::Number;
 pub use super::types::{Attribute, Type};
 
@@ -54,8 +55,13 @@ impl Value {
         Self { kind, sensitive: false }
     }
 
-    /// Text.
+    /// Text, in its composed form.
     pub fn string(text: impl Into<Arc<str>>) -> Self {
+        Self::new(Kind::String(nfc::composed(text.into())))
+    }
+
+    /// Text as it is: that of legacy templates, which know no other form.
+    pub fn verbatim(text: impl Into<Arc<str>>) -> Self {
         Self::new(Kind::String(text.into()))
     }
 

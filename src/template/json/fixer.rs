@@ -48,6 +48,10 @@ const AMAZON: Kinds = Kinds::Prefix("amazon-");
 const PARALLELS: Kinds = Kinds::Are(&["parallels-iso", "parallels-pvm"]);
 const HYPERV: Kinds = Kinds::Are(&["hyperv-vmcx", "hyperv-iso"]);
 
+const fn fixer(name: &'static str, description: &'static str, rules: &'static [Rule]) -> Fixer {
+    Fixer { name, description, rules }
+}
+
 const fn rule(place: Place, kinds: Kinds, change: Change) -> Rule {
     Rule { place, kinds, change }
 }
@@ -58,57 +62,57 @@ const fn rename(from: &'static str, to: &'static str, of: Of, existing: Existing
 
 /// All fixers, in the order they run.
 pub const FIXERS: &[Fixer] = &[
-    Fixer {
-        name: "iso-md5",
-        description: "Makes `iso_md5` of a builder an `iso_checksum`",
-        rules: &[rule(Place::Builders, Kinds::Any, Change::By(&["iso_md5"], builder::iso_md5))],
-    },
-    Fixer {
-        name: "createtime",
-        description: "Makes {{.CreateTime}} in names of a builder's images {{timestamp}}",
-        rules: &[rule(Place::Builders, Kinds::Any, Change::By(&[], builder::create_time))],
-    },
-    Fixer {
-        name: "virtualbox-gaattach",
-        description: "Makes `guest_additions_attach` of a virtualbox builder a `guest_additions_mode`",
-        rules: &[rule(
+    fixer(
+        "iso-md5",
+        "Makes `iso_md5` of a builder an `iso_checksum`",
+        &[rule(Place::Builders, Kinds::Any, Change::By(&["iso_md5"], builder::iso_md5))],
+    ),
+    fixer(
+        "createtime",
+        "Makes {{.CreateTime}} in names of a builder's images {{timestamp}}",
+        &[rule(Place::Builders, Kinds::Any, Change::By(&[], builder::create_time))],
+    ),
+    fixer(
+        "virtualbox-gaattach",
+        "Makes `guest_additions_attach` of a virtualbox builder a `guest_additions_mode`",
+        &[rule(
             Place::Builders,
             Kinds::Are(&["virtualbox"]),
             Change::By(&["guest_additions_attach"], builder::guest_additions),
         )],
-    },
-    Fixer {
-        name: "pp-vagrant-override",
-        description: "Moves what the vagrant post-processor does for one provider into `override`",
-        rules: &[rule(
+    ),
+    fixer(
+        "pp-vagrant-override",
+        "Moves what the vagrant post-processor does for one provider into `override`",
+        &[rule(
             Place::PostProcessors,
             Kinds::Are(&["vagrant"]),
             Change::By(post_processor::PROVIDERS, post_processor::vagrant_override),
         )],
-    },
-    Fixer {
-        name: "virtualbox-rename",
-        description: "Makes virtualbox builders virtualbox-iso builders, also in overrides of provisioners",
-        rules: &[
+    ),
+    fixer(
+        "virtualbox-rename",
+        "Makes virtualbox builders virtualbox-iso builders, also in overrides of provisioners",
+        &[
             rule(Place::Builders, Kinds::Are(&["virtualbox"]), Change::Retype("virtualbox-iso")),
             rule(Place::Provisioners, Kinds::Any, Change::Try(&[], provisioner::virtualbox_override)),
         ],
-    },
-    Fixer {
-        name: "vmware-rename",
-        description: "Makes vmware builders vmware-iso builders",
-        rules: &[rule(Place::Builders, Kinds::Are(&["vmware"]), Change::Retype("vmware-iso"))],
-    },
-    Fixer {
-        name: "parallels-headless",
-        description: "Removes `headless` from parallels builders",
-        rules: &[rule(Place::Builders, PARALLELS, Change::Remove("headless"))],
-    },
-    Fixer {
-        name: "parallels-deprecations",
-        description: "Removes `parallels_tools_host_path` from parallels builders, and makes `guest_os_distribution` \
+    ),
+    fixer(
+        "vmware-rename",
+        "Makes vmware builders vmware-iso builders",
+        &[rule(Place::Builders, Kinds::Are(&["vmware"]), Change::Retype("vmware-iso"))],
+    ),
+    fixer(
+        "parallels-headless",
+        "Removes `headless` from parallels builders",
+        &[rule(Place::Builders, PARALLELS, Change::Remove("headless"))],
+    ),
+    fixer(
+        "parallels-deprecations",
+        "Removes `parallels_tools_host_path` from parallels builders, and makes `guest_os_distribution` \
                       `guest_os_type`",
-        rules: &[
+        &[
             rule(Place::Builders, PARALLELS, Change::Remove("parallels_tools_host_path")),
             rule(
                 Place::Builders,
@@ -116,161 +120,141 @@ pub const FIXERS: &[Fixer] = &[
                 rename("guest_os_distribution", "guest_os_type", Of::Any, Existing::Replace),
             ),
         ],
-    },
-    Fixer {
-        name: "sshkeypath",
-        description: "Makes `ssh_key_path` of a builder `ssh_private_key_file`",
-        rules: &[rule(
+    ),
+    fixer(
+        "sshkeypath",
+        "Makes `ssh_key_path` of a builder `ssh_private_key_file`",
+        &[rule(
             Place::Builders,
             Kinds::Any,
             rename("ssh_key_path", "ssh_private_key_file", Of::String, Existing::Keep),
         )],
-    },
-    Fixer {
-        name: "sshdisableagent",
-        description: "Makes `ssh_disable_agent` of a builder `ssh_disable_agent_forwarding`",
-        rules: &[rule(
+    ),
+    fixer(
+        "sshdisableagent",
+        "Makes `ssh_disable_agent` of a builder `ssh_disable_agent_forwarding`",
+        &[rule(
             Place::Builders,
             Kinds::Any,
             rename("ssh_disable_agent", "ssh_disable_agent_forwarding", Of::Bool, Existing::Keep),
         )],
-    },
-    Fixer {
-        name: "scaleway-access-key",
-        description: "Makes `access_key` of a scaleway builder `organization_id`",
-        rules: &[rule(
+    ),
+    fixer(
+        "scaleway-access-key",
+        "Makes `access_key` of a scaleway builder `organization_id`",
+        &[rule(
             Place::Builders,
             Kinds::Are(&["scaleway"]),
             rename("access_key", "organization_id", Of::String, Existing::Keep),
         )],
-    },
-    Fixer {
-        name: "manifest-filename",
-        description: "Makes `filename` of the manifest post-processor `output`",
-        rules: &[rule(
+    ),
+    fixer(
+        "manifest-filename",
+        "Makes `filename` of the manifest post-processor `output`",
+        &[rule(
             Place::PostProcessors,
             Kinds::Are(&["manifest"]),
             rename("filename", "output", Of::String, Existing::Replace),
         )],
-    },
-    Fixer {
-        name: "amazon-shutdown_behavior",
-        description: "Makes `shutdown_behaviour` of an amazon builder `shutdown_behavior`",
-        rules: &[rule(
-            Place::Builders,
-            AMAZON,
-            rename("shutdown_behaviour", "shutdown_behavior", Of::Any, Existing::Replace),
-        )],
-    },
-    Fixer {
-        name: "amazon-enhanced-networking",
-        description: "Makes `enhanced_networking` of an amazon builder `ena_support`",
-        rules: &[rule(
-            Place::Builders,
-            AMAZON,
-            rename("enhanced_networking", "ena_support", Of::Bool, Existing::Replace),
-        )],
-    },
-    Fixer {
-        name: "amazon-private-ip",
-        description: "Makes `ssh_private_ip` of an amazon builder an `ssh_interface`",
-        rules: &[rule(Place::Builders, AMAZON, Change::Try(&["ssh_private_ip"], builder::private_ip))],
-    },
-    Fixer {
-        name: "amazon-temp-sec-cidrs",
-        description: "Makes `temporary_security_group_source_cidr` of an amazon builder a list, \
+    ),
+    fixer(
+        "amazon-shutdown_behavior",
+        "Makes `shutdown_behaviour` of an amazon builder `shutdown_behavior`",
+        &[rule(Place::Builders, AMAZON, rename("shutdown_behaviour", "shutdown_behavior", Of::Any, Existing::Replace))],
+    ),
+    fixer(
+        "amazon-enhanced-networking",
+        "Makes `enhanced_networking` of an amazon builder `ena_support`",
+        &[rule(Place::Builders, AMAZON, rename("enhanced_networking", "ena_support", Of::Bool, Existing::Replace))],
+    ),
+    fixer(
+        "amazon-private-ip",
+        "Makes `ssh_private_ip` of an amazon builder an `ssh_interface`",
+        &[rule(Place::Builders, AMAZON, Change::Try(&["ssh_private_ip"], builder::private_ip))],
+    ),
+    fixer(
+        "amazon-temp-sec-cidrs",
+        "Makes `temporary_security_group_source_cidr` of an amazon builder a list, \
                       `temporary_security_group_source_cidrs`",
-        rules: &[rule(
-            Place::Builders,
-            AMAZON,
-            Change::By(&["temporary_security_group_source_cidr"], builder::source_cidrs),
-        )],
-    },
-    Fixer {
-        name: "docker-email",
-        description: "Removes `login_email` from builders and post-processors",
-        rules: &[
+        &[rule(Place::Builders, AMAZON, Change::By(&["temporary_security_group_source_cidr"], builder::source_cidrs))],
+    ),
+    fixer(
+        "docker-email",
+        "Removes `login_email` from builders and post-processors",
+        &[
             rule(Place::BuildersBeforePostProcessors, Kinds::Any, Change::Remove("login_email")),
             rule(Place::PostProcessors, Kinds::Any, Change::Remove("login_email")),
         ],
-    },
-    Fixer {
-        name: "docker-tag-tags",
-        description: "Makes `tag` of the docker-tag post-processor `tags`",
-        rules: &[rule(
-            Place::PostProcessors,
-            Kinds::Are(&["docker-tag"]),
-            Change::Try(&["tag"], post_processor::docker_tags),
-        )],
-    },
-    Fixer {
-        name: "powershell-escapes",
-        description: "Removes PowerShell's escapes from variables, user and password of a powershell provisioner",
-        rules: &[rule(
-            Place::Provisioners,
-            Kinds::Are(&["powershell"]),
-            Change::Try(&[], provisioner::powershell_escapes),
-        )],
-    },
-    Fixer {
-        name: "vmware-compaction",
-        description: "Sets `skip_compaction` of a vmware-iso builder whose kind of disk cannot be compacted",
-        rules: &[rule(Place::Builders, Kinds::Are(&["vmware-iso"]), Change::By(&[], builder::vmware_compaction))],
-    },
-    Fixer {
-        name: "hyperv-deprecations",
-        description: "Removes `vhd_temp_path` from hyperv-iso builders",
-        rules: &[rule(Place::Builders, Kinds::Are(&["hyperv-iso"]), Change::Remove("vhd_temp_path"))],
-    },
-    Fixer {
-        name: "hyperv-vmxc-typo",
-        description: "Makes `clone_from_vmxc_path` of a hyperv-vmcx builder `clone_from_vmcx_path`",
-        rules: &[rule(
+    ),
+    fixer(
+        "docker-tag-tags",
+        "Makes `tag` of the docker-tag post-processor `tags`",
+        &[rule(Place::PostProcessors, Kinds::Are(&["docker-tag"]), Change::Try(&["tag"], post_processor::docker_tags))],
+    ),
+    fixer(
+        "powershell-escapes",
+        "Removes PowerShell's escapes from variables, user and password of a powershell provisioner",
+        &[rule(Place::Provisioners, Kinds::Are(&["powershell"]), Change::Try(&[], provisioner::powershell_escapes))],
+    ),
+    fixer(
+        "vmware-compaction",
+        "Sets `skip_compaction` of a vmware-iso builder whose kind of disk cannot be compacted",
+        &[rule(Place::Builders, Kinds::Are(&["vmware-iso"]), Change::By(&[], builder::vmware_compaction))],
+    ),
+    fixer(
+        "hyperv-deprecations",
+        "Removes `vhd_temp_path` from hyperv-iso builders",
+        &[rule(Place::Builders, Kinds::Are(&["hyperv-iso"]), Change::Remove("vhd_temp_path"))],
+    ),
+    fixer(
+        "hyperv-vmxc-typo",
+        "Makes `clone_from_vmxc_path` of a hyperv-vmcx builder `clone_from_vmcx_path`",
+        &[rule(
             Place::Builders,
             Kinds::Are(&["hyperv-vmcx"]),
             rename("clone_from_vmxc_path", "clone_from_vmcx_path", Of::Any, Existing::Replace),
         )],
-    },
-    Fixer {
-        name: "hyperv-cpu-and-ram",
-        description: "Makes `cpu` and `ram_size` of a hyperv builder `cpus` and `memory`",
-        rules: &[
+    ),
+    fixer(
+        "hyperv-cpu-and-ram",
+        "Makes `cpu` and `ram_size` of a hyperv builder `cpus` and `memory`",
+        &[
             rule(Place::Builders, HYPERV, rename("cpu", "cpus", Of::Any, Existing::Replace)),
             rule(Place::Builders, HYPERV, rename("ram_size", "memory", Of::Any, Existing::Replace)),
         ],
-    },
-    Fixer {
-        name: "clean-image-name",
-        description: "Makes clean_ami_name and clean_image_name in options of a builder clean_resource_name",
-        rules: &[rule(Place::Builders, Kinds::Any, Change::By(&[], builder::clean_image_name))],
-    },
-    Fixer {
-        name: "spot-price-auto-product",
-        description: "Removes `spot_price_auto_product` from amazon builders",
-        rules: &[rule(
+    ),
+    fixer(
+        "clean-image-name",
+        "Makes clean_ami_name and clean_image_name in options of a builder clean_resource_name",
+        &[rule(Place::Builders, Kinds::Any, Change::By(&[], builder::clean_image_name))],
+    ),
+    fixer(
+        "spot-price-auto-product",
+        "Removes `spot_price_auto_product` from amazon builders",
+        &[rule(
             Place::Builders,
             Kinds::Are(&["amazon-ebs", "amazon-ebssurrogate", "amazon-ebsvolume", "amazon-instance"]),
             Change::Remove("spot_price_auto_product"),
         )],
-    },
-    Fixer {
-        name: "qemu-disk-size",
-        description: "Gives `disk_size` of a qemu builder its unit, where it is a number",
-        rules: &[rule(Place::Builders, Kinds::Are(&["qemu"]), Change::By(&[], builder::qemu_disk_size))],
-    },
-    Fixer {
-        name: "galaxy-command",
-        description: "Makes `galaxycommand` of an ansible-local provisioner `galaxy_command`",
-        rules: &[rule(
+    ),
+    fixer(
+        "qemu-disk-size",
+        "Gives `disk_size` of a qemu builder its unit, where it is a number",
+        &[rule(Place::Builders, Kinds::Are(&["qemu"]), Change::By(&[], builder::qemu_disk_size))],
+    ),
+    fixer(
+        "galaxy-command",
+        "Makes `galaxycommand` of an ansible-local provisioner `galaxy_command`",
+        &[rule(
             Place::Provisioners,
             Kinds::Are(&["ansible-local"]),
             rename("galaxycommand", "galaxy_command", Of::String, Existing::KeepAlways),
         )],
-    },
-    Fixer {
-        name: "comm-config",
-        description: "Removes `ssh_` from options for the forwarded port of a virtualbox builder",
-        rules: &[
+    ),
+    fixer(
+        "comm-config",
+        "Removes `ssh_` from options for the forwarded port of a virtualbox builder",
+        &[
             rule(
                 Place::Builders,
                 Kinds::Prefix("virtualbox"),
@@ -287,40 +271,40 @@ pub const FIXERS: &[Fixer] = &[
                 rename("ssh_skip_nat_mapping", "skip_nat_mapping", Of::Bool, Existing::KeepAlways),
             ),
         ],
-    },
-    Fixer {
-        name: "ssh-wait-timeout",
-        description: "Makes `ssh_wait_timeout` of a builder `ssh_timeout`",
-        rules: &[rule(
+    ),
+    fixer(
+        "ssh-wait-timeout",
+        "Makes `ssh_wait_timeout` of a builder `ssh_timeout`",
+        &[rule(
             Place::Builders,
             Kinds::Any,
             rename("ssh_wait_timeout", "ssh_timeout", Of::String, Existing::KeepAlways),
         )],
-    },
-    Fixer {
-        name: "vsphere-iso-net-disk",
-        description: "Moves options for the network card and the disk of a vsphere-iso builder into \
+    ),
+    fixer(
+        "vsphere-iso-net-disk",
+        "Moves options for the network card and the disk of a vsphere-iso builder into \
                       `network_adapters` and `storage`",
-        rules: &[rule(
+        &[rule(
             Place::Builders,
             Kinds::Are(&["vsphere-iso"]),
             Change::Try(builder::VSPHERE_OPTIONS, builder::vsphere_adapters),
         )],
-    },
-    Fixer {
-        name: "iso-checksum-type-and-url",
-        description: "Puts `iso_checksum_type` and `iso_checksum_url` of a builder into `iso_checksum`",
-        rules: &[rule(
+    ),
+    fixer(
+        "iso-checksum-type-and-url",
+        "Puts `iso_checksum_type` and `iso_checksum_url` of a builder into `iso_checksum`",
+        &[rule(
             Place::Builders,
             Kinds::Any,
             Change::By(&["iso_checksum_type", "iso_checksum_url"], builder::iso_checksum),
         )],
-    },
-    Fixer {
-        name: "qemu-host-port",
-        description: "Makes `ssh_host_port_min` and `ssh_host_port_max` of a qemu builder `host_port_min` and \
+    ),
+    fixer(
+        "qemu-host-port",
+        "Makes `ssh_host_port_min` and `ssh_host_port_max` of a qemu builder `host_port_min` and \
                       `host_port_max`",
-        rules: &[
+        &[
             rule(
                 Place::Builders,
                 Kinds::Are(&["qemu"]),
@@ -332,17 +316,17 @@ pub const FIXERS: &[Fixer] = &[
                 rename("ssh_host_port_max", "host_port_max", Of::Any, Existing::Replace),
             ),
         ],
-    },
-    Fixer {
-        name: "azure-exclude_from_latest",
-        description: "Makes `exlude_from_latest` of an azure-chroot builder's image `exclude_from_latest`",
-        rules: &[rule(Place::Builders, Kinds::Prefix("azure-chroot"), Change::By(&[], builder::exclude_from_latest))],
-    },
-    Fixer {
-        name: "proxmox-type",
-        description: "Makes proxmox builders proxmox-iso builders",
-        rules: &[rule(Place::Builders, Kinds::Are(&["proxmox"]), Change::Retype("proxmox-iso"))],
-    },
+    ),
+    fixer(
+        "azure-exclude_from_latest",
+        "Makes `exlude_from_latest` of an azure-chroot builder's image `exclude_from_latest`",
+        &[rule(Place::Builders, Kinds::Prefix("azure-chroot"), Change::By(&[], builder::exclude_from_latest))],
+    ),
+    fixer(
+        "proxmox-type",
+        "Makes proxmox builders proxmox-iso builders",
+        &[rule(Place::Builders, Kinds::Are(&["proxmox"]), Change::Retype("proxmox-iso"))],
+    ),
 ];
 
 impl Fixer {
@@ -352,11 +336,11 @@ impl Fixer {
     }
 }
 
-/// The fixer that takes away an option of a builder, provisioner or post-processor of this kind, and what it has against
-/// the option.
-pub fn fixer_of(kind: &str, option: &str) -> Option<(&'static Fixer, Deprecated)> {
+/// The fixer that takes away an option of a component of this sort (builder, provisioner, post-processor) and kind, and
+/// what it has against the option.
+pub fn fixer_of(sort: &str, kind: &str, option: &str) -> Option<(&'static Fixer, Deprecated)> {
     FIXERS.iter().find_map(|fixer| {
-        let rules = fixer.rules.iter().filter(|rule| rule.kinds.hold(kind));
+        let rules = fixer.rules.iter().filter(|rule| rule.place.has(sort) && rule.kinds.hold(kind));
         let found = rules.flat_map(|rule| rule.change.deprecates()).find(|one| one.option == option)?;
         Some((fixer, found))
     })

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::interpolate;
 use super::parse::{self, Kind, Node};
 use super::value::entry;
 use crate::template::body::{ConfigBody, DecodeEnv, Override, TemplateScope};
 use crate::template::build::Build;
 use crate::template::config::{self, Config, DecodeContext, EvaluatedBody};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::go::engine;
 use crate::template::load::{Depth, Language, Loading, Template};
 use crate::template::post_processor::{PostProcessorBlock, PostProcessorOptions};
 use crate::template::provisioner::{ProvisionerBlock, ProvisionerOptions};
@@ -38,7 +38,11 @@ impl Loading<'_> {
         let (mut user, mut given) = (BTreeMap::new(), BTreeMap::new());
         if whole {
             self.check_version(&outline);
+        }
+        if whole || self.options.depth == Depth::Values {
             (user, given) = self.legacy_values(&outline, directory);
+        }
+        if whole {
             self.warn_of_unknown_variables(&outline, &user);
         }
         let scope = Arc::new(TemplateScope {
@@ -50,6 +54,8 @@ impl Loading<'_> {
             now: self.options.now,
             packer_version: self.options.packer_version.clone(),
             secrets: self.scope_secrets.clone(),
+            work: TemplateScope::new_work(),
+            answers: self.answers.clone(),
         });
         let build = self.legacy_build(&outline, &scope);
         if whole {
@@ -58,10 +64,13 @@ impl Loading<'_> {
         if self.options.depth == Depth::Syntax {
             return None;
         }
+        let secrets = self.scope_secrets.values();
         let variable = |one: &outline::Declared| {
             let mut variable = Variable::legacy(&one.name, one.default.as_deref(), one.sensitive, one.name_span);
             if let Some(value) = scope.user.as_ref().and_then(|user| user.get(&one.name)) {
-                variable.value = crate::template::hcl::value::Value::string(value.clone()).mark(one.sensitive);
+                // Also what holds a secret that a server gave.
+                let is_secret = one.sensitive || secrets.iter().any(|secret| value.contains(secret.as_str()));
+                variable.value = crate::template::hcl::value::Value::string(value.clone()).mark(is_secret);
             }
             variable.given = given.get(&one.name).copied();
             (one.name.clone(), variable)
@@ -108,7 +117,7 @@ impl Loading<'_> {
         let mut unknown = Vec::new();
         for member in components.chain(chains).flat_map(|component| &component.members) {
             strings(&member.value, &mut |text, span| {
-                let names = interpolate::user_references(text);
+                let names = engine::user_references(text);
                 let names = names.into_iter().filter(|name| !user.contains_key(name) && !declared.contains(&**name));
                 unknown.extend(names.map(|name| (name, span)));
             });
@@ -182,7 +191,7 @@ impl Loading<'_> {
         let mut name = raw.clone();
         if self.options.depth == Depth::Whole {
             let context = body.interpolate_context(&DecodeEnv::default());
-            match interpolate::render(&raw, &context) {
+            match engine::render(&raw, &context) {
                 Ok(rendered) => name = rendered,
                 Err(error) => {
                     let span = named.map_or(builder.header, |value| value.span);
@@ -255,7 +264,7 @@ impl Loading<'_> {
             let entry = entry(member);
             // Before variables have values, templates cannot be rendered.
             let mut is_template = false;
-            strings(&member.value, &mut |text, _| is_template |= interpolate::is_template(text));
+            strings(&member.value, &mut |text, _| is_template |= engine::is_template(text));
             let is_common = common.contains(&entry.name.as_str()) && schema.option(&entry.name).is_some();
             let is_common = is_common && !matches!(entry.name.as_str(), "only" | "except");
             if is_common && (whole || !is_template) {

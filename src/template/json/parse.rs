@@ -73,8 +73,12 @@ pub(crate) fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> 
 /// The same, with names given twice left to the caller.
 pub(crate) fn parse_repeated(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    match (Parser { file, text, at }).document() {
-        Ok(node) => Some(node),
+    let mut parser = Parser { file, text, at, passed: Vec::new() };
+    let node = parser.document();
+    let whole = parser.passed.is_empty();
+    diagnostics.extend(parser.passed);
+    match node {
+        Ok(node) => Some(node).filter(|_| whole),
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
             None
@@ -123,7 +127,12 @@ struct Parser<'a> {
     file: FileId,
     text: &'a str,
     at: usize,
+    /// Commas that are missing, or too many: nothing else is in doubt for them.
+    passed: Vec<Diagnostic>,
 }
+
+/// Most commas passed over.
+const MAX_PASSED: usize = 20;
 
 impl Parser<'_> {
     fn document(&mut self) -> Parsed<Node> {
@@ -206,14 +215,26 @@ impl Parser<'_> {
         }
         let comma = self.at;
         if !self.take(b',') {
-            return Err(self.expected(&format!("`,` or `{}`", char::from(end)), open, what));
+            let error = self.expected(&format!("`,` or `{}`", char::from(end)), open, what);
+            let next = if end == b'}' { b"\"".as_slice() } else { b"\"{[-0123456789".as_slice() };
+            return self.pass(error, self.peek().is_some_and(|byte| next.contains(&byte))).map(|()| false);
         }
         self.skip_blanks()?;
         if self.peek() == Some(end) {
-            let error = self.error(comma, "there is a comma after the last value");
-            return Err(error.map_hint("remove the comma"));
+            let error = self.error(comma, "there is a comma after the last value").map_hint("remove the comma");
+            self.pass(error, true)?;
+            return Ok(self.take(end));
         }
         Ok(false)
+    }
+
+    /// Goes on after an error, if it is clear what was meant.
+    fn pass(&mut self, error: Box<Diagnostic>, clear: bool) -> Parsed<()> {
+        if !clear || self.passed.len() == MAX_PASSED {
+            return Err(error);
+        }
+        self.passed.push(*error);
+        Ok(())
     }
 
     fn string(&mut self) -> Parsed<String> {
@@ -358,7 +379,7 @@ impl Parser<'_> {
 
     fn expected(&self, expected: &str, open: usize, what: &str) -> Box<Diagnostic> {
         let error = self.error(self.at, format!("{expected} is expected here"));
-        let missing = self.peek() == Some(b'"') && expected.starts_with("`,`");
+        let missing = matches!(self.peek(), Some(b'"' | b'{' | b'[')) && expected.starts_with("`,`");
         let error = if missing { error.map_hint("is a comma missing before it?") } else { error };
         let opened = Span::new(self.file, open..open + 1);
         Box::new((*error).see(opened, format!("{what} begins here")))

@@ -1,4 +1,4 @@
-//! `larder hcl2_upgrade`: a legacy template in HCL2, as Packer 1.6.6 writes it, but for what that loses.
+//! `larder hcl2_upgrade`: a legacy template in HCL2, as newer versions of Packer write it.
 //!
 //! Each block is written by itself, with the Go templates in its strings as they were, and then run as one Go template
 //! whose functions give HCL2 expressions. Where that fails the block stays as it was written, below a comment that says
@@ -11,13 +11,17 @@ use super::parse::{self, Kind, Member, Node};
 use super::tree::{Object, Tree};
 use crate::template::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::duration;
-use crate::template::go::{Options, Program};
+use crate::template::go::{self, Options, Program};
 use crate::template::source_map::SourceMap;
+use calls::Calls;
+use text::{backquoted, indented, spaced};
 use write::Body;
 
 mod calls;
+mod plugins;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 /// What became of a template.
@@ -25,7 +29,7 @@ mod write;
 pub struct Upgraded {
     /// The template in HCL2; `None` if there is none to be had.
     pub text: Option<String>,
-    /// How many blocks are as they were, below a comment.
+    /// How many blocks a person must see to, as the comment above each says.
     pub left: usize,
     /// What was found.
     pub diagnostics: Diagnostics,
@@ -39,7 +43,8 @@ pub enum Dialect {
     /// As Packer 1.6.6 does, which loses `pause_before`, `override` and the `error-cleanup-provisioner`, and leaves names
     /// of builders as they were, which no source has.
     Packer16,
-    /// With all of that.
+    /// With all of that, and with what came later: plugins that are asked for, locals for variables whose values functions
+    /// make, variables that are used and not declared, and fields of Go templates as they are.
     Whole,
 }
 
@@ -62,6 +67,9 @@ mod annotation {
     pub(super) const VARIABLES: &str = "\
 # Variables of a template in JSON are strings; here they may get other types.
 ";
+    pub(super) const LOCALS: &str = "\
+# Values that functions make: a variable's default can only be plain.
+";
     pub(super) const TIMESTAMP: &str = "\
 # The time of the build, as {{ timestamp }} was.
 ";
@@ -82,8 +90,14 @@ pub fn upgrade(name: &str, text: &str, dialect: Dialect, with_annotations: bool)
     if let Some(root) = parse::parse(file, text, &mut diagnostics) {
         let outline = outline::read(&root, &mut diagnostics);
         if !diagnostics.has_errors() {
-            let mut writer =
-                Writer { out: String::new(), left: 0, dialect, with_annotations, renamed: BTreeMap::new() };
+            let mut writer = Writer {
+                out: String::new(),
+                left: 0,
+                dialect,
+                with_annotations,
+                renamed: BTreeMap::new(),
+                calls: Calls::new(dialect, &outline),
+            };
             match writer.template(&outline) {
                 Ok(()) => upgraded = Some(writer),
                 Err(diagnostic) => diagnostics.push(*diagnostic),
@@ -103,29 +117,64 @@ struct Writer {
     with_annotations: bool,
     /// What sources are called, type and name, by the names their builders had.
     renamed: BTreeMap<String, (String, String)>,
+    calls: Calls,
 }
 
 impl Writer {
     fn template(&mut self, outline: &Outline) -> Written<()> {
+        // What stands first depends on what those use that come after.
+        let names = self.sources(&outline.builders)?;
+        let sources = std::mem::take(&mut self.out);
+        self.annotate(annotation::BUILD);
+        self.build(outline, &names)?;
+        let build = std::mem::take(&mut self.out);
+        let (made, plain): (Vec<&Declared>, Vec<&Declared>) =
+            outline.variables.iter().partition(|variable| self.calls.locals.contains(&variable.name));
+        self.locals(&made);
+        let locals = std::mem::take(&mut self.out);
+
         self.annotate(annotation::FILE);
-        if let Some((version, _)) = &outline.min_version {
-            let mut body = Body::default();
-            body.attribute("required_version", &Tree::String(format!(">= {version}")));
-            let block = Body::of_block("packer", &[], body);
-            self.out.push_str(&format!("{}\n", block.text()));
+        self.packer(outline);
+        self.variables(&plain);
+        if self.dialect == Dialect::Packer16 || self.calls.uses_timestamp() {
+            self.annotate(annotation::TIMESTAMP);
+            let name = &self.calls.timestamp;
+            self.out.push_str(&format!("locals {{ {name} = regex_replace(timestamp(), \"[- TZ:]\", \"\") }}\n"));
         }
-        self.variables(&outline.variables);
-        self.annotate(annotation::TIMESTAMP);
-        self.out.push_str("locals { timestamp = regex_replace(timestamp(), \"[- TZ:]\", \"\") }\n");
         if self.with_annotations {
             self.out.push('\n');
         }
-        // A blank line stands before each source.
-        self.annotate(annotation::SOURCES.trim_end());
-        let sources = self.sources(&outline.builders)?;
-        self.out.push('\n');
-        self.annotate(annotation::BUILD);
-        self.build(outline, &sources)
+        self.out.push_str(&locals);
+        if self.dialect == Dialect::Packer16 || !names.is_empty() {
+            // A blank line stands before each source.
+            self.annotate(annotation::SOURCES.trim_end());
+            self.out.push_str(&sources);
+            self.out.push('\n');
+        }
+        if self.dialect == Dialect::Packer16 || builds(outline) {
+            self.out.push_str(&build);
+        }
+        if self.dialect == Dialect::Whole {
+            self.out = spaced(&self.out);
+        }
+        Ok(())
+    }
+
+    /// The block that says what is needed to build the template.
+    fn packer(&mut self, outline: &Outline) {
+        let plugins = plugins::required(outline).filter(|_| self.dialect == Dialect::Whole);
+        if outline.min_version.is_none() && plugins.is_none() {
+            return;
+        }
+        let mut body = Body::default();
+        if let Some((version, _)) = &outline.min_version {
+            body.attribute("required_version", &Tree::String(format!(">= {version}")));
+        }
+        if let Some(plugins) = plugins {
+            body.block("required_plugins", &[], plugins);
+        }
+        let block = Body::of_block("packer", &[], body);
+        self.out.push_str(&format!("{}\n", block.text()));
     }
 
     fn annotate(&mut self, text: &str) {
@@ -134,23 +183,102 @@ impl Writer {
         }
     }
 
-    fn variables(&mut self, variables: &[Declared]) {
-        if !variables.is_empty() {
-            self.annotate(annotation::VARIABLES);
-        }
-        let mut variables: Vec<&Declared> = variables.iter().collect();
-        variables.sort_by(|left, right| left.name.cmp(&right.name));
-        for variable in variables {
+    fn variables(&mut self, declared: &[&Declared]) {
+        let mut variables: BTreeMap<String, Body> = BTreeMap::new();
+        for variable in declared {
             let mut body = Body::default();
             body.raw("type", "string");
             if let Some(default) = &variable.default {
-                body.attribute("default", &Tree::String(default.clone()));
+                body.attribute("default", &self.string(default));
             }
             if variable.sensitive {
                 body.attribute("sensitive", &Tree::Bool(true));
             }
-            let block = Body::of_block("variable", &[&variable.name], body).text();
+            variables.insert(variable.name.clone(), body);
+        }
+        for name in self.calls.undeclared() {
+            let mut body = Body::default();
+            body.raw("type", "string");
+            variables.insert(name, body);
+        }
+        for (name, key) in self.calls.env() {
+            let mut body = Body::default();
+            body.raw("type", "string");
+            body.raw("default", &format!("env({})", go::quoted(&key)));
+            variables.insert(name, body);
+        }
+        if !variables.is_empty() {
+            self.annotate(annotation::VARIABLES);
+        }
+        for (name, body) in variables {
+            let block = Body::of_block("variable", &[&name], body).text();
             self.add(&format!("{block}\n"), 0);
+        }
+    }
+
+    /// Variables whose values are made by functions: those that are secret by themselves, the others together.
+    fn locals(&mut self, made: &[&Declared]) {
+        if made.is_empty() {
+            return;
+        }
+        self.annotate(annotation::LOCALS);
+        self.calls.in_local.set(true);
+        let mut made = made.to_vec();
+        made.sort_by(|left, right| left.name.cmp(&right.name));
+        let value = |variable: &Declared| self.string(variable.default.as_deref().unwrap_or_default());
+        let mut together = Body::default();
+        let mut alone = Vec::new();
+        for variable in &made {
+            if variable.sensitive {
+                let mut body = Body::default();
+                body.attribute("sensitive", &Tree::Bool(true));
+                body.attribute("expression", &value(variable));
+                alone.push(Body::of_block("local", &[&variable.name], body).text());
+            } else {
+                together.attribute(&variable.name, &value(variable));
+            }
+        }
+        if alone.len() < made.len() {
+            alone.push(Body::of_block("locals", &[], together).text());
+        }
+        for block in alone {
+            self.add(&format!("\n{block}"), 0);
+        }
+        self.calls.in_local.set(false);
+    }
+
+    /// A string, in the form in which its Go templates can be run within a block.
+    fn string(&self, text: &str) -> Tree {
+        Tree::String(if self.dialect == Dialect::Whole { backquoted(text) } else { text.to_owned() })
+    }
+
+    /// The options of a component, but for those that are named.
+    fn options(&self, component: &Component, without: &[&str]) -> Written<Object> {
+        let mut options = Object::new();
+        for member in &component.members {
+            if !without.iter().any(|name| member.name.eq_ignore_ascii_case(name)) {
+                options.insert(member.name.clone(), self.value(Tree::of(&member.value)?));
+            }
+        }
+        Ok(options)
+    }
+
+    /// Options that are blocks though they hold plain values.
+    fn blocks(&self) -> &'static [&'static str] {
+        match self.dialect {
+            Dialect::Whole => &["linux_options", "network_interface", "shared_image_gallery"],
+            Dialect::Packer16 => &[],
+        }
+    }
+
+    fn value(&self, tree: Tree) -> Tree {
+        match tree {
+            Tree::String(text) => self.string(&text),
+            Tree::Array(elements) => Tree::Array(elements.into_iter().map(|element| self.value(element)).collect()),
+            Tree::Object(members) => {
+                Tree::Object(members.into_iter().map(|(name, value)| (name, self.value(value))).collect())
+            }
+            plain => plain,
         }
     }
 
@@ -166,10 +294,15 @@ impl Writer {
         let mut names = Vec::new();
         for (index, (name, builder)) in builders.into_iter().enumerate() {
             let was = name;
-            let name = if was == builder.kind { format!("autogenerated_{}", index + 1) } else { was.clone() };
+            let name = match was == builder.kind {
+                true => format!("autogenerated_{}", index + 1),
+                // A blank cannot be in a name.
+                false if self.dialect == Dialect::Whole => was.trim().replace(' ', "_"),
+                false => was.clone(),
+            };
             self.renamed.insert(was, (builder.kind.clone(), name.clone()));
             let mut body = Body::default();
-            body.options(&options(builder, &["type", "name"])?);
+            body.options(&self.options(builder, &["type", "name"])?, self.blocks());
             let block = Body::of_block("source", &[&builder.kind, &name], body).text();
             self.add(&format!("\n{block}"), 0);
             names.push(format!("source.{}.{name}", builder.kind));
@@ -214,7 +347,7 @@ impl Writer {
     fn provisioner(&self, block: &str, component: &Component) -> Written<Body> {
         const COMMON: [&str; 7] = ["type", "only", "except", "override", "pause_before", "max_retries", "timeout"];
         let whole = self.dialect == Dialect::Whole;
-        let mut options = options(component, &COMMON)?;
+        let mut options = self.options(component, &COMMON)?;
         for option in ["except", "only"] {
             options.extend(self.names(component, option).map(|names| (option.to_owned(), names)));
         }
@@ -227,7 +360,7 @@ impl Writer {
             }
         }
         let mut body = Body::default();
-        body.options(&options);
+        body.options(&options, self.blocks());
         if let Some(member) = component.get("override").filter(|_| whole)
             && let Tree::Object(overrides) = Tree::of(&member.value)?
         {
@@ -244,14 +377,14 @@ impl Writer {
         if let Some(keep) = component.get("keep_input_artifact").filter(|member| member.value.kind != Kind::Null) {
             body.attribute("keep_input_artifact", &Tree::of(&keep.value)?);
         }
-        let mut options = options(component, &COMMON)?;
+        let mut options = self.options(component, &COMMON)?;
         for option in ["except", "only"] {
             options.extend(self.names(component, option).map(|names| (option.to_owned(), names)));
         }
         if let Some(name) = text(component, "name").filter(|name| *name != component.kind) {
             options.insert("name".to_owned(), Tree::String(name));
         }
-        body.options(&options);
+        body.options(&options, self.blocks());
         Ok(body)
     }
 
@@ -272,12 +405,17 @@ impl Writer {
 
     /// Adds a block with its Go templates run.
     fn add(&mut self, block: &str, depth: usize) {
-        let options = Options { limit: MAX_BLOCK, keeps_fields: false };
-        let rendered = Program::parse(NAME, block, &calls::has)
-            .and_then(|program| program.render(&calls::data(), &calls::Calls, options));
-        let text = match rendered {
-            Ok(rendered) => rendered.text,
-            Err(error) => {
+        let keeps_fields = (self.dialect == Dialect::Whole).then_some(("{{ ", " }}"));
+        let options = Options { limit: MAX_BLOCK, keeps_fields };
+        let rendered = Program::parse(NAME, block, &|name| self.calls.has(name))
+            .and_then(|program| program.render(&calls::data(), &self.calls, options));
+        let text = match (rendered, self.calls.take_by_hand()) {
+            (Ok(rendered), None) => rendered.text,
+            (Ok(rendered), Some(comment)) => {
+                self.left += 1;
+                format!("\n{comment}\n{}", rendered.text.trim_start_matches('\n'))
+            }
+            (Err(error), _) => {
                 self.left += 1;
                 let reason = calls::reason(&error);
                 format!("\n{reason}\n{block}")
@@ -287,21 +425,12 @@ impl Writer {
     }
 }
 
-/// The lines with so many levels of blanks before them.
-fn indented(text: &str, depth: usize) -> String {
-    let line = |line: &str| if line.trim().is_empty() { line.to_owned() } else { "  ".repeat(depth) + line };
-    text.split_inclusive('\n').map(line).collect()
-}
-
-/// The options of a component, but for those that are named.
-fn options(component: &Component, without: &[&str]) -> Written<Object> {
-    let mut options = Object::new();
-    for member in &component.members {
-        if !without.iter().any(|name| member.name.eq_ignore_ascii_case(name)) {
-            options.insert(member.name.clone(), Tree::of(&member.value)?);
-        }
-    }
-    Ok(options)
+/// Whether there is something to build.
+fn builds(outline: &Outline) -> bool {
+    !(outline.builders.is_empty()
+        && outline.provisioners.is_empty()
+        && outline.post_processors.is_empty()
+        && outline.error_cleanup.is_none())
 }
 
 /// The text of an option that is there and not empty.

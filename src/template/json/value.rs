@@ -11,7 +11,7 @@ impl Node {
             Kind::Null => Value::null(),
             Kind::Bool(value) => Value::bool(*value),
             Kind::Number(text) => Number::parse(text).map_or_else(|| Value::string(text.as_str()), Value::number),
-            Kind::String(text) => Value::string(text.as_str()),
+            Kind::String(text) => Value::verbatim(text.as_str()),
             Kind::Array(elements) => Value::tuple(elements.iter().map(Self::to_value).collect()),
             Kind::Object(members) => {
                 Value::object(members.iter().map(|member| (member.name.clone(), member.value.to_value())).collect())

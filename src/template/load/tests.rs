@@ -1,9 +1,14 @@
 use std::io;
 
 use super::*;
-use crate::template::body::DecodeEnv;
+use crate::template::body::{ConfigBody, DecodeEnv};
 use crate::template::files::HostFiles;
-use crate::template::json::interpolate::BuildValues;
+use crate::template::go::engine::BuildValues;
+use crate::template::source;
+
+mod dynamic;
+mod json;
+mod values;
 
 crate::config! {
     /// A component for tests.
@@ -55,6 +60,7 @@ pub(crate) fn case(text: &str) -> Case {
         depth: Depth::Whole,
         stdin: None,
         warn_on_undeclared: false,
+        remote: None,
     };
     Case { options, files: Memory::default() }.file("t.pkr.hcl", text)
 }
@@ -71,12 +77,21 @@ impl Case {
     }
 
     pub(crate) fn load(self) -> Loaded {
-        load(&self.options, Arc::new(self.files))
+        self.load_with(Data::Unknown)
+    }
+
+    pub(crate) fn load_with(self, data: Data<'_>) -> Loaded {
+        load_with(&self.options, Arc::new(self.files), data)
     }
 
     #[track_caller]
     pub(crate) fn template(self) -> Template {
-        let loaded = self.load();
+        self.template_with(Data::Unknown)
+    }
+
+    #[track_caller]
+    pub(crate) fn template_with(self, data: Data<'_>) -> Template {
+        let loaded = self.load_with(data);
         let rendered = loaded.diagnostics.render(&loaded.sources, 100, false);
         loaded.template.unwrap_or_else(|| panic!("{rendered}"))
     }
@@ -122,15 +137,16 @@ fn a_template_becomes_the_model() {
     let template = case(BUILD).template();
     let build = &template.builds[0];
     let ids: Vec<String> = build.sources.iter().map(source::BuildSource::id).collect();
-    assert_eq!(ids, ["site.null.front", "site.null.web"]);
-    assert_eq!(build.sources[0].name, "web");
+    // As in Packer, those of `sources` come first.
+    assert_eq!(ids, ["site.null.web", "site.null.front"]);
+    assert_eq!(build.sources[1].name, "web");
     let provisioner = &build.provisioners[0];
     assert_eq!((provisioner.kind.as_str(), provisioner.max_retries), ("shell", 2));
     assert_eq!(provisioner.pause_before, std::time::Duration::from_secs(5));
     let chains: Vec<Vec<&str>> =
         build.post_processors.iter().map(|chain| chain.iter().map(|block| block.kind.as_str()).collect()).collect();
     assert_eq!(chains, [vec!["compress", "manifest"], vec!["checksum"]]);
-    let (decoded, diagnostics) = build.sources[0].body.decode::<Any>(&DecodeEnv::default());
+    let (decoded, diagnostics) = build.sources[1].body.decode::<Any>(&DecodeEnv::default());
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     assert_eq!((decoded.config.text.as_str(), decoded.config.count), ("a", Some(3)));
 }
@@ -241,7 +257,7 @@ fn sensitive_values_are_collected_and_stay_marked() {
     let text = "variable \"p\" {\n default = \"hunter2\"\n sensitive = true\n}\nlocals { q = \"x${var.p}\" }\n\
                 local \"r\" {\n expression = \"other\"\n sensitive = true\n}\nlocals { s = local.q }";
     let loaded = case(text).load();
-    assert_eq!(loaded.secrets.values(), ["hunter2", "other"]);
+    assert_eq!(loaded.secrets.values(), ["xhunter2", "hunter2", "other"]);
     let template = loaded.template.expect("no errors");
     assert!(template.locals["s"].is_sensitive());
 }
@@ -269,7 +285,6 @@ fn other_kinds_of_templates_are_refused_clearly() {
             "a.hcl:1:1: error: a value is expected here: a template of this name is JSON, and begins with `{` (a template in HCL2 must be in a file named *.pkr.hcl)"
         ]
     );
-    assert!(case("data \"http\" \"x\" {}").errors()[0].contains("data sources are not supported yet"));
     assert!(case("packer { required_version = \">= 9\" }").errors()[0].contains(">= 9"));
     let mut missing = case("");
     missing.options.path = "b.json".into();

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hcl_edit::Span as _;
-use hcl_edit::structure::Structure;
-
-use super::{Diagnostic, Evaluator, Loading, Scope, Span, ends, header_span, parse};
-use crate::template::hcl::functions::{Allowed, FunctionEnv};
-use crate::template::json;
+use super::{Diagnostic, Loading, Span, Value, ends, json, syntax};
+use crate::template::hcl::functions::Allowed;
+use crate::template::hcl::scope::Scope;
 use crate::template::variable::{Given, GivenValue};
 
 impl Loading<'_> {
@@ -64,31 +61,21 @@ impl Loading<'_> {
             }
             return;
         }
-        let structures = parse::parse(file, &text, &mut self.diagnostics);
-        for (structure, origin) in structures {
-            match structure {
-                Structure::Attribute(attribute) => {
-                    let functions = FunctionEnv { allowed: Allowed::Nothing, ..self.functions() };
-                    let evaluator = Evaluator { origin, env: &functions, work: &self.work };
-                    let result = evaluator.eval(&attribute.value, &Scope::default());
-                    let value = self.value_or_report(result);
-                    let span = origin.span(attribute.key.span()).to(origin.span(attribute.value.span()));
-                    self.give(attribute.key.as_str().to_owned(), value, span, given);
-                }
-                Structure::Block(block) => {
-                    let name = block.ident.as_str();
-                    let span = header_span(&block, origin);
-                    self.report(
-                        Diagnostic::error(format!("a variable file cannot hold a `{name}` block"))
-                            .at(span)
-                            .hint("variables are declared in the template, and set here by name = value"),
-                    );
-                }
-            }
+        let body = syntax::parser::parse(file, &text, &mut self.diagnostics);
+        for attribute in &body.attributes {
+            let value = self.evaluate_with(&attribute.value, Allowed::Nothing, &Scope::default());
+            self.give(attribute.name.text.to_string(), value, attribute.span, given);
+        }
+        for block in &body.blocks {
+            self.report(
+                Diagnostic::error(format!("a variable file cannot hold a `{}` block", block.kind.text))
+                    .at(block.header)
+                    .hint("variables are declared in the template, and set here by name = value"),
+            );
         }
     }
 
-    fn give(&mut self, name: String, value: super::Value, span: Span, given: &mut BTreeMap<String, Given>) {
+    fn give(&mut self, name: String, value: Value, span: Span, given: &mut BTreeMap<String, Given>) {
         if self.variables.contains_key(&name) {
             given.insert(name, Given { value: GivenValue::Value(value), span });
         } else if self.options.warn_on_undeclared {

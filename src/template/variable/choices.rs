@@ -1,25 +1,31 @@
 //! The values a validation accepts, where it lists them.
 
-use hcl_edit::expr::{BinaryOperator, Expression, Traversal, TraversalOperator};
+use crate::template::hcl::number::Number;
+use crate::template::hcl::syntax::ast::{BinaryOperator, Expr, ExprKind, Part, Step};
 
 /// The texts a condition accepts of the variable `name`; `None` if it is not a plain list of them.
-pub(super) fn of(condition: &Expression, name: &str) -> Option<Vec<String>> {
-    match condition {
-        Expression::Parenthesis(inner) => of(inner.inner(), name),
-        Expression::FuncCall(call) if call.name.name.as_str() == "contains" => {
-            let mut arguments = call.args.iter();
-            let (list, value, None) = (arguments.next()?, arguments.next()?, arguments.next()) else { return None };
-            let listed = list.as_array()?.iter().map(text).collect::<Option<Vec<_>>>()?;
+pub(super) fn of(condition: &Expr, name: &str) -> Option<Vec<String>> {
+    match &condition.kind {
+        ExprKind::Parenthesis(inner) => of(inner, name),
+        ExprKind::Call(call) if &*call.name.text == "contains" && !call.expand => {
+            let [list, value] = call.arguments.as_slice() else { return None };
+            let ExprKind::Tuple(listed) = &list.kind else { return None };
+            let listed = listed.iter().map(text).collect::<Option<Vec<_>>>()?;
             is_variable(value, name).then_some(listed).filter(|listed| !listed.is_empty())
         }
-        Expression::BinaryOp(operation) => match operation.operator.value() {
+        ExprKind::Binary(operation) => match operation.operator {
             BinaryOperator::Or => {
-                let mut listed = of(&operation.lhs_expr, name)?;
-                listed.extend(of(&operation.rhs_expr, name)?);
+                let mut listed = of(&operation.left, name)?;
+                listed.extend(of(&operation.right, name)?);
                 Some(listed)
             }
-            BinaryOperator::Eq if is_variable(&operation.lhs_expr, name) => Some(vec![text(&operation.rhs_expr)?]),
-            BinaryOperator::Eq if is_variable(&operation.rhs_expr, name) => Some(vec![text(&operation.lhs_expr)?]),
+            BinaryOperator::Equal if is_variable(&operation.left, name) => Some(vec![text(&operation.right)?]),
+            BinaryOperator::Equal if is_variable(&operation.right, name) => Some(vec![text(&operation.left)?]),
+            _ => None,
+        },
+        // In JSON an expression is in a string.
+        ExprKind::Template(template) => match template.parts.as_slice() {
+            [Part::Value(value)] => of(value, name),
             _ => None,
         },
         _ => None,
@@ -27,28 +33,31 @@ pub(super) fn of(condition: &Expression, name: &str) -> Option<Vec<String>> {
 }
 
 /// A literal as it would be typed.
-fn text(expression: &Expression) -> Option<String> {
-    match expression {
-        Expression::String(text) => Some(text.value().clone()),
-        Expression::Number(number) => Some(number.value().to_string()),
+fn text(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Template(template) => template.literal().map(str::to_owned),
+        ExprKind::Number(number) => Number::parse(number).map(|number| number.to_string()),
         _ => None,
     }
 }
 
-fn is_variable(expression: &Expression, name: &str) -> bool {
-    let Expression::Traversal(traversal) = expression else { return false };
-    let Traversal { expr, operators, .. } = &**traversal;
-    let [operator] = operators.as_slice() else { return false };
-    expr.as_variable().is_some_and(|root| root.as_str() == "var")
-        && matches!(operator.value(), TraversalOperator::GetAttr(attribute) if attribute.as_str() == name)
+fn is_variable(expr: &Expr, name: &str) -> bool {
+    let ExprKind::Traversal(root, steps) = &expr.kind else { return false };
+    matches!(&root.kind, ExprKind::Variable(root) if &*root.text == "var")
+        && matches!(steps.as_slice(), [Step::Attribute(attribute)] if &*attribute.text == name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::diagnostic::Diagnostics;
+    use crate::template::hcl::syntax::parser::parse_expression;
+    use crate::template::source_map::SourceMap;
 
     fn listed(condition: &str) -> Option<Vec<String>> {
-        of(&condition.parse().expect(condition), "v")
+        let mut sources = SourceMap::default();
+        let file = sources.add("t", condition);
+        of(&parse_expression(file, condition, &mut Diagnostics::default()).expect(condition), "v")
     }
 
     #[test]

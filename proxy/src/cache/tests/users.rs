@@ -48,7 +48,7 @@ async fn a_redirect_to_a_signed_url_is_followed_for_the_key_and_not_kept() {
 
 #[tokio::test]
 async fn an_answer_to_a_key_is_for_who_has_it() {
-    for name in ["x-jfrog-art-api", "private-token", "x-api-key"] {
+    for name in ["x-jfrog-art-api", "private-token", "x-api-key", "x-vault-token", "x-consul-token"] {
         let bed = Bed::new();
         for url in [DEB, "https://example.org/plain"] {
             bed.origin.reply(url, Reply::ok("secret").with("cache-control", "max-age=600"));

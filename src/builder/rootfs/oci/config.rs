@@ -7,6 +7,7 @@ use crate::builder::rootfs::config::Problem;
 use crate::pack::Codec;
 use crate::template::config::{Content, Decoder, FromConfig, Item};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::schema::OptionType;
 
 crate::config! {
     /// What a container image says of itself, for the formats `oci` and `oci-archive`.
@@ -49,8 +50,9 @@ crate::config! {
 pub struct Environment(Vec<(String, String)>);
 
 impl FromConfig for Environment {
-    fn type_name() -> String {
-        "map or list of string".to_owned()
+    fn option_type() -> OptionType {
+        let texts = || Box::new(OptionType::String);
+        OptionType::Either(Box::new(OptionType::Map(texts())), Box::new(OptionType::List(texts())))
     }
 
     fn from_config(item: &Item, decoder: &mut Decoder<'_>) -> Option<Self> {

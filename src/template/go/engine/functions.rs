@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{BuildValues, InterpolateContext};
 use crate::template::go::execute::{Functions, Signature, Type};
 use crate::template::go::{Failure, Value, time_layout};
+use crate::template::remote::Question;
 
 const TEXT: Type = Type::Text;
 
@@ -33,6 +34,9 @@ const CORE: &[(&str, &[Type], Option<Type>)] = &[
     ("uuid", &[], None),
     ("vault", &[TEXT, TEXT], None),
 ];
+
+/// What is said of functions that are for values of variables.
+pub(super) const NOT_HERE: &str = "is not allowed here";
 
 /// Functions that components for some platforms have.
 const CLEANING: &[&str] = &["clean_resource_name", "clean_ami_name", "clean_image_name"];
@@ -127,13 +131,7 @@ impl Functions for InterpolateContext {
             "replace_all" => limited(call.text(2), call.text(0), call.text(1), usize::MAX)?,
             "split" => call.split()?,
             "sed" => return Err("template function `sed` is deprecated use `replace` or `replace_all`".into()),
-            "consul_key" | "vault" | "aws_secretsmanager" | "aws_secretsmanager_raw" => {
-                return Err(if self.env.is_some() {
-                    "Larder does not read secrets from other programs".into()
-                } else {
-                    format!("{name} is not allowed here").into()
-                });
-            }
+            "consul_key" | "vault" | "aws_secretsmanager" | "aws_secretsmanager_raw" => self.secret(name, &call)?,
             _ => self.functions.clean(call.text(0)),
         }))
     }
@@ -148,6 +146,29 @@ impl InterpolateContext {
             Some(value) => Ok(value.clone()),
             None if self.env.is_some() => Err(Failure::NoVariable(name.to_owned())),
             None => Ok(String::new()),
+        }
+    }
+
+    /// What a server holds.
+    fn secret(&self, name: &str, call: &Call<'_>) -> Result<String, Failure> {
+        if self.env.is_none() {
+            return Err(format!("{name} {NOT_HERE}").into());
+        }
+        let text = |index| call.text(index).to_owned();
+        let question = match (name, call.arguments.len()) {
+            ("vault", _) => Question::Vault { path: text(0), key: text(1) },
+            ("consul_key", _) => Question::Consul { key: text(0) },
+            ("aws_secretsmanager_raw", _) => Question::SecretsManagerRaw { name: text(0) },
+            (_, 0) => return Err("secret name must be provided".into()),
+            (_, 1 | 2) => {
+                let key = Some(text(1)).filter(|key| !key.is_empty());
+                Question::SecretsManager { name: text(0), key }
+            }
+            _ => return Err("only secret name and optional secret key can be provided.".into()),
+        };
+        match self.answers.ask(&question) {
+            Some(answer) => answer.map_err(Failure::from),
+            None => Err(Failure::NotKnownYet(name.to_owned())),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::template::escape;
 use crate::template::hcl::value::{Kind, Number, Value};
 
 /// Deepest nesting of JSON that is read.
@@ -16,14 +17,17 @@ pub fn encode(value: &Value) -> Result<String, String> {
     Ok(text)
 }
 
+/// Null, a bool or a number as JSON and YAML both write it. Fails on what is not known.
+pub(in crate::template::hcl) fn plain(value: &Value) -> Result<String, String> {
+    if value.is_null() {
+        return Ok("null".to_owned());
+    }
+    value.scalar_text().ok_or_else(|| "the value is not known yet".to_owned())
+}
+
 fn write(value: &Value, out: &mut String) -> Result<(), String> {
     match value.kind() {
-        Kind::Unknown(_) => return Err("the value is not known yet".to_owned()),
-        Kind::Null(_) => out.push_str("null"),
-        Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Kind::Number(number) => {
-            let _ = write!(out, "{number}");
-        }
+        Kind::Unknown(_) | Kind::Null(_) | Kind::Bool(_) | Kind::Number(_) => out.push_str(&plain(value)?),
         Kind::String(text) => quote(text, out),
         Kind::List(_, elements) | Kind::Set(_, elements) | Kind::Tuple(elements) => {
             out.push('[');
@@ -54,12 +58,11 @@ fn write(value: &Value, out: &mut String) -> Result<(), String> {
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
+        if let Some(escape) = escape::shared(character) {
+            out.push_str(escape);
+            continue;
+        }
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
             '\0'..'\u{20}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             }

@@ -1,116 +1,123 @@
 //! Calls of functions, and those that are none: `try`, `can` and `convert` do not take values alone.
 
-use hcl_edit::Span as _;
-
 use super::{
-    Diagnostic, Eval, Evaluator, Expression, Failure, Found, FuncCall, MapDiagnostic, Scope, Type, Value, convert,
-    did_you_mean, functions, type_expr,
+    Call, Diagnostic, Diagnostics, Evaluator, Failure, Found, Scope, Type, Value, converted, did_you_mean, fail,
+    failed, functions, type_expr,
 };
+use crate::template::source_map::Span;
 
 impl Evaluator<'_> {
-    pub(super) fn call(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        let name = call.name.name.as_str();
-        if call.name.is_namespaced() {
-            return Err(self.error(at, format!("there is no function `{name}` in this namespace")));
-        }
+    pub(super) fn call(&self, call: &Call, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let name = &*call.name.text;
         let lazy = matches!(name, "try" | "can" | "convert");
         if lazy && matches!(self.env.allowed, functions::Allowed::All | functions::Allowed::InFile) {
             return match name {
-                "convert" => self.convert_call(call, at, scope),
-                "can" => self.can(call, at, scope),
-                _ => self.first_of(call, at, scope),
+                "convert" => self.convert_call(call, at, scope, sink),
+                "can" => self.can(call, at, scope, sink),
+                _ => self.first_of(call, at, scope, sink),
             };
         }
         let function = match functions::find(name, self.env.allowed) {
             Found::Function(function) => function,
-            Found::Hint(hint) => return Err(self.no_function(call, hint.to_owned())),
+            Found::Hint(hint) => return no_function(call, hint, sink),
             Found::Nothing => {
-                let hint = did_you_mean(name, functions::names()).map_or_else(
-                    || "see the list of functions in the documentation".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                return Err(self.no_function(call, hint));
+                self.work.charge(100);
+                return match did_you_mean(name, functions::names()) {
+                    Some(near) => no_function(call, &format!("did you mean `{near}`?"), sink),
+                    None => no_function(call, "see the list of functions in the documentation", sink),
+                };
             }
         };
-        let Some(arguments) = self.arguments(call, scope)? else {
-            return Ok(Value::unknown(Type::Dynamic));
+        let Some(arguments) = self.arguments(call, scope, sink) else {
+            return failed();
         };
-        self.charge(at, function.effort(&arguments))?;
-        let result = function.call(arguments, self.env, self.work).map_err(|failure| {
-            let place = match failure {
-                Failure::Argument(index, _) => call.args.iter().nth(index.min(call.args.iter().count().max(1) - 1)),
-                Failure::Call(_) => None,
-            };
-            self.error(place.unwrap_or(at), format!("`{name}` failed")).map_detail(failure.message())
-        })?;
-        self.charge(at, result.weight() / 16)?;
-        Ok(result)
-    }
-
-    fn no_function(&self, call: &FuncCall, hint: String) -> Box<Diagnostic> {
-        let span = self.origin.span(call.name.name.span());
-        Box::new(Diagnostic::error(format!("there is no function `{}`", call.name.name.as_str())).at(span).hint(hint))
+        if !self.work.charge(function.effort(&arguments)) {
+            return failed();
+        }
+        match function.call(arguments, self.env, self.work) {
+            Ok(result) => {
+                self.work.charge(result.weight() / 16);
+                result
+            }
+            Err(failure) => {
+                let place = match failure {
+                    Failure::Argument(index, _) => call.arguments.get(index).or(call.arguments.last()),
+                    Failure::Call(_) => None,
+                };
+                let error = Diagnostic::error(format!("`{name}` failed")).at(place.map_or(at, |place| place.span));
+                sink.push(error.detail(failure.message()));
+                failed()
+            }
+        }
     }
 
     /// The arguments of a call, with the elements of one that `...` follows; none if those are not known yet.
-    fn arguments(&self, call: &FuncCall, scope: &Scope<'_>) -> Eval<Option<Vec<Value>>> {
-        let mut arguments = Vec::new();
-        let count = call.args.iter().count();
-        for (index, argument) in call.args.iter().enumerate() {
-            let value = self.eval(argument, scope)?;
-            if !call.args.expand_final() || index + 1 < count {
-                arguments.push(value);
-                continue;
-            }
-            if value.is_unknown() {
-                return Ok(None);
-            }
-            let elements =
-                value.elements().ok_or_else(|| self.error(argument, "only a list can be expanded by `...`"))?;
-            arguments.extend(elements.iter().map(|element| element.clone().mark(value.is_sensitive())));
+    fn arguments(&self, call: &Call, scope: &Scope<'_>, sink: &mut Diagnostics) -> Option<Vec<Value>> {
+        let mut arguments: Vec<Value> =
+            call.arguments.iter().map(|argument| self.value(argument, scope, sink)).collect();
+        if !call.expand {
+            return Some(arguments);
         }
-        Ok(Some(arguments))
+        let list = arguments.pop()?;
+        if list.is_unknown() {
+            return None;
+        }
+        let Some(elements) = list.elements() else {
+            let at = call.arguments.last().map_or(call.name.span, |argument| argument.span);
+            fail(at, "only a list can be expanded by `...`", sink);
+            return None;
+        };
+        arguments.extend(elements.iter().map(|element| element.clone().mark(list.is_sensitive())));
+        Some(arguments)
     }
 
     /// `convert(value, type)`.
-    fn convert_call(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        let mut arguments = call.args.iter();
-        let (Some(value), Some(ty), None) = (arguments.next(), arguments.next(), arguments.next()) else {
-            return Err(self.error(at, "`convert` takes a value and a type"));
+    fn convert_call(&self, call: &Call, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let [value, ty] = call.arguments.as_slice() else {
+            return fail(at, "`convert` takes a value and a type", sink);
         };
-        let converted = self.eval(value, scope)?;
-        let ty = type_expr::parse(ty, self).map_err(Box::new)?;
-        let converted =
-            convert(&converted, &ty).map_err(|error| self.error(value, "`convert` failed").map_detail(error))?;
-        self.charge(at, converted.weight() / 16)?;
-        Ok(converted)
+        let from = self.value(value, scope, sink);
+        let ty = type_expr::parse(ty, self, sink);
+        let converted = converted(&from, &ty, value.span, "`convert` failed", sink);
+        self.work.charge(converted.weight() / 16);
+        converted
     }
 
     /// Whether an expression can be evaluated.
-    fn can(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
-        let mut arguments = call.args.iter();
-        match (arguments.next(), arguments.next()) {
-            (Some(argument), None) => match self.eval(argument, scope) {
-                Ok(value) if !value.is_wholly_known() => Ok(Value::unknown(Type::Bool)),
-                result => Ok(Value::bool(result.is_ok())),
-            },
-            _ => Err(self.error(at, "`can` takes one argument")),
+    fn can(&self, call: &Call, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let [argument] = call.arguments.as_slice() else {
+            return fail(at, "`can` takes one argument", sink);
+        };
+        let mut found = Diagnostics::default();
+        let value = self.value(argument, scope, &mut found);
+        if found.has_errors() {
+            return false.into();
         }
+        let sensitive = value.contains_sensitive();
+        if value.is_wholly_known() { true.into() } else { Value::unknown(Type::Bool).mark(sensitive) }
     }
 
     /// The first argument that can be evaluated. While it is not known in full, it might still turn out that it cannot.
-    fn first_of(&self, call: &FuncCall, at: &Expression, scope: &Scope<'_>) -> Eval<Value> {
+    fn first_of(&self, call: &Call, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
         let mut failures = Vec::new();
-        for argument in &call.args {
-            match self.eval(argument, scope) {
-                Ok(value) if !value.is_wholly_known() => {
-                    return Ok(Value::unknown(Type::Dynamic).mark(value.contains_sensitive()));
-                }
-                Ok(value) => return Ok(value),
-                Err(error) => failures.push(error.summary),
+        for argument in &call.arguments {
+            let mut found = Diagnostics::default();
+            let value = self.value(argument, scope, &mut found);
+            match found.into_iter().next() {
+                Some(error) => failures.push(error.summary),
+                None if value.is_wholly_known() => return value,
+                None => return failed().mark(value.contains_sensitive()),
             }
         }
         let detail = if failures.is_empty() { "it has no arguments".to_owned() } else { failures.join("; ") };
-        Err(self.error(at, "none of the arguments of `try` can be evaluated").map_detail(detail))
+        let error = Diagnostic::error("none of the arguments of `try` can be evaluated").at(at);
+        sink.push(error.detail(detail));
+        failed()
     }
+}
+
+fn no_function(call: &Call, hint: &str, sink: &mut Diagnostics) -> Value {
+    let error = Diagnostic::error(format!("there is no function `{}`", call.name.text)).at(call.name.span);
+    sink.push(error.hint(hint));
+    failed()
 }

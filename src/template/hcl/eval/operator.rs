@@ -1,115 +1,144 @@
 //! Arithmetic, comparison and logic.
 
-use hcl_edit::expr::{BinaryOp, BinaryOperator, Expression, UnaryOp, UnaryOperator};
-
-use super::{Eval, Evaluator, MapDiagnostic, Scope, Type, Value, convert};
+use super::{Diagnostic, Diagnostics, Evaluator, Expr, Scope, Type, Value, converted};
 use crate::template::hcl::number::Number;
+use crate::template::hcl::syntax::ast::{Binary, BinaryOperator, UnaryOperator};
 use crate::template::hcl::value::Kind;
+use crate::template::source_map::Span;
 
 impl Evaluator<'_> {
-    pub(super) fn unary(&self, operation: &UnaryOp, scope: &Scope<'_>) -> Eval<Value> {
-        let (ty, symbol) = match operation.operator.value() {
-            UnaryOperator::Neg => (Type::Number, "-"),
+    pub(super) fn unary(
+        &self,
+        operator: UnaryOperator,
+        operand: &Expr,
+        scope: &Scope<'_>,
+        sink: &mut Diagnostics,
+    ) -> Value {
+        let (ty, symbol) = match operator {
+            UnaryOperator::Negate => (Type::Number, "-"),
             UnaryOperator::Not => (Type::Bool, "!"),
         };
-        let operand = self.operand(&operation.expr, &ty, symbol, scope)?;
+        let operand = self.operand(operand, &ty, symbol, scope, sink);
         let sensitive = operand.is_sensitive();
-        Ok(match operand.into_kind() {
+        let result = match operand.into_kind() {
             Kind::Number(number) => Value::number(number.negated()),
             Kind::Bool(value) => Value::bool(!value),
             _ => Value::unknown(ty),
-        }
-        .mark(sensitive))
+        };
+        result.mark(sensitive)
     }
 
-    pub(super) fn binary(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
-        match operation.operator.value() {
-            BinaryOperator::And | BinaryOperator::Or => self.logic(operation, scope),
-            BinaryOperator::Eq | BinaryOperator::NotEq => self.equality(operation, scope),
-            _ => self.arithmetic(operation, scope),
+    pub(super) fn binary(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        match operation.operator {
+            BinaryOperator::And | BinaryOperator::Or => self.logic(operation, scope, sink),
+            BinaryOperator::Equal | BinaryOperator::NotEqual => self.equality(operation, scope, sink),
+            _ => self.arithmetic(operation, scope, sink),
         }
     }
 
     /// `false && x` and `x && false` are false whatever x is, also if it cannot be evaluated; with `||`, true decides.
-    fn logic(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
-        let symbol = operation.operator.value().as_str();
-        let decides = *operation.operator.value() == BinaryOperator::Or;
+    /// What is wrong on the right is of no importance while the left is not known, as it may decide.
+    fn logic(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let symbol = symbol(operation.operator);
+        let decides = operation.operator == BinaryOperator::Or;
         let decided = |value: &Value| *value.kind() == Kind::Bool(decides);
-        let left = self.operand(&operation.lhs_expr, &Type::Bool, symbol, scope);
-        if let Ok(left) = &left
-            && decided(left)
-        {
-            return Ok(left.clone());
-        }
-        let right = self.operand(&operation.rhs_expr, &Type::Bool, symbol, scope);
-        let (left, right) = match (left, right) {
-            (Err(error), Ok(right)) => return if decided(&right) { Ok(right) } else { Err(error) },
-            // The left side may still decide.
-            (Ok(left), Err(error)) => return if left.is_unknown() { Ok(left) } else { Err(error) },
-            (left, right) => (left?, right?),
-        };
-        let sensitive = left.is_sensitive() || right.is_sensitive();
-        let result = match (left.kind(), right.kind()) {
-            (_, Kind::Bool(right)) if *right == decides => Value::bool(decides),
-            (Kind::Bool(_), Kind::Bool(_)) => Value::bool(!decides),
-            _ => Value::unknown(Type::Bool),
-        };
-        Ok(result.mark(sensitive))
-    }
-
-    fn equality(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
-        let left = self.eval(&operation.lhs_expr, scope)?;
-        let right = self.eval(&operation.rhs_expr, scope)?;
+        let (mut of_left, mut of_right) = (Diagnostics::default(), Diagnostics::default());
+        let left = self.operand(&operation.left, &Type::Bool, symbol, scope, &mut of_left);
+        let right = self.operand(&operation.right, &Type::Bool, symbol, scope, &mut of_right);
         let sensitive = left.contains_sensitive() || right.contains_sensitive();
-        let negated = *operation.operator.value() == BinaryOperator::NotEq;
-        let result = left.equals(&right).map_or_else(|| Value::unknown(Type::Bool), |equal| (equal != negated).into());
-        Ok(result.mark(sensitive))
+        if decided(&left) || decided(&right) {
+            return Value::bool(decides).mark(sensitive);
+        }
+        if of_left.has_errors() || !left.is_unknown() {
+            sink.extend(of_left);
+            sink.extend(of_right);
+        }
+        let known = !left.is_unknown() && !right.is_unknown();
+        let result = if known { Value::bool(!decides) } else { Value::unknown(Type::Bool) };
+        result.mark(sensitive)
     }
 
-    fn arithmetic(&self, operation: &BinaryOp, scope: &Scope<'_>) -> Eval<Value> {
-        let operator = *operation.operator.value();
-        let left = self.operand(&operation.lhs_expr, &Type::Number, operator.as_str(), scope)?;
-        let right = self.operand(&operation.rhs_expr, &Type::Number, operator.as_str(), scope)?;
+    fn equality(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let left = self.value(&operation.left, scope, sink);
+        let right = self.value(&operation.right, scope, sink);
+        let sensitive = left.contains_sensitive() || right.contains_sensitive();
+        let negated = operation.operator == BinaryOperator::NotEqual;
+        let result = left.equals(&right).map_or_else(|| Value::unknown(Type::Bool), |equal| (equal != negated).into());
+        result.mark(sensitive)
+    }
+
+    fn arithmetic(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let operator = operation.operator;
+        let left = self.operand(&operation.left, &Type::Number, symbol(operator), scope, sink);
+        let right = self.operand(&operation.right, &Type::Number, symbol(operator), scope, sink);
         let sensitive = left.is_sensitive() || right.is_sensitive();
         let compares = matches!(
             operator,
-            BinaryOperator::Less | BinaryOperator::LessEq | BinaryOperator::Greater | BinaryOperator::GreaterEq
+            BinaryOperator::Less | BinaryOperator::LessEqual | BinaryOperator::Greater | BinaryOperator::GreaterEqual
         );
         let (Kind::Number(left), Kind::Number(right)) = (left.kind(), right.kind()) else {
-            return Ok(Value::unknown(if compares { Type::Bool } else { Type::Number }).mark(sensitive));
+            return Value::unknown(if compares { Type::Bool } else { Type::Number }).mark(sensitive);
         };
         let result = match operator {
             BinaryOperator::Less => Value::bool(left < right),
-            BinaryOperator::LessEq => Value::bool(left <= right),
+            BinaryOperator::LessEqual => Value::bool(left <= right),
             BinaryOperator::Greater => Value::bool(left > right),
-            BinaryOperator::GreaterEq => Value::bool(left >= right),
-            _ => self.number(operator, left, right, &operation.rhs_expr)?,
+            BinaryOperator::GreaterEqual => Value::bool(left >= right),
+            _ => number(operator, left, right, operation.right.span).unwrap_or_else(|error| {
+                sink.push(*error);
+                Value::unknown(Type::Number)
+            }),
         };
-        Ok(result.mark(sensitive))
+        result.mark(sensitive)
     }
 
-    fn number(&self, operator: BinaryOperator, left: &Number, right: &Number, at: &Expression) -> Eval<Value> {
-        let result = match operator {
-            BinaryOperator::Plus => Some(left.plus(right)),
-            BinaryOperator::Minus => Some(left.minus(right)),
-            BinaryOperator::Mul => Some(left.times(right)),
-            BinaryOperator::Mod => left.remainder(right),
-            _ => left.over(right),
-        };
-        let result =
-            result.ok_or_else(|| self.error(at, "division by zero").map_hint("guard it: d == 0 ? 0 : n / d"))?;
-        if !result.in_range() {
-            return Err(self.error(at, "the result has too many digits"));
-        }
-        Ok(Value::number(result))
-    }
-
-    fn operand(&self, expression: &Expression, ty: &Type, symbol: &str, scope: &Scope<'_>) -> Eval<Value> {
-        let value = self.eval(expression, scope)?;
+    fn operand(&self, expr: &Expr, ty: &Type, symbol: &str, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        let value = self.value(expr, scope, sink);
         if value.is_null() {
-            return Err(self.error(expression, format!("null cannot be used with `{symbol}`")));
+            sink.push(Diagnostic::error(format!("null cannot be used with `{symbol}`")).at(expr.span));
+            return Value::unknown(ty.clone());
         }
-        convert(&value, ty)
-            .map_err(|error| self.error(expression, format!("this cannot be used with `{symbol}`")).map_detail(error))
+        let summary = format!("this cannot be used with `{symbol}`");
+        if symbol == "+" && value.as_str().is_some_and(|text| Number::parse(text).is_none()) {
+            let error =
+                Diagnostic::error(summary).at(expr.span).detail("a number is required, and the string is not one");
+            sink.push(error.hint("texts are joined within a string: \"${…}${…}\""));
+            return Value::unknown(ty.clone());
+        }
+        converted(&value, ty, expr.span, &summary, sink)
+    }
+}
+
+fn number(operator: BinaryOperator, left: &Number, right: &Number, at: Span) -> Result<Value, Box<Diagnostic>> {
+    let result = match operator {
+        BinaryOperator::Add => Some(left.plus(right)),
+        BinaryOperator::Subtract => Some(left.minus(right)),
+        BinaryOperator::Multiply => Some(left.times(right)),
+        BinaryOperator::Remainder => left.remainder(right),
+        _ => left.over(right),
+    };
+    let zero = || Diagnostic::error("division by zero").at(at).hint("guard it: d == 0 ? 0 : n / d");
+    let result = result.ok_or_else(zero)?;
+    if !result.in_range() {
+        return Err(Box::new(Diagnostic::error("the result has too many digits").at(at)));
+    }
+    Ok(Value::number(result))
+}
+
+fn symbol(operator: BinaryOperator) -> &'static str {
+    match operator {
+        BinaryOperator::Or => "||",
+        BinaryOperator::And => "&&",
+        BinaryOperator::Equal => "==",
+        BinaryOperator::NotEqual => "!=",
+        BinaryOperator::Less => "<",
+        BinaryOperator::LessEqual => "<=",
+        BinaryOperator::Greater => ">",
+        BinaryOperator::GreaterEqual => ">=",
+        BinaryOperator::Add => "+",
+        BinaryOperator::Subtract => "-",
+        BinaryOperator::Multiply => "*",
+        BinaryOperator::Divide => "/",
+        BinaryOperator::Remainder => "%",
     }
 }

@@ -1,8 +1,10 @@
 //! Strings with `${…}` and `%{…}`.
 
-use hcl_edit::template::{Directive, Element, Strip};
-
-use super::{Eval, Evaluator, Expression, Kind, MapDiagnostic, Scope, Type, Value};
+use super::for_expr::{named, pairs, tell_once, with_names};
+use super::uses::uses_name_in;
+use super::{Diagnostic, Diagnostics, Evaluator, Kind, Scope, Type, Value, article};
+use crate::template::hcl::syntax::ast::{Expr, Part, Template, TemplateFor, TemplateIf};
+use crate::template::source_map::Span;
 
 /// Longest string an expression may give.
 const MAX_STRING: usize = 64 << 20;
@@ -16,150 +18,111 @@ struct Rendered {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn template<'e>(
-        &self,
-        elements: impl IntoIterator<Item = &'e Element>,
-        at: &Expression,
-        scope: &Scope<'_>,
-    ) -> Eval<Value> {
-        let elements: Vec<&Element> = elements.into_iter().collect();
-        if let [Element::Interpolation(interpolation)] = elements.as_slice() {
-            // A template that is one interpolation gives its value as it is, whatever the type.
-            return self.eval(&interpolation.expr, scope);
+    /// The text of a template, or the value that it stands for.
+    pub(crate) fn template(&self, template: &Template, at: Span, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
+        match template.parts.as_slice() {
+            // A template that is one value gives it as it is, whatever the type.
+            [Part::Value(value)] => return self.value(value, scope, sink),
+            [Part::Literal(text, _)] => {
+                self.work.charge(text.len() / 16);
+                return Value::string(text.clone());
+            }
+            _ => {}
         }
         let mut rendered = Rendered::default();
-        self.elements(&elements, (false, false), at, scope, &mut rendered)?;
+        self.parts(&template.parts, at, scope, &mut rendered, sink);
         let value = if rendered.unknown { Value::unknown(Type::String) } else { Value::string(rendered.text) };
-        Ok(value.mark(rendered.sensitive))
+        value.mark(rendered.sensitive)
     }
 
-    /// Renders a template that was parsed on its own, such as a file.
-    pub fn render(&self, template: &hcl_edit::template::Template, scope: &Scope<'_>) -> Eval<Value> {
-        self.template(template.iter(), &Expression::null(), scope)
-    }
-
-    /// Renders elements; `trim` tells whether blanks at the start and end are cut.
-    fn elements(
-        &self,
-        elements: &[&Element],
-        trim: (bool, bool),
-        at: &Expression,
-        scope: &Scope<'_>,
-        out: &mut Rendered,
-    ) -> Eval<()> {
-        for (index, element) in elements.iter().enumerate() {
-            match element {
-                Element::Literal(text) => {
-                    let previous = index.checked_sub(1).map(|index| elements[index]);
-                    let cut_start = previous.map_or(trim.0, |element| outer_strip(element).1);
-                    let cut_end = elements.get(index + 1).map_or(trim.1, |element| outer_strip(element).0);
-                    let mut text = text.as_str();
-                    if cut_start {
-                        text = text.trim_start();
-                    }
-                    if cut_end {
-                        text = text.trim_end();
-                    }
-                    self.push(text, at, out)?;
+    fn parts(&self, parts: &[Part], at: Span, scope: &Scope<'_>, out: &mut Rendered, sink: &mut Diagnostics) {
+        for part in parts {
+            match part {
+                Part::Literal(text, _) => self.push(text, at, out, sink),
+                Part::Value(expr) => {
+                    let value = self.value(expr, scope, sink);
+                    self.interpolated(&value, expr, out, sink);
                 }
-                Element::Interpolation(interpolation) => {
-                    let value = self.eval(&interpolation.expr, scope)?;
-                    self.interpolated(&value, &interpolation.expr, out)?;
-                }
-                Element::Directive(directive) => self.directive(directive, at, scope, out)?,
+                Part::If(choice) => self.choice(choice, scope, out, sink),
+                Part::For(each) => self.for_each(each, scope, out, sink),
             }
         }
-        Ok(())
     }
 
-    fn push(&self, text: &str, at: &Expression, out: &mut Rendered) -> Eval<()> {
+    fn push(&self, text: &str, at: Span, out: &mut Rendered, sink: &mut Diagnostics) {
+        if out.unknown {
+            return;
+        }
         if out.text.len() + text.len() > MAX_STRING {
-            return Err(self.error(at, "the string is too long"));
+            sink.push(Diagnostic::error("the string is too long").at(at));
+            out.unknown = true;
+        } else if self.work.charge(text.len() / 16) {
+            out.text.push_str(text);
+        } else {
+            out.unknown = true;
         }
-        self.charge(at, text.len() / 16)?;
-        out.text.push_str(text);
-        Ok(())
     }
 
-    fn interpolated(&self, value: &Value, at: &Expression, out: &mut Rendered) -> Eval<()> {
+    fn interpolated(&self, value: &Value, at: &Expr, out: &mut Rendered, sink: &mut Diagnostics) {
         out.sensitive |= value.is_sensitive();
-        match value.kind() {
-            Kind::Unknown(_) => out.unknown = true,
-            Kind::Null(_) => {
-                return Err(self
-                    .error(at, "null cannot be put into a string")
-                    .map_hint("give a default: coalesce(x, \"\")"));
+        match (value.kind(), value.scalar_text()) {
+            (Kind::Unknown(Type::Dynamic | Type::String | Type::Number | Type::Bool), _) => out.unknown = true,
+            (Kind::Null(_), _) => {
+                let error = Diagnostic::error("null cannot be put into a string").at(at.span);
+                sink.push(error.hint("give a default: coalesce(x, \"\")"));
+                out.unknown = true;
             }
-            _ => match value.scalar_text() {
-                Some(text) => self.push(&text, at, out)?,
-                None => {
-                    return Err(self
-                        .error(at, format!("{} cannot be put into a string", value.describe()))
-                        .map_hint("join it, or encode it by jsonencode"));
-                }
-            },
-        }
-        Ok(())
-    }
-
-    fn directive(&self, directive: &Directive, at: &Expression, scope: &Scope<'_>, out: &mut Rendered) -> Eval<()> {
-        match directive {
-            Directive::If(directive) => {
-                let condition = self.bool(&directive.if_expr.cond_expr, scope, "the condition of an `if`")?;
-                out.sensitive |= condition.is_sensitive();
-                let end = starts(directive.endif_expr.strip);
-                let otherwise = directive.else_expr.as_ref();
-                let (template, trim) = match (condition.kind(), otherwise) {
-                    (Kind::Bool(true), _) => {
-                        let close = otherwise.map_or(end, |otherwise| starts(otherwise.strip));
-                        (&directive.if_expr.template, (ends(directive.if_expr.strip), close))
-                    }
-                    (Kind::Bool(false), Some(otherwise)) => (&otherwise.template, (ends(otherwise.strip), end)),
-                    (Kind::Bool(false), None) => return Ok(()),
-                    _ => {
-                        out.unknown = true;
-                        return Ok(());
-                    }
+            (_, Some(text)) => self.push(&text, at.span, out, sink),
+            (_, None) => {
+                let what = match value.kind() {
+                    Kind::Unknown(ty) => article(ty),
+                    _ => value.describe(),
                 };
-                self.elements(&template.iter().collect::<Vec<_>>(), trim, at, scope, out)
-            }
-            Directive::For(directive) => {
-                let intro = &directive.for_expr;
-                let collection = self.eval(&intro.collection_expr, scope)?;
-                out.sensitive |= collection.is_sensitive();
-                if collection.is_unknown() {
-                    out.unknown = true;
-                    return Ok(());
-                }
-                let elements: Vec<&Element> = intro.template.iter().collect();
-                let trim = (ends(intro.strip), starts(directive.endfor_expr.strip));
-                for (key, value) in self.pairs(&collection, &intro.collection_expr)? {
-                    let mut names = vec![(intro.value_var.as_str().to_owned(), value)];
-                    names.extend(intro.key_var.as_ref().map(|name| (name.as_str().to_owned(), key)));
-                    self.elements(&elements, trim, at, &scope.child(names), out)?;
-                }
-                Ok(())
+                let error = Diagnostic::error(format!("{what} cannot be put into a string")).at(at.span);
+                sink.push(error.hint("join it, or encode it by jsonencode"));
+                out.unknown = true;
             }
         }
     }
-}
 
-/// Whether an element cuts the blanks before it and after it.
-fn outer_strip(element: &Element) -> (bool, bool) {
-    match element {
-        Element::Literal(_) => (false, false),
-        Element::Interpolation(interpolation) => (starts(interpolation.strip), ends(interpolation.strip)),
-        Element::Directive(directive) => match &**directive {
-            Directive::If(directive) => (starts(directive.if_expr.strip), ends(directive.endif_expr.strip)),
-            Directive::For(directive) => (starts(directive.for_expr.strip), ends(directive.endfor_expr.strip)),
-        },
+    /// One of two texts. What is wrong with the other is of no importance, and of neither while it is not known which.
+    fn choice(&self, choice: &TemplateIf, scope: &Scope<'_>, out: &mut Rendered, sink: &mut Diagnostics) {
+        let condition = self.bool(&choice.condition, scope, "the condition of an `if`", sink);
+        out.sensitive |= condition.is_sensitive();
+        let no: &[Part] = choice.no.as_ref().map_or(&[], |no| &no.parts);
+        match condition.kind() {
+            Kind::Bool(true) => self.parts(&choice.yes.parts, choice.span, scope, out, sink),
+            Kind::Bool(false) => self.parts(no, choice.span, scope, out, sink),
+            _ => {
+                out.unknown = true;
+                for parts in [&choice.yes.parts, no] {
+                    let mut either = Rendered::default();
+                    self.parts(parts, choice.span, scope, &mut either, &mut Diagnostics::default());
+                    out.sensitive |= either.sensitive;
+                }
+            }
+        }
     }
-}
 
-fn starts(strip: Strip) -> bool {
-    matches!(strip, Strip::Start | Strip::Both)
-}
-
-fn ends(strip: Strip) -> bool {
-    matches!(strip, Strip::End | Strip::Both)
+    fn for_each(&self, each: &TemplateFor, scope: &Scope<'_>, out: &mut Rendered, sink: &mut Diagnostics) {
+        let collection = self.value(&each.collection, scope, sink);
+        out.sensitive |= collection.is_sensitive();
+        let Some(pairs) = pairs(&collection, each.collection.span, sink) else {
+            out.unknown = true;
+            return;
+        };
+        let mut told = Diagnostics::default();
+        for (key, value) in pairs {
+            if !self.work.charge(1) {
+                out.unknown = true;
+                break;
+            }
+            let inner = scope.child(named(&each.names, key, value));
+            let mut found = Diagnostics::default();
+            self.parts(&each.each.parts, each.span, &inner, out, &mut found);
+            let used = |name: &str| uses_name_in(&each.each, name);
+            tell_once(found, &mut told, |diagnostic| with_names(diagnostic, &each.names, &inner, used));
+        }
+        sink.extend(told);
+    }
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::template::files::HostFiles;
 use crate::template::hcl::convert::to_json;
+use crate::template::hcl::syntax::parser::parse_expression;
 use crate::template::source_map::SourceMap;
 
 fn scope() -> Scope<'static> {
@@ -22,22 +23,36 @@ fn scope() -> Scope<'static> {
             ]),
         ),
         ("map".to_owned(), text(&[("b", 2.into()), ("a", 1.into())])),
+        ("later".to_owned(), Value::unknown(Type::list(Type::String))),
     ]))
 }
 
-pub(crate) fn eval(text: &str) -> Eval<Value> {
+pub(crate) fn eval(text: &str) -> Result<Value, Box<Diagnostic>> {
+    let (value, mut found) = evaluated(text);
+    if found.is_empty() { Ok(value) } else { Err(Box::new(found.remove(0))) }
+}
+
+/// The value, and all that is wrong.
+fn evaluated(text: &str) -> (Value, Vec<Diagnostic>) {
+    evaluated_within(text, &Work::default())
+}
+
+fn evaluated_within(text: &str, work: &Work) -> (Value, Vec<Diagnostic>) {
     let mut sources = SourceMap::default();
-    let origin = Origin { file: sources.add("test", text), base: 0 };
+    let file = sources.add("test", text);
     let env = FunctionEnv {
         files: &HostFiles,
         cwd: Path::new("/nonexistent"),
         now: "2023-11-14T22:13:20Z".parse().expect("a time"),
         allowed: functions::Allowed::All,
+        answers: None,
     };
-    let work = Work::default();
-    let expression: Expression =
-        text.parse().map_err(|error: hcl_edit::parser::Error| Box::new(Diagnostic::error(error.to_string())))?;
-    Evaluator { origin, env: &env, work: &work }.eval(&expression, &scope())
+    let mut found = Diagnostics::default();
+    let value = match parse_expression(file, text, &mut found) {
+        Some(expr) => Evaluator { env: &env, work }.eval(&expr, &scope(), &mut found),
+        None => Value::null(),
+    };
+    (value, found.into_iter().collect())
 }
 
 fn json(text: &str) -> String {
@@ -69,8 +84,8 @@ fn expressions_give_what_hcl_gives() {
         ("\"%{ if true }yes%{ else }no%{ endif }\"", "\"yes\""),
         ("\"%{ for x in [1, 2] ~}  ${x},%{ endfor }\"", "\"1,2,\""),
         ("\"a ${~ \"b\" ~} c\"", "\"abc\""),
-        ("<<EOT\na\n  b\nEOT", "\"a\\n  b\\n\""),
-        ("<<-EOT\n    a\n      b\n    EOT", "\"a\\n  b\\n\""),
+        ("<<EOT\na\n  b\nEOT\n", "\"a\\n  b\\n\""),
+        ("<<-EOT\n    a\n      b\n    EOT\n", "\"a\\n  b\\n\""),
         ("[for x in var.list : upper(x) if x != \"b\"]", "[\"A\",\"C\"]"),
         ("{for k, v in map : v => k}", "{\"1\":\"a\",\"2\":\"b\"}"),
         ("{for x in [\"a\", \"b\", \"a\"] : x => 1...}", "{\"a\":[1,1],\"b\":[1]}"),
@@ -124,8 +139,7 @@ fn errors_point_at_their_place_and_suggest() {
 
 #[test]
 fn unknown_values_make_results_unknown() {
-    for text in ["var.later", "\"x${var.later}\"", "upper(var.later)", "var.later == \"x\"", "[for x in var.later : x]"]
-    {
+    for text in ["var.later", "\"x${var.later}\"", "upper(var.later)", "var.later == \"x\"", "[for x in later : x]"] {
         assert!(eval(text).expect(text).is_unknown(), "{text}");
     }
     assert_eq!(json("length([var.later, 1]) == 2 || true"), "true");
@@ -181,5 +195,116 @@ proptest::proptest! {
         ),
     ) {
         let _ = eval(&format!("{name}({})", arguments.join(", ")));
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_and_nothing_that_follows_from_it() {
+    for (text, expected) in [
+        (
+            "[nope, nada, 1 + true]",
+            vec!["there is no `nope` here", "there is no `nada` here", "this cannot be used with `+`"],
+        ),
+        ("upper(nope) + lower(nada.x[0].y)", vec!["there is no `nope` here", "there is no `nada` here"]),
+        ("{ (nope) = nada }", vec!["there is no `nope` here", "there is no `nada` here"]),
+        (
+            "\"${nope}-${[]}-%{ if nada }%{ endif }\"",
+            vec!["there is no `nope` here", "a tuple cannot be put into a string", "there is no `nada` here"],
+        ),
+        ("[for x in [1, 2, 3] : nope]", vec!["there is no `nope` here"]),
+        ("[for x in [{}, {a = 1}] : [x.a, x.b]]", vec!["`x` has no attribute `a`", "`x` has no attribute `b`"]),
+        // What is not chosen may be wrong, and so may both while it is not known which is.
+        ("true ? 1 : nope", vec![]),
+        ("var.later == \"\" ? nope : nada", vec![]),
+        ("nope ? nada : 1", vec!["there is no `nope` here"]),
+        ("\"%{ if true }a%{ else }${nope}%{ endif }\"", vec![]),
+        ("\"%{ if var.later == \"\" }${nope}%{ endif }\"", vec![]),
+        ("nope || true", vec![]),
+        ("nope && false", vec![]),
+        ("nope || false", vec!["there is no `nope` here"]),
+        ("false || nope", vec!["there is no `nope` here"]),
+        ("var.later == \"\" || nope", vec![]),
+        ("nope || nada", vec!["there is no `nope` here", "there is no `nada` here"]),
+        ("try(nope, 1)", vec![]),
+        ("[try(nope), nada]", vec!["none of the arguments of `try` can be evaluated", "there is no `nada` here"]),
+        ("{ var.name = 1 }", vec!["it is not clear what this key is"]),
+        ("{ (var.name) = 1 }", vec![]),
+    ] {
+        let found: Vec<String> = evaluated(text).1.into_iter().map(|one| one.summary).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_round_that_fails_is_named() {
+    let detail = |text: &str| eval(text).expect_err(text).detail.unwrap_or_default();
+    assert_eq!(detail("[for k, x in {a = {}} : [k, x.b]]"), "where k is \"a\" and x is an object");
+    assert_eq!(
+        detail("[for x in [var.secret] : x + 1]"),
+        "a number is required, and the string is not one, where x is sensitive"
+    );
+    assert_eq!(detail("\"%{ for i in [0] }${1 / i}%{ endfor }\""), "where i is 0");
+    assert_eq!(detail("[for x in [1] : nope]"), "");
+}
+
+#[test]
+fn types_of_what_is_not_known_are_checked() {
+    for (text, expected) in [
+        ("[for x in var.later : x]", "a string cannot be gone over by `for`"),
+        ("var.later.x", "a string has no attribute `x`"),
+        ("var.later[0]", "a string cannot be indexed"),
+        ("later.x", "a list(string) has no attribute `x`"),
+        ("later[\"x\"]", "an index of a list must be a number"),
+        ("later[0].y", "a string has no attribute `y`"),
+        ("\"${later}x\"", "a list(string) cannot be put into a string"),
+        ("length(later) + \"x\"", "this cannot be used with `+`"),
+    ] {
+        assert_eq!(eval(text).expect_err(text).summary, expected, "{text}");
+    }
+    for (text, ty) in [
+        ("later[0]", "string"),
+        ("later[*]", "list(string)"),
+        ("length(later)", "number"),
+        ("[for x in later : x]", "any"),
+        ("var.later == \"x\"", "bool"),
+        ("true ? var.later : null", "string"),
+    ] {
+        assert_eq!(eval(text).expect(text).ty().to_string(), ty, "{text}");
+    }
+}
+
+#[test]
+fn too_much_work_is_told_even_where_errors_are_not() {
+    let endless = "[for a in range(100) : [for b in range(100) : [for c in range(100) : 1]]]";
+    for text in [
+        format!("try({endless}, 1)"),
+        format!("can({endless})"),
+        format!("true || {endless} == []"),
+        format!("true ? 1 : {endless}"),
+    ] {
+        let (_, found) = evaluated_within(&text, &Work::up_to(10_000));
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].summary.contains("too much work"), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn the_highest_tree_is_evaluated() {
+    let sum = vec!["1"; 190].join(" + ");
+    assert_eq!(json(&sum), "190");
+    let nested = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+    assert_eq!(eval(&nested).expect("it is not too deep").depth(), 60);
+}
+
+#[test]
+fn marks_are_those_of_all_that_decides() {
+    for text in [
+        "true || var.secret == \"\"",
+        "var.secret == \"\" && false",
+        "can(var.secret + 1) ? 1 : 2",
+        "\"%{ if var.secret == \"\" }%{ endif }\"",
+    ] {
+        let sensitive = eval(text).expect(text).contains_sensitive();
+        assert_eq!(sensitive, !text.starts_with("can"), "{text}");
     }
 }

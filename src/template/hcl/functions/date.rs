@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Function, Returns, STRING, Type, Value};
 use super::{function, number, text, variadic};
 use crate::template::duration;
-use crate::template::json::interpolate::time_layout;
+use crate::template::go::time_layout;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function("timestamp", &[], STRING, |c| Ok(Moment::of(c.env.now).rfc3339().into())),

@@ -6,10 +6,11 @@ use base64::Engine as _;
 
 use super::{Allowed, BOOL, Call, Failure, Function, FunctionEnv, Outcome, Returns, STRING, Ty, Type, Value};
 use super::{any, function, text};
-use crate::template::diagnostic::Diagnostic;
-use crate::template::hcl::eval::{Evaluator, Origin};
+use crate::template::diagnostic::Diagnostics;
+use crate::template::hcl::eval::Evaluator;
 use crate::template::hcl::scope::Scope;
-use crate::template::source_map::SourceMap;
+use crate::template::hcl::syntax::parser::{Place, parse_template_at};
+use crate::template::source_map::{SourceMap, Span};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function("abspath", &[text("path")], STRING, |c| Ok(clean(&c.env.cwd.join(c.text(0)).to_string_lossy()).into())),
@@ -128,14 +129,22 @@ fn template_file(c: &Call<'_>) -> Outcome {
     }
     let path = Path::new(c.text(0)).display().to_string();
     let text = String::from_utf8(read(c)?).map_err(|_| c.wrong(0, "the file is not UTF-8"))?;
-    let parsed: hcl_edit::template::Template = text.parse().map_err(|error: hcl_edit::parser::Error| {
-        let location = error.location();
-        c.wrong(0, format!("{path}:{}:{}: {}", location.line(), location.column(), error.message()))
-    })?;
     let mut sources = SourceMap::default();
-    let file = sources.add(path, text);
+    let file = sources.add(path, text.as_str());
+    let at = Span::new(file, 0..0);
+    let mut found = Diagnostics::default();
     let env = FunctionEnv { allowed: Allowed::InFile, ..*c.env };
-    let evaluator = Evaluator { origin: Origin { file, base: 0 }, env: &env, work: c.work };
-    let rendered = evaluator.render(&parsed, &Scope::new(names));
-    rendered.map_err(|diagnostic: Box<Diagnostic>| Failure::Call(diagnostic.one_line(&sources)))
+    let rendered = match parse_template_at(&text, Place::From(at), &mut found) {
+        Some(template) => {
+            let evaluator = Evaluator { env: &env, work: c.work };
+            evaluator.template(&template, at, &Scope::new(names), &mut found)
+        }
+        None if found.is_empty() => return Err(c.wrong(0, "the file is too long")),
+        None => Value::unknown(Type::Dynamic),
+    };
+    if found.has_errors() {
+        let found: Vec<String> = found.errors().map(|error| error.one_line(&sources)).collect();
+        return Err(Failure::Call(found.join("; ")));
+    }
+    Ok(rendered)
 }

@@ -198,11 +198,45 @@ fn functions_of_others_are_told_from_those_that_are_there() {
     for (text, hint) in [
         ("tostring(1)", "convert(x, string)"),
         ("env(\"A\")", "default of a variable"),
-        ("vault(\"a\", \"b\")", "not supported yet"),
         ("uper(\"a\")", "did you mean `upper`?"),
     ] {
         let error = eval(text).expect_err(text);
         assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{error:?}");
+    }
+}
+
+/// What `openssl pkeyutl -encrypt` made of a text, in PKCS #1 v1.5.
+const ENCRYPTED: &str = "lfDnyy7QRMKRtuefOf7+rh+WdPzPX0iW+8BtAwvVuFw3vPDyNMycMaDWAtHEJRfR1BtumILJfAl/62Hr9VHpSRiSRKZF0IONtacK8IpO4WRtwDKVqvdf0FOF0fJBCwjg3KWmLlKYd8m6GjFeXngjtHNJcu/keKq2Rs5ZEJ6RyTE=";
+
+#[test]
+fn what_was_encrypted_for_a_key_is_decrypted() {
+    let key = |name: &str| format!("file(\"{}/tests/template/files/{name}\")", env!("CARGO_MANIFEST_DIR"));
+    for name in ["rsa-pkcs1.pem", "rsa-pkcs8.pem"] {
+        let value = eval(&format!("rsadecrypt(\"{ENCRYPTED}\", {})", key(name))).expect(name);
+        assert_eq!(value.as_str(), Some("grüße"));
+        assert!(value.is_sensitive());
+    }
+    let locked = "\"-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\n\"";
+    for (ciphertext, key, reason) in [
+        ("*", key("rsa-pkcs1.pem"), "`ciphertext`: it must be in base64"),
+        ("aGk=", key("rsa-pkcs1.pem"), "the text was not encrypted for this key"),
+        ("aGk=", "\"x\"".to_owned(), "`privatekey`: it is no private key in PEM form"),
+        ("aGk=", locked.to_owned(), "`privatekey`: the key has a password"),
+        ("aGk=", "\"-----BEGIN EC PRIVATE KEY-----\"".to_owned(), "an RSA private key is needed"),
+        ("aGk=", "\"-----BEGIN RSA PRIVATE KEY-----\"".to_owned(), "the RSA private key cannot be read"),
+    ] {
+        let error = eval(&format!("rsadecrypt(\"{ciphertext}\", {key})")).expect_err(reason);
+        assert!(error.detail.as_deref().unwrap_or_default().contains(reason), "{error:?}");
+    }
+}
+
+#[test]
+fn secrets_of_servers_are_not_known_where_nobody_is_asked() {
+    for call in
+        ["vault(\"a\", \"b\")", "consul_key(\"a\")", "aws_secretsmanager(\"a\", null)", "aws_secretsmanager_raw(\"a\")"]
+    {
+        let value = eval(call).expect(call);
+        assert!(value.is_unknown() && value.is_sensitive(), "{call}: {value:?}");
     }
 }
 
@@ -250,7 +284,7 @@ proptest::proptest! {
         for (encode, decode) in [("jsonencode", "jsondecode"), ("yamlencode", "yamldecode")] {
             let call = |name: &str, value: Value| match super::find(name, Allowed::All) {
                 Found::Function(function) => {
-                    let env = FunctionEnv { files: &HostFiles, cwd: Path::new("/"), now: Timestamp::UNIX_EPOCH, allowed: Allowed::All };
+                    let env = FunctionEnv { files: &HostFiles, cwd: Path::new("/"), now: Timestamp::UNIX_EPOCH, allowed: Allowed::All, answers: None };
                     function.call(vec![value], &env, &Work::default()).expect(name)
                 }
                 _ => panic!("{name}"),

@@ -24,10 +24,30 @@ impl Body {
         self.attributes.iter().find(|attribute| &*attribute.name.text == name)
     }
 
+    /// The attributes and blocks in the order in which they are written.
+    pub fn in_order(&self) -> Vec<Piece<'_>> {
+        let mut pieces: Vec<Piece<'_>> = self.attributes.iter().map(Piece::Attribute).collect();
+        pieces.extend(self.blocks.iter().map(Piece::Block));
+        pieces.sort_by_key(|piece| match piece {
+            Piece::Attribute(attribute) => attribute.span.start,
+            Piece::Block(block) => block.span.start,
+        });
+        pieces
+    }
+
     /// The blocks of this kind.
     pub fn blocks_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |block| &*block.kind.text == kind)
     }
+}
+
+/// An attribute or a block of a [`Body`].
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'a> {
+    /// An attribute.
+    Attribute(&'a Attribute),
+    /// A block.
+    Block(&'a Block),
 }
 
 /// A word and its place: a name, a label without its quotes.

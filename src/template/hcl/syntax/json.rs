@@ -3,6 +3,7 @@
 //! By the HCL JSON specification: what is a block and how many labels it has goes by a schema, strings of attributes
 //! are templates, and `//` is a comment in a body.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ast::{Attribute, Block, Body, Expr, ExprKind, Item, Key, Name};
@@ -24,14 +25,17 @@ struct Shape {
     blocks: &'static [(&'static str, &'static Shape)],
 }
 
-const LEAF: Shape = Shape { labels: 0, blocks: &[] };
-const DYNAMIC: Shape = Shape { labels: 1, blocks: &[("content", &LEAF)] };
-const ONE_LABEL: Shape = Shape { labels: 1, blocks: &[("dynamic", &DYNAMIC)] };
-const TWO_LABELS: Shape = Shape { labels: 2, blocks: &[("dynamic", &DYNAMIC)] };
-const CHAIN: Shape = Shape { labels: 0, blocks: &[("post-processor", &ONE_LABEL), ("dynamic", &DYNAMIC)] };
-const PACKER: Shape = Shape { labels: 0, blocks: &[("required_plugins", &LEAF)] };
-const VARIABLE: Shape = Shape { labels: 1, blocks: &[("validation", &LEAF)] };
-const BUILD: Shape = Shape {
+static LEAF: Shape = Shape { labels: 0, blocks: &[] };
+static DYNAMIC: Shape = Shape { labels: 1, blocks: &[("content", &CONTENT)] };
+static CONTENT: Shape = Shape { labels: 0, blocks: &[("dynamic", &DYNAMIC)] };
+/// One that may stand for chains.
+static DYNAMIC_IN_BUILD: Shape = Shape { labels: 1, blocks: &[("content", &CHAIN)] };
+static ONE_LABEL: Shape = Shape { labels: 1, blocks: &[("dynamic", &DYNAMIC)] };
+static TWO_LABELS: Shape = Shape { labels: 2, blocks: &[("dynamic", &DYNAMIC)] };
+static CHAIN: Shape = Shape { labels: 0, blocks: &[("post-processor", &ONE_LABEL), ("dynamic", &DYNAMIC)] };
+static PACKER: Shape = Shape { labels: 0, blocks: &[("required_plugins", &LEAF)] };
+static VARIABLE: Shape = Shape { labels: 1, blocks: &[("validation", &LEAF)] };
+static BUILD: Shape = Shape {
     labels: 0,
     blocks: &[
         ("source", &ONE_LABEL),
@@ -40,10 +44,10 @@ const BUILD: Shape = Shape {
         ("post-processor", &ONE_LABEL),
         ("post-processors", &CHAIN),
         ("hcp_packer_registry", &LEAF),
-        ("dynamic", &DYNAMIC),
+        ("dynamic", &DYNAMIC_IN_BUILD),
     ],
 };
-const ROOT: Shape = Shape {
+static ROOT: Shape = Shape {
     labels: 0,
     blocks: &[
         ("packer", &PACKER),
@@ -93,11 +97,12 @@ impl Reader<'_> {
         let block = |member: &Member| shape.blocks.iter().find(|(name, _)| *name == member.name);
         // A block may be there several times, an option once.
         repeated(members().filter(|member| block(member).is_none()), self.diagnostics);
+        let mut set = HashSet::new();
         for member in members() {
             if let Some((_, shape)) = block(member) {
                 self.block(member, &member.value, shape, &mut Vec::new(), &mut body.blocks);
             } else if is_name(&member.name) {
-                if body.attribute(&member.name).is_none() {
+                if set.insert(member.name.as_str()) {
                     body.attributes.push(self.attribute(member, within));
                 }
             } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use super::Value;
+use super::{Value, nfc};
 
 /// What is found by walking through a value; collections remember it, as values that share their parts may be far
 /// larger than the memory they take.
@@ -75,7 +75,12 @@ pub struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(values: BTreeMap<String, Value>, open: bool) -> Self {
+    /// Names are in their composed form, as all strings are.
+    pub(super) fn new(mut values: BTreeMap<String, Value>, open: bool) -> Self {
+        if !values.keys().all(|name| nfc::is_composed(name)) {
+            let composed = |(name, value): (String, _)| (nfc::composed(name.into()).as_ref().to_owned(), value);
+            values = values.into_iter().map(composed).collect();
+        }
         Self { values, open, facts: OnceLock::new() }
     }
 

@@ -21,6 +21,17 @@ pub(super) enum Place {
     PostProcessors,
 }
 
+impl Place {
+    /// Whether components of this sort are among those gone through; a source is a builder.
+    pub(super) fn has(self, sort: &str) -> bool {
+        match self {
+            Self::Builders | Self::BuildersBeforePostProcessors => matches!(sort, "builder" | "source"),
+            Self::Provisioners => sort == "provisioner",
+            Self::PostProcessors => sort == "post-processor",
+        }
+    }
+}
+
 /// Which kinds of components are changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kinds {

@@ -179,8 +179,8 @@ fn what_is_wrong_is_said_with_its_place() {
             "1:21: error: there is no variable `b`: the value of `a` uses it (add it to `variables`, or give it: -var 'b=…')",
         ),
         (
-            r#"{"variables": {"a": "{{vault `x` `y`}}"}}"#,
-            "1:21: error: cannot render the value of the variable `a`: vault: Larder does not read secrets from other programs (read the value before, and give it as a variable: -var, a -var-file, or {{env `NAME`}})",
+            r#"{"variables": {"a": "{{aws_secretsmanager}}"}}"#,
+            "1:21: error: cannot render the value of the variable `a`: aws_secretsmanager: secret name must be provided (or give the value by other ways: -var, a -var-file, {{env `NAME`}})",
         ),
         (
             r#"{"builders": [{"type": "null", "text": ["{{user `a`}}"]}]}"#,

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::outline::{Declared, Outline};
 use crate::template::diagnostic::{Diagnostic, did_you_mean};
-use crate::template::json::interpolate::{self, InterpolateContext};
+use crate::template::go::engine::{self, InterpolateContext};
 use crate::template::json::parse::{self, Kind};
-use crate::template::load::Loading;
+use crate::template::load::{Depth, Loading};
 use crate::template::source_map::Span;
 
 /// How often values that use other variables are tried again, as in Packer.
@@ -37,7 +37,9 @@ impl Loading<'_> {
                     pending.insert(declared.name.clone(), Raw { text: text.clone(), span: declared.value_span });
                 }
                 None if !given.contains_key(&declared.name) => {
-                    self.report(no_value(declared));
+                    if self.options.depth == Depth::Whole {
+                        self.report(no_value(declared));
+                    }
                     missing.insert(declared.name.clone());
                 }
                 None => {}
@@ -74,14 +76,15 @@ impl Loading<'_> {
             now: self.options.now,
             env: Some(self.options.env.clone()),
             user: Some(BTreeMap::new()),
+            answers: self.answers.clone(),
             ..InterpolateContext::default()
         };
         for _ in 0..MAX_PASSES {
             let mut changed = false;
             for (name, raw) in std::mem::take(&mut pending) {
-                match interpolate::render(&raw.text, &context) {
+                match engine::render(&raw.text, &context) {
                     // What was put in may use variables in its turn.
-                    Ok(text) if text != raw.text && !interpolate::user_references(&text).is_empty() => {
+                    Ok(text) if text != raw.text && !engine::user_references(&text).is_empty() => {
                         changed = true;
                         pending.insert(name, Raw { text, span: raw.span });
                     }
@@ -91,6 +94,10 @@ impl Loading<'_> {
                     }
                     Err(error) if error.is_no_variable() => {
                         pending.insert(name, raw);
+                    }
+                    // Where servers are not asked, the value stays as it is written.
+                    Err(error) if error.is_not_known_yet() => {
+                        context.user.get_or_insert_default().insert(name, raw.text);
                     }
                     Err(error) => {
                         self.report(
@@ -109,7 +116,7 @@ impl Loading<'_> {
             }
         }
         let values = context.user.unwrap_or_default();
-        pending.retain(|_, raw| interpolate::user_references(&raw.text).iter().any(|name| !values.contains_key(name)));
+        pending.retain(|_, raw| engine::user_references(&raw.text).iter().any(|name| !values.contains_key(name)));
         self.report_unrendered(&pending, missing, &values);
         values
     }
@@ -122,7 +129,7 @@ impl Loading<'_> {
         values: &BTreeMap<String, String>,
     ) {
         let uses: BTreeMap<&str, BTreeSet<String>> =
-            pending.iter().map(|(name, raw)| (name.as_str(), interpolate::user_references(&raw.text))).collect();
+            pending.iter().map(|(name, raw)| (name.as_str(), engine::user_references(&raw.text))).collect();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         for (name, used) in &uses {
             let there =

@@ -23,24 +23,23 @@ const WHOLE: &str = r#"packer {
   required_version = ">= 1.6.0"
 }
 
-variable "a" {
-  type    = string
-  default = "${env("X")} ${var.b}"
-}
-
 variable "b" {
   type      = string
   sensitive = true
 }
 
-
-# upper has to be upgraded by hand: in HCL2 it is written upper(var.name)
-variable "t" {
+variable "env_x" {
   type    = string
-  default = "{{upper `x`}}"
+  default = env("X")
 }
 
 locals { timestamp = regex_replace(timestamp(), "[- TZ:]", "") }
+
+# upper has to be upgraded by hand: in HCL2 it is written upper(var.name)
+locals {
+  a = "${var.env_x} ${var.b}"
+  t = "{{ upper `x` }}"
+}
 
 source "file" "note" {
   lm {
@@ -92,10 +91,8 @@ build {
       }
     }
   }
-
-  # could not parse template for following block: "template: hcl2_upgrade:2:24: executing \"hcl2_upgrade\" at <.Vars>: can't evaluate field Vars in type struct { HTTPIP string; HTTPPort string }"
   provisioner "shell" {
-    execute_command = "{{ .Vars }} {{user `b`}}"
+    execute_command = "{{ .Vars }} ${var.b}"
   }
   error-cleanup-provisioner "shell-local" {
     inline = ["${path.cwd}"]
@@ -117,7 +114,7 @@ build {
 fn a_template_is_written_whole() {
     let upgraded = upgrade("t.json", TEMPLATE, Dialect::Whole, false);
     assert_eq!(upgraded.text.as_deref(), Some(WHOLE), "{:?}", upgraded.diagnostics);
-    assert_eq!(upgraded.left, 2);
+    assert_eq!(upgraded.left, 1);
 }
 
 #[test]
@@ -130,6 +127,34 @@ fn packers_dialect_loses_what_packer_loses() {
 }
 
 #[test]
+fn names_that_would_clash_are_kept_apart() {
+    let text = r#"{
+      "variables": {"timestamp": "{{isotime \"2006\"}}", "env_x": "1", "x": "{{env `X`}}-{{user `env_x`}}"},
+      "sensitive-variables": ["x"],
+      "builders": [{"type": "qemu", "name": " a b ", "vm": "{{timestamp}} {{user `timestamp`}} {{user `other`}} {{ .Name }}"}],
+      "provisioners": [{"type": "shell", "only": [" a b "], "inline": ["{{vault `a` `b`}} {{aws_secretsmanager `s`}} {{ `x\\y` | lower }}"]}]
+    }"#;
+    let upgraded = upgrade("t.json", text, Dialect::Whole, false);
+    let written = upgraded.text.expect("it is upgraded");
+    for line in [
+        "source  = \"github.com/hashicorp/qemu\"",
+        "variable \"env_x\" {",
+        "variable \"env_x_\" {",
+        "variable \"other\" {",
+        "locals { timestamp_ = regex_replace",
+        "timestamp = \"${legacy_isotime(\"2006\")}\"",
+        "expression = \"${var.env_x_}-${var.env_x}\"",
+        "source \"qemu\" \"a_b\" {",
+        "vm = \"${local.timestamp_} ${local.timestamp} ${var.other} {{ .Name }}\"",
+        "only   = [\"qemu.a_b\"]",
+        "inline = [\"${vault(\"a\", \"b\")} ${aws_secretsmanager(\"s\", null)} {{ lower `x\\\\y` }}\"]",
+    ] {
+        assert!(written.contains(line), "{line}\n{written}");
+    }
+    assert_eq!(upgraded.left, 1);
+}
+
+#[test]
 fn annotations_are_comments_and_no_more() {
     let with = upgrade("t.json", TEMPLATE, Dialect::Whole, true).text.expect("it is upgraded");
     let lines = |text: &str| -> Vec<String> {
@@ -137,7 +162,7 @@ fn annotations_are_comments_and_no_more() {
         kept.map(str::to_owned).collect()
     };
     assert_eq!(lines(&with), lines(WHOLE));
-    assert_eq!(with.matches("\n# ").count() + usize::from(with.starts_with("# ")), 10, "{with}");
+    assert_eq!(with.matches("\n# ").count() + usize::from(with.starts_with("# ")), 11, "{with}");
 }
 
 #[test]

@@ -60,17 +60,17 @@ impl Body {
         }
     }
 
-    /// Options in the order of their names. An object of plain values is an attribute, any other a block, and a list of
-    /// objects a block for each.
-    pub(super) fn options(&mut self, options: &Object) {
+    /// Options in the order of their names. An object of plain values is an attribute, unless it is among `blocks`, any other
+    /// a block, and a list of objects a block for each.
+    pub(super) fn options(&mut self, options: &Object, blocks: &[&str]) {
         for (name, value) in options {
             match value {
                 Tree::Object(members) => {
                     let plain = |value: &Tree| matches!(value, Tree::String(_) | Tree::Number(_) | Tree::Bool(_));
-                    if !members.is_empty() && members.values().all(plain) {
+                    if !members.is_empty() && members.values().all(plain) && !blocks.contains(&name.as_str()) {
                         self.attribute(name, value);
                     } else {
-                        self.nested(name, members);
+                        self.nested(name, members, blocks);
                     }
                 }
                 Tree::Array(elements) if elements.is_empty() => {}
@@ -81,7 +81,7 @@ impl Body {
                         .collect();
                     if objects.len() == elements.len() {
                         for members in objects {
-                            self.nested(name, members);
+                            self.nested(name, members, blocks);
                         }
                     } else {
                         self.attribute(name, value);
@@ -92,9 +92,9 @@ impl Body {
         }
     }
 
-    fn nested(&mut self, name: &str, members: &Object) {
+    fn nested(&mut self, name: &str, members: &Object, blocks: &[&str]) {
         let mut body = Self::default();
-        body.options(members);
+        body.options(members, blocks);
         self.block(name, &[], body);
     }
 

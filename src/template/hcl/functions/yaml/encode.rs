@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::template::escape;
+use crate::template::hcl::convert::json::plain;
 use crate::template::hcl::value::{Kind, Value};
 
 pub(super) fn encode(value: &Value) -> Result<String, String> {
@@ -19,12 +21,7 @@ pub(super) fn encode(value: &Value) -> Result<String, String> {
 /// Writes a value that stands after its name or dash, without the line's end. `indent` is that of its own lines.
 fn write(value: &Value, indent: usize, out: &mut String) -> Result<(), String> {
     match value.kind() {
-        Kind::Unknown(_) => return Err("the value is not known yet".to_owned()),
-        Kind::Null(_) => out.push_str("null"),
-        Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Kind::Number(number) => {
-            let _ = write!(out, "{number}");
-        }
+        Kind::Unknown(_) | Kind::Null(_) | Kind::Bool(_) | Kind::Number(_) => out.push_str(&plain(value)?),
         Kind::String(text) => string(text, indent, out),
         Kind::List(_, elements) | Kind::Set(_, elements) | Kind::Tuple(elements) => {
             if elements.is_empty() {
@@ -149,30 +146,23 @@ fn quote(text: &str, indent: Option<usize>, out: &mut String) {
 }
 
 fn escape(character: char, out: &mut String) {
-    let short = match character {
-        '"' => "\\\"",
-        '\\' => "\\\\",
-        '\0' => "\\0",
-        '\u{7}' => "\\a",
-        '\u{8}' => "\\b",
-        '\t' => "\\t",
-        '\n' => "\\n",
-        '\u{b}' => "\\v",
-        '\u{c}' => "\\f",
-        '\r' => "\\r",
-        '\u{1b}' => "\\e",
-        '\u{85}' => "\\N",
-        '\u{2028}' => "\\L",
-        '\u{2029}' => "\\P",
-        other if is_printable(other) => return out.push(other),
-        _ => "",
+    let own = match character {
+        '\0' => Some("\\0"),
+        '\u{1b}' => Some("\\e"),
+        '\u{85}' => Some("\\N"),
+        '\u{2028}' => Some("\\L"),
+        '\u{2029}' => Some("\\P"),
+        _ => None,
     };
-    out.push_str(short);
-    if short.is_empty() {
-        let _ = match u32::from(character) {
-            code @ ..0x100 => write!(out, "\\x{code:02X}"),
-            code @ ..0x10000 => write!(out, "\\u{code:04X}"),
-            code => write!(out, "\\U{code:08X}"),
-        };
+    match escape::as_in_c(character).or(own) {
+        Some(short) => out.push_str(short),
+        None if is_printable(character) => out.push(character),
+        None => {
+            let _ = match u32::from(character) {
+                code @ ..0x100 => write!(out, "\\x{code:02X}"),
+                code @ ..0x10000 => write!(out, "\\u{code:04X}"),
+                code => write!(out, "\\U{code:08X}"),
+            };
+        }
     }
 }

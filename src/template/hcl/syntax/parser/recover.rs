@@ -138,8 +138,13 @@ impl Parser<'_> {
                 TokenKind::Identifier => "and this seems to come after it".to_owned(),
                 _ => format!("found {}", self.describe(found)),
             };
+            let closer = match open.kind {
+                TokenKind::OpenBracket => "]",
+                TokenKind::OpenParen => ")",
+                _ => "}",
+            };
             let see_at = self.span(found);
-            self.report(error.see(see_at, see));
+            self.report(error.see(see_at, see).hint(format!("add a `{closer}`")));
         }
         // What it is in ends there too, and would be reported next.
         self.lost = true;

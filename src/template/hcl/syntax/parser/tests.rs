@@ -8,12 +8,17 @@ use super::*;
 use crate::template::hcl::syntax::ast::ExprKind;
 use crate::template::source_map::SourceMap;
 
-/// What is reported of a text: `line:column summary`.
-fn reported(text: &str) -> Vec<String> {
+/// A text read by `parse`, what is reported of it, and the file it is in.
+fn read_by<T>(text: &str, parse: fn(FileId, &str, &mut Diagnostics) -> T) -> (T, Diagnostics, SourceMap) {
     let mut sources = SourceMap::default();
     let file = sources.add("t", text);
     let mut diagnostics = Diagnostics::default();
-    parse(file, text, &mut diagnostics);
+    (parse(file, text, &mut diagnostics), diagnostics, sources)
+}
+
+/// What is reported of a text: `line:column summary`.
+fn reported(text: &str) -> Vec<String> {
+    let (_, diagnostics, sources) = read_by(text, parse);
     let place = |span: Option<Span>| sources.line_column(span.expect("every error has a place"));
     diagnostics
         .iter()
@@ -25,10 +30,7 @@ fn reported(text: &str) -> Vec<String> {
 /// An expression that is free of errors, in the form of [`shape`].
 #[track_caller]
 fn expression(text: &str) -> String {
-    let mut sources = SourceMap::default();
-    let file = sources.add("t", text);
-    let mut diagnostics = Diagnostics::default();
-    let expr = parse_expression(file, text, &mut diagnostics);
+    let (expr, diagnostics, sources) = read_by(text, parse_expression);
     assert!(diagnostics.is_empty(), "{text}: {}", diagnostics.render(&sources, 100, false));
     shape(&expr.expect("there is no error"))
 }
@@ -123,10 +125,7 @@ fn heredocs_are_trimmed_a_line_at_a_time_and_dedented_afterwards() {
 #[test]
 fn bodies_hold_attributes_and_blocks() {
     let text = "\u{feff}a = 1 # c\nb \"x\" y {\n  c = 2\n  d { e = 3 }\n  f {}\n}\n/* g */ h = 4";
-    let mut sources = SourceMap::default();
-    let file = sources.add("t", text);
-    let mut diagnostics = Diagnostics::default();
-    let body = parse(file, text, &mut diagnostics);
+    let (body, diagnostics, sources) = read_by(text, parse);
     assert!(diagnostics.is_empty());
     assert_eq!(shape::body(&body), "a=1 h=4 b \"x\" \"y\" {c=2 d {e=3} f {}}");
     let block = &body.blocks[0];
@@ -140,13 +139,9 @@ fn bodies_hold_attributes_and_blocks() {
 
 #[test]
 fn every_expression_lies_where_it_says() {
-    let text = "a = f(-x.y[0], [for k, v in {a = 1, (b) = \"c${d ? e : g}h\"} : v... if !k])\n\
+    let text = "a = f(-x.y[0], [for k, v in {a = 1, (b) = \"c${d ? e : g}h\"} : v if !k])\n\
                 b = <<-E\n  %{ if a + 1 == 2 }${b}%{ endif }\n  E\nc = \"${[1, 2]}\" /* d */\n";
-    let text = text.replace("v...", "v");
-    let mut sources = SourceMap::default();
-    let file = sources.add("t", text.as_str());
-    let mut diagnostics = Diagnostics::default();
-    let body = parse(file, &text, &mut diagnostics);
+    let (body, diagnostics, sources) = read_by(text, parse);
     assert!(diagnostics.is_empty(), "{}", diagnostics.render(&sources, 100, false));
     let mut count = 0;
     for attribute in &body.attributes {
@@ -228,10 +223,7 @@ proptest! {
     /// Whatever is in a text, every error has its place there, and what is left of the tree is where it says.
     #[test]
     fn any_text_is_read(text in r#"([a1 \n"]|[={}\[\](),.?:]|\$\{|%\{|if |for |in |x |<<E\n|E\n|\\|~|é|#|/\*|\*/|[-+!*&|]){0,80}"#) {
-        let mut sources = SourceMap::default();
-        let file = sources.add("t", text.as_str());
-        let mut diagnostics = Diagnostics::default();
-        let body = parse(file, &text, &mut diagnostics);
+        let (body, diagnostics, sources) = read_by(&text, parse);
         for found in &diagnostics {
             let span = found.span.expect("a place");
             prop_assert!(span.start <= span.end && text.get(span.start..span.end).is_some(), "{:?}", found);

@@ -41,9 +41,7 @@ fn every_error_is_found_once() {
 #[test]
 fn what_is_whole_is_there() {
     let text = "locals {\n a = ]\n b = 2\n c {\n  d = 'x'\n  e = 3\n }\n}\nf = 4\n";
-    let mut diagnostics = super::Diagnostics::default();
-    let file = super::SourceMap::default().add("t", text);
-    let body = super::parse(file, text, &mut diagnostics);
+    let (body, ..) = super::read_by(text, super::parse);
     assert_eq!(super::shape::body(&body), "f=4 locals {a=error b=2 c {d=error e=3}}");
 }
 

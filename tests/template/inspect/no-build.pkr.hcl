@@ -1,0 +1,3 @@
+source "null" "n" {
+  communicator = "none"
+}

@@ -1,0 +1,9 @@
+build {
+  name        = "idle"
+  description = ""
+
+  provisioner "file" {
+    source      = "x"
+    destination = "y"
+  }
+}

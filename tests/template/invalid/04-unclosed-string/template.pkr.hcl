@@ -1,0 +1,8 @@
+source "null" "web" {
+  communicator = "none
+}
+
+build {
+  name    = "web-${packer.version"
+  sources = ["null.web"]
+}
