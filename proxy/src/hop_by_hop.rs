@@ -125,8 +125,10 @@ fn strip(headers: &mut HeaderMap) {
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }
-    let named: Vec<HeaderName> = options(headers, &CONNECTION)
-        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+    // By bytes: what else is in such a field, text or not, must not keep those it names.
+    let members = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let named: Vec<HeaderName> = members
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         // A sender that names these would make us change the message's framing or target.
         .filter(|name| ![CONTENT_LENGTH, HOST, CONNECTION].contains(name))
         .collect();
@@ -197,6 +199,14 @@ mod tests {
             map.append(*name, HeaderValue::from_static(value));
         }
         map
+    }
+
+    #[test]
+    fn what_is_named_beside_bytes_that_are_no_text_goes_no_further() {
+        let mut map = headers(&[("x-secret", "1"), ("x-other", "2"), ("accept", "*/*")]);
+        map.insert(CONNECTION, HeaderValue::from_bytes(b"x-secret,\xb5\xff , X-Other").unwrap());
+        strip_request(&mut map);
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["accept"]);
     }
 
     #[test]
