@@ -70,13 +70,7 @@ pub(super) const TYPE: ProvisionerType = ProvisionerType {
 pub fn validate(decoded: &Decoded<PowershellConfig>) -> Diagnostics {
     let config = &decoded.config;
     let mut diagnostics = Diagnostics::default();
-    let sources = [
-        ("inline", !config.inline.is_empty()),
-        ("script", !config.script.is_empty()),
-        ("scripts", !config.scripts.is_empty()),
-    ];
-    shell::check_sources(decoded, &sources, &mut diagnostics);
-    shell::check_scripts(decoded, &config.script, &config.scripts, &mut diagnostics);
+    shell::check_what_runs(decoded, &config.inline, &config.script, &config.scripts, &mut diagnostics);
     shell::check_environment(decoded, &config.environment_vars, None, &mut diagnostics);
     if config.elevated_user.is_none() && config.elevated_password.is_some() && !decoded.is_unknown("elevated_user") {
         let found = decoded.error("elevated_password", "there is a password, and no user it is of");

@@ -90,13 +90,7 @@ pub(super) const TYPE: ProvisionerType = ProvisionerType {
 pub fn validate(decoded: &Decoded<ShellConfig>) -> Diagnostics {
     let config = &decoded.config;
     let mut diagnostics = Diagnostics::default();
-    let sources = [
-        ("inline", !config.inline.is_empty()),
-        ("script", !config.script.is_empty()),
-        ("scripts", !config.scripts.is_empty()),
-    ];
-    check_sources(decoded, &sources, &mut diagnostics);
-    check_scripts(decoded, &config.script, &config.scripts, &mut diagnostics);
+    check_what_runs(decoded, &config.inline, &config.script, &config.scripts, &mut diagnostics);
     check_environment(decoded, &config.environment_vars, config.env_var_format.as_deref(), &mut diagnostics);
     check_execute_command(decoded, config.execute_command.as_deref().into_iter(), &mut diagnostics);
     if decoded.is_set("remote_path") && decoded.is_set("remote_file") {
@@ -107,6 +101,19 @@ pub fn validate(decoded: &Decoded<ShellConfig>) -> Diagnostics {
         );
     }
     diagnostics
+}
+
+/// There is something to run, and scripts are files that can be read.
+pub(super) fn check_what_runs<C>(
+    decoded: &Decoded<C>,
+    inline: &[String],
+    script: &str,
+    scripts: &[String],
+    diagnostics: &mut Diagnostics,
+) {
+    let sources = [("inline", !inline.is_empty()), ("script", !script.is_empty()), ("scripts", !scripts.is_empty())];
+    check_sources(decoded, &sources, diagnostics);
+    check_scripts(decoded, script, scripts, diagnostics);
 }
 
 /// One of the options that say what to run must be set.

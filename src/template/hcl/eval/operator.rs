@@ -39,7 +39,7 @@ impl Evaluator<'_> {
     /// `false && x` and `x && false` are false whatever x is, also if it cannot be evaluated; with `||`, true decides.
     /// What is wrong on the right is of no importance while the left is not known, as it may decide.
     fn logic(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
-        let symbol = symbol(operation.operator);
+        let symbol = operation.operator.symbol();
         let decides = operation.operator == BinaryOperator::Or;
         let decided = |value: &Value| *value.kind() == Kind::Bool(decides);
         let (mut of_left, mut of_right) = (Diagnostics::default(), Diagnostics::default());
@@ -69,8 +69,8 @@ impl Evaluator<'_> {
 
     fn arithmetic(&self, operation: &Binary, scope: &Scope<'_>, sink: &mut Diagnostics) -> Value {
         let operator = operation.operator;
-        let left = self.operand(&operation.left, &Type::Number, symbol(operator), scope, sink);
-        let right = self.operand(&operation.right, &Type::Number, symbol(operator), scope, sink);
+        let left = self.operand(&operation.left, &Type::Number, operator.symbol(), scope, sink);
+        let right = self.operand(&operation.right, &Type::Number, operator.symbol(), scope, sink);
         let sensitive = left.is_sensitive() || right.is_sensitive();
         let compares = matches!(
             operator,
@@ -123,22 +123,4 @@ fn number(operator: BinaryOperator, left: &Number, right: &Number, at: Span) -> 
         return Err(Box::new(Diagnostic::error("the result has too many digits").at(at)));
     }
     Ok(Value::number(result))
-}
-
-fn symbol(operator: BinaryOperator) -> &'static str {
-    match operator {
-        BinaryOperator::Or => "||",
-        BinaryOperator::And => "&&",
-        BinaryOperator::Equal => "==",
-        BinaryOperator::NotEqual => "!=",
-        BinaryOperator::Less => "<",
-        BinaryOperator::LessEqual => "<=",
-        BinaryOperator::Greater => ">",
-        BinaryOperator::GreaterEqual => ">=",
-        BinaryOperator::Add => "+",
-        BinaryOperator::Subtract => "-",
-        BinaryOperator::Multiply => "*",
-        BinaryOperator::Divide => "/",
-        BinaryOperator::Remainder => "%",
-    }
 }

@@ -24,7 +24,7 @@ pub(crate) fn shape(expr: &Expr) -> String {
             format!("(? {} {} {})", shape(&parts.condition), shape(&parts.yes), shape(&parts.no))
         }
         ExprKind::Binary(parts) => {
-            format!("({} {} {})", operator(parts.operator), shape(&parts.left), shape(&parts.right))
+            format!("({} {} {})", parts.operator.symbol(), shape(&parts.left), shape(&parts.right))
         }
         ExprKind::Unary(UnaryOperator::Negate, operand) => format!("(neg {})", shape(operand)),
         ExprKind::Unary(UnaryOperator::Not, operand) => format!("(not {})", shape(operand)),
@@ -101,24 +101,6 @@ fn nested(template: &Template) -> String {
     match template.literal() {
         Some(text) => format!("(t \"{text}\")"),
         None => of_template(template),
-    }
-}
-
-fn operator(operator: BinaryOperator) -> &'static str {
-    match operator {
-        BinaryOperator::Or => "||",
-        BinaryOperator::And => "&&",
-        BinaryOperator::Equal => "==",
-        BinaryOperator::NotEqual => "!=",
-        BinaryOperator::Less => "<",
-        BinaryOperator::LessEqual => "<=",
-        BinaryOperator::Greater => ">",
-        BinaryOperator::GreaterEqual => ">=",
-        BinaryOperator::Add => "+",
-        BinaryOperator::Subtract => "-",
-        BinaryOperator::Multiply => "*",
-        BinaryOperator::Divide => "/",
-        BinaryOperator::Remainder => "%",
     }
 }
 
