@@ -140,6 +140,22 @@ async fn victim() {
     .unwrap();
 }
 
+/// The process that is killed. A test that fails leaves nothing of it either.
+struct Victim<'a> {
+    process: std::process::Child,
+    state: &'a Path,
+}
+
+impl Drop for Victim<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        for run in reap::list(self.state).unwrap_or_default() {
+            let _ = reap::cleanup(&run);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_when_larder_is_killed() {
     if !possible() {
@@ -148,25 +164,27 @@ async fn nothing_is_left_when_larder_is_killed() {
     let here = tempfile::tempdir().unwrap();
     let state = here.path().join("state");
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+    let victim = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "life::victim", "--ignored"])
         .env("LARDER_TEST_STATE", &state)
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    let mut victim = Victim { process: victim, state: &state };
     let deadline = Instant::now() + Duration::from_mins(1);
-    while !state.join("ready").exists() {
-        assert!(Instant::now() < deadline && victim.try_wait().unwrap().is_none(), "the victim did not get going");
+    // It says that it is ready when the guest has begun a process, which need not be `sleep` yet.
+    while !state.join("ready").exists() || !runs("sleep\u{0}24680") {
+        let lives = victim.process.try_wait().unwrap().is_none();
+        assert!(Instant::now() < deadline && lives, "the victim did not get going");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(runs("sleep\u{0}24680"));
     let run = reap::list(&state).unwrap().remove(0);
     assert!(run.live);
     assert_eq!(run.processes.len(), 1);
     reap::cleanup(&run).unwrap_err();
 
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    victim.process.kill().unwrap();
+    victim.process.wait().unwrap();
     let run = reap::list(&state).unwrap().remove(0);
     assert!(!run.live);
     reap::cleanup(&run).unwrap();
