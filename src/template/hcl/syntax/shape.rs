@@ -1,7 +1,7 @@
 //! Trees as short texts, without their places.
 
 use crate::template::hcl::syntax::ast::{
-    BinaryOperator, Block, Body, Expr, ExprKind, ForNames, Key, Part, Step, Template, UnaryOperator,
+    Block, Body, Expr, ExprKind, ForNames, Key, Part, Step, Template, UnaryOperator,
 };
 
 /// An expression as a text.
