@@ -55,7 +55,9 @@ fn lines_are_edited_completed_and_answered() {
     // What a template holds does not write elsewhere on the screen.
     ask(&pty, "local.escape", &["ab"]);
     pty.keys("var.nam\r");
-    pty.wait_for("= help: did you mean `name`?");
+    // What is typed before the next prompt is typed to the terminal, for which this key is the end of another kind.
+    let asked = |screen: &str| screen.contains("= help: did you mean `name`?") && screen.trim_end().ends_with("\n>");
+    pty.wait_until("the next prompt", asked);
     pty.keys("\x04");
     assert_eq!(pty.end(), 0);
 }
