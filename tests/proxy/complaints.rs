@@ -1,14 +1,10 @@
 //! What users of other proxies complain of, where no other test shows that it does not happen here
 //! (`docs/reference/complaints.md`).
 
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::thread;
-
 use crate::clients::{apt, private};
 use crate::larder::Larder;
 use crate::repository::Repository;
-use crate::server::{Server, read_head};
+use crate::server::{Server, answer_once};
 
 /// "Hash Sum mismatch": an index of one state of the repository, and a list of another.
 #[test]
@@ -33,15 +29,7 @@ fn apt_sees_one_state_of_a_repository_that_changes() {
 #[test]
 fn a_large_body_takes_no_memory() {
     const SIZE: usize = 256 << 20;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}/disk.iso", listener.local_addr().unwrap());
-    let origin = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        read_head(&mut stream);
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nCache-Control: max-age=3600\r\n\r\n").unwrap();
-        let chunk = vec![7; 1 << 20];
-        (0..SIZE >> 20).for_each(|_| stream.write_all(&chunk).unwrap());
-    });
+    let (url, origin) = answer_once(SIZE);
     let server = Server::with(Larder::new(), &[], |command| {
         command.env("NO_PROXY", "*");
     });

@@ -1,15 +1,13 @@
 //! What the proxy has the kernel do, seen from outside by strace.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::larder::Larder;
-use crate::server::{Server, read_head};
+use crate::server::{Server, answer_once};
 
 /// The calls of a running proxy, as strace writes them, while something is done.
 fn calls_while(server: &Server, traced: &str, act: impl FnOnce()) -> String {
@@ -29,14 +27,7 @@ fn calls_while(server: &Server, traced: &str, act: impl FnOnce()) -> String {
 #[test]
 fn stored_bodies_go_to_plain_connections_by_the_kernel_and_little_waits_there() {
     const SIZE: usize = 1 << 20;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}/disk.iso", listener.local_addr().unwrap());
-    let origin = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        read_head(&mut stream);
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nCache-Control: max-age=3600\r\n\r\n").unwrap();
-        stream.write_all(&vec![7; SIZE]).unwrap();
-    });
+    let (url, origin) = answer_once(SIZE);
     let server = Server::with(Larder::new(), &[], |command| {
         command.env("NO_PROXY", "*");
     });

@@ -188,6 +188,20 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
+/// An origin that answers once, with a body of so many bytes that may be stored: its URL, and the thread it runs on.
+pub(crate) fn answer_once(size: usize) -> (String, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/disk.iso", listener.local_addr().unwrap());
+    let origin = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nCache-Control: max-age=3600\r\n\r\n").unwrap();
+        let chunk = vec![7; 1 << 20];
+        (0..size).step_by(chunk.len()).for_each(|at| stream.write_all(&chunk[..chunk.len().min(size - at)]).unwrap());
+    });
+    (url, origin)
+}
+
 /// What curl came to.
 #[derive(Debug)]
 pub(crate) struct Curl {

@@ -45,18 +45,7 @@ impl Loading<'_> {
         if whole {
             self.warn_of_unknown_variables(&outline, &user);
         }
-        let scope = Arc::new(TemplateScope {
-            names: BTreeMap::new(),
-            user: Some(user),
-            files: Arc::clone(&self.files),
-            cwd: self.options.cwd.clone(),
-            template_dir: directory.to_owned(),
-            now: self.options.now,
-            packer_version: self.options.packer_version.clone(),
-            secrets: self.scope_secrets.clone(),
-            work: TemplateScope::new_work(),
-            answers: self.answers.clone(),
-        });
+        let scope = Arc::new(TemplateScope { user: Some(user), ..self.scope(directory) });
         let build = self.legacy_build(&outline, &scope);
         if whole {
             self.check_legacy(&outline, &build);

@@ -43,7 +43,7 @@ impl Loading<'_> {
     }
 
     /// What bodies can use, of all that is known so far.
-    pub(super) fn scope(&self, directory: &Path) -> TemplateScope {
+    pub(crate) fn scope(&self, directory: &Path) -> TemplateScope {
         TemplateScope {
             names: self.names.clone(),
             user: None,
