@@ -85,6 +85,9 @@ use crate::rules::{Rules, Verdict};
 use crate::store::{Provenance, Store, StoreError, Touch, from_millis, millis};
 use crate::turns::Turns;
 
+/// Bodies put in place at a time. Each is an open file and a thread that waits for the disk.
+const PLACED_AT_ONCE: usize = 128;
+
 /// What the cache may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -135,6 +138,8 @@ struct Inner {
     memory: Memory,
     /// Turns at writing to the disk.
     turns: Arc<Turns>,
+    /// Turns at putting bodies in place.
+    places: Arc<Turns>,
     /// When the run began, in milliseconds since 1970; 0 before the first.
     run: AtomicI64,
     /// What was confirmed before is asked for again, in milliseconds since 1970; 0 where nothing was said.
@@ -170,6 +175,7 @@ impl Cache {
             large: Large::default(),
             memory: Memory::default(),
             turns: Turns::new(2 * std::thread::available_parallelism().map_or(2, NonZeroUsize::get)),
+            places: Turns::new(PLACED_AT_ONCE),
             shelf: store.map(Shelf::new),
             run: AtomicI64::new(0),
             anew: AtomicI64::new(0),

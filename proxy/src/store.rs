@@ -36,7 +36,7 @@ pub use self::damage::Damage;
 pub use self::entry::{Draft, Entry, Part, Provenance, Touch, VaryField};
 pub(crate) use self::headers::decode as decode_headers;
 pub use self::import::{Arrival, ArrivalParts, Imported, Staging, Taking};
-pub(crate) use self::index::{damaged_rows, remove_unused_blobs};
+pub(crate) use self::index::{GAP, HOLD, damaged_rows, remove_unused_blobs};
 pub use self::promise::{Learnt, Promise};
 pub use self::recover::Recovered;
 /// The time that so many milliseconds since 1970 stand for.
@@ -181,7 +181,10 @@ pub struct Store {
 
 struct Inner {
     root: PathBuf,
-    writer: Mutex<Connection>,
+    /// Fair to who waits while it was held long: many who enter bodies, and one who makes room for them.
+    writer: parking_lot::Mutex<Connection>,
+    /// The line of those who enter bodies: one of them at a time waits for the writer.
+    line: parking_lot::Mutex<()>,
     reader: Mutex<Connection>,
     /// Of the index's file; 0 where it could not be told.
     inode: AtomicU64,
@@ -227,8 +230,16 @@ impl Store {
         blob::sync_dir(&root)?;
         let inode = AtomicU64::new(rebuild::inode(&root).unwrap_or(0));
         let device = rebuild::device(&root);
-        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(Self { inner: Arc::new(Inner { root, writer, reader, inode, device, session: RwLock::default() }) })
+        let inner = Inner {
+            root,
+            writer: writer.into(),
+            line: parking_lot::Mutex::default(),
+            reader: reader.into(),
+            inode,
+            device,
+            session: RwLock::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The directory that holds blobs and index: what `cacache` calls the cache.
@@ -282,8 +293,15 @@ impl Store {
         self.inner.inode.store(rebuild::inode(self.root()).unwrap_or(0), Ordering::Relaxed);
     }
 
-    pub(crate) fn write_index(&self) -> MutexGuard<'_, Connection> {
-        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody should hold it for longer than [`HOLD`].
+    pub(crate) fn write_index(&self) -> parking_lot::MutexGuard<'_, Connection> {
+        self.inner.writer.lock()
+    }
+
+    /// To be held by who enters a body, from before they take the index until they give it back. Otherwise whoever makes
+    /// room would wait for a hundred of them each time, and the cache would grow while room is made.
+    fn line(&self) -> parking_lot::MutexGuard<'_, ()> {
+        self.inner.line.lock()
     }
 
     pub(crate) fn read_index(&self) -> MutexGuard<'_, Connection> {

@@ -23,7 +23,7 @@ use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
 use self::fake_origin::{FakeOrigin, Reply};
-use super::{Cache, Keep, Key, Mode, Refetch};
+use super::{Cache, Keep, Key, Mode, PLACED_AT_ONCE, Refetch};
 use crate::body::empty;
 use crate::flow::{Flow, FlowRecorder, Outcome};
 use crate::identity::Identity;

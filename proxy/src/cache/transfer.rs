@@ -204,12 +204,14 @@ impl Transfer {
         self.note_whole(writer.sums());
         let Self { inner, fetch, context, draft, learns, again, .. } = self;
         let reading = learns.map(|format| Reading::announce(&inner, &draft.url, format));
+        let who = context.flow.identity();
         // The flow ends with the client's last byte, not with what the disk has taken.
         drop(context);
         fetch.available(writer.size());
         fetch.end(End::Whole);
         let Some(shelf) = &inner.shelf else { return };
         let key = draft.key;
+        let _turn = inner.places.take(&who).await;
         if fetch.is_outdated() {
             return;
         }

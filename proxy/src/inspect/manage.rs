@@ -5,11 +5,13 @@ use std::time::SystemTime;
 use http::Uri;
 use rusqlite::params;
 
-use super::room::GC_BATCH;
 use super::{Removed, Variant, explain_entry};
 use crate::cache::{Key, promise_key};
 use crate::rules::Rules;
 use crate::store::{Digest, ENTRY_COLUMNS, Entry, Store, StoreError, intact};
+
+/// Entries pinned in one transaction.
+const PINNED: usize = 200;
 
 /// Which entries are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +109,7 @@ impl Store {
             dropped.removed.bytes = self.freed_by(&ids)?;
             return Ok(dropped);
         }
-        dropped.removed.entries = 0;
-        for batch in ids.chunks(GC_BATCH) {
-            let removed = self.remove_entries(batch)?;
-            dropped.removed.entries += removed.entries;
-            dropped.removed.bytes += removed.bytes;
-        }
+        dropped.removed = self.remove_entries(&ids)?;
         Ok(dropped)
     }
 
@@ -142,7 +139,7 @@ impl Store {
     /// sends another body for it or says that it is gone. Returns how many entries were meant.
     pub fn set_pinned(&self, target: &Target, pinned: bool) -> Result<u64, StoreError> {
         let entries = self.find(target)?;
-        for batch in entries.chunks(GC_BATCH) {
+        for batch in entries.chunks(PINNED) {
             let mut index = self.write_index();
             let transaction = index.transaction()?;
             for entry in batch {

@@ -1,14 +1,16 @@
 //! Making room: by size, by age, and by what is free on the disk.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, SystemTime};
+use std::slice;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
 
-use crate::store::{Digest, Store, StoreError, digest_at, millis, remove_unused_blobs};
+use crate::store::{Digest, GAP, HOLD, Store, StoreError, digest_at, millis, remove_unused_blobs};
 
-/// Rows removed in one transaction: whoever wants to store something waits for it.
-pub(super) const GC_BATCH: usize = 200;
+/// Bodies whose rows are removed before their files are: the rows are made durable in between.
+const FILES: usize = 2000;
 
 /// What [`Store::gc`] is to reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +62,7 @@ impl Store {
     ) -> Result<Removed, StoreError> {
         let (mut removed, planned) = self.plan(in_use, limits, now)?;
         if !limits.dry_run {
-            removed.bytes = 0;
-            for batch in planned.chunks(GC_BATCH) {
-                removed.bytes += self.remove_entries(batch)?.bytes;
-            }
+            removed.bytes = self.remove_entries(&planned)?.bytes;
         }
         Ok(removed)
     }
@@ -126,20 +125,46 @@ impl Store {
     /// Removes entries that are not pinned, and the blobs that only they named.
     pub(super) fn remove_entries(&self, ids: &[i64]) -> Result<Removed, StoreError> {
         let _session = self.writing().ok();
+        let mut removed = Removed::default();
+        let mut left = ids.iter();
+        while !left.as_slice().is_empty() {
+            let mut files = Vec::new();
+            let mut done = Ok(());
+            while done.is_ok() && files.len() < FILES && !left.as_slice().is_empty() {
+                done = self.remove_rows(&mut left, &mut removed, &mut files);
+                thread::sleep(GAP);
+            }
+            self.unlink_unreferenced(&files)?;
+            done?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the rows of as many entries as it gets to, and tells whose files may go.
+    fn remove_rows(
+        &self,
+        ids: &mut slice::Iter<'_, i64>,
+        removed: &mut Removed,
+        files: &mut Vec<Digest>,
+    ) -> Result<(), StoreError> {
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let begun = Instant::now();
         let mut blobs = Vec::new();
-        for id in ids {
+        while begun.elapsed() < HOLD
+            && let Some(id) = ids.next()
+        {
             let blob: Option<i64> = transaction
                 .prepare_cached("DELETE FROM entry WHERE id = ?1 AND pinned = 0 RETURNING blob")?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
             blobs.extend(blob);
         }
-        let (freed, files) = remove_unused_blobs(&transaction, &blobs)?;
+        let (freed, unused) = remove_unused_blobs(&transaction, &blobs)?;
         transaction.commit()?;
-        drop(index);
-        self.unlink_unreferenced(&files)?;
-        Ok(Removed { entries: blobs.len() as u64, bytes: freed })
+        removed.entries += blobs.len() as u64;
+        removed.bytes += freed;
+        files.extend(unused);
+        Ok(())
     }
 }

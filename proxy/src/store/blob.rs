@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{self, Context, SHA256};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::StoreError;
 use crate::rules::Promised;
@@ -149,9 +150,19 @@ pub(super) fn create_locked(dir: &Path, suffix: &str) -> Result<(File, PathBuf),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             other => other.map_err(failed)?,
         };
-        // A sweep may have come between creation and lock; then the file is gone, or about to be.
-        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if locked && file.metadata().map_err(failed)?.nlink() > 0 {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            // A sweep has it, and removes it.
+            Err(Errno::WOULDBLOCK) => continue,
+            Err(error) => {
+                // Best effort: without a lock it is swept away later in any case.
+                let _ = fs::remove_file(&path);
+                return Err(StoreError::io("lock", &path, error.into()));
+            }
+        }
+        // A sweep may have come between creation and lock; then its name is gone, or another's.
+        let own = file.metadata().map_err(failed)?;
+        if fs::symlink_metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino())) {
             return Ok((file, path));
         }
     }

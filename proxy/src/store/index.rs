@@ -1,6 +1,7 @@
 //! The index: which blob answers which URL, and under which conditions.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -15,6 +16,10 @@ const MAX_VARIANTS: i64 = 16;
 const MAX_PARTS: i64 = 64;
 /// Bytes from which on the removal of a file takes long.
 const LARGE: u64 = 4 * 1024 * 1024;
+/// How long the index is held at a time by who has much to write: others wait meanwhile.
+pub(crate) const HOLD: Duration = Duration::from_millis(20);
+/// And how long it is not: other processes only look from time to time whether it is free.
+pub(crate) const GAP: Duration = Duration::from_millis(5);
 /// Outcomes kept for `explain`.
 const MAX_OUTCOMES: i64 = 50_000;
 
@@ -78,6 +83,7 @@ impl Store {
     fn place_and_enter(&self, blob: &mut SealedBlob, draft: &Draft) -> Result<Entry, StoreError> {
         let _session = self.writing()?;
         blob.place(self.root())?;
+        let line = self.line();
         let mut index = self.write_index();
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         blob.keep_in_place(self.root())?;
@@ -88,7 +94,7 @@ impl Store {
         unused.extend(limit_variants(&transaction, &draft.key)?);
         let (_, files) = remove_unused_blobs(&transaction, &unused)?;
         transaction.commit()?;
-        drop(index);
+        drop((index, line));
         blob.entered();
         self.unlink_unreferenced(&files)?;
         let (draft, last_used) = (Arc::new(draft.clone()), draft.responded);
@@ -176,24 +182,33 @@ impl Store {
             return Ok(0);
         }
         self.sync_index()?;
-        let mut index = self.write_index();
-        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut removed = 0;
-        let mut aside = Vec::new();
-        for digest in digests {
-            let named = transaction
-                .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
-                .query_row([&digest.0[..]], |_| Ok(()))
-                .optional()?
-                .is_some();
-            if !named && self.unlink(digest, &mut aside) {
-                removed += 1;
+        let mut left = digests.iter();
+        while !left.as_slice().is_empty() {
+            let mut aside = Vec::new();
+            let mut index = self.write_index();
+            let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let begun = Instant::now();
+            while begun.elapsed() < HOLD
+                && let Some(digest) = left.next()
+            {
+                let named = transaction
+                    .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
+                    .query_row([&digest.0[..]], |_| Ok(()))
+                    .optional()?
+                    .is_some();
+                if !named && self.unlink(digest, &mut aside) {
+                    removed += 1;
+                }
             }
-        }
-        drop(transaction);
-        drop(index);
-        for path in aside {
-            let _ = std::fs::remove_file(path);
+            drop(transaction);
+            drop(index);
+            for path in aside {
+                let _ = std::fs::remove_file(path);
+            }
+            if !left.as_slice().is_empty() {
+                std::thread::sleep(GAP);
+            }
         }
         Ok(removed)
     }

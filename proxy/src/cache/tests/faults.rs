@@ -450,3 +450,45 @@ async fn what_arrived_is_readable_while_the_origin_is_silent() {
     drop(sender);
     assert!(body.frame().await.is_none_or(|frame| frame.is_err()));
 }
+
+/// Where bodies come faster than the disk takes them, new ones wait, and what is stored does not.
+#[tokio::test]
+async fn more_bodies_than_can_be_put_in_place_wait() {
+    let bed = Bed::new();
+    bed.origin.reply(DEB, Reply::ok("stored"));
+    bed.get(DEB).await;
+    let (held, is_held) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let store = bed.store.clone();
+    let disk = std::thread::spawn(move || {
+        let _index = store.write_index();
+        held.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    is_held.await.unwrap();
+    let urls: Vec<String> =
+        (0..=PLACED_AT_ONCE).map(|number| format!("http://example.org/pool/a_{number}_amd64.deb")).collect();
+    let body = |url: &String| url.clone().into_bytes();
+    let (last, urls) = urls.split_last().unwrap();
+    for url in urls {
+        bed.origin.reply(url, Reply::ok(body(url)));
+        assert_eq!(read(bed.call("GET", url, &[]).await).await.body.unwrap(), body(url));
+    }
+    bed.origin.reply(last, Reply::ok(body(last)));
+    let mut waits = std::pin::pin!(bed.call("GET", last, &[]));
+    // Each as long as any answer takes.
+    for _ in 0..20 {
+        let hit = bed.again();
+        tokio::select! {
+            biased;
+            _ = &mut waits => panic!("it has not waited"),
+            answer = async { read(hit.call("GET", DEB, &[]).await).await } => assert_eq!(answer.text(), "stored"),
+        }
+    }
+    release.send(()).unwrap();
+    assert_eq!(read(waits.await).await.body.unwrap(), body(last));
+    disk.join().unwrap();
+    bed.settle().await;
+    assert_eq!(bed.store.stats().unwrap().entries, PLACED_AT_ONCE as u64 + 2);
+    bed.assert_sound();
+}
