@@ -238,7 +238,10 @@ impl Job {
         part: Option<(Part, u64)>,
     ) {
         // Bodies that come faster than they can be put in place would be many files and threads that wait.
-        // drop(self.inner.places.take(&self.context.flow.identity()).await);
+        drop(self.inner.places.take(&self.context.flow.identity()).await);
+        if let Some(shelf) = &self.inner.shelf {
+            shelf.room().wait().await;
+        }
         let why = self.why();
         let response = if part.is_some() { as_whole(response) } else { response };
         let (parts, body) = response.into_parts();

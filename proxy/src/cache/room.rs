@@ -4,12 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::watch;
+
 use super::shelf::Shared;
 use crate::inspect::Limits;
 use crate::store::Store;
 
 /// How often what is too old is looked for.
 const AGING: Duration = Duration::from_hours(1);
+
+/// How long a new body waits for room at most: in the end it is rather stored past the limit than not.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Largest object that a range of it fetches whole, where nothing else is set. At 100 Mbit/s it takes twenty seconds,
 /// about as long as clients wait for the first byte of a range at its end.
@@ -38,6 +43,8 @@ pub(super) struct Room {
     unlooked: AtomicU64,
     aged: Mutex<Option<Instant>>,
     making: Mutex<()>,
+    /// Whether something is being removed.
+    busy: watch::Sender<bool>,
     /// Responses removed so far, and bytes of bodies.
     removed: (AtomicU64, AtomicU64),
 }
@@ -65,9 +72,35 @@ impl Room {
             || self.is_aging(&keep)
     }
 
+    /// Where bodies have come faster than room is made for them, waits until that is done. Otherwise the cache would grow for as
+    /// long as they come: to remove many small bodies takes longer than to store a large one.
+    pub(super) async fn wait(&self) {
+        let crowded = self.keep().max_bytes.is_some_and(|most| self.unlooked.load(Ordering::Relaxed) > most / 16);
+        if crowded {
+            let mut busy = self.busy.subscribe();
+            let _ = tokio::time::timeout(PATIENCE, busy.wait_for(|busy| !busy)).await;
+        }
+    }
+
     fn is_aging(&self, keep: &Keep) -> bool {
         let aged = self.aged.lock().unwrap_or_else(PoisonError::into_inner);
         keep.max_age.is_some() && aged.is_none_or(|aged| aged.elapsed() > AGING)
+    }
+}
+
+/// While something is being removed.
+struct Busy<'a>(&'a watch::Sender<bool>);
+
+impl<'a> Busy<'a> {
+    fn begin(busy: &'a watch::Sender<bool>) -> Self {
+        busy.send_replace(true);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }
 
@@ -97,6 +130,7 @@ impl Shared {
         if full.is_none() && short.is_none() && !aging {
             return;
         }
+        let _busy = Busy::begin(&room.busy);
         if aging {
             *room.aged.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
@@ -117,5 +151,31 @@ impl Shared {
             }
             Err(error) => tracing::warn!(%error, "no room could be made in the cache"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stores_faster_than_room_is_made_waits_for_it() {
+        let room = Room::default();
+        room.set(|keep| keep.max_bytes = Some(1600));
+        let busy = Busy::begin(&room.busy);
+        room.unlooked.store(100, Ordering::Relaxed);
+        assert!(room.wait().now_or_never().is_some(), "so much may come meanwhile");
+        room.unlooked.store(101, Ordering::Relaxed);
+        let mut waits = std::pin::pin!(room.wait());
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(busy);
+        assert!(waits.now_or_never().is_some());
+        assert!(room.wait().now_or_never().is_some(), "nothing is removed");
+        let _busy = Busy::begin(&room.busy);
+        let begun = tokio::time::Instant::now();
+        room.wait().await;
+        assert_eq!(begun.elapsed(), PATIENCE, "and then it is stored all the same");
     }
 }
