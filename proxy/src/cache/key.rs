@@ -70,11 +70,11 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an absolute URI; `None` where scheme or host is missing, or the port is none: what cannot be asked for must
-    /// not share the key of what can.
+    /// The key of an absolute URI; `None` where scheme or host is missing, or host or port is none: what cannot be asked for
+    /// must not share the key of what can.
     pub fn of(uri: &Uri) -> Option<Self> {
         let scheme = uri.scheme_str()?;
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty())?;
+        let authority = uri.authority().filter(|authority| is_host(authority.host()))?;
         let (scheme, default) = match () {
             () if scheme.eq_ignore_ascii_case("http") => ("http://", 80),
             () if scheme.eq_ignore_ascii_case("https") => ("https://", 443),
@@ -103,6 +103,12 @@ impl Key {
         let hash = hash16(url.as_bytes());
         Some(Self { url, hash, signed })
     }
+}
+
+/// Whether it may be a host, as far as brackets tell: those around an address of IPv6 (RFC 3986 section 3.2.2), and no other.
+fn is_host(text: &str) -> bool {
+    let within = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    !within.is_empty() && !within.contains(['[', ']'])
 }
 
 /// The port that an authority names: the inner `None` where it names none.
@@ -202,9 +208,13 @@ mod tests {
         assert!(Key::of(&"/only/a/path".parse().unwrap()).is_none());
         assert_eq!(key("http://u:p@example.org:/a"), "http://example.org/a");
         // What cannot be asked for has no key, least of all that of another URL.
-        for url in
-            ["http://example.org:99999/a", "http://[2001:db8::1]:443=d/", "http://[2001:db8::1]x/", "http://:80/a"]
-        {
+        for url in [
+            "http://example.org:99999/a",
+            "http://[2001:db8::1]:443=d/",
+            "http://[2001:db8::1]x/",
+            "http://[2001:db8::@1]:443/a",
+            "http://:80/a",
+        ] {
             let Ok(uri) = url.parse::<Uri>() else { continue };
             assert!(Key::of(&uri).is_none(), "{url}");
         }
