@@ -75,7 +75,7 @@ impl Room {
     /// Where bodies have come faster than room is made for them, waits until that is done. Otherwise the cache would grow for as
     /// long as they come: to remove many small bodies takes longer than to store a large one.
     pub(super) async fn wait(&self) {
-        let crowded = self.keep().max_bytes.is_some_and(|most| self.unlooked.load(Ordering::Relaxed) > most / 16);
+        let crowded = self.keep().max_bytes.is_some_and(|most| self.unlooked.load(Ordering::Relaxed) > most / 32);
         if crowded {
             let mut busy = self.busy.subscribe();
             let _ = tokio::time::timeout(PATIENCE, busy.wait_for(|busy| !busy)).await;
@@ -165,9 +165,9 @@ mod tests {
         let room = Room::default();
         room.set(|keep| keep.max_bytes = Some(1600));
         let busy = Busy::begin(&room.busy);
-        room.unlooked.store(100, Ordering::Relaxed);
+        room.unlooked.store(50, Ordering::Relaxed);
         assert!(room.wait().now_or_never().is_some(), "so much may come meanwhile");
-        room.unlooked.store(101, Ordering::Relaxed);
+        room.unlooked.store(51, Ordering::Relaxed);
         let mut waits = std::pin::pin!(room.wait());
         assert!(waits.as_mut().now_or_never().is_none());
         drop(busy);
